@@ -1,0 +1,54 @@
+/* bitgap list: every row of the five registries, its keys, ranges, defaults and paper, from the tables that parse them. */
+#include "io/opt.h"
+#include "quant/quantize.h"
+
+static void print_keys(const bg_key *k)
+{
+    for (; k && k->name; k++) {
+        printf("      %-12s", k->name);
+        if (k->words)
+            printf(" %s", k->words);
+        else if (k->type == BG_KEY_BOOL)
+            printf(" true|false");
+        else if (k->type != BG_KEY_TEXT)
+            printf(" %g..%g", k->least, k->most);
+        printf("%s%s%s  %s\n", k->otherwise ? " [" : "", k->otherwise ? k->otherwise : "", k->otherwise ? "]" : "",
+               k->help);
+    }
+}
+
+static void print_row(const char *name, const char *title, const char *paper, const bg_key *keys)
+{
+    printf("  %-14s %s\n", name, title);
+    if (paper)
+        printf("      %s\n", paper);
+    print_keys(keys);
+}
+
+static int run(const bg_args *a, bg_provenance *p, bg_err *e)
+{
+    (void)a, (void)p, (void)e;
+    puts("transforms");
+    for (const bg_transform *const *t = bg_transforms; *t; t++)
+        print_row((*t)->name, (*t)->title, (*t)->paper, (*t)->keys);
+    puts("\ngrids");
+    for (const bg_grid *const *g = bg_grids; *g; g++)
+        print_row((*g)->name, (*g)->title, (*g)->paper, (*g)->keys);
+    puts("\nroundings");
+    for (const bg_rounding *const *r = bg_roundings; *r; r++)
+        print_row((*r)->name, (*r)->title, (*r)->paper, (*r)->keys);
+    puts("\ncodings");
+    for (const bg_coding *const *c = bg_codings; *c; c++)
+        print_row((*c)->name, (*c)->title, (*c)->paper, (*c)->keys);
+    return BG_OK;
+}
+
+const bg_stage bg_stage_list = {
+    .name = "list",
+    .arguments = "",
+    .most = 0,
+    .summary = "every quantizer row, its keys, ranges, defaults and paper",
+    .example = "bitgap list",
+    .is_tool = 1,
+    .run = run,
+};

@@ -1,0 +1,140 @@
+/* bitgap: the table of stages. The only file that prints an error and chooses an exit status. */
+#define _POSIX_C_SOURCE 200809L
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <omp.h>
+#include "io/opt.h"
+
+/* The table of stages, in the order of the pipeline, then the tools. To add one: its file, stage_NAME.c, and its two
+ * lines here. */
+extern const bg_stage bg_stage_list;
+
+static const bg_stage *const bg_stages[] = {
+    &bg_stage_list,
+    NULL,
+};
+
+static void interrupted(int signal_number)
+{
+    (void)signal_number;
+    if (bg_interrupted)
+        _Exit(BG_RESOURCE);
+    bg_interrupted = 1;
+}
+
+static void usage(FILE *f)
+{
+    fputs("Bitgap tells how many bits a weight quantizer leaves on the table, in which layer, and whether it matters.\n\n"
+          "usage: bitgap STAGE [arguments]\n",
+          f);
+    for (int tools = 0; tools < 2; tools++) {
+        fputs(tools ? "\ntools beside the stages\n" : "\nstages, in the order in which make report runs them\n", f);
+        for (const bg_stage *const *s = bg_stages; *s; s++)
+            if (!(*s)->is_tool == !tools)
+                fprintf(f, "  %-12s %s\n", (*s)->name, (*s)->summary);
+    }
+    fputs("\n  bitgap help STAGE      options and a runnable example\n"
+          "  bitgap help documents  every field of every document, with its unit\n"
+          "  bitgap --version\n"
+          "\nexample\n  bitgap curve source:gaussian -q lloyd:bits=2..8 -o -\n",
+          f);
+}
+
+static const bg_stage *find_stage(const char *name)
+{
+    for (const bg_stage *const *s = bg_stages; *s; s++)
+        if (!strcmp((*s)->name, name))
+            return *s;
+    return NULL;
+}
+
+static int unknown_stage(const char *name)
+{
+    const char *names[64];
+    int n = 0;
+    for (const bg_stage *const *s = bg_stages; *s && n < 64; s++)
+        names[n++] = (*s)->name;
+    const char *near = bg_nearest(name, names, n);
+    fprintf(stderr, "bitgap: no stage '%s'%s%s%s; see bitgap --help\n", name, near ? ", did you mean " : "",
+            near ? near : "", near ? "?" : "");
+    return BG_USAGE;
+}
+
+static int help(int argc, char **argv)
+{
+    if (argc < 1) {
+        usage(stdout);
+        return BG_OK;
+    }
+    if (!strcmp(argv[0], "documents")) {
+        bg_doc_reference(stdout);
+        return BG_OK;
+    }
+    const bg_stage *s = find_stage(argv[0]);
+    if (!s)
+        return unknown_stage(argv[0]);
+    bg_stage_help(s, stdout);
+    return BG_OK;
+}
+
+/* Threads are a matter of speed only: every parallel loop uses fixed chunks and adds them in order. */
+static int prepare(const bg_args *a, bg_provenance *p, bg_err *e)
+{
+    int64_t threads = 0, seed = 1;
+    int status = bg_arg_integer(a, "threads", 1, 1024, &threads, e);
+    if (!status)
+        status = bg_arg_integer(a, "seed", 0, INT64_MAX, &seed, e);
+    if (!status && threads)
+        omp_set_num_threads((int)threads);
+    bg_set_quiet(bg_arg_given(a, "quiet"));
+    p->seed = (uint64_t)seed;
+    p->argc = bg_args_recorded(a, &p->argv);
+    return status;
+}
+
+static int run_stage(const bg_stage *s, int argc, char **argv)
+{
+    bg_err e = {0};
+    bg_args *a = NULL;
+    bg_provenance p = {0};
+    int status = bg_args_parse(s, argc, argv, &a, &e);
+    if (!status && bg_arg_given(a, "help")) {
+        bg_stage_help(s, stdout);
+    } else {
+        if (!status)
+            status = prepare(a, &p, &e);
+        if (!status)
+            status = s->run(a, &p, &e);
+    }
+    bg_args_free(a);
+    bg_provenance_free(&p);
+    if (status && e.text[0])
+        fprintf(stderr, "bitgap: %s\n", e.text);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct sigaction action = {.sa_handler = interrupted};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        usage(stderr);
+        return BG_USAGE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+        usage(stdout);
+        return BG_OK;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        printf("bitgap %s\n", bg_version);
+        return BG_OK;
+    }
+    if (!strcmp(argv[1], "help"))
+        return help(argc - 2, argv + 2);
+    const bg_stage *s = find_stage(argv[1]);
+    return s ? run_stage(s, argc - 1, argv + 1) : unknown_stage(argv[1]);
+}

@@ -1,0 +1,139 @@
+/* Owns the schema of every document: its sections, their fields, types and units. */
+#include "io/doc.h"
+
+#define REQ(n, t, u, h) {n, t, BG_REQUIRED, u, h}
+#define OPT(n, t, u, h) {n, t, BG_OPTIONAL, u, h}
+
+/* Where a row belongs. */
+#define PLACE                                                                                                          \
+    REQ("tensor", BG_STRING, "-", "Hugging Face name"), REQ("group", BG_STRING, "-", "role, e.g. mlp.down_proj"),      \
+        REQ("layer", BG_INTEGER, "-", "layer number; -1 outside the layers")
+
+/* ---- groups ---- */
+
+#define STATISTICS                                                                                                     \
+    REQ("weights", BG_INTEGER, "weights", "number of weights"), REQ("mean", BG_NUMBER, "weight", "mean"),              \
+        REQ("sigma2", BG_NUMBER, "weight²", "variance about the mean (population)"),                                   \
+        OPT("skewness", BG_NUMBER, "1", "third standardised moment"),                                                  \
+        OPT("kurtosis_excess", BG_NUMBER, "1", "fourth standardised moment minus 3 (population moments)"),             \
+        REQ("min", BG_NUMBER, "weight", "smallest weight"), REQ("max", BG_NUMBER, "weight", "largest weight"),         \
+        OPT("max_over_sigma", BG_NUMBER, "σ", "largest |weight − mean| over σ"),                                       \
+        REQ("zeros", BG_INTEGER, "weights", "exact zeros"), REQ("nans", BG_INTEGER, "weights", "NaN, left out"),       \
+        REQ("infs", BG_INTEGER, "weights", "±Inf, left out"),                                                          \
+        REQ("entropy_bits", BG_NUMBER, "bits/weight", "order-0 entropy of the stored values"),                         \
+        OPT("differential_entropy_bits", BG_NUMBER, "bits", "h of the weights: H(codes) + Σ p·log2(code spacing)"),    \
+        OPT("ggd_shape", BG_NUMBER, "1", "β of the generalised Gaussian fitted by the ratio of moments"),              \
+        REQ("distinct", BG_INTEGER, "values", "distinct values")
+
+static const bg_section groups_sections[] = {
+    {"models", "the checkpoint",
+     (const bg_field[]){
+         REQ("title", BG_STRING, "-", "name of the model"), REQ("architecture", BG_STRING, "-", "model_type, or source"),
+         REQ("parameters", BG_INTEGER, "weights", "all stored parameters"),
+         REQ("bytes", BG_INTEGER, "bytes", "size of the weight files"), REQ("layers", BG_INTEGER, "-", "layers"),
+         REQ("tied", BG_BOOL, "-", "the output matrix is the embedding"),
+         OPT("path", BG_STRING, "-", "MODEL as given"),
+         OPT("histograms", BG_STRING, "-", "side file with the exact histograms"),
+         OPT("histograms_sha256", BG_STRING, "-", "its sha256"), {0}}},
+    {"tensors", "every weight matrix of the study",
+     (const bg_field[]){PLACE, REQ("rows", BG_INTEGER, "-", "outputs"), REQ("cols", BG_INTEGER, "-", "inputs"),
+                        REQ("dtype", BG_STRING, "-", "as stored"), REQ("bytes", BG_INTEGER, "bytes", "as stored"),
+                        STATISTICS, OPT("histogram_offset", BG_INTEGER, "bytes", "of its atoms in the side file"),
+                        OPT("histogram_atoms", BG_INTEGER, "-", "pairs (float32 value, uint64 count) there"),
+                        OPT("note", BG_STRING, "-", "why a statistic is absent"), {0}}},
+    {"groups", "all tensors of a role together",
+     (const bg_field[]){REQ("group", BG_STRING, "-", "role"), REQ("tensors", BG_INTEGER, "-", "matrices"), STATISTICS,
+                        {0}}},
+    {"histograms", "coarse histograms for figures, in units of σ about the mean",
+     (const bg_field[]){REQ("group", BG_STRING, "-", "role"), REQ("first", BG_NUMBER, "σ", "left edge of bin 0"),
+                        REQ("width", BG_NUMBER, "σ", "bin width"),
+                        REQ("density", BG_NUMBERS, "1/σ", "probability density per bin"), {0}}},
+    {0}};
+
+/* ---- bounds ---- */
+
+static const bg_section bounds_sections[] = {
+    {"rows", "rate needed at a distortion",
+     (const bg_field[]){PLACE, REQ("distortion", BG_NUMBER, "weight²", "D"),
+                        REQ("relative", BG_NUMBER, "1", "D/σ²"),
+                        REQ("gaussian_bits", BG_NUMBER, "bits/weight", "½·log2(σ²/D), at least 0"),
+                        OPT("shannon_lower_bits", BG_NUMBER, "bits/weight", "h − ½·log2(2πeD), at least 0"),
+                        OPT("lower_bits", BG_NUMBER, "bits/weight", "Blahut–Arimoto, certified lower"),
+                        OPT("upper_bits", BG_NUMBER, "bits/weight", "Blahut–Arimoto, certified upper"),
+                        OPT("channel_bits", BG_NUMBER, "bits/weight", "Gaussian rows with known variances, reverse water-filling"),
+                        OPT("group_bits", BG_NUMBER, "bits/weight", "Gaussian groups of 128 with known variances"), {0}}},
+    {0}};
+
+/* ---- curves ---- */
+
+static const bg_section curves_sections[] = {
+    {"points", "one tensor under one spec",
+     (const bg_field[]){
+         PLACE, REQ("spec", BG_STRING, "-", "canonical spec of the point"),
+         REQ("quantizer", BG_STRING, "-", "spec without its bits: the curve this point is on"),
+         REQ("family", BG_STRING, "-", "uniform, non-uniform, vector, trellis, entropy-coded, calibrated, deployed"),
+         OPT("bits", BG_NUMBER, "bits/weight", "nominal index bits"),
+         REQ("weights", BG_INTEGER, "weights", "weights in the tensor; 0: a density"),
+         REQ("rate_bits", BG_NUMBER, "bits/weight", "everything stored, over the weights"),
+         REQ("mse", BG_NUMBER, "weight²", "mean squared error"), REQ("sigma2", BG_NUMBER, "weight²", "variance"),
+         OPT("sqnr_db", BG_NUMBER, "dB", "10·log10(σ²/mse)"),
+         OPT("gap_bits", BG_NUMBER, "bits/weight", "rate_bits − ½·log2(σ²/mse)"),
+         OPT("max_error", BG_NUMBER, "weight", "largest |w − ŵ|"),
+         OPT("max_relative_error", BG_NUMBER, "1", "largest |w − ŵ| over the largest |w|"),
+         OPT("clipped", BG_NUMBER, "1", "share of weights beyond the grid"),
+         OPT("index_entropy_bits", BG_NUMBER, "bits/weight", "order-0 entropy of the indices"),
+         OPT("output_mse", BG_NUMBER, "output²", "tr((W−Ŵ)Σ(W−Ŵ)ᵀ) per output"),
+         OPT("output_gap_bits", BG_NUMBER, "bits/weight", "distance from the functional bound"),
+         REQ("index_bits", BG_NUMBER, "bits/weight", "of the rate: indices"),
+         REQ("scale_bits", BG_NUMBER, "bits/weight", "of the rate: scales, zero points, minima"),
+         REQ("codebook_bits", BG_NUMBER, "bits/weight", "of the rate: codebooks and coder tables"),
+         REQ("other_bits", BG_NUMBER, "bits/weight", "of the rate: positions, permutations, padding"), {0}}},
+    {"skipped", "specs that could not run on a tensor",
+     (const bg_field[]){PLACE, REQ("spec", BG_STRING, "-", "spec"), REQ("reason", BG_STRING, "-", "why"), {0}}},
+    {0}};
+
+/* ---- gaps ---- */
+
+static const bg_section gaps_sections[] = {
+    {"points", "every point of the curves against every bound",
+     (const bg_field[]){PLACE, REQ("quantizer", BG_STRING, "-", "curve"), REQ("spec", BG_STRING, "-", "point"),
+                        REQ("rate_bits", BG_NUMBER, "bits/weight", "everything counted"),
+                        REQ("gap_bits", BG_NUMBER, "bits/weight", "above the Gaussian bound"),
+                        OPT("gap_empirical_bits", BG_NUMBER, "bits/weight", "above Blahut–Arimoto of these weights (upper curve)"),
+                        OPT("gap_shannon_lower_bits", BG_NUMBER, "bits/weight", "above the Shannon lower bound of these weights"), {0}}},
+    {"targets", "rate at which a curve reaches a distortion, by interpolation in log D",
+     (const bg_field[]){PLACE, REQ("quantizer", BG_STRING, "-", "curve"), REQ("relative", BG_NUMBER, "1", "D/σ²"),
+                        REQ("reached", BG_BOOL, "-", "the curve covers this distortion"),
+                        OPT("rate_bits", BG_NUMBER, "bits/weight", "interpolated rate"),
+                        OPT("gap_bits", BG_NUMBER, "bits/weight", "above the Gaussian bound there"),
+                        OPT("gap_empirical_bits", BG_NUMBER, "bits/weight", "above Blahut–Arimoto there"), {0}}},
+    {"sensitivity", "layers by their loss at 4 bits per channel, worst first",
+     (const bg_field[]){PLACE, REQ("rank", BG_INTEGER, "-", "1 is worst"), REQ("spec", BG_STRING, "-", "at this spec"),
+                        REQ("mse", BG_NUMBER, "weight²", "mean squared error"), REQ("sqnr_db", BG_NUMBER, "dB", "SQNR"),
+                        OPT("max_error", BG_NUMBER, "weight", "largest error"),
+                        OPT("max_relative_error", BG_NUMBER, "1", "over the largest weight"), {0}}},
+    {"groups", "averages of a role",
+     (const bg_field[]){REQ("group", BG_STRING, "-", "role"), REQ("quantizer", BG_STRING, "-", "curve"),
+                        REQ("spec", BG_STRING, "-", "point"),
+                        REQ("over", BG_STRING, "-", "'spaced': at most 6 evenly spaced layers; 'all'"),
+                        REQ("tensors", BG_INTEGER, "-", "how many"), REQ("rate_bits", BG_NUMBER, "bits/weight", "mean by weights"),
+                        REQ("relative", BG_NUMBER, "1", "mean of D/σ² by weights"),
+                        REQ("gap_bits", BG_NUMBER, "bits/weight", "mean by weights"),
+                        REQ("gap_least_bits", BG_NUMBER, "bits/weight", "least over the tensors"),
+                        REQ("gap_most_bits", BG_NUMBER, "bits/weight", "largest over the tensors"), {0}}},
+    {"bdrate", "average distance between curves over all tensors",
+     (const bg_field[]){REQ("anchor", BG_STRING, "-", "curve"), REQ("test", BG_STRING, "-", "curve"),
+                        REQ("tensors", BG_INTEGER, "-", "tensors whose curves overlap"),
+                        REQ("bd_bits", BG_NUMBER, "bits/weight", "mean horizontal distance, PCHIP; negative: test needs less"),
+                        OPT("bd_bits_low", BG_NUMBER, "bits/weight", "bootstrap over tensors, 2.5 %"),
+                        OPT("bd_bits_high", BG_NUMBER, "bits/weight", "97.5 %"),
+                        OPT("bd_rate_percent", BG_NUMBER, "%", "Bjøntegaard: log rate, PCHIP"), {0}}},
+    {0}};
+
+const bg_doc_kind bg_doc_kinds[] = {
+    {"groups", 1, "extract", groups_sections},
+    {"bounds", 1, "bound", bounds_sections},
+    {"curves", 1, "curve", curves_sections},
+    {"gaps", 1, "gap", gaps_sections},
+    {0},
+};
