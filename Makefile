@@ -1,20 +1,109 @@
-# Bitgap. `make help` lists what can be made; the pipeline stands in its order below.
+# Bitgap. What a study is; then one paragraph a stage, in the order in which make runs them; then how the program is
+# built, tested and installed. `make help` lists what can be made.
 .DELETE_ON_ERROR:
 .SUFFIXES:
-MAKEFLAGS += --no-builtin-rules
+MAKEFLAGS += --no-builtin-rules --no-print-directory
 
-CC      ?= gcc
-PREFIX  ?= /usr/local
-MARCH   ?= native
-BUILD   ?= build$(if $(SAN),-san)
-PKGS    := gsl lapacke openblas libcjson libpcre2-8 libutf8proc nettle
+# ==== the study: everything below can be set on the command line ====
 
+MODEL   = data/austen-3.7m#    a Hugging Face directory, .safetensors, .gguf, org/name in the cache, or source:…
+LAYERS  =#                     0,5,11: only these layers
+GROUPS  =#                     mlp.down_proj,attn.q_proj: only these roles
+SPECS   = scalar vector#       what to sweep: specs, presets, aliases (bitgap list)
+TEXT    = data/text/calib.txt# calibration text
+TEST    = data/text/test.txt#  text whose perplexity is measured
+QA      = data/text/qa.jsonl#  questions
+THREADS =#                     default: all cores
+PREFIX ?= /usr/local
+PYTHON ?= python3
+MARCH  ?= native
 ifeq ($(origin CC),default)
 CC := gcc
 endif
+BUILD  ?= build$(if $(SAN),-san)
 
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lcmark-gfm -lcmark-gfm-extensions
+# The flags of the libraries are asked for while this file is read, so `make deps report` installs first and then starts
+# make again for the rest.
+ifneq ($(filter deps,$(MAKECMDGOALS)),)
+AFTER := $(filter-out deps,$(MAKECMDGOALS))
+.PHONY: deps after-deps $(AFTER)
+deps:
+	@.packaging/deps
+after-deps: deps
+	@$(if $(AFTER),$(MAKE) $(AFTER))
+$(AFTER): after-deps
+	@:
+else
+
+# A model's documents lie in a directory named after it; a part of a model has a directory of its own.
+comma := ,
+empty :=
+NAME := $(subst :,-,$(subst =,-,$(subst $(comma),-,$(notdir $(patsubst %/,%,$(strip $(MODEL)))))))
+PART := $(subst $(empty) ,-,$(strip $(LAYERS:%=layers-%) $(GROUPS:%=%)))
+OUT  := out/$(NAME)$(if $(PART),/$(PART))
+HUB  := $(HOME)/.cache/huggingface/hub/models--$(subst /,--,$(strip $(MODEL)))/snapshots/*
+MODEL_FILES := $(wildcard $(foreach d,$(MODEL) $(HUB),$(d)/*.safetensors $(d)/*.json) $(filter %.safetensors %.gguf,$(MODEL)))
+BITGAP  := $(BUILD)/bitgap
+LIBRARY := $(BUILD)/libbitgap.a
+
+# ==== the pipeline ====
+
+# $(call stage,NAME): a document depends on its inputs, on the settings it was made with, on the code of its own stage and
+# on the library below the stages; not on other stages, not on the code and templates that only draw.
+stage = $(BUILD)/analysis/stage_$(1).o $(BUILD)/measuring | $(BITGAP)
+RUN   = @mkdir -p $(OUT); set -x; $(BITGAP)
+FLAGS = $(THREADS:%=-j %) -o $@
+
+# extract: the tensors of the model by role and layer, their statistics, their exact histograms
+$(OUT)/groups.json: $(MODEL_FILES) $(call stage,extract)
+	$(RUN) extract $(MODEL) $(LAYERS:%=--layers %) $(GROUPS:%=--groups %) $(FLAGS)
+
+# bound: what any code must pay for these weights
+$(OUT)/bounds.json: $(OUT)/groups.json $(call stage,bound)
+	$(RUN) bound $< $(FLAGS)
+
+# curve: what each quantizer does pay
+$(OUT)/curves.json: $(OUT)/groups.json $(OUT)/with.SPECS $(call stage,curve)
+	$(RUN) curve $< -q $(SPECS) $(FLAGS)
+
+# gap: the difference
+$(OUT)/gaps.json: $(OUT)/curves.json $(OUT)/bounds.json $(call stage,gap)
+	$(RUN) gap $(filter %.json,$^) $(FLAGS)
+
+# report: everything a person reads
+DOCUMENTS := groups bounds curves gaps
+$(OUT)/report.html: $(DOCUMENTS:%=$(OUT)/%.json) $(wildcard templates/*) $(BITGAP)
+	$(RUN) report $(filter %.json,$^) -o $(OUT)
+
+# A setting is a file that changes when its value does.
+quoted = '$(subst ','\'',$(1))'
+define remember
+	@mkdir -p $(@D)
+	@printf '%s\n' $(call quoted,$($*)) | cmp -s - $@ || printf '%s\n' $(call quoted,$($*)) > $@
+endef
+$(OUT)/with.%: FORCE
+	$(remember)
+
+.PHONY: all deps report documents layers audit tables published notebooks test check bench fuzz peer install uninstall \
+        dist clean help FORCE
+
+report: $(OUT)/report.html ## from MODEL= to out/MODEL/report.html and report.md (LAYERS= GROUPS= SPECS= TEXT=)
+	@echo "$(OUT)/report.html"
+
+documents: $(DOCUMENTS:%=$(OUT)/%.json) ## the documents of the report, without the report
+
+# ==== the program ====
+
+.DEFAULT_GOAL := all
+all: $(BITGAP) ## build the program (default; SAN=1: with sanitizers, into build-san)
+
+PKGS := gsl lapacke openblas libcjson libpcre2-8 libutf8proc libcmark-gfm nettle
+ifneq ($(filter-out clean help dist uninstall,$(or $(MAKECMDGOALS),all)),)
+MISSING := $(shell for p in $(PKGS); do pkg-config --exists $$p || echo $$p; done 2>&1)
+$(if $(MISSING),$(error Missing: $(MISSING). `make deps` installs what Bitgap needs))
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS)) -lcmark-gfm-extensions
+endif
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wdouble-promotion -Wvla -Wpointer-arith \
             -Wwrite-strings -Wformat=2 -Wundef
 CFLAGS  ?= -O3 -g
@@ -25,41 +114,96 @@ endif
 ALL_CFLAGS := -std=c17 $(WARNINGS) -march=$(MARCH) -ffp-contract=off -fopenmp -I. $(PKG_CFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
 LIBS := $(PKG_LIBS) -lm
 
+# One word a command; V=1 shows the commands themselves.
+hush = $(if $(V),,@)
+say  = @$(if $(V),:,echo)
+
 SOURCES := $(sort $(wildcard io/*.c quant/*.c quant/kernel/*.c analysis/*.c analysis/model/*.c reports/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
-LIBRARY := $(BUILD)/libbitgap.a
-BITGAP  := $(BUILD)/bitgap
-TESTS   := $(sort $(wildcard tests/unit/test_*.c tests/property/test_*.c tests/golden/test_*.c))
-TEST_PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 
-.PHONY: all deps report test check bench fuzz peer install clean help
-
-all: $(BITGAP) ## build the program
-
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(BUILD)/with.COMPILE
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(say) '  cc   $<'
+	$(hush)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(LIBRARY): $(OBJECTS)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(say) '  ar   $@'
+	$(hush)$(AR) rcs $@ $^
 
 $(BITGAP): $(BUILD)/bitgap.o $(LIBRARY)
-	$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LIBS)
+	$(say) '  link $@'
+	$(hush)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LIBS)
+
+# Changes when code below the stages does: whatever measures is stale then.
+$(BUILD)/measuring: $(filter-out $(BUILD)/reports/% $(BUILD)/analysis/stage_%,$(OBJECTS))
+	@touch $@
+
+COMPILE = $(CC) $(ALL_CFLAGS)
+$(BUILD)/with.%: FORCE
+	$(remember)
+
+# ==== tests ====
+
+TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c tests/property/test_*.c tests/golden/test_*.c))
+FUZZ  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+BENCH := $(sort $(wildcard tests/bench/*.c))
+programs = $(patsubst %.c,$(BUILD)/%,$(1))
 
 # A test program is one file and the library; cmocka runs its cases.
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBRARY)
-	$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) -lcmocka $(LIBS)
+	$(say) '  link $@'
+	$(hush)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) -lcmocka $(LIBS)
 
-.SECONDARY: $(TESTS:%.c=$(BUILD)/%.o)
+.SECONDARY: $(patsubst %.c,$(BUILD)/%.o,$(TEST_SOURCES) $(BENCH))
 
-test: all $(TEST_PROGRAMS) ## every test; the last line is "N passed, N failed"
-	@BUILD=$(BUILD) tests/run $(TEST_PROGRAMS)
+test: all $(call programs,$(TEST_SOURCES)) ## every test; the last line is "N passed, N failed" (TESTS=word: only those)
+	@BUILD=$(BUILD) tests/run $(call programs,$(TEST_SOURCES))
 
-clean: ## remove what was built
-	rm -rf build build-san
+check: test ## test, and the same tests again under the sanitizers
+	@$(MAKE) SAN=1 test
+
+bench: all $(call programs,$(BENCH)) ## throughput against this machine's limits and, with PYTHON=, against peers
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/bench/run
+
+fuzz: ## every parser of outside bytes under the sanitizers, SECONDS=60 a target
+	@$(MAKE) SAN=1 BUILD=build-fuzz fuzz-targets
+
+.PHONY: fuzz-targets
+fuzz-targets: $(call programs,$(FUZZ))
+	@BUILD=$(BUILD) tests/fuzz/run $(or $(SECONDS),60) $(call programs,$(FUZZ))
+
+peer: all ## compare with other people's programs (PYTHON= an interpreter that has them)
+	@BUILD=$(BUILD) tests/peer/run $(PYTHON)
+
+# ==== house ====
+
+VERSION = $(shell sed -n 's/.*bg_version\[\] = "\(.*\)".*/\1/p' io/doc.c)
+
+install: all ## into PREFIX (/usr/local), DESTDIR respected
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/bitgap $(DESTDIR)$(PREFIX)/share/doc/bitgap
+	install -m 755 $(BITGAP) $(DESTDIR)$(PREFIX)/bin/bitgap
+	install -m 644 README.md LICENSE CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/bitgap
+	$(if $(wildcard templates),cp -R templates $(DESTDIR)$(PREFIX)/share/bitgap/)
+
+uninstall: ## remove what install put there
+	rm -rf $(DESTDIR)$(PREFIX)/share/bitgap $(DESTDIR)$(PREFIX)/share/doc/bitgap
+	rm -f $(DESTDIR)$(PREFIX)/bin/bitgap
+
+dist: ## a source archive, bitgap-VERSION.tar.gz
+	git archive --prefix=bitgap-$(VERSION)/ -o bitgap-$(VERSION).tar.gz HEAD
+
+clean: ## remove what was built (documents and reports in out/ stay)
+	rm -rf build build-san build-fuzz
 
 help: ## this text
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+	@echo 'make deps report           the default model, from a fresh machine to a page'
+	@echo 'make report MODEL=DIR      your own checkpoint'
+	@echo
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
+	@printf '  deps         install what is missing (Debian and Ubuntu packages)\n'
 
--include $(OBJECTS:.o=.d) $(BUILD)/bitgap.d $(TESTS:%.c=$(BUILD)/%.d)
+FORCE:
+
+-include $(OBJECTS:.o=.d) $(BUILD)/bitgap.d $(patsubst %.c,$(BUILD)/%.d,$(TEST_SOURCES) $(BENCH) $(FUZZ))
+endif

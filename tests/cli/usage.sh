@@ -1,0 +1,21 @@
+# The command line itself: help, versions, mistakes.
+source "$(dirname "$0")/lib.bash"
+
+expect 0 '^usage: bitgap STAGE' "$BITGAP" --help
+expect 0 '^usage: bitgap STAGE' "$BITGAP" help
+expect 2 '^usage: bitgap STAGE' "$BITGAP"
+expect 0 '^bitgap [0-9]+\.[0-9]+\.[0-9]+$' "$BITGAP" --version
+expect 0 '^grids$' "$BITGAP" list
+expect 0 '^usage: bitgap list' "$BITGAP" list --help
+expect 0 'bits/weight' "$BITGAP" help documents
+expect 2 "no stage 'lst', did you mean list\?" "$BITGAP" lst
+expect 2 "did you mean --threads" "$BITGAP" list --thread=2
+expect 2 "wants a whole number from 1 to 1024" "$BITGAP" list -j 0
+expect 2 "wants a value" "$BITGAP" list -j
+expect 2 "takes no value" "$BITGAP" list --quiet=yes
+expect 2 "unexpected 'more'" "$BITGAP" list more
+
+# Every stage in the help explains itself, with an example that starts with the program's name.
+for stage in $("$BITGAP" --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do
+    expect 0 '^  bitgap [a-z]' "$BITGAP" help "$stage"
+done
