@@ -33,6 +33,10 @@ typedef struct bg_measure {
 typedef struct bg_matrix {
     int64_t rows, cols;
     int (*read)(void *self, int64_t first, int64_t n, float *out, bg_err *e); /* thread-safe */
+    /* The same rows as their 16-bit codes, whose values are code_values[65536] (finite or not); NULL: stored otherwise.
+     * With them the engine decodes by itself and counts an exact histogram on the way. */
+    int (*codes16)(void *self, int64_t first, int64_t n, uint16_t *out, bg_err *e);
+    const float *code_values;
     void *self;
     const bg_hist *hist;   /* exact, of all weights; NULL: the engine makes one when a spec needs it */
     const bg_law *law;     /* a density instead of rows; then rows = 0 */
@@ -40,7 +44,11 @@ typedef struct bg_matrix {
     const double *second_moment; /* Σ = E[xxᵀ], C × C row-major, both triangles; NULL without calibration */
     const double *mean_abs;      /* E|x_i|, C; NULL */
     uint64_t seed;
+    struct bg_shared *shared; /* set by the engine: what specs of one call share (a Cholesky factor); NULL is allowed */
 } bg_matrix;
+
+/* A matrix that is wholly in memory: w[rows × cols], borrowed. */
+bg_matrix bg_matrix_of(const float *w, int64_t rows, int64_t cols);
 
 /* Measures n specs on one matrix, in one pass over its rows for all of them together. out[n]. A spec that cannot run here
  * sets out[i].skipped and is no error. Same digits for any number of threads. */
@@ -65,25 +73,42 @@ int bg_reconstruct(const bg_matrix *m, const bg_spec *s, const float *w, float *
 
 /* The points that the weights of one scope may take, after fitting. */
 typedef struct bg_code {
-    int K;              /* points */
-    int affine;         /* ŵ = scale·(q − zero) for q in [lo, hi], or with `offset` ≠ 0: scale·(q − lo) + offset */
+    int K;               /* points */
+    int affine;          /* ŵ = scale·(q − zero) + offset for integers q in [lo, hi]; hi − lo + 1 = K */
     float scale, zero, offset;
     int lo, hi;
-    const float *levels; /* tables: ŵ = scale·levels[q] + offset, ascending */
-    const float *cuts;   /* tables: [K−1] midpoints of levels */
+    const float *levels; /* tables: ŵ = scale·levels[q] + offset, q in [0, K), ascending; static or the room of fit */
+    const float *cuts;   /* tables: [K−1] thresholds in the units of levels: x ≤ cuts[q] goes to q or below. Midpoints,
+                          * except where a grid trades rate for distortion */
 } bg_code;
+
+/* A grid says what it must know of a scope; the engine then finds the cheapest way to tell it. */
+typedef enum bg_needs {
+    BG_NEEDS_NOTHING,  /* the points are given outright */
+    BG_NEEDS_ABSMAX,   /* only max(|min|, |max|): points scale with it */
+    BG_NEEDS_RANGE,    /* min and max */
+    BG_NEEDS_MOMENTS,  /* mean and sigma too */
+    BG_NEEDS_HIST,     /* the histogram of the scope */
+    BG_NEEDS_VALUES,   /* the weights themselves, with their importance where there is one */
+} bg_needs;
 
 /* What a scalar grid is fitted to: one scope of weights. */
 typedef struct bg_scope_stats {
-    const float *x;      /* [n] the weights; NULL when only the histogram is known */
+    const float *x;          /* [n] the weights; NULL when only the histogram or the range is known */
     const float *importance; /* [n] or NULL */
-    size_t n;
-    const bg_hist *hist; /* NULL unless the grid asks for it (BG_GRID_FITS_HIST) or the scope is the tensor */
+    size_t n;                /* weights in the scope; 0: a density */
+    const bg_hist *hist;     /* always for scope=tensor, else when needs() says so; otherwise NULL */
     double min, max, mean, sigma;
+    int ideal;               /* a density: scales and levels are not rounded to their storage type (they are counted) */
 } bg_scope_stats;
 
 typedef enum bg_grid_kind { BG_GRID_SCALAR, BG_GRID_VECTOR, BG_GRID_SEQUENCE } bg_grid_kind;
-enum { BG_GRID_FITS_HIST = 1 /* fit() wants the histogram of its scope, not only its range */ };
+enum {
+    BG_GRID_FITS_HIST = 1,     /* without needs(): BG_NEEDS_HIST */
+    BG_GRID_STORES_LEVELS = 2, /* the levels are fitted to the scope and stored with it instead of a scale: the engine counts K
+                                * numbers of type `scale` a scope, rounds fit's levels to that type and mends the cuts */
+    BG_GRID_FLAT = 4,          /* scope=N runs over the flattened tensor, across row ends (bitsandbytes) */
+};
 
 /* A codebook or trellis trained on one tensor; opaque to the engine. */
 typedef struct bg_trained bg_trained;
@@ -91,12 +116,19 @@ typedef struct bg_trained bg_trained;
 struct bg_grid {
     const char *name, *title;
     const char *paper; /* author, year, equation or table */
-    const bg_key *keys; /* its own, beside bg_common_keys; ends with a NULL name */
+    const char *family; /* uniform, non-uniform, vector, trellis, entropy-coded, deployed */
+    const bg_key *keys; /* its own, beside bg_common_keys; a common key declared here again overrides its range and default */
+    const char *refuses; /* common keys that mean nothing here, space separated: "zero clip"; NULL: none */
     const char *default_scope; /* "tensor" */
     bg_grid_kind kind;
     unsigned flags;
+    int points; /* K where it is fixed (fp4: 16); 0: from bits or levels */
     /* All: is this combination of keys possible? NULL: always. */
     int (*check)(const bg_spec *s, bg_err *e);
+    /* Nominal index bits a weight where bits, levels and points do not say it (vq, tcq:rate=…); NULL: they do. */
+    double (*bits)(const bg_spec *s);
+    /* SCALAR: what fit must know. NULL: BG_NEEDS_HIST with BG_GRID_FITS_HIST, else BG_NEEDS_ABSMAX. */
+    bg_needs (*needs)(const bg_spec *s);
     /* SCALAR: fits the code to a scope. `levels` has room for K floats and `cuts` for K−1 (K ≤ 65536). */
     int (*fit)(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *levels, float *cuts, bg_err *e);
     /* VECTOR, SEQUENCE: trains on the matrix (a stated sample if the spec says so), then codes tiles of rows. */
@@ -104,6 +136,8 @@ struct bg_grid {
     /* Reconstructs n rows of C weights; out may alias w. Thread-safe. Adds what it stores to *rate. */
     int (*tile)(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n, int64_t C, const float *w, float *out,
                 bg_rate *rate, bg_err *e);
+    /* Rows that must come together in one tile (codes that run across rows); NULL: 1. 0: the whole matrix. */
+    int64_t (*rows_together)(const bg_spec *s, int64_t C);
     /* Bits stored once per tensor (codebook, scales). */
     void (*side)(const bg_spec *s, const bg_trained *t, bg_rate *rate);
     void (*release)(bg_trained *t);
@@ -134,6 +168,34 @@ struct bg_coding {
     /* Bits that n symbols below K really take, written and read back; NULL: fixed length. */
     int (*bits)(const uint16_t *symbols, size_t n, int K, double *bits, double *table_bits, bg_err *e);
 };
+
+/* ---- what rows use of the engine ---- */
+
+/* Fits spec's scalar grid to a scope: the row's fit, then its scale, zero and levels rounded as they are stored. `room`
+ * holds the tables; reuse it for every scope of a thread. */
+typedef struct bg_code_room {
+    float *levels, *cuts; /* [K], [K−1] */
+    int K;
+} bg_code_room;
+int bg_code_room_init(bg_code_room *r, const bg_spec *s, bg_err *e);
+void bg_code_room_free(bg_code_room *r);
+int bg_code_fit(const bg_spec *s, const bg_scope_stats *st, bg_code_room *r, bg_code *out, bg_err *e);
+/* min, max, mean, sigma of n weights (and nothing else) into *st. */
+void bg_scope_stats_of(bg_scope_stats *st, const float *x, size_t n);
+/* Index of the point that takes x, from 0; and the point of an index. */
+int bg_code_index(const bg_code *c, float x);
+float bg_code_value(const bg_code *c, int index);
+/* x as a number of type `scale` (f32, f16, bf16, e8m0, …) would hold it. */
+float bg_scale_round(const bg_spec *s, float x);
+double bg_scale_bits(const bg_spec *s);
+
+/* K of a scalar spec: levels, the grid's own, or 2^bits. */
+int bg_spec_points(const bg_spec *s);
+/* What a scalar spec with fixed-length codes stores for R × C weights: indices, scales, zeros, levels. */
+bg_rate bg_spec_rate(const bg_spec *s, int64_t rows, int64_t cols);
+/* Weights that share a scale, and how many such scopes a matrix has (the last of a row may be short). */
+int64_t bg_scope_size(const bg_spec *s, int64_t rows, int64_t cols);
+int64_t bg_scope_count(const bg_spec *s, int64_t rows, int64_t cols);
 
 /* The registries, ending with NULL. To add a row: its file, one line in registry.c. */
 extern const bg_transform *const bg_transforms[];

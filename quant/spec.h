@@ -33,7 +33,7 @@ typedef struct bg_scope {
     int size; /* GROUP: weights of one row that share a scale; BLOCK: of the flattened tensor, across row ends (bitsandbytes) */
 } bg_scope;
 
-enum { BG_SPEC_TEXT = 192, BG_SPEC_KEYS = 24, BG_VALUE_TEXT = 96 };
+enum { BG_SPEC_TEXT = 192, BG_SPEC_KEYS = 40, BG_VALUE_TEXT = 96 };
 
 typedef struct bg_value {
     const bg_key *key;
@@ -67,6 +67,9 @@ int bg_spec_is(const bg_spec *s, const char *key, const char *word);
 int bg_spec_given(const bg_spec *s, const char *key);
 /* Nominal index bits per weight: `bits`, or log2 of `levels` / of the grid's own number of points. */
 double bg_spec_bits(const bg_spec *s);
+
+/* "uniform:scope=128" of "uniform:bits=4,scope=128": the curve a point is on. buf of BG_SPEC_TEXT bytes; returns buf. */
+const char *bg_spec_quantizer(const bg_spec *s, char *buf);
 
 /* Keys every composition takes (bits, levels, scope, zero, clip, scale, round, transform, code …). */
 extern const bg_key bg_common_keys[];
