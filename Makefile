@@ -180,15 +180,22 @@ peer: all ## compare with other people's programs (PYTHON= an interpreter that h
 
 VERSION = $(shell sed -n 's/.*bg_version\[\] = "\(.*\)".*/\1/p' io/doc.c)
 
+INSTALLED = $(DESTDIR)$(PREFIX)
+
 install: all ## into PREFIX (/usr/local), DESTDIR respected
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/bitgap $(DESTDIR)$(PREFIX)/share/doc/bitgap
-	install -m 755 $(BITGAP) $(DESTDIR)$(PREFIX)/bin/bitgap
-	install -m 644 README.md LICENSE CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/bitgap
-	$(if $(wildcard templates),cp -R templates $(DESTDIR)$(PREFIX)/share/bitgap/)
+	install -d $(INSTALLED)/bin $(INSTALLED)/share/bitgap $(INSTALLED)/share/doc/bitgap $(INSTALLED)/share/man/man1 \
+	    $(INSTALLED)/share/bash-completion/completions
+	install -m 755 $(BITGAP) $(INSTALLED)/bin/bitgap
+	install -m 644 README.md LICENSE CHANGELOG.md $(INSTALLED)/share/doc/bitgap
+	$(BITGAP) help --man > $(INSTALLED)/share/man/man1/bitgap.1
+	$(BITGAP) help --completion > $(INSTALLED)/share/bash-completion/completions/bitgap
+	$(BITGAP) help documents > $(INSTALLED)/share/doc/bitgap/documents.md
+	$(if $(wildcard templates),cp -R templates $(INSTALLED)/share/bitgap/)
 
 uninstall: ## remove what install put there
-	rm -rf $(DESTDIR)$(PREFIX)/share/bitgap $(DESTDIR)$(PREFIX)/share/doc/bitgap
-	rm -f $(DESTDIR)$(PREFIX)/bin/bitgap
+	rm -rf $(INSTALLED)/share/bitgap $(INSTALLED)/share/doc/bitgap
+	rm -f $(INSTALLED)/bin/bitgap $(INSTALLED)/share/man/man1/bitgap.1 \
+	    $(INSTALLED)/share/bash-completion/completions/bitgap
 
 dist: ## a source archive, bitgap-VERSION.tar.gz
 	git archive --prefix=bitgap-$(VERSION)/ -o bitgap-$(VERSION).tar.gz HEAD

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <omp.h>
-#include "io/opt.h"
+#include "io/man.h"
 
 /* The table of stages, in the order of the pipeline, then the tools. To add one: its file, stage_NAME.c, and its two
  * lines here. */
@@ -70,6 +70,14 @@ static int help(int argc, char **argv)
     }
     if (!strcmp(argv[0], "documents")) {
         bg_doc_reference(stdout);
+        return BG_OK;
+    }
+    if (!strcmp(argv[0], "--man")) {
+        bg_man_page(bg_stages, stdout);
+        return BG_OK;
+    }
+    if (!strcmp(argv[0], "--completion")) {
+        bg_completion(bg_stages, stdout);
         return BG_OK;
     }
     const bg_stage *s = find_stage(argv[0]);
