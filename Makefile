@@ -113,6 +113,8 @@ endif
 # Contraction is off so that decoders round once per written operation; kernels ask for fma by name.
 ALL_CFLAGS := -std=c17 $(WARNINGS) -march=$(MARCH) -ffp-contract=off -fopenmp -I. $(PKG_CFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
 LIBS := $(PKG_LIBS) -lm
+# Where an installed program finds the texts of the report; a program in its source tree looks there first.
+$(BUILD)/reports/%.o: ALL_CFLAGS += -DBG_TEMPLATES='"$(PREFIX)/share/bitgap/templates"'
 
 # One word a command; V=1 shows the commands themselves.
 hush = $(if $(V),,@)

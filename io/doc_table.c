@@ -88,6 +88,11 @@ static const bg_section curves_sections[] = {
          REQ("scale_bits", BG_NUMBER, "bits/weight", "of the rate: scales, zero points, minima"),
          REQ("codebook_bits", BG_NUMBER, "bits/weight", "of the rate: codebooks and coder tables"),
          REQ("other_bits", BG_NUMBER, "bits/weight", "of the rate: positions, permutations, padding"), {0}}},
+    {"grids", "reconstruction points of the 4-bit scalar grids, for figures",
+     (const bg_field[]){REQ("group", BG_STRING, "-", "role they were fitted to; 'all': a grid that is not fitted"),
+                        REQ("spec", BG_STRING, "-", "canonical spec"),
+                        REQ("quantizer", BG_STRING, "-", "spec without its bits"),
+                        REQ("levels", BG_NUMBERS, "σ", "ascending, about the mean, at the mean scale of the role"), {0}}},
     {"skipped", "specs that could not run on a tensor",
      (const bg_field[]){PLACE, REQ("spec", BG_STRING, "-", "spec"), REQ("reason", BG_STRING, "-", "why"), {0}}},
     {0}};
