@@ -1,0 +1,83 @@
+/* Eight floats at a time: the few operations the tuned kernels share, once for AVX2 with FMA and once in plain C.
+ *
+ * Both forms round identically (fused multiply-add is one rounding by definition, min and compare are exact), so a result
+ * does not depend on which was compiled. min takes its second operand when either is NaN, as the instruction does.
+ */
+#ifndef BG_QUANT_SIMD_H
+#define BG_QUANT_SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define BG_INLINE static inline __attribute__((always_inline))
+
+typedef float bg_f8 __attribute__((vector_size(32)));
+typedef int32_t bg_i8 __attribute__((vector_size(32)));
+
+BG_INLINE bg_f8 bg_f8_load(const float *p)
+{
+    bg_f8 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+BG_INLINE void bg_f8_store(float *p, bg_f8 v) { memcpy(p, &v, sizeof v); }
+
+BG_INLINE bg_f8 bg_f8_all(float a) { return (bg_f8){a, a, a, a, a, a, a, a}; }
+
+BG_INLINE bg_i8 bg_i8_all(int32_t a) { return (bg_i8){a, a, a, a, a, a, a, a}; }
+
+#if defined(__AVX2__) && defined(__FMA__)
+#include <immintrin.h>
+/* c − a·b, one rounding */
+BG_INLINE bg_f8 bg_f8_nfma(bg_f8 a, bg_f8 b, bg_f8 c) { return (bg_f8)_mm256_fnmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+/* c + a·b, one rounding */
+BG_INLINE bg_f8 bg_f8_fma(bg_f8 a, bg_f8 b, bg_f8 c) { return (bg_f8)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+BG_INLINE bg_f8 bg_f8_min(bg_f8 a, bg_f8 b) { return (bg_f8)_mm256_min_ps((__m256)a, (__m256)b); }
+/* lanes of a where mask is −1, of b where it is 0 */
+BG_INLINE bg_i8 bg_i8_select(bg_i8 mask, bg_i8 a, bg_i8 b)
+{
+    return (bg_i8)_mm256_blendv_epi8((__m256i)b, (__m256i)a, (__m256i)mask);
+}
+/* bit l: lane l of mask is −1 */
+BG_INLINE unsigned bg_i8_bits(bg_i8 mask) { return (unsigned)_mm256_movemask_ps((__m256)mask); }
+/* lane l of the result is lane index[l] (0…7) of v */
+BG_INLINE bg_f8 bg_f8_permute(bg_f8 v, bg_i8 index) { return (bg_f8)_mm256_permutevar8x32_ps((__m256)v, (__m256i)index); }
+#else
+BG_INLINE bg_f8 bg_f8_nfma(bg_f8 a, bg_f8 b, bg_f8 c)
+{
+    for (int l = 0; l < 8; l++)
+        c[l] = fmaf(-a[l], b[l], c[l]);
+    return c;
+}
+BG_INLINE bg_f8 bg_f8_fma(bg_f8 a, bg_f8 b, bg_f8 c)
+{
+    for (int l = 0; l < 8; l++)
+        c[l] = fmaf(a[l], b[l], c[l]);
+    return c;
+}
+BG_INLINE bg_f8 bg_f8_min(bg_f8 a, bg_f8 b)
+{
+    for (int l = 0; l < 8; l++)
+        b[l] = a[l] < b[l] ? a[l] : b[l];
+    return b;
+}
+BG_INLINE bg_i8 bg_i8_select(bg_i8 mask, bg_i8 a, bg_i8 b) { return (a & mask) | (b & ~mask); }
+BG_INLINE unsigned bg_i8_bits(bg_i8 mask)
+{
+    unsigned bits = 0;
+    for (int l = 0; l < 8; l++)
+        bits |= (unsigned)(mask[l] & 1) << l;
+    return bits;
+}
+BG_INLINE bg_f8 bg_f8_permute(bg_f8 v, bg_i8 index)
+{
+    bg_f8 out = v;
+    for (int l = 0; l < 8; l++)
+        out[l] = v[index[l] & 7];
+    return out;
+}
+#endif
+
+#endif
