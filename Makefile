@@ -158,13 +158,18 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBRARY)
 	$(say) '  link $@'
 	$(hush)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) -lcmocka $(LIBS)
 
-.SECONDARY: $(patsubst %.c,$(BUILD)/%.o,$(TEST_SOURCES) $(BENCH))
+.SECONDARY: $(patsubst %.c,$(BUILD)/%.o,$(TEST_SOURCES) $(BENCH) $(FUZZ)) $(BUILD)/tests/fuzz/driver.o
 
 test: all $(call programs,$(TEST_SOURCES)) ## every test; the last line is "N passed, N failed" (TESTS=word: only those)
 	@BUILD=$(BUILD) tests/run $(call programs,$(TEST_SOURCES))
 
 check: test ## test, and the same tests again under the sanitizers
 	@$(MAKE) SAN=1 test
+
+# A fuzz target and the driver that replays and mutates its seeds.
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/driver.o $(LIBRARY)
+	$(say) '  link $@'
+	$(hush)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/tests/fuzz/driver.o $(LIBRARY) $(LIBS)
 
 # Counting peak arithmetic wants the contraction that results must not have.
 $(BUILD)/tests/bench/limits.o: FILE_CFLAGS = -ffp-contract=fast

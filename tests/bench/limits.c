@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include "io/err.h"
 
-enum { REPEAT = 5, PIECE = 512 << 10, BLOCK = 65536, LANES = 96 };
+enum { REPEAT = 5, PIECE = 512 << 10, BLOCK = 65536, CHAINS = 10 };
 
 extern void openblas_set_num_threads(int);
 static volatile double sink;
@@ -128,22 +128,26 @@ static int file(const char *path)
     return 1;
 }
 
-/* Twelve registers of eight lanes, each a chain of fused multiply-adds (compiled with contraction on). */
+/* Ten registers of eight lanes, each a chain of fused multiply-adds (compiled with contraction on). */
+typedef float lanes __attribute__((vector_size(32)));
+
 static double fma_chains(void *self)
 {
     const long steps = *(long *)self;
     double s = 0;
 #pragma omp parallel reduction(+ : s)
     {
-        float a[LANES];
-        for (int j = 0; j < LANES; j++)
-            a[j] = (float)(j + omp_get_thread_num());
-        for (long i = 0; i < steps; i++)
-#pragma omp simd
-            for (int j = 0; j < LANES; j++)
-                a[j] = a[j] * 0.999999f + 1e-7f;
-        for (int j = 0; j < LANES; j++)
-            s += (double)a[j];
+        float t = (float)omp_get_thread_num();
+        lanes m = {t, t, t, t, t, t, t, t}, k = m * 1e-7f + 1e-7f;
+        lanes a = m, b = m + 1, c = m + 2, d = m + 3, e = m + 4, f = m + 5, g = m + 6, h = m + 7, i = m + 8, j = m + 9;
+        m = m * 0 + 0.999999f;
+        for (long step = 0; step < steps; step++) {
+            a = a * m + k, b = b * m + k, c = c * m + k, d = d * m + k, e = e * m + k;
+            f = f * m + k, g = g * m + k, h = h * m + k, i = i * m + k, j = j * m + k;
+        }
+        a += b + c + d + e + f + g + h + i + j;
+        for (int l = 0; l < 8; l++)
+            s += (double)a[l];
     }
     return s;
 }
@@ -163,7 +167,7 @@ static double sgemm(void *self)
 static int arithmetic(void)
 {
     long steps = 10000000;
-    limit("fp32 fma", 2.0 * LANES * (double)steps * omp_get_max_threads() / 1e9, best(fma_chains, &steps), "GFLOP/s");
+    limit("fp32 fma", 2.0 * 8 * CHAINS * (double)steps * omp_get_max_threads() / 1e9, best(fma_chains, &steps), "GFLOP/s");
     product p = {.n = 2048};
     size_t n = (size_t)p.n * (size_t)p.n;
     p.a = malloc(n * sizeof *p.a);
