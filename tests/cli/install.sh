@@ -2,7 +2,7 @@
 source "$(dirname "$0")/lib.bash"
 
 build=$(dirname "$BITGAP")
-expect 0 . make -s install BUILD="$build" DESTDIR="$scratch/root" PREFIX=/usr
+make -s install BUILD="$build" DESTDIR="$scratch/root" PREFIX=/usr >"$scratch/said" 2>&1 || fail "$(cat "$scratch/said")"
 expect 0 '^bitgap [0-9]' "$scratch/root/usr/bin/bitgap" --version
 expect 0 '\.TH BITGAP 1' cat "$scratch/root/usr/share/man/man1/bitgap.1"
 expect 0 'complete -o default' cat "$scratch/root/usr/share/bash-completion/completions/bitgap"
