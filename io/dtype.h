@@ -20,7 +20,8 @@ typedef struct bg_dtype_row {
     const char *name;  /* as safetensors spells it */
     unsigned bits;     /* per element */
     int is_float;      /* its values are weights */
-    /* Decodes n elements to float32 exactly (F64 and wide integers round once); NULL where only the size is known. */
+    /* Decodes n elements to float32 exactly (F64 and wide integers round once); NULL where only the size is known. `in`
+     * needs no alignment and may be the last n·bits/8 bytes of `out` when an element is no wider than a float. */
     void (*decode)(const void *in, float *out, size_t n);
 } bg_dtype_row;
 

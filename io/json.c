@@ -10,7 +10,7 @@
 
 /* ---- checks before cJSON sees the text ---- */
 
-static int check_utf8(const char *text, size_t length, const char *name, bg_err *e)
+int bg_check_utf8(const char *text, size_t length, const char *name, bg_err *e)
 {
     const utf8proc_uint8_t *p = (const utf8proc_uint8_t *)text;
     for (size_t at = 0; at < length;) {
@@ -90,7 +90,7 @@ static int check_duplicates(const cJSON *node, const char *name, bg_err *e)
 int bg_json_parse(const char *text, size_t length, const char *name, cJSON **out, bg_err *e)
 {
     *out = NULL;
-    int status = check_utf8(text, length, name, e);
+    int status = bg_check_utf8(text, length, name, e);
     if (!status)
         status = check_shape(text, length, name, e);
     if (status)

@@ -17,6 +17,9 @@ enum { BG_JSON_DEPTH = 64 };
 /* Parses text[0..length) (a NUL must follow it). `name` is what errors call it. The caller frees *out with cJSON_Delete. */
 int bg_json_parse(const char *text, size_t length, const char *name, cJSON **out, bg_err *e);
 
+/* BG_INPUT names the byte where text[0..length) stops being UTF-8 (overlong forms and surrogates are none). */
+int bg_check_utf8(const char *text, size_t length, const char *name, bg_err *e);
+
 /* Reads and parses a file of at most `limit` bytes. */
 int bg_json_read(const char *path, size_t limit, cJSON **out, bg_err *e);
 
