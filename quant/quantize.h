@@ -25,6 +25,7 @@ typedef struct bg_measure {
     double rate_bits;  /* bits per weight, everything counted */
     bg_rate rate;
     double output_mse; /* tr((W−Ŵ)Σ(W−Ŵ)ᵀ)/R with calibration; NaN without */
+    double babai_bound; /* what error feedback can at most lose of it while nothing clips; 0: not known */
     double seconds;
     const char *skipped; /* a literal reason when the spec cannot run on this tensor; then nothing else is set */
 } bg_measure;
@@ -43,6 +44,7 @@ typedef struct bg_matrix {
     double law_sigma;
     const double *second_moment; /* Σ = E[xxᵀ], C × C row-major, both triangles; NULL without calibration */
     const double *mean_abs;      /* E|x_i|, C; NULL */
+    const double *max_abs;       /* max|x_i| over the calibration, C; NULL */
     uint64_t seed;
     struct bg_shared *shared; /* set by the engine: what specs of one call share (a Cholesky factor); NULL is allowed */
 } bg_matrix;
@@ -60,6 +62,7 @@ typedef struct bg_stored {
     float *scales;     /* [scopes], in row-major order of scopes (row, then group), as rounded for storage */
     float *zeros;      /* [scopes] zero points (integers) or minima; NULL for symmetric grids */
     float *levels;     /* [K] for table grids (× scale); NULL for affine ones: ŵ = scale·(code + lo − zero) */
+    int32_t *column_group; /* [C] scope of each column within its row where the rounding chose an order; NULL: consecutive */
     int K, lo, groups_per_row;
 } bg_stored;
 void bg_stored_free(bg_stored *s);

@@ -1,0 +1,129 @@
+/* Owns the comparison of a matrix with what a quantizer made of it. */
+#include "quant/measure.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK = 64 }; /* rows: the unit of work and of summation */
+
+typedef struct totals {
+    double squares;
+    float worst, largest;
+} totals;
+
+static totals compare(const float *w, const float *hat, int64_t n)
+{
+    totals t = {0};
+    for (int64_t i = 0; i < n; i++) {
+        float d = fabsf(w[i] - hat[i]), a = fabsf(w[i]);
+        t.squares += (double)d * (double)d;
+        t.worst = d > t.worst ? d : t.worst;
+        t.largest = a > t.largest ? a : t.largest;
+    }
+    return t;
+}
+
+/* Σ over the chunk's rows of e·Σ·eᵀ, with the products in single and the sum in double precision. */
+static double weighted(const float *sigma, const float *w, const float *hat, int64_t rows, int64_t C, float *error,
+                       float *image)
+{
+    for (int64_t i = 0; i < rows * C; i++)
+        error[i] = w[i] - hat[i];
+    cblas_ssymm(CblasRowMajor, CblasRight, CblasUpper, (int)rows, (int)C, 1.0F, sigma, (int)C, error, (int)C, 0.0F, image,
+                (int)C);
+    double sum = 0;
+    for (int64_t i = 0; i < rows * C; i++)
+        sum += (double)error[i] * (double)image[i];
+    return sum;
+}
+
+int bg_output_mse(const double *second_moment, const float *w, const float *hat, int64_t R, int64_t C, double *out,
+                  bg_err *e)
+{
+    int64_t chunks = (R + CHUNK - 1) / CHUNK;
+    float *sigma = malloc((size_t)(C * C) * sizeof *sigma);
+    double *sums = calloc((size_t)chunks, sizeof *sums);
+    int failed = !sigma || !sums;
+    for (int64_t i = 0; !failed && i < C * C; i++)
+        sigma[i] = (float)second_moment[i];
+    if (!failed) {
+#pragma omp parallel
+        {
+            float *room = malloc((size_t)(2 * CHUNK * C) * sizeof *room);
+            if (!room) {
+#pragma omp atomic write
+                failed = 1;
+            }
+#pragma omp for schedule(dynamic)
+            for (int64_t c = 0; c < chunks; c++) {
+                int64_t first = c * CHUNK, rows = first + CHUNK < R ? CHUNK : R - first;
+                if (room)
+                    sums[c] = weighted(sigma, w + first * C, hat + first * C, rows, C, room, room + CHUNK * C);
+            }
+            free(room);
+        }
+    }
+    *out = 0;
+    for (int64_t c = 0; !failed && c < chunks; c++)
+        *out += sums[c];
+    *out /= (double)R;
+    free(sigma);
+    free(sums);
+    return failed ? bg_no_memory(e, "output error", (unsigned long long)(C * C) * sizeof *sigma) : BG_OK;
+}
+
+int bg_measure_difference(const bg_matrix *m, const float *w, const float *hat, int64_t R, int64_t C, bg_measure *out,
+                          bg_err *e)
+{
+    int64_t chunks = (R + CHUNK - 1) / CHUNK;
+    totals *t = malloc((size_t)chunks * sizeof *t), all = {0};
+    if (!t)
+        return bg_no_memory(e, "squared errors", (unsigned long long)chunks * sizeof *t);
+#pragma omp parallel for schedule(static)
+    for (int64_t c = 0; c < chunks; c++) {
+        int64_t first = c * CHUNK, rows = first + CHUNK < R ? CHUNK : R - first;
+        t[c] = compare(w + first * C, hat + first * C, rows * C);
+    }
+    for (int64_t c = 0; c < chunks; c++) {
+        all.squares += t[c].squares;
+        all.worst = fmaxf(all.worst, t[c].worst);
+        all.largest = fmaxf(all.largest, t[c].largest);
+    }
+    free(t);
+    out->count = (double)R * (double)C;
+    out->mse = all.squares / out->count;
+    out->max_error = (double)all.worst;
+    out->max_relative = all.largest > 0 ? (double)all.worst / (double)all.largest : 0;
+    out->rate_bits = bg_rate_total(&out->rate) / out->count;
+    out->output_mse = NAN;
+    return m->second_moment ? bg_output_mse(m->second_moment, w, hat, R, C, &out->output_mse, e) : BG_OK;
+}
+
+int bg_measure_symbols(const bg_spec *s, const uint16_t *symbols, size_t n, int K, bg_measure *out, bg_err *e)
+{
+    uint64_t *counts = calloc((size_t)K, sizeof *counts);
+    if (!counts)
+        return bg_no_memory(e, "symbol counts", (unsigned long long)K * sizeof *counts);
+    for (size_t i = 0; i < n; i++)
+        counts[symbols[i]]++;
+    out->index_entropy = 0;
+    for (int q = 0; q < K; q++)
+        if (counts[q])
+            out->index_entropy -= (double)counts[q] / (double)n * log2((double)counts[q] / (double)n);
+    free(counts);
+    return s->coding && s->coding->bits
+               ? s->coding->bits(symbols, n, K, &out->rate.indices, &out->rate.table, e)
+               : BG_OK;
+}
+
+int bg_code_clips(const bg_code *c, float x)
+{
+    float low = bg_code_value(c, 0), high = bg_code_value(c, c->K - 1), first = low, last = high;
+    if (c->K > 1) {
+        first = bg_code_value(c, 1);
+        last = bg_code_value(c, c->K - 2);
+    }
+    return x < low - 0.5F * (first - low) || x > high + 0.5F * (high - last);
+}

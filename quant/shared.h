@@ -1,0 +1,21 @@
+/* What the specs of one matrix share: the factor of its second moment, so that several widths cost one factorisation. */
+#ifndef BG_QUANT_SHARED_H
+#define BG_QUANT_SHARED_H
+
+#include "quant/kernel/cholesky.h"
+#include "quant/quantize.h"
+
+struct bg_shared {
+    bg_factor factor;
+    double percdamp; /* as asked for */
+    int act_order, made;
+};
+
+/* The factor of m->second_moment. With m->shared it is made once for a (percdamp, act_order) and kept there; without, it is
+ * made in *own, which the caller frees with bg_factor_free either way. Not for several threads at once. */
+int bg_factor_shared(const bg_matrix *m, double percdamp, int act_order, bg_factor *own, const bg_factor **out,
+                     bg_err *e);
+/* Frees what s holds, not s itself; NULL is allowed. */
+void bg_shared_free(struct bg_shared *s);
+
+#endif
