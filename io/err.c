@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "io/err.h"
 
+#include <gsl/gsl_errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +12,12 @@ volatile int bg_interrupted;
 
 static int quiet_;
 static int warnings_;
+
+/* GSL's own handler ends the process; ours lets its functions return a status, which their callers look at. */
+__attribute__((constructor)) static void keep_gsl_from_aborting(void)
+{
+    gsl_set_error_handler_off();
+}
 
 int bg_fail(bg_err *e, int code, const char *format, ...)
 {

@@ -24,12 +24,14 @@ typedef struct bg_law {
     /* ∫_{−∞}^{x} t·pdf dt and ∫_{−∞}^{x} t²·pdf dt */
     double (*moment1)(const struct bg_law *l, double x);
     double (*moment2)(const struct bg_law *l, double x);
-    double (*entropy_bits)(const struct bg_law *l); /* differential entropy at unit variance */
-    double kurtosis_excess;                         /* NaN where it does not exist */
+    double (*entropy_bits)(const struct bg_law *l); /* differential entropy a sample at unit variance (of ar1: the rate) */
+    double (*kurtosis_excess)(const struct bg_law *l); /* NaN where it does not exist */
 } bg_law;
 
-/* All laws with their default shapes, ending with a NULL name. */
+/* All laws with their default shapes, ending with a NULL name. Every law is symmetric about 0. */
 extern const bg_law bg_laws[];
+/* By name, with its default shape; NULL when unknown. */
+const bg_law *bg_law_find(const char *name);
 
 typedef struct bg_source {
     bg_law law; /* with the shape asked for */
