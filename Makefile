@@ -198,6 +198,10 @@ install: all ## into PREFIX (/usr/local), DESTDIR respected
 	    $(INSTALLED)/share/bash-completion/completions
 	install -m 755 $(BITGAP) $(INSTALLED)/bin/bitgap
 	install -m 644 README.md LICENSE CHANGELOG.md $(INSTALLED)/share/doc/bitgap
+	install -d $(INSTALLED)/include $(INSTALLED)/share/pkgconfig
+	install -m 644 quant/bitgap_quantizer.h $(INSTALLED)/include
+	printf 'Name: bitgap\nDescription: header of quantizers for Bitgap\nVersion: %s\nCflags: -I%s/include\n' $(VERSION) $(PREFIX) \
+	    > $(INSTALLED)/share/pkgconfig/bitgap.pc
 	$(BITGAP) help --man > $(INSTALLED)/share/man/man1/bitgap.1
 	$(BITGAP) help --completion > $(INSTALLED)/share/bash-completion/completions/bitgap
 	$(BITGAP) help documents > $(INSTALLED)/share/doc/bitgap/documents.md
@@ -205,8 +209,8 @@ install: all ## into PREFIX (/usr/local), DESTDIR respected
 
 uninstall: ## remove what install put there
 	rm -rf $(INSTALLED)/share/bitgap $(INSTALLED)/share/doc/bitgap
-	rm -f $(INSTALLED)/bin/bitgap $(INSTALLED)/share/man/man1/bitgap.1 \
-	    $(INSTALLED)/share/bash-completion/completions/bitgap
+	rm -f $(INSTALLED)/bin/bitgap $(INSTALLED)/share/man/man1/bitgap.1 $(INSTALLED)/include/bitgap_quantizer.h \
+	    $(INSTALLED)/share/pkgconfig/bitgap.pc $(INSTALLED)/share/bash-completion/completions/bitgap
 
 dist: ## a source archive, bitgap-VERSION.tar.gz
 	git archive --prefix=bitgap-$(VERSION)/ -o bitgap-$(VERSION).tar.gz HEAD

@@ -10,9 +10,11 @@
 /* The table of stages, in the order of the pipeline, then the tools. To add one: its file, stage_NAME.c, and its two
  * lines here. */
 extern const bg_stage bg_stage_list;
+extern const bg_stage bg_stage_host;
 
 static const bg_stage *const bg_stages[] = {
     &bg_stage_list,
+    &bg_stage_host,
     NULL,
 };
 
