@@ -123,9 +123,9 @@ typedef struct bg_model_config {
 /* The row for a config: by model_type, else by architectures[0]. BG_INPUT names the known ones. */
 int bg_arch_find(const cJSON *config, const char *path, const bg_arch **out, bg_err *e);
 /* Sizes and rules, checked. `path` is what errors call the file. */
-int bg_config_read(const bg_arch *a, const cJSON *config, const char *path, bg_model_config *out, bg_err *e);
+int bg_arch_config(const bg_arch *a, const cJSON *config, const char *path, bg_model_config *out, bg_err *e);
 /* Window of a layer; 0: none. */
-int bg_config_window(const bg_arch *a, const cJSON *config, int layer, int *out, bg_err *e);
-int bg_config_bias(const cJSON *config, const bg_bias_rule *r);
+int bg_arch_window(const bg_arch *a, const cJSON *config, int layer, int *out, bg_err *e);
+int bg_arch_bias(const cJSON *config, const bg_bias_rule *r);
 
 #endif

@@ -58,7 +58,7 @@ static inline float exp_of(float x)
 static inline float tanh_gelu(float x)
 {
     float u = 0.797884561f * (x + 0.044715f * x * x * x);
-    return x - x / (exp_of(2 * u) + 1); /* ½x(1 + tanh u) */
+    return x / (1 + exp_of(-2 * u)); /* ½x(1 + tanh u) */
 }
 
 void bg_activate(bg_activation f, float *x, const float *times, int64_t n)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_TEXT = 256, READ_WEIGHTS = 1 << 18 /* weights one thread reads at a time */ };
+enum { NAME_TEXT = 256, WHOLE_NAME = NAME_TEXT + 8, READ_WEIGHTS = 1 << 18 /* weights one thread reads at a time */ };
 
 /* ---- finding ---- */
 
@@ -43,7 +43,7 @@ static int find_tensor(const bg_ckpt *c, const char *name, int64_t rows, int64_t
 
 static int open_linear(bg_model *m, const char *stem, int has_bias, int64_t out, int64_t in, bg_linear *l, bg_err *e)
 {
-    char name[NAME_TEXT];
+    char name[WHOLE_NAME];
     snprintf(name, sizeof name, "%s.weight", stem);
     int status = find_tensor(m->ckpt, name, out, in, &l->tensor, e);
     if (status)
@@ -62,7 +62,7 @@ static int open_linear(bg_model *m, const char *stem, int has_bias, int64_t out,
 
 static int open_norm(bg_model *m, const char *stem, int width, bg_norm *n, bg_err *e)
 {
-    char name[NAME_TEXT];
+    char name[WHOLE_NAME];
     snprintf(name, sizeof name, "%s.weight", stem);
     int status = find_tensor(m->ckpt, name, width, 0, &n->tensor, e);
     m->parameters += width;
@@ -87,7 +87,7 @@ static int open_layer(bg_model *m, const char *root, int l, bg_err *e)
     snprintf(number, sizeof number, "%d", l);
     snprintf(prefix, sizeof prefix, "%s%.*s%s%s", root, (int)(hole - a->layer), a->layer, number, hole + 2);
     bg_layer *layer = &m->layers[l];
-    int status = bg_config_window(a, m->ckpt->config, l, &layer->window, e);
+    int status = bg_arch_window(a, m->ckpt->config, l, &layer->window, e);
     for (int i = 0; !status && i < BG_LINEARS; i++) {
         if (!a->linears[i])
             continue;
@@ -95,7 +95,7 @@ static int open_layer(bg_model *m, const char *root, int l, bg_err *e)
         lin->index = m->n_linears++;
         lin->layer = l;
         snprintf(stem, sizeof stem, "%.200s%.50s", prefix, a->linears[i]);
-        status = open_linear(m, stem, bg_config_bias(m->ckpt->config, &a->bias[i]), out[i], in[i], lin, e);
+        status = open_linear(m, stem, bg_arch_bias(m->ckpt->config, &a->bias[i]), out[i], in[i], lin, e);
     }
     for (int i = 0; !status && i < BG_NORMS; i++) {
         if (!a->norms[i])
@@ -111,13 +111,13 @@ static int open_head(bg_model *m, bg_err *e)
 {
     const bg_arch *a = m->arch;
     const bg_model_config *c = &m->config;
-    char name[NAME_TEXT];
+    char name[WHOLE_NAME];
     snprintf(name, sizeof name, "%s.weight", a->head);
     m->head.layer = -1;
     if (!c->tied || bg_ckpt_find(m->ckpt, name)) {
         m->config.tied = 0;
         m->head.index = m->n_linears + 1;
-        int has_bias = bg_config_bias(m->ckpt->config, &a->head_bias);
+        int has_bias = bg_arch_bias(m->ckpt->config, &a->head_bias);
         return open_linear(m, a->head, has_bias, c->vocab, c->embed_width, &m->head, e);
     }
     m->head = m->embed;
@@ -164,7 +164,7 @@ int bg_model_open(const bg_ckpt *c, bg_model **out, bg_err *e)
     bg_model_config config;
     int status = bg_arch_find(c->config, c->title, &a, e);
     if (!status)
-        status = bg_config_read(a, c->config, c->title, &config, e);
+        status = bg_arch_config(a, c->config, c->title, &config, e);
     if (!status)
         status = find_root(c, a, &root, e);
     if (status)

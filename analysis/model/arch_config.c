@@ -161,7 +161,7 @@ static double soft_cap(const cJSON *config, const char *key, double otherwise)
     return v && cJSON_IsNull(v) ? 0 : bg_json_number(config, key, otherwise);
 }
 
-int bg_config_read(const bg_arch *a, const cJSON *config, const char *path, bg_model_config *out, bg_err *e)
+int bg_arch_config(const bg_arch *a, const cJSON *config, const char *path, bg_model_config *out, bg_err *e)
 {
     bg_model_config *c = out;
     *c = (bg_model_config){.norm = a->norm, .order = a->order, .qkv = a->qkv, .learned = a->learned, .embedding_scale = 1};
@@ -204,7 +204,7 @@ static int layer_type_slides(const cJSON *config, int layer)
     return type ? !strcmp(type, "sliding_attention") : -1;
 }
 
-int bg_config_window(const bg_arch *a, const cJSON *config, int layer, int *out, bg_err *e)
+int bg_arch_window(const bg_arch *a, const cJSON *config, int layer, int *out, bg_err *e)
 {
     *out = 0;
     if (a->window == BG_WINDOW_NONE)
@@ -230,7 +230,7 @@ int bg_config_window(const bg_arch *a, const cJSON *config, int layer, int *out,
     return BG_OK;
 }
 
-int bg_config_bias(const cJSON *config, const bg_bias_rule *r)
+int bg_arch_bias(const cJSON *config, const bg_bias_rule *r)
 {
     return r->key ? bg_json_bool(config, r->key, r->otherwise) : r->otherwise;
 }
