@@ -30,13 +30,13 @@ void bg_tokenizer_close(bg_tokenizer *t)
 /* Tokens with `normalized` are looked for in normalized text, so their contents are normalized first. */
 static int build_tries(bg_tokenizer *t, bg_err *e)
 {
-    bg_text text = {0}, spare = {0};
+    bg_bytes text = {0}, spare = {0};
     bg_matcher m = {0};
     int status = BG_OK;
     for (int i = 0; i < t->added.n && !status; i++) {
         const bg_added *a = &t->added.tokens[i];
         text.length = 0;
-        bg_text_add(&text, a->content, a->length);
+        bg_bytes_add(&text, a->content, a->length);
         if (text.failed)
             status = bg_no_memory(e, "an added token", a->length);
         else if (a->normalized)
@@ -45,8 +45,8 @@ static int build_tries(bg_tokenizer *t, bg_err *e)
             status = bg_trie_insert(a->normalized ? &t->added.normalized : &t->added.raw, text.bytes, text.length, i, e);
     }
     bg_matcher_free(&m);
-    bg_text_free(&text);
-    bg_text_free(&spare);
+    bg_bytes_free(&text);
+    bg_bytes_free(&spare);
     return status;
 }
 
@@ -147,7 +147,7 @@ typedef struct bg_encoder {
     bg_matcher matcher;
     bg_merger merger;
     bg_pieces pieces, spare;
-    bg_text text, spare_text;
+    bg_bytes text, spare_text;
     bg_stretches stretches;
     bg_id_list ids;
 } bg_encoder;
@@ -158,8 +158,8 @@ static void encoder_free(bg_encoder *c)
     bg_merger_free(&c->merger);
     bg_pieces_free(&c->pieces);
     bg_pieces_free(&c->spare);
-    bg_text_free(&c->text);
-    bg_text_free(&c->spare_text);
+    bg_bytes_free(&c->text);
+    bg_bytes_free(&c->spare_text);
     free(c->stretches.at);
 }
 
@@ -170,7 +170,7 @@ static int encode_plain(bg_encoder *c, const char *text, size_t length, int at_s
     p->n = 0;
     p->text.length = 0;
     p->at_start = at_start;
-    bg_text_add(&p->text, text, length);
+    bg_bytes_add(&p->text, text, length);
     bg_pieces_add(p, 0, length);
     if (p->text.failed)
         return bg_no_memory(e, "a text", length);
@@ -185,7 +185,7 @@ static int encode_raw(bg_encoder *c, const char *text, size_t length, int at_sta
 {
     const bg_tokenizer *t = c->t;
     c->text.length = 0;
-    bg_text_add(&c->text, text, length);
+    bg_bytes_add(&c->text, text, length);
     if (c->text.failed)
         return bg_no_memory(e, "a text", length);
     int status = bg_normalize(&t->normalizers, &c->matcher, &c->text, &c->spare_text, e);
@@ -231,7 +231,7 @@ static void add_all(bg_id_list *to, const bg_id_list *from)
 int bg_tokenizer_encode(const bg_tokenizer *t, const char *text, size_t length, int with_special, bg_ids *out, bg_err *e)
 {
     bg_encoder c = {.t = t};
-    bg_text clean = {0};
+    bg_bytes clean = {0};
     *out = (bg_ids){0};
     size_t replaced = bg_utf8_repair(text, length, &clean);
     int status = clean.failed ? bg_no_memory(e, "a text", length) : BG_OK;
@@ -244,7 +244,7 @@ int bg_tokenizer_encode(const bg_tokenizer *t, const char *text, size_t length, 
     if (!status && c.ids.failed)
         status = bg_no_memory(e, "token ids", c.ids.n * sizeof *c.ids.id);
     encoder_free(&c);
-    bg_text_free(&clean);
+    bg_bytes_free(&clean);
     if (status)
         free(c.ids.id);
     else
@@ -268,7 +268,7 @@ int bg_tokenizer_decode(const bg_tokenizer *t, const int32_t *ids, size_t n, int
         else if (!(skip_special && bg_tokenizer_is_special(t, ids[i]))) {
             const char *s = bg_tokenizer_string(t, ids[i], &size);
             if (s) {
-                bg_text_add(&p.text, s, size);
+                bg_bytes_add(&p.text, s, size);
                 bg_pieces_add(&p, start, size);
             }
         }
@@ -279,7 +279,7 @@ int bg_tokenizer_decode(const bg_tokenizer *t, const int32_t *ids, size_t n, int
         status = bg_decode(&t->decoders, &m, &p, &spare, e);
     if (!status) {
         *length = p.text.length;
-        bg_text_add(&p.text, "", 1);
+        bg_bytes_add(&p.text, "", 1);
         if (p.text.failed)
             status = bg_no_memory(e, "decoding", *length);
     }

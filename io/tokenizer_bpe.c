@@ -39,8 +39,8 @@ int bg_bpe_add_merge(bg_bpe *b, const char *left, size_t n_left, const char *rig
                      bg_err *e)
 {
     b->joined.length = 0;
-    bg_text_add(&b->joined, left, n_left);
-    bg_text_add(&b->joined, right, n_right);
+    bg_bytes_add(&b->joined, left, n_left);
+    bg_bytes_add(&b->joined, right, n_right);
     if (b->joined.failed)
         return bg_no_memory(e, "a merge", n_left + n_right);
     int32_t l = bg_vocab_find(&b->vocab, left, n_left), r = bg_vocab_find(&b->vocab, right, n_right);
@@ -347,7 +347,7 @@ int bg_bpe_load(bg_bpe *b, const cJSON *model, bg_err *e)
 void bg_bpe_free(bg_bpe *b)
 {
     bg_vocab_free(&b->vocab);
-    bg_text_free(&b->joined);
+    bg_bytes_free(&b->joined);
     free(b->merges);
     free(b->score_rank);
     *b = (bg_bpe){0};

@@ -10,7 +10,7 @@ static const char replacement_character[] = "\xEF\xBF\xBD";
 /* Each character back to its byte; a token with a character outside the alphabet (an added one) gives its own bytes. */
 static void decode_bytes(const bg_pieces *p, bg_pieces *out)
 {
-    bg_text raw = {0};
+    bg_bytes raw = {0};
     for (size_t i = 0; i < p->n; i++) {
         const char *s = p->text.bytes + p->spans[i].start;
         size_t length = p->spans[i].length, begin = raw.length;
@@ -18,17 +18,17 @@ static void decode_bytes(const bg_pieces *p, bg_pieces *out)
             int byte = bg_stand_in_byte(bg_utf8_at(s + at, length - at, &used));
             if (byte < 0) {
                 raw.length = begin;
-                bg_text_add(&raw, s, length);
+                bg_bytes_add(&raw, s, length);
                 break;
             }
             char c = (char)byte;
-            bg_text_add(&raw, &c, 1);
+            bg_bytes_add(&raw, &c, 1);
         }
     }
     bg_utf8_repair(raw.bytes, raw.length, &out->text);
     out->text.failed |= raw.failed;
     bg_pieces_add(out, 0, out->text.length);
-    bg_text_free(&raw);
+    bg_bytes_free(&raw);
 }
 
 static int hex_digit(char c)
@@ -46,41 +46,41 @@ static int byte_token(const char *s, size_t n)
 }
 
 /* A run of byte tokens is UTF-8, or else each of its bytes is one U+FFFD. */
-static void flush_run(bg_text *run, bg_pieces *out)
+static void flush_run(bg_bytes *run, bg_pieces *out)
 {
-    bg_text repaired = {0};
+    bg_bytes repaired = {0};
     size_t start = out->text.length;
     if (!run->length)
         return;
     if (!bg_utf8_repair(run->bytes, run->length, &repaired))
-        bg_text_add(&out->text, run->bytes, run->length);
+        bg_bytes_add(&out->text, run->bytes, run->length);
     else
         for (size_t i = 0; i < run->length; i++)
-            bg_text_add(&out->text, replacement_character, 3);
+            bg_bytes_add(&out->text, replacement_character, 3);
     out->text.failed |= repaired.failed | run->failed;
     bg_pieces_add(out, start, out->text.length - start);
-    bg_text_free(&repaired);
+    bg_bytes_free(&repaired);
     run->length = 0;
 }
 
 static void byte_fallback(const bg_pieces *p, bg_pieces *out)
 {
-    bg_text run = {0};
+    bg_bytes run = {0};
     for (size_t i = 0; i < p->n; i++) {
         const char *s = p->text.bytes + p->spans[i].start;
         int byte = byte_token(s, p->spans[i].length);
         if (byte >= 0) {
             char c = (char)byte;
-            bg_text_add(&run, &c, 1);
+            bg_bytes_add(&run, &c, 1);
             continue;
         }
         flush_run(&run, out);
         size_t start = out->text.length;
-        bg_text_add(&out->text, s, p->spans[i].length);
+        bg_bytes_add(&out->text, s, p->spans[i].length);
         bg_pieces_add(out, start, p->spans[i].length);
     }
     flush_run(&run, out);
-    bg_text_free(&run);
+    bg_bytes_free(&run);
 }
 
 static int replace(const bg_decoder *r, bg_matcher *m, const bg_pieces *p, bg_pieces *out, bg_err *e)
@@ -90,14 +90,14 @@ static int replace(const bg_decoder *r, bg_matcher *m, const bg_pieces *p, bg_pi
         size_t length = p->spans[i].length, done = 0, from = 0, a, b, start = out->text.length;
         int found, status;
         while (!(status = bg_pattern_next(&r->pattern, m, s, length, from, &found, &a, &b, e)) && found) {
-            bg_text_add(&out->text, s + done, a - done);
-            bg_text_add(&out->text, r->content, strlen(r->content));
+            bg_bytes_add(&out->text, s + done, a - done);
+            bg_bytes_add(&out->text, r->content, strlen(r->content));
             done = b;
             from = b > a ? b : b + (b < length ? bg_utf8_width((unsigned char)s[b]) : 1);
         }
         if (status)
             return status;
-        bg_text_add(&out->text, s + done, length - done);
+        bg_bytes_add(&out->text, s + done, length - done);
         bg_pieces_add(out, start, out->text.length - start);
     }
     return BG_OK;
@@ -115,7 +115,7 @@ static void strip(const bg_decoder *r, const bg_pieces *p, bg_pieces *out)
         }
         for (int64_t k = 0; k < r->stop && length >= n && !memcmp(s + length - n, r->content, n); k++)
             length -= n;
-        bg_text_add(&out->text, s, length);
+        bg_bytes_add(&out->text, s, length);
         bg_pieces_add(out, start, length);
     }
 }
@@ -129,9 +129,9 @@ static void metaspace(const bg_decoder *r, const bg_pieces *p, bg_pieces *out)
         for (size_t at = 0; at < length;) {
             int is_space = length - at >= n && !memcmp(s + at, r->replacement, n);
             if (is_space && (i || !r->prefix))
-                bg_text_add(&out->text, " ", 1);
+                bg_bytes_add(&out->text, " ", 1);
             else if (!is_space)
-                bg_text_add(&out->text, s + at, 1);
+                bg_bytes_add(&out->text, s + at, 1);
             at += is_space ? n : 1;
         }
         bg_pieces_add(out, start, out->text.length - start);
@@ -142,8 +142,8 @@ static void join(const bg_pieces *p, const char *between, bg_pieces *out)
 {
     for (size_t i = 0; i < p->n; i++) {
         if (i)
-            bg_text_add(&out->text, between, strlen(between));
-        bg_text_add(&out->text, p->text.bytes + p->spans[i].start, p->spans[i].length);
+            bg_bytes_add(&out->text, between, strlen(between));
+        bg_bytes_add(&out->text, p->text.bytes + p->spans[i].start, p->spans[i].length);
     }
     bg_pieces_add(out, 0, out->text.length);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-static int normal_form(bg_normalizer_kind kind, bg_text *text, bg_text *spare, bg_err *e)
+static int normal_form(bg_normalizer_kind kind, bg_bytes *text, bg_bytes *spare, bg_err *e)
 {
     static const int options[] = {
         [BG_NORM_NFC] = UTF8PROC_COMPOSE,
@@ -27,37 +27,37 @@ static int normal_form(bg_normalizer_kind kind, bg_text *text, bg_text *spare, b
     if (n < 0)
         return bg_fail(e, BG_INPUT, "the text cannot be normalized: %s", utf8proc_errmsg(n));
     spare->length = 0;
-    bg_text_add(spare, (const char *)out, (size_t)n);
+    bg_bytes_add(spare, (const char *)out, (size_t)n);
     free(out);
     return BG_OK;
 }
 
-static int replace(const bg_normalizer *r, bg_matcher *m, const bg_text *text, bg_text *out, bg_err *e)
+static int replace(const bg_normalizer *r, bg_matcher *m, const bg_bytes *text, bg_bytes *out, bg_err *e)
 {
     size_t done = 0, from = 0, a, b;
     int found, status;
     while (!(status = bg_pattern_next(&r->pattern, m, text->bytes, text->length, from, &found, &a, &b, e)) && found) {
-        bg_text_add(out, text->bytes + done, a - done);
-        bg_text_add(out, r->content, strlen(r->content));
+        bg_bytes_add(out, text->bytes + done, a - done);
+        bg_bytes_add(out, r->content, strlen(r->content));
         done = b;
         from = b > a ? b : b + (b < text->length ? bg_utf8_width((unsigned char)text->bytes[b]) : 1);
     }
-    bg_text_add(out, text->bytes + done, text->length - done);
+    bg_bytes_add(out, text->bytes + done, text->length - done);
     return status;
 }
 
-static void lowercase(const bg_text *text, bg_text *out)
+static void lowercase(const bg_bytes *text, bg_bytes *out)
 {
     for (size_t at = 0, used; at < text->length; at += used) {
         uint32_t c = bg_utf8_at(text->bytes + at, text->length - at, &used);
         if (c == 0x130) /* İ: the one letter whose lower case is two code points */
-            bg_text_add(out, "i\xCC\x87", 3);
+            bg_bytes_add(out, "i\xCC\x87", 3);
         else
-            bg_text_add_code_point(out, (uint32_t)utf8proc_tolower((utf8proc_int32_t)c));
+            bg_bytes_add_code_point(out, (uint32_t)utf8proc_tolower((utf8proc_int32_t)c));
     }
 }
 
-static void strip(const bg_normalizer *r, const bg_text *text, bg_text *out)
+static void strip(const bg_normalizer *r, const bg_bytes *text, bg_bytes *out)
 {
     size_t from = 0, to = text->length, used;
     while (r->left && from < to && bg_is_space(bg_utf8_at(text->bytes + from, to - from, &used)))
@@ -70,10 +70,10 @@ static void strip(const bg_normalizer *r, const bg_text *text, bg_text *out)
             break;
         to = at;
     }
-    bg_text_add(out, text->bytes + from, to - from);
+    bg_bytes_add(out, text->bytes + from, to - from);
 }
 
-int bg_normalize(const bg_normalizers *s, bg_matcher *m, bg_text *text, bg_text *spare, bg_err *e)
+int bg_normalize(const bg_normalizers *s, bg_matcher *m, bg_bytes *text, bg_bytes *spare, bg_err *e)
 {
     for (int i = 0; i < s->n && text->length; i++) {
         const bg_normalizer *r = &s->at[i];
@@ -81,8 +81,8 @@ int bg_normalize(const bg_normalizers *s, bg_matcher *m, bg_text *text, bg_text 
         spare->length = 0;
         switch (r->kind) {
         case BG_NORM_PREPEND:
-            bg_text_add(spare, r->content, strlen(r->content));
-            bg_text_add(spare, text->bytes, text->length);
+            bg_bytes_add(spare, r->content, strlen(r->content));
+            bg_bytes_add(spare, text->bytes, text->length);
             break;
         case BG_NORM_REPLACE: status = replace(r, m, text, spare, e); break;
         case BG_NORM_LOWERCASE: lowercase(text, spare); break;
@@ -96,7 +96,7 @@ int bg_normalize(const bg_normalizers *s, bg_matcher *m, bg_text *text, bg_text 
             status = bg_no_memory(e, "normalizing a text", text->length);
         if (status)
             return status;
-        bg_text swap = *text;
+        bg_bytes swap = *text;
         *text = *spare;
         *spare = swap;
     }

@@ -29,14 +29,14 @@ enum {
 /* ---- text.c ---- */
 
 /* Bytes that grow. Running out of memory sticks in `failed`, looked at once after a series of adds. */
-typedef struct bg_text {
+typedef struct bg_bytes {
     char *bytes;
     size_t length, room;
     int failed;
-} bg_text;
-void bg_text_add(bg_text *t, const char *bytes, size_t n);
-void bg_text_add_code_point(bg_text *t, uint32_t c);
-void bg_text_free(bg_text *t);
+} bg_bytes;
+void bg_bytes_add(bg_bytes *t, const char *bytes, size_t n);
+void bg_bytes_add_code_point(bg_bytes *t, uint32_t c);
+void bg_bytes_free(bg_bytes *t);
 
 typedef struct bg_span {
     size_t start, length;
@@ -44,7 +44,7 @@ typedef struct bg_span {
 
 /* A text and the pieces it has been cut into. Empty pieces are never kept. */
 typedef struct bg_pieces {
-    bg_text text;
+    bg_bytes text;
     bg_span *spans;
     size_t n, room;
     int at_start; /* the first piece begins where the whole input begins */
@@ -61,7 +61,7 @@ static inline size_t bg_utf8_width(unsigned char first)
 }
 /* Appends text with every maximal invalid sequence replaced by U+FFFD (Unicode 15, section 3.9, as Rust and WHATWG do);
  * returns how many there were. */
-size_t bg_utf8_repair(const char *text, size_t length, bg_text *out);
+size_t bg_utf8_repair(const char *text, size_t length, bg_bytes *out);
 /* Unicode White_Space; \w of Unicode TS 18. */
 int bg_is_space(uint32_t c);
 int bg_is_word(uint32_t c);
@@ -69,7 +69,7 @@ int bg_is_word(uint32_t c);
 /* ---- vocab.c ---- */
 
 typedef struct bg_vocab {
-    bg_text bytes;
+    bg_bytes bytes;
     struct bg_vocab_entry {
         size_t start;
         uint32_t length;
@@ -171,7 +171,7 @@ typedef struct bg_normalizers {
 int bg_normalizers_load(bg_normalizers *s, const cJSON *node, int depth, bg_err *e);
 int bg_normalizers_add(bg_normalizers *s, bg_normalizer_kind kind, const char *from, const char *to, bg_err *e);
 /* Normalizes *text in place; *spare is working space that may be swapped with it. */
-int bg_normalize(const bg_normalizers *s, bg_matcher *m, bg_text *text, bg_text *spare, bg_err *e);
+int bg_normalize(const bg_normalizers *s, bg_matcher *m, bg_bytes *text, bg_bytes *spare, bg_err *e);
 void bg_normalizers_free(bg_normalizers *s);
 
 /* ---- pretokenize.c ---- */
@@ -216,7 +216,7 @@ typedef struct bg_merge {
 
 typedef struct bg_bpe {
     bg_vocab vocab;
-    bg_text joined;   /* of a merge, while loading */
+    bg_bytes joined;   /* of a merge, while loading */
     bg_merge *merges; /* open addressing */
     size_t n_slots, n_merges;
     uint32_t *score_rank; /* by id: place in the order of falling scores; NULL unless the file has scores */

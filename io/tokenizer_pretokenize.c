@@ -123,8 +123,8 @@ static void space_prefix(const bg_pieces *p, bg_pieces *out)
         const char *word = p->text.bytes + p->spans[i].start;
         size_t start = out->text.length;
         if (word[0] != ' ')
-            bg_text_add(&out->text, " ", 1);
-        bg_text_add(&out->text, word, p->spans[i].length);
+            bg_bytes_add(&out->text, " ", 1);
+        bg_bytes_add(&out->text, word, p->spans[i].length);
         bg_pieces_add(out, start, out->text.length - start);
     }
 }
@@ -137,9 +137,9 @@ static void map_bytes(const bg_pieces *p, bg_pieces *out)
         for (size_t k = 0; k < p->spans[i].length; k++) {
             unsigned char b = (unsigned char)word[k];
             if (b < 0x80 && stands_for_itself(b))
-                bg_text_add(&out->text, word + k, 1);
+                bg_bytes_add(&out->text, word + k, 1);
             else
-                bg_text_add_code_point(&out->text, bg_byte_stand_in(b));
+                bg_bytes_add_code_point(&out->text, bg_byte_stand_in(b));
         }
         bg_pieces_add(out, start, out->text.length - start);
     }
@@ -154,15 +154,15 @@ static void metaspace(const bg_pretokenizer *r, const bg_pieces *p, bg_pieces *o
         int prefixed = word[0] == ' ' || (length >= n && !memcmp(word, r->replacement, n));
         int wanted = r->prefix == 2 || (r->prefix == 1 && p->at_start && p->spans[i].start == 0);
         if (wanted && !prefixed)
-            bg_text_add(&out->text, r->replacement, n);
+            bg_bytes_add(&out->text, r->replacement, n);
         for (size_t k = 0; k < length;) {
             size_t run = 0;
             while (k + run < length && word[k + run] != ' ')
                 run++;
-            bg_text_add(&out->text, word + k, run);
+            bg_bytes_add(&out->text, word + k, run);
             k += run;
             if (k++ < length)
-                bg_text_add(&out->text, r->replacement, n);
+                bg_bytes_add(&out->text, r->replacement, n);
         }
         bg_pieces_add(out, start, out->text.length - start);
     }
@@ -187,7 +187,7 @@ int bg_pretokenize(const bg_pretokenizers *s, bg_matcher *m, bg_pieces *p, bg_pi
         if (status)
             return status;
         if (r->kind == BG_PRE_SPLIT) { /* the text stays where it is */
-            bg_text swap = p->text;
+            bg_bytes swap = p->text;
             p->text = spare->text;
             spare->text = swap;
         }

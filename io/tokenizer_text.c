@@ -24,7 +24,7 @@ static int grow(void **at, size_t *room, size_t n, size_t more, size_t size)
     return 1;
 }
 
-void bg_text_add(bg_text *t, const char *bytes, size_t n)
+void bg_bytes_add(bg_bytes *t, const char *bytes, size_t n)
 {
     void *at = t->bytes;
     if (t->failed || !grow(&at, &t->room, t->length, n, 1)) {
@@ -37,17 +37,17 @@ void bg_text_add(bg_text *t, const char *bytes, size_t n)
     t->length += n;
 }
 
-void bg_text_add_code_point(bg_text *t, uint32_t c)
+void bg_bytes_add_code_point(bg_bytes *t, uint32_t c)
 {
     utf8proc_uint8_t bytes[4];
     utf8proc_ssize_t n = utf8proc_encode_char((utf8proc_int32_t)c, bytes);
-    bg_text_add(t, (const char *)bytes, (size_t)n);
+    bg_bytes_add(t, (const char *)bytes, (size_t)n);
 }
 
-void bg_text_free(bg_text *t)
+void bg_bytes_free(bg_bytes *t)
 {
     free(t->bytes);
-    *t = (bg_text){0};
+    *t = (bg_bytes){0};
 }
 
 void bg_pieces_add(bg_pieces *p, size_t start, size_t length)
@@ -63,7 +63,7 @@ void bg_pieces_add(bg_pieces *p, size_t start, size_t length)
 
 void bg_pieces_free(bg_pieces *p)
 {
-    bg_text_free(&p->text);
+    bg_bytes_free(&p->text);
     free(p->spans);
     *p = (bg_pieces){0};
 }
@@ -113,7 +113,7 @@ static size_t valid_prefix(const unsigned char *s, size_t n, int *valid)
     return k;
 }
 
-size_t bg_utf8_repair(const char *text, size_t length, bg_text *out)
+size_t bg_utf8_repair(const char *text, size_t length, bg_bytes *out)
 {
     const unsigned char *s = (const unsigned char *)text;
     size_t replaced = 0, good = 0, at = 0;
@@ -123,14 +123,14 @@ size_t bg_utf8_repair(const char *text, size_t length, bg_text *out)
         int valid;
         size_t k = valid_prefix(s + at, length - at, &valid);
         if (!valid) {
-            bg_text_add(out, text + good, at - good);
-            bg_text_add(out, "\xEF\xBF\xBD", 3);
+            bg_bytes_add(out, text + good, at - good);
+            bg_bytes_add(out, "\xEF\xBF\xBD", 3);
             good = at + k;
             replaced++;
         }
         at += k;
     }
-    bg_text_add(out, text + good, length - good);
+    bg_bytes_add(out, text + good, length - good);
     return replaced;
 }
 

@@ -100,7 +100,7 @@ int bg_vocab_add(bg_vocab *v, const char *s, size_t n, int64_t id, bg_err *e)
     if (n && v->slots[slot])
         return bg_fail(e, BG_INPUT, "the token '%.40s' has two ids, %lld and %u", s, (long long)id, v->slots[slot] - 1);
     size_t start = v->bytes.length;
-    bg_text_add(&v->bytes, s, n);
+    bg_bytes_add(&v->bytes, s, n);
     if (v->bytes.failed)
         return bg_no_memory(e, "the vocabulary", n);
     v->entries[id] = (struct bg_vocab_entry){start, (uint32_t)n, 1};
@@ -115,7 +115,7 @@ int bg_vocab_add(bg_vocab *v, const char *s, size_t n, int64_t id, bg_err *e)
 
 void bg_vocab_free(bg_vocab *v)
 {
-    bg_text_free(&v->bytes);
+    bg_bytes_free(&v->bytes);
     free(v->entries);
     free(v->slots);
     *v = (bg_vocab){0};

@@ -115,14 +115,14 @@ static void repair(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        bg_text out = {0}, want = {0};
+        bg_bytes out = {0}, want = {0};
         assert_int_equal(bg_utf8_repair(cases[i].in, strlen(cases[i].in), &out), cases[i].replaced);
         for (const char *s = cases[i].out; *s; s++)
-            bg_text_add(&want, *s == '?' ? "\xEF\xBF\xBD" : s, *s == '?' ? 3 : 1);
+            bg_bytes_add(&want, *s == '?' ? "\xEF\xBF\xBD" : s, *s == '?' ? 3 : 1);
         assert_int_equal(out.length, want.length);
         assert_memory_equal(out.bytes, want.bytes, want.length);
-        bg_text_free(&out);
-        bg_text_free(&want);
+        bg_bytes_free(&out);
+        bg_bytes_free(&want);
     }
 }
 
