@@ -25,10 +25,35 @@ static void print_row(const char *name, const char *title, const char *paper, co
     print_keys(keys);
 }
 
+/* Scopes are a word of the spec, not a registry: their rows are these. */
+static void print_scopes(void)
+{
+    puts("\nscopes (scope=…)");
+    print_row("tensor", "all weights of the tensor share one scale", NULL, NULL);
+    print_row("channel", "one scale for each output row", NULL, NULL);
+    print_row("N", "one scale for N neighbours of a row; the last group of a row may be short", NULL, NULL);
+    print_row("blocks", "N of the flattened tensor, across row ends: nf and fp; scales of scales: double=true, scale=e4m3",
+              NULL, NULL);
+}
+
+static void print_names(void)
+{
+    puts("\npresets (further keys may follow)");
+    for (const bg_preset *p = bg_presets; p->name; p++)
+        printf("  %-14s %s\n      = %s\n      %s\n", p->name, p->help, p->expansion, p->paper);
+    puts("\naliases");
+    for (const bg_alias *a = bg_aliases; a->name; a++)
+        printf("  %-14s %s\n      %s\n", a->name, a->help, a->specs);
+}
+
 static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 {
     (void)a, (void)p, (void)e;
-    puts("transforms");
+    puts("A quantizer is NAME[:key=value[,key=value...]]; a value may be a range 2..8 or a list 2/3/4.\n\n"
+         "keys of every grid that does not say otherwise");
+    print_keys(bg_common_keys);
+    print_scopes();
+    puts("\ntransforms");
     for (const bg_transform *const *t = bg_transforms; *t; t++)
         print_row((*t)->name, (*t)->title, (*t)->paper, (*t)->keys);
     puts("\ngrids");
@@ -40,6 +65,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     puts("\ncodings");
     for (const bg_coding *const *c = bg_codings; *c; c++)
         print_row((*c)->name, (*c)->title, (*c)->paper, (*c)->keys);
+    print_names();
     return BG_OK;
 }
 

@@ -5,6 +5,7 @@
 #ifndef BG_QUANT_QUANTIZE_H
 #define BG_QUANT_QUANTIZE_H
 
+#include "io/dtype.h"
 #include "quant/kernel/hist.h"
 #include "quant/spec.h"
 
@@ -34,10 +35,10 @@ typedef struct bg_measure {
 typedef struct bg_matrix {
     int64_t rows, cols;
     int (*read)(void *self, int64_t first, int64_t n, float *out, bg_err *e); /* thread-safe */
-    /* The same rows as their 16-bit codes, whose values are code_values[65536] (finite or not); NULL: stored otherwise.
-     * With them the engine decodes by itself and counts an exact histogram on the way. */
+    /* The same rows as their 16-bit codes of type code_dtype (BG_BF16 or BG_F16); NULL: stored otherwise. With them the
+     * engine decodes by itself and counts an exact histogram on the way. */
     int (*codes16)(void *self, int64_t first, int64_t n, uint16_t *out, bg_err *e);
-    const float *code_values;
+    bg_dtype code_dtype;
     void *self;
     const bg_hist *hist;   /* exact, of all weights; NULL: the engine makes one when a spec needs it */
     const bg_law *law;     /* a density instead of rows; then rows = 0 */
@@ -102,6 +103,7 @@ typedef struct bg_scope_stats {
     size_t n;                /* weights in the scope; 0: a density */
     const bg_hist *hist;     /* always for scope=tensor, else when needs() says so; otherwise NULL */
     double min, max, mean, sigma;
+    double unit;             /* scale=e4m3: the tensor's own scale, which block scales multiply; 0: none */
     int ideal;               /* a density: scales and levels are not rounded to their storage type (they are counted) */
 } bg_scope_stats;
 
@@ -188,8 +190,9 @@ void bg_scope_stats_of(bg_scope_stats *st, const float *x, size_t n);
 /* Index of the point that takes x, from 0; and the point of an index. */
 int bg_code_index(const bg_code *c, float x);
 float bg_code_value(const bg_code *c, int index);
-/* x as a number of type `scale` (f32, f16, bf16, e8m0, …) would hold it. */
-float bg_scale_round(const bg_spec *s, float x);
+/* x as a number of type `scale` holds it (f16 saturates). top: the largest level it multiplies, which e8m0 needs: its power
+ * of two puts the scope's largest weight into the top binade of the levels (OCP Microscaling v1.0, 6.3). */
+float bg_scale_round(const bg_spec *s, float x, float top);
 double bg_scale_bits(const bg_spec *s);
 
 /* K of a scalar spec: levels, the grid's own, or 2^bits. */

@@ -1,10 +1,20 @@
 /* Owns the five registries: one line a row. To add a row: its file and its line here. */
 #include "quant/quantize.h"
 
-const bg_transform *const bg_transforms[] = {NULL};
+extern const bg_transform bg_transform_none;
 
-const bg_grid *const bg_grids[] = {NULL};
+const bg_transform *const bg_transforms[] = {&bg_transform_none, NULL};
 
-const bg_rounding *const bg_roundings[] = {NULL};
+extern const bg_grid bg_grid_uniform, bg_grid_nf, bg_grid_fp, bg_grid_pot, bg_grid_apot;
 
-const bg_coding *const bg_codings[] = {NULL};
+const bg_grid *const bg_grids[] = {
+    &bg_grid_uniform, &bg_grid_nf, &bg_grid_fp, &bg_grid_pot, &bg_grid_apot, NULL,
+};
+
+extern const bg_rounding bg_rounding_nearest;
+
+const bg_rounding *const bg_roundings[] = {&bg_rounding_nearest, NULL};
+
+extern const bg_coding bg_coding_fixed;
+
+const bg_coding *const bg_codings[] = {&bg_coding_fixed, NULL};

@@ -35,6 +35,9 @@ BG_INLINE bg_f8 bg_f8_nfma(bg_f8 a, bg_f8 b, bg_f8 c) { return (bg_f8)_mm256_fnm
 /* c + a·b, one rounding */
 BG_INLINE bg_f8 bg_f8_fma(bg_f8 a, bg_f8 b, bg_f8 c) { return (bg_f8)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 BG_INLINE bg_f8 bg_f8_min(bg_f8 a, bg_f8 b) { return (bg_f8)_mm256_min_ps((__m256)a, (__m256)b); }
+BG_INLINE bg_f8 bg_f8_max(bg_f8 a, bg_f8 b) { return (bg_f8)_mm256_max_ps((__m256)a, (__m256)b); }
+/* nearest integer, ties to even */
+BG_INLINE bg_f8 bg_f8_round(bg_f8 a) { return (bg_f8)_mm256_round_ps((__m256)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 /* lanes of a where mask is −1, of b where it is 0 */
 BG_INLINE bg_i8 bg_i8_select(bg_i8 mask, bg_i8 a, bg_i8 b)
 {
@@ -62,6 +65,18 @@ BG_INLINE bg_f8 bg_f8_min(bg_f8 a, bg_f8 b)
     for (int l = 0; l < 8; l++)
         b[l] = a[l] < b[l] ? a[l] : b[l];
     return b;
+}
+BG_INLINE bg_f8 bg_f8_max(bg_f8 a, bg_f8 b)
+{
+    for (int l = 0; l < 8; l++)
+        b[l] = a[l] > b[l] ? a[l] : b[l];
+    return b;
+}
+BG_INLINE bg_f8 bg_f8_round(bg_f8 a)
+{
+    for (int l = 0; l < 8; l++)
+        a[l] = rintf(a[l]);
+    return a;
 }
 BG_INLINE bg_i8 bg_i8_select(bg_i8 mask, bg_i8 a, bg_i8 b) { return (a & mask) | (b & ~mask); }
 BG_INLINE unsigned bg_i8_bits(bg_i8 mask)

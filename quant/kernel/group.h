@@ -1,0 +1,56 @@
+/* Kernels over the scopes of a row: range, squared error of affine and table codes. None allocates.
+ *
+ * x[n] is cut into groups of g (the last may be short): group k is x[k·g … min(n, (k+1)·g)). Errors are in original units:
+ * each kernel adds Σ (x − x̂)² to the double `*sse` group by group and keeps the largest |x − x̂| in `*most`.
+ * A _ref says in a few lines what the fast version computes; they agree to float rounding inside a group.
+ */
+#ifndef BG_QUANT_KERNEL_GROUP_H
+#define BG_QUANT_KERNEL_GROUP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct bg_error {
+    double sse;
+    float most;
+} bg_error;
+
+/* least[k], most[k] of each group. NaN gives NaN in one of them. */
+void bg_group_range(const float *x, size_t n, size_t g, float *least, float *most);
+void bg_group_range_ref(const float *x, size_t n, size_t g, float *least, float *most);
+
+/* least and most of `together` neighbouring groups each. */
+void bg_range_join(const float *least, const float *most, size_t n, size_t together, float *joined_least,
+                   float *joined_most);
+
+/* Affine codes: y = x·inverse[k] − shift[k]; q = clamp(round(y), low[k], high[k]); error scale[k]·(y − q). Where scale is 0
+ * every weight becomes rest[k]. */
+typedef struct bg_affine {
+    const float *scale, *inverse, *shift, *low, *high, *rest;
+} bg_affine;
+void bg_group_affine(const float *x, size_t n, size_t g, const bg_affine *a, bg_error *e);
+void bg_group_affine_ref(const float *x, size_t n, size_t g, const bg_affine *a, bg_error *e);
+
+/* The same with shift 0 and one low and high for all groups: the symmetric grids. */
+void bg_group_symmetric(const float *x, size_t n, size_t g, const float *scale, const float *inverse, float low, float high,
+                        bg_error *e);
+
+/* Tables of K ≤ 16 ascending levels: y = x·inverse[k]; error scale[k]·(y − nearest level by cuts). */
+void bg_group_table(const float *x, size_t n, size_t g, const float *scale, const float *inverse, const float *levels,
+                    const float *cuts, int K, bg_error *e);
+void bg_group_table_ref(const float *x, size_t n, size_t g, const float *scale, const float *inverse, const float *levels,
+                        const float *cuts, int K, bg_error *e);
+
+/* Rounds n non-negative floats to float16 precision in place (saturating at 65504), as bg_f32_to_f16 and back. */
+void bg_round_f16(float *x, size_t n);
+/* 1/x, or 0 where x is 0. */
+void bg_invert(const float *x, float *inverse, size_t n);
+
+/* counts[code]++ for n codes; counts[65536] wraps at 2³², so call it on less between drains. */
+void bg_count_codes(const uint16_t *codes, size_t n, uint32_t *counts);
+/* bf16 codes to float32. */
+void bg_widen_bf16(const uint16_t *codes, float *out, size_t n);
+/* Nonzero when a value is NaN or infinite. */
+int bg_any_not_finite(const float *x, size_t n);
+
+#endif
