@@ -11,10 +11,12 @@
  * lines here. */
 extern const bg_stage bg_stage_list;
 extern const bg_stage bg_stage_host;
+extern const bg_stage bg_stage_tokenize;
 
 static const bg_stage *const bg_stages[] = {
     &bg_stage_list,
     &bg_stage_host,
+    &bg_stage_tokenize,
     NULL,
 };
 

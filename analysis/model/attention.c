@@ -1,0 +1,101 @@
+/* Owns attention (Vaswani et al. 2017, with grouped key/value heads, Ainslie et al. 2023). A task is one head and one tile
+ * of queries: scores by one product with the keys the tile can see, softmax in place, one product with the values. */
+#include "analysis/model/attention.h"
+
+#include <cblas.h>
+#include <omp.h>
+#include <string.h>
+#include "analysis/model/rows.h"
+
+typedef struct tile {
+    int64_t first, rows; /* queries, counted in this call */
+    int64_t key, keys;   /* keys that any of them sees */
+    int head, kv;
+} tile;
+
+static int64_t first_key(const bg_attention *a, int64_t position)
+{
+    return a->window && position >= a->window ? position - a->window + 1 : 0;
+}
+
+static tile tile_at(const bg_attention *a, int64_t i)
+{
+    tile t = {.head = (int)(i % a->heads), .first = i / a->heads * BG_ATTENTION_TILE};
+    t.rows = a->n - t.first < BG_ATTENTION_TILE ? a->n - t.first : BG_ATTENTION_TILE;
+    t.key = first_key(a, a->past + t.first);
+    t.keys = a->past + t.first + t.rows - t.key;
+    t.kv = t.head / (a->heads / a->kv_heads);
+    return t;
+}
+
+static int64_t tile_count(const bg_attention *a)
+{
+    return (a->n + BG_ATTENTION_TILE - 1) / BG_ATTENTION_TILE * a->heads;
+}
+
+static float *at(const bg_heads *h, int64_t token, int head)
+{
+    return h->base + token * h->token + head * h->head;
+}
+
+static void attend_tile(const bg_attention *a, const tile *t, float *s)
+{
+    int d = a->head_dim;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)t->rows, (int)t->keys, d, a->scale,
+                at(&a->q, t->first, t->head), (int)a->q.token, at(&a->k, t->key, t->kv), (int)a->k.token, 0, s,
+                (int)t->keys);
+    for (int64_t r = 0; r < t->rows; r++) {
+        int64_t position = a->past + t->first + r, low = first_key(a, position) - t->key;
+        int64_t high = position + 1 - t->key;
+        float *row = s + r * t->keys;
+        if (a->cap > 0)
+            bg_soft_cap(row + low, high - low, a->cap);
+        bg_softmax_row(row + low, high - low, 1);
+        memset(row, 0, (size_t)low * sizeof *row);
+        memset(row + high, 0, (size_t)(t->keys - high) * sizeof *row);
+    }
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)t->rows, d, (int)t->keys, 1, s, (int)t->keys,
+                at(&a->v, t->key, t->kv), (int)a->v.token, 0, at(&a->out, t->first, t->head), (int)a->out.token);
+}
+
+void bg_attend(const bg_attention *a, float *scratch)
+{
+    int64_t tiles = tile_count(a), room = BG_ATTENTION_TILE * (a->past + a->n);
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t i = 0; i < tiles; i++) {
+        tile t = tile_at(a, tiles - 1 - i); /* the longest first */
+        attend_tile(a, &t, scratch + omp_get_thread_num() * room);
+    }
+}
+
+static void attend_one_ref(const bg_attention *a, int64_t query, int head, float *s)
+{
+    int64_t low = first_key(a, a->past + query), keys = a->past + query + 1 - low;
+    int kv = head / (a->heads / a->kv_heads);
+    const float *q = at(&a->q, query, head);
+    float *out = at(&a->out, query, head);
+    for (int64_t r = 0; r < keys; r++) {
+        const float *k = at(&a->k, low + r, kv);
+        double sum = 0;
+        for (int j = 0; j < a->head_dim; j++)
+            sum += (double)q[j] * (double)k[j];
+        s[r] = (float)(sum * (double)a->scale);
+    }
+    if (a->cap > 0)
+        bg_soft_cap(s, keys, a->cap);
+    bg_softmax_row_ref(s, keys, 1);
+    for (int j = 0; j < a->head_dim; j++) {
+        double sum = 0;
+        for (int64_t r = 0; r < keys; r++)
+            sum += (double)s[r] * (double)at(&a->v, low + r, kv)[j];
+        out[j] = (float)sum;
+    }
+}
+
+void bg_attend_ref(const bg_attention *a, float *scratch)
+{
+    int64_t room = BG_ATTENTION_TILE * (a->past + a->n);
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t i = 0; i < a->n * a->heads; i++)
+        attend_one_ref(a, i / a->heads, (int)(i % a->heads), scratch + omp_get_thread_num() * room);
+}

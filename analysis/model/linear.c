@@ -1,0 +1,130 @@
+/* Owns one linear layer of a pass: which weights it takes, how its input is rounded, in which precision it is summed. */
+#include <cblas.h>
+#include <math.h>
+#include <stdlib.h>
+#include "analysis/model/work.h"
+#include "quant/kernel/gemm.h"
+
+float *bg_floats(int64_t n)
+{
+    size_t bytes = ((size_t)n * sizeof(float) + 63) / 64 * 64;
+    return aligned_alloc(64, bytes ? bytes : 64);
+}
+
+static void widen(int64_t n, int64_t cols, const float *x, double *out)
+{
+    for (int64_t i = 0; i < n * cols; i++)
+        out[i] = (double)x[i];
+}
+
+/* x·wᵀ + bias with every sum in double, over the same chunks as the float product. */
+static int apply_double(const bg_linear *l, const float *w, const float *x, int64_t n, float *y, int64_t ldy, bg_err *e)
+{
+    int64_t chunks = bg_gemm_chunks(n, l->out), most = 0;
+    for (int64_t i = 0; i < chunks; i++) {
+        bg_gemm_chunk c = bg_gemm_chunk_at(n, l->out, i);
+        int64_t need = (c.rows + c.cols) * l->in + c.rows * c.cols;
+        most = need > most ? need : most;
+    }
+    int failed = 0;
+#pragma omp parallel for schedule(dynamic) reduction(| : failed)
+    for (int64_t i = 0; i < chunks; i++) {
+        bg_gemm_chunk c = bg_gemm_chunk_at(n, l->out, i);
+        double *a = malloc((size_t)most * sizeof *a);
+        if (!a) {
+            failed = 1;
+            continue;
+        }
+        double *b = a + c.rows * l->in, *product = b + c.cols * l->in;
+        widen(c.rows, l->in, x + c.row * l->in, a);
+        widen(c.cols, l->in, w + c.col * l->in, b);
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)c.rows, (int)c.cols, (int)l->in, 1, a, (int)l->in, b,
+                    (int)l->in, 0, product, (int)c.cols);
+        for (int64_t r = 0; r < c.rows; r++)
+            for (int64_t k = 0; k < c.cols; k++)
+                y[(c.row + r) * ldy + c.col + k] =
+                    (float)(product[r * c.cols + k] + (l->bias ? (double)l->bias[c.col + k] : 0));
+        free(a);
+    }
+    return failed ? bg_no_memory(e, "a product in double precision", (unsigned long long)most * sizeof(double)) : BG_OK;
+}
+
+static void round_bfloat16(float *x, int64_t rows, int64_t cols, int64_t ld)
+{
+#pragma omp parallel for schedule(static)
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++)
+            x[r * ld + c] = bg_bf16_to_f32(bg_f32_to_bf16(x[r * ld + c]));
+}
+
+/* Symmetric rounding per token (SmoothQuant, LLM.int8: absmax/(2^(b−1)−1)); `keep` marks columns left alone. */
+static void round_tokens(float *x, int64_t rows, int64_t cols, int bits, const unsigned char *keep)
+{
+    float top = (float)((1 << (bits - 1)) - 1);
+#pragma omp parallel for schedule(static)
+    for (int64_t r = 0; r < rows; r++) {
+        float *row = x + r * cols, peak = 0;
+        for (int64_t c = 0; c < cols; c++)
+            if (!keep || !keep[c])
+                peak = fabsf(row[c]) > peak ? fabsf(row[c]) : peak;
+        float scale = peak / top;
+        for (int64_t c = 0; peak > 0 && c < cols; c++)
+            if (!keep || !keep[c])
+                row[c] = rintf(row[c] / scale) * scale;
+    }
+}
+
+static unsigned char *outlier_columns(const float *x, int64_t rows, int64_t cols, float threshold)
+{
+    unsigned char *keep = calloc((size_t)cols, 1);
+    for (int64_t r = 0; keep && r < rows; r++)
+        for (int64_t c = 0; c < cols; c++)
+            keep[c] |= fabsf(x[r * cols + c]) >= threshold;
+    return keep;
+}
+
+/* A copy of x, rounded as the pass says, in w->input. */
+static int round_input(const bg_model *m, const bg_pass *p, const float *x, int64_t rows, int64_t cols, bg_work *w,
+                       bg_err *e)
+{
+    const bg_model_config *c = &m->config;
+    int64_t widest = c->inner > c->hidden ? c->inner : c->hidden;
+    widest = widest > c->heads * c->head_dim ? widest : c->heads * c->head_dim;
+    if (!w->input && !(w->input = bg_floats(w->rows * widest)))
+        return bg_no_memory(e, "rounded inputs", (unsigned long long)(w->rows * widest) * sizeof(float));
+#pragma omp parallel for schedule(static)
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < cols; i++)
+            w->input[r * cols + i] = x[r * cols + i];
+    if (p->precision == BG_BFLOAT16)
+        round_bfloat16(w->input, rows, cols, cols);
+    if (p->activation_bits <= 0)
+        return BG_OK;
+    unsigned char *keep = NULL;
+    if (p->activation_keep > 0 && !(keep = outlier_columns(w->input, rows, cols, p->activation_keep)))
+        return bg_no_memory(e, "outlier columns", (unsigned long long)cols);
+    round_tokens(w->input, rows, cols, p->activation_bits, keep);
+    free(keep);
+    return BG_OK;
+}
+
+int bg_linear_apply(const bg_model *m, const bg_linear *l, const bg_pass *p, const float *x, int64_t n, float *y,
+                    int64_t ldy, bg_work *w, bg_err *e)
+{
+    const float *weights = p && p->weights && l->index >= 0 && p->weights[l->index] ? p->weights[l->index] : l->w;
+    int inside = l->layer >= 0, status = BG_OK;
+    if (p && p->tap && inside)
+        status = p->tap->see(p->tap->self, l, x, n, e);
+    if (!status && p && w && ((p->activation_bits > 0 && inside) || p->precision == BG_BFLOAT16)) {
+        status = round_input(m, p, x, n, l->in, w, e);
+        x = w->input;
+    }
+    if (status)
+        return status;
+    if (p && p->precision == BG_FLOAT64)
+        return apply_double(l, weights, x, n, y, ldy, e);
+    bg_gemm(n, l->out, l->in, x, l->in, weights, l->bias, y, ldy);
+    if (p && p->precision == BG_BFLOAT16 && inside)
+        round_bfloat16(y, n, l->out, ldy);
+    return BG_OK;
+}

@@ -1,0 +1,90 @@
+/* Owns the deterministic matrix product. Chunk edges follow from the shape: at most CHUNK_ROWS × CHUNK_COLS, evenly sized
+ * and rounded to the register tile of common sgemm kernels, so that each call packs its panels once and the threads get
+ * equal parts. */
+#include "quant/kernel/gemm.h"
+
+#include <cblas.h>
+
+enum {
+    CHUNK_ROWS = 512, /* rows of x: the packed panel of w is reused this many times */
+    CHUNK_COLS = 192, /* rows of w: one chunk of x·wᵀ stays in the second-level cache */
+    TILE = 16,
+    VECTOR_ROWS = 256, /* rows of w in one chunk of a matrix-vector product */
+};
+
+typedef struct cut {
+    int64_t size, count; /* chunk length and how many chunks */
+} cut;
+
+static cut cut_evenly(int64_t total, int64_t most)
+{
+    int64_t parts = (total + most - 1) / most;
+    int64_t size = (total + parts - 1) / parts;
+    size = (size + TILE - 1) / TILE * TILE;
+    return (cut){size, (total + size - 1) / size};
+}
+
+int64_t bg_gemm_chunks(int64_t n, int64_t out)
+{
+    return n <= 0 || out <= 0 ? 0 : cut_evenly(n, CHUNK_ROWS).count * cut_evenly(out, CHUNK_COLS).count;
+}
+
+/* Rows vary fastest: neighbours in time share a panel of w. */
+bg_gemm_chunk bg_gemm_chunk_at(int64_t n, int64_t out, int64_t i)
+{
+    cut rows = cut_evenly(n, CHUNK_ROWS), cols = cut_evenly(out, CHUNK_COLS);
+    bg_gemm_chunk c = {.row = i % rows.count * rows.size, .col = i / rows.count * cols.size};
+    c.rows = n - c.row < rows.size ? n - c.row : rows.size;
+    c.cols = out - c.col < cols.size ? out - c.col : cols.size;
+    return c;
+}
+
+static void add_bias(int64_t n, int64_t out, const float *bias, float *y, int64_t ldy)
+{
+    for (int64_t r = 0; bias && r < n; r++)
+        for (int64_t c = 0; c < out; c++)
+            y[r * ldy + c] += bias[c];
+}
+
+static void gemv(int64_t out, int64_t in, const float *x, const float *w, const float *bias, float *y)
+{
+    int64_t chunks = (out + VECTOR_ROWS - 1) / VECTOR_ROWS;
+#pragma omp parallel for schedule(static)
+    for (int64_t c = 0; c < chunks; c++) {
+        int64_t first = c * VECTOR_ROWS, rows = out - first < VECTOR_ROWS ? out - first : VECTOR_ROWS;
+        cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)rows, (int)in, 1, w + first * in, (int)in, x, 1, 0, y + first, 1);
+        add_bias(1, rows, bias ? bias + first : NULL, y + first, rows);
+    }
+}
+
+void bg_gemm(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, const float *w, const float *bias,
+             float *y, int64_t ldy)
+{
+    if (n <= 0 || out <= 0)
+        return;
+    if (n == 1) {
+        gemv(out, in, x, w, bias, y);
+        return;
+    }
+    int64_t chunks = bg_gemm_chunks(n, out);
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t i = 0; i < chunks; i++) {
+        bg_gemm_chunk c = bg_gemm_chunk_at(n, out, i);
+        float *to = y + c.row * ldy + c.col;
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)c.rows, (int)c.cols, (int)in, 1, x + c.row * ldx,
+                    (int)ldx, w + c.col * in, (int)in, 0, to, (int)ldy);
+        add_bias(c.rows, c.cols, bias ? bias + c.col : NULL, to, ldy);
+    }
+}
+
+void bg_gemm_ref(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, const float *w, const float *bias,
+                 float *y, int64_t ldy)
+{
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t c = 0; c < out; c++) {
+            double sum = bias ? (double)bias[c] : 0;
+            for (int64_t i = 0; i < in; i++)
+                sum += (double)x[r * ldx + i] * (double)w[c * in + i];
+            y[r * ldy + c] = (float)sum;
+        }
+}

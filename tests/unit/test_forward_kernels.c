@@ -1,0 +1,170 @@
+/* Kernels of the forward pass: the product's digits do not depend on threads; fast versions against their _ref. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <omp.h>
+
+#include "analysis/model/attention.h"
+#include "analysis/model/rows.h"
+#include "quant/kernel/gemm.h"
+
+static uint32_t state_of_noise = 12345;
+
+/* A value of −1 … 1; the test's own generator. */
+static float noise(void)
+{
+    state_of_noise = state_of_noise * 1664525u + 1013904223u;
+    return (float)(state_of_noise >> 8) / 8388608.0f - 1;
+}
+
+static float *noises(int64_t n)
+{
+    float *x = malloc((size_t)n * sizeof *x);
+    assert_non_null(x);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = noise();
+    return x;
+}
+
+static void product_is_right_for_any_threads(void **state)
+{
+    (void)state;
+    static const int64_t shapes[][3] = {{1, 1, 1},     {1, 700, 65}, {2, 3, 5},     {17, 193, 64},
+                                        {513, 200, 31}, {64, 577, 96}, {1030, 40, 7}, {300, 384, 256}};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        int64_t n = shapes[s][0], out = shapes[s][1], in = shapes[s][2], ldx = in + 3, ldy = out + 2;
+        float *x = noises(n * ldx), *w = noises(out * in), *bias = noises(out);
+        float *want = noises(n * ldy), *first = noises(n * ldy), *y = noises(n * ldy);
+        bg_gemm_ref(n, out, in, x, ldx, w, bias, want, ldy);
+        for (int threads = 1; threads <= 3; threads++) {
+            omp_set_num_threads(threads);
+            bg_gemm(n, out, in, x, ldx, w, bias, threads == 1 ? first : y, ldy);
+            for (int64_t r = 0; threads > 1 && r < n; r++)
+                assert_memory_equal(y + r * ldy, first + r * ldy, (size_t)out * sizeof *y);
+        }
+        /* n rounding errors of ½ulp each at most, on sums of |x·w| ≤ 1 */
+        double bound = 6e-8 * (double)(in + 2) * sqrt((double)in + 1);
+        for (int64_t r = 0; r < n; r++)
+            for (int64_t c = 0; c < out; c++)
+                if (!(fabs((double)first[r * ldy + c] - (double)want[r * ldy + c]) <= bound))
+                    fail_msg("shape %zu, row %lld, column %lld", s, (long long)r, (long long)c);
+        free(x), free(w), free(bias), free(want), free(first), free(y);
+    }
+}
+
+static void chunks_cover_the_product_once(void **state)
+{
+    (void)state;
+    for (int64_t n = 1; n < 1200; n += 97)
+        for (int64_t out = 1; out < 900; out += 61) {
+            int64_t cells = 0;
+            for (int64_t i = 0; i < bg_gemm_chunks(n, out); i++) {
+                bg_gemm_chunk c = bg_gemm_chunk_at(n, out, i);
+                assert_true(c.rows > 0 && c.cols > 0 && c.row + c.rows <= n && c.col + c.cols <= out);
+                cells += c.rows * c.cols;
+            }
+            assert_int_equal(cells, n * out);
+        }
+}
+
+static void activations_follow_libm(void **state)
+{
+    (void)state;
+    enum { N = 4001 };
+    static float fast[N], ref[N];
+    for (int f = 0; f < BG_ACTIVATIONS; f++) {
+        for (int i = 0; i < N; i++)
+            fast[i] = ref[i] = (float)(i - N / 2) / 40.0f * (i % 7 ? 1 : 10);
+        bg_activate((bg_activation)f, fast, NULL, N);
+        bg_activate_ref((bg_activation)f, ref, NULL, N);
+        for (int i = 0; i < N; i++)
+            if (!(fabs((double)fast[i] - (double)ref[i]) <= 3e-7 * fmax(1, fabs((double)ref[i]))))
+                fail_msg("activation %d at %d: %g, expected %g", f, i, (double)fast[i], (double)ref[i]);
+    }
+    float bad[3] = {NAN, 1, -1}, times[3] = {2, 2, 2};
+    bg_activate(BG_SILU, bad, times, 3);
+    assert_true(isnan(bad[0]) && !isnan(bad[1]));
+}
+
+static void softmax_sums_to_one(void **state)
+{
+    (void)state;
+    for (int n = 1; n < 300; n += 13) {
+        float *x = noises(n), *y = malloc((size_t)n * sizeof *y);
+        for (int i = 0; i < n; i++)
+            x[i] *= 60;
+        memcpy(y, x, (size_t)n * sizeof *x);
+        double a = bg_softmax_row(x, n, 1), b = bg_softmax_row_ref(y, n, 1), sum = 0;
+        assert_true(fabs(a / b - 1) < 1e-6);
+        for (int i = 0; i < n; i++) {
+            sum += (double)x[i];
+            assert_true(fabs((double)x[i] - (double)y[i]) < 1e-6);
+        }
+        assert_true(fabs(sum - 1) < 1e-6);
+        free(x), free(y);
+    }
+}
+
+static void attention_follows_its_reference(void **state)
+{
+    (void)state;
+    enum { HEADS = 6, KV = 2, D = 10, N = 150, PAST = 37 };
+    float *q = noises(N * HEADS * D), *k = noises((PAST + N) * KV * D), *v = noises((PAST + N) * KV * D);
+    float *out = noises(N * HEADS * D), *ref = noises(N * HEADS * D), *again = noises(N * HEADS * D);
+    omp_set_num_threads(3);
+    float *scratch = noises((int64_t)3 * BG_ATTENTION_TILE * (PAST + N));
+    static const int windows[] = {0, 1, 8, 70, 1000};
+    for (int i = 0; i < 10; i++) {
+        bg_attention a = {.heads = HEADS, .kv_heads = KV, .head_dim = D, .window = windows[i % 5], .scale = 2.0f,
+                          .cap = i < 5 ? 0 : 1.5, .n = N, .past = PAST, .q = {q, HEADS * D, D}, .k = {k, KV * D, D},
+                          .v = {v, KV * D, D}, .out = {out, HEADS * D, D}};
+        bg_attend(&a, scratch);
+        a.out.base = ref;
+        bg_attend_ref(&a, scratch);
+        for (int j = 0; j < N * HEADS * D; j++)
+            assert_true(fabs((double)out[j] - (double)ref[j]) < 3e-6);
+        omp_set_num_threads(1);
+        a.out.base = again;
+        bg_attend(&a, scratch);
+        omp_set_num_threads(3);
+        assert_memory_equal(out, again, N * HEADS * D * sizeof *out);
+    }
+    free(q), free(k), free(v), free(out), free(ref), free(again), free(scratch);
+}
+
+/* yarn at factor 1 is the default; llama3 keeps short waves and divides long ones. */
+static void scalings_have_their_ends(void **state)
+{
+    (void)state;
+    enum { D = 64, N = 50 };
+    float c[N * D / 2], s[N * D / 2], c2[N * D / 2], s2[N * D / 2];
+    bg_rope_config r = {.kind = BG_ROPE_HALF, .dims = D, .base = 10000, .factor = 1, .original = 2048, .positions = 2048,
+                        .beta_fast = 32, .beta_slow = 1, .low = 1, .high = 4, .attention_factor = 1, .truncate = 1};
+    bg_rope_table(&r, NULL, N, 0, N, c, s);
+    r.scaling = BG_ROPE_YARN;
+    bg_rope_table(&r, NULL, N, 0, N, c2, s2);
+    for (int i = 0; i < N * D / 2; i++)
+        assert_true(fabsf(c[i] - c2[i]) < 1e-5f && fabsf(s[i] - s2[i]) < 1e-5f);
+    r.scaling = BG_ROPE_LLAMA3;
+    r.factor = 8;
+    bg_rope_table(&r, NULL, N, 0, N, c2, s2);
+    assert_true(c2[D / 2] == c[D / 2]);
+    float slow = (float)(pow(10000, -2.0 * (D / 2 - 1) / D) / 8 * (N - 1));
+    assert_true(fabsf(s2[N * D / 2 - 1] - sinf(slow)) < 1e-6f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(product_is_right_for_any_threads), cmocka_unit_test(chunks_cover_the_product_once),
+        cmocka_unit_test(activations_follow_libm),          cmocka_unit_test(softmax_sums_to_one),
+        cmocka_unit_test(attention_follows_its_reference),  cmocka_unit_test(scalings_have_their_ends),
+    };
+    return cmocka_run_group_tests_name("forward kernels", tests, NULL, NULL);
+}
