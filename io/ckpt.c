@@ -1,6 +1,7 @@
 /* Owns the opening of a model: finds its files, lets each format claim the raw tensors it knows, and orders the logical
  * tensors by layer and role. */
 #define _GNU_SOURCE
+#include "io/gguf.h"
 #include "io/load.h"
 #include "io/safetensors.h"
 
@@ -16,6 +17,7 @@ const char *const bg_part_names[BG_PARTS] = {"indices", "scales", "zeros", "code
 
 const bg_format *const bg_formats[] = {
     &bg_format_safetensors,
+    &bg_format_gguf,
     NULL,
 };
 
@@ -123,18 +125,58 @@ static int ends(const char *text, const char *suffix)
     return n >= m && !strcmp(text + n - m, suffix);
 }
 
-/* The only file of a directory whose name ends in `suffix` (malloc'ed path); *n says how many there are. */
-static char *only_file(const char *directory, const char *suffix, int *n)
+/* The only file of a directory whose name has `middle` in it and ends in `suffix` (malloc'ed path); *n says how many. */
+static char *only_file(const char *directory, const char *middle, const char *suffix, int *n)
 {
     char *found = NULL;
     *n = 0;
     DIR *d = opendir(directory);
     for (struct dirent *entry; d && (entry = readdir(d));)
-        if (entry->d_name[0] != '.' && ends(entry->d_name, suffix) && !(*n)++)
+        if (entry->d_name[0] != '.' && strstr(entry->d_name, middle) && ends(entry->d_name, suffix) && !(*n)++)
             found = bg_path_join(directory, entry->d_name);
     if (d)
         closedir(d);
     return found;
+}
+
+/* A model split over NAME-00001-of-00003.gguf …: all parts, in order; the first one's metadata describes the model. */
+static int add_gguf(bg_load *l, const char *path, bg_err *e)
+{
+    static const char pattern[] = "-00001-of-00001.gguf";
+    size_t n = strlen(path), m = sizeof pattern - 1;
+    unsigned part = 1, parts = 1;
+    int used = 0;
+    if (n > m && sscanf(path + n - m, "-%5u-of-%5u.gguf%n", &part, &parts, &used) == 2 && used != (int)m)
+        part = parts = 1;
+    int status = BG_OK, single = !used || parts < 2;
+    for (unsigned i = 1; !status && i <= (single ? 1 : parts); i++) {
+        char *name = NULL;
+        if (single ? !(name = strdup(path)) : asprintf(&name, "%.*s-%05u-of-%05u.gguf", (int)(n - m), path, i, parts) < 0)
+            return bg_no_memory(e, path, n);
+        status = bg_gguf_add(l->store, name, i == 1 ? &l->gguf : NULL, e);
+        free(name);
+    }
+    int64_t count = 1, tensors = l->store->n_raws;
+    if (!status)
+        status = bg_gguf_integer(l->gguf, "split.count", &count, e);
+    if (!status)
+        status = bg_gguf_integer(l->gguf, "split.tensors.count", &tensors, e);
+    if (!status && count > 1 && (single || count != parts))
+        status = bg_fail(e, BG_INPUT, "%s: one of %lld parts; its name must end in -00001-of-%05lld.gguf", path,
+                         (long long)count, (long long)count);
+    if (!status && tensors != l->store->n_raws)
+        status = bg_fail(e, BG_INPUT, "%s: its parts hold %d of %lld tensors", path, l->store->n_raws, (long long)tensors);
+    return status;
+}
+
+static int is_gguf(const char *path)
+{
+    char magic[4] = "";
+    FILE *f = fopen(path, "rbe");
+    size_t n = f ? fread(magic, 1, sizeof magic, f) : 0;
+    if (f)
+        fclose(f);
+    return ends(path, ".gguf") || (n == sizeof magic && !memcmp(magic, "GGUF", 4));
 }
 
 static int add_file(bg_load *l, const char *path, bg_err *e)
@@ -144,39 +186,42 @@ static int add_file(bg_load *l, const char *path, bg_err *e)
     for (const char *const *p = (const char *const[]){".bin", ".pt", ".pth", ".ckpt", NULL}; *p; p++)
         if (ends(path, *p))
             return bg_fail(e, BG_INPUT, "%s: a Python pickle, which is never loaded; convert it to safetensors", path);
-    int status = bg_safetensors_add(l->store, path, e);
+    if (ends(path, ".json"))
+        return bg_fail(e, BG_INPUT, "%s: a JSON file where a model is wanted", path);
+    int status = is_gguf(path) ? add_gguf(l, path, e) : bg_safetensors_add(l->store, path, e);
     return status ? status : bg_store_sort(l->store, e);
 }
 
 /* model.safetensors alone, else its index, else the only weight file there is. */
 static int add_directory(bg_load *l, const char *directory, bg_err *e)
 {
-    static const char *const wanted[] = {"model.safetensors", "model.safetensors.index.json"};
-    static const char *const endings[] = {".safetensors.index.json", ".safetensors"};
+    static const char *const wanted[][2] = {{"model", ".safetensors"}, {"model", ".safetensors.index.json"},
+                                            {"model", ".gguf"}, {"", ".safetensors.index.json"}, {"", ".safetensors"},
+                                            {"-00001-of-", ".gguf"}, {"", ".gguf"}};
     char *path = NULL;
-    int status = BG_OK, many = 0;
-    for (int i = 0; !path && i < 2; i++) {
-        path = bg_path_join(directory, wanted[i]);
+    int status = BG_OK, n = 0;
+    for (int i = 0; !path && i < 7; i++) {
+        char name[64];
+        if (i >= 3) {
+            path = only_file(directory, wanted[i][0], wanted[i][1], &n);
+            continue;
+        }
+        snprintf(name, sizeof name, "%s%s", wanted[i][0], wanted[i][1]);
+        path = bg_path_join(directory, name);
         if (path && !bg_is_file(path)) {
             free(path);
             path = NULL;
         }
     }
-    for (int i = 0; !path && !many && i < 2; i++) {
-        int n;
-        path = only_file(directory, endings[i], &n);
-        many = n > 1;
-    }
-    if (many)
+    if (path && n > 1) {
         status = bg_fail(e, BG_INPUT, "%s: several weight files and no index; name one of them", directory);
-    else if (path)
+    } else if (path) {
         status = add_file(l, path, e);
-    else {
-        int pickles;
-        free(only_file(directory, ".bin", &pickles));
-        status = bg_fail(e, BG_INPUT, "%s: no .safetensors file%s", directory,
-                         pickles ? ", only Python pickles, which are never loaded; convert them to safetensors"
-                                 : "; name a model's directory");
+    } else {
+        free(only_file(directory, "", ".bin", &n));
+        status = bg_fail(e, BG_INPUT, "%s: no .safetensors or .gguf file%s", directory,
+                         n ? ", only Python pickles, which are never loaded; convert them to safetensors"
+                           : "; name a model's directory");
     }
     free(path);
     return status;
@@ -209,6 +254,8 @@ static int open_path(bg_load *l, const char *given, bg_err *e)
                        given);
     directory = bg_is_directory(c->path);
     int status = directory ? add_directory(l, c->path, e) : add_file(l, c->path, e);
+    if (!status && l->gguf)
+        return bg_gguf_load(l, l->gguf, e);
     if (!status)
         status = read_config(c, c->path, directory, e);
     if (status)
@@ -367,6 +414,7 @@ int bg_ckpt_open(const char *path, const bg_ckpt_options *options, bg_ckpt **out
     status = open_path(&l, path, e);
     if (!status)
         status = finish(&l, options, e);
+    bg_gguf_close(l.gguf);
     if (status)
         bg_ckpt_close(c);
     else
@@ -440,9 +488,9 @@ int bg_tensor_codes16(const bg_tensor *t, int64_t first, int64_t n, uint16_t *ou
     int status = check_rows(t, first, n, e);
     if (status || !n)
         return status;
-    if (t->dtype != BG_BF16 && t->dtype != BG_F16)
+    if ((t->dtype != BG_BF16 && t->dtype != BG_F16) || !t->format->codes16)
         return bg_fail(e, BG_USAGE, "tensor '%s' is %s: it has no 16-bit codes", t->name, t->storage);
-    return bg_plain_codes16(t, first, n, out, e);
+    return t->format->codes16(t, first, n, out, e);
 }
 
 uint64_t bg_tensor_bytes(const bg_tensor *t)

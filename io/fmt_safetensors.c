@@ -602,10 +602,16 @@ static int rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err
     return bg_raw_decode(t->ckpt->impl, t->layout, (uint64_t)(first * t->cols), (uint64_t)(n * t->cols), out, e);
 }
 
+static int codes16(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e)
+{
+    return bg_raw_read(t->ckpt->impl, t->layout, (uint64_t)(first * t->cols) * 2, out, (uint64_t)(n * t->cols) * 2, e);
+}
+
 const bg_format bg_format_safetensors = {
     .name = "safetensors",
     .help = "plain tensors, alone or in shards",
     .rows = rows,
+    .codes16 = codes16,
 };
 
 /* Conv1D weights are stored [in, out]: rows of the logical matrix are columns of the file. Reads a band of stored rows,
@@ -665,11 +671,9 @@ static int turned_rows(const bg_tensor *t, int64_t first, int64_t n, float *out,
     return read_bands(t, first, n, store_floats, out, e);
 }
 
-int bg_plain_codes16(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e)
+static int turned_codes16(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e)
 {
-    if (t->format == &bg_format_conv1d)
-        return read_bands(t, first, n, store_codes, out, e);
-    return bg_raw_read(t->ckpt->impl, t->layout, (uint64_t)(first * t->cols) * 2, out, (uint64_t)(n * t->cols) * 2, e);
+    return read_bands(t, first, n, store_codes, out, e);
 }
 
 int bg_load_plain(bg_load *l, bg_raw *r, const char *name, int turned, bg_err *e)
@@ -695,4 +699,5 @@ const bg_format bg_format_conv1d = {
     .name = "safetensors",
     .help = "GPT-2's projections, stored [in, out] and read as [out, in]",
     .rows = turned_rows,
+    .codes16 = turned_codes16,
 };

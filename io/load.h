@@ -4,9 +4,12 @@
 
 #include "io/store.h"
 
+struct bg_gguf;
+
 typedef struct bg_load {
     bg_ckpt *ckpt;
     bg_store *store;
+    struct bg_gguf *gguf;      /* metadata, when the files are GGUF */
     const cJSON *quantization; /* quantization_config of config.json; NULL */
     int room;
 } bg_load;

@@ -17,20 +17,20 @@ typedef struct role {
 } role;
 
 static const role roles[] = {
-    {"embed", 1, "embed_tokens wte word_embeddings embed_in tok_embeddings embeddings.tok_embeddings"},
-    {"position", 0, "embed_positions wpe position_embeddings token_type_embeddings"},
-    {"attn.qkv_proj", 1, "c_attn query_key_value qkv_proj Wqkv in_proj attn.qkv"},
-    {"attn.q_proj", 1, "q_proj attn.wq attention.wq self.query q_lin"},
-    {"attn.k_proj", 1, "k_proj attn.wk attention.wk self.key k_lin"},
-    {"attn.v_proj", 1, "v_proj attn.wv attention.wv self.value v_lin"},
+    {"embed", 1, "embed_tokens token_embd wte word_embeddings embed_in tok_embeddings embeddings.tok_embeddings"},
+    {"position", 0, "embed_positions wpe position_embd position_embeddings token_type_embeddings"},
+    {"attn.qkv_proj", 1, "c_attn query_key_value qkv_proj Wqkv in_proj attn.qkv attn_qkv"},
+    {"attn.q_proj", 1, "q_proj attn.wq attention.wq self.query q_lin attn_q"},
+    {"attn.k_proj", 1, "k_proj attn.wk attention.wk self.key k_lin attn_k"},
+    {"attn.v_proj", 1, "v_proj attn.wv attention.wv self.value v_lin attn_v"},
     {"attn.o_proj", 1,
      "o_proj attn.out_proj self_attn.out_proj attn.c_proj attention.dense self_attention.dense attention.output.dense "
-     "attn.wo attention.wo out_lin"},
+     "attn.wo attention.wo out_lin attn_output"},
     {"mlp.gate_up_proj", 1, "gate_up_proj"},
-    {"mlp.gate_proj", 1, "gate_proj w1"},
-    {"mlp.up_proj", 1, "up_proj w3 c_fc fc1 fc_in dense_h_to_4h intermediate.dense ffn.lin1 Wi"},
-    {"mlp.down_proj", 1, "down_proj w2 mlp.c_proj fc2 fc_out dense_4h_to_h output.dense ffn.lin2"},
-    {"lm_head", 1, "lm_head embed_out"},
+    {"mlp.gate_proj", 1, "gate_proj w1 ffn_gate ffn_gate_exps"},
+    {"mlp.up_proj", 1, "up_proj w3 c_fc fc1 fc_in dense_h_to_4h intermediate.dense ffn.lin1 Wi ffn_up ffn_up_exps"},
+    {"mlp.down_proj", 1, "down_proj w2 mlp.c_proj fc2 fc_out dense_4h_to_h output.dense ffn.lin2 ffn_down ffn_down_exps"},
+    {"lm_head", 1, "lm_head embed_out output"},
     {"source", 1, "source"},
     {"linear", 1, ""}, /* a matrix of a role of its own: bg_ckpt_open decides by its shape */
     {"norm", 0, ""},

@@ -21,9 +21,6 @@ int bg_safetensors_parse(bg_store *s, const char *text, size_t length, uint64_t 
 /* Decodes elements [first, first+n) of a plain raw tensor to float32, in pieces, without allocating. Thread-safe. */
 int bg_raw_decode(const bg_store *s, const bg_raw *r, uint64_t first, uint64_t n, float *out, bg_err *e);
 
-/* 16-bit codes of rows of a plain tensor, turned or not (what bg_tensor_codes16 does after its checks). */
-int bg_plain_codes16(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e);
-
 extern const bg_format bg_format_safetensors, bg_format_conv1d;
 
 #endif
