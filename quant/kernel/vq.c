@@ -66,14 +66,16 @@ BG_INLINE int winner(const float *block, const float *x, int dims, float best)
     return hit ? __builtin_ctz(hit) : 0;
 }
 
-/* Sixteen vectors against all words. xt[dims][16] holds them by dimension; best[16], block[16] receive the least score and
- * the block it stands in. `dims` is a constant where this is inlined, so the loops unroll into registers. */
-BG_INLINE void sixteen(const float *xt, int dims, const float *packed, int blocks, float *best, int32_t *where)
+/* Sixteen vectors against all words. xt[dims][16] holds them by dimension; best[16], where[16] receive the least score and
+ * the block it stands in, next[16] (if two) the second least. `dims` and `two` are constants where this is inlined, so the
+ * loops unroll into registers. */
+BG_INLINE void sixteen(const float *xt, int dims, const float *packed, int blocks, int two, float *best, int32_t *where,
+                       float *next)
 {
-    bg_f8 b0 = bg_f8_all(INFINITY), b1 = b0;
+    bg_f8 b0 = bg_f8_all(INFINITY), b1 = b0, n0 = b0, n1 = b0;
     bg_i8 w0 = bg_i8_all(0), w1 = w0;
     for (int b = 0; b < blocks; b++, packed += (dims + 1) * BG_VQ_BLOCK) {
-        bg_f8 m0 = bg_f8_all(INFINITY), m1 = m0;
+        bg_f8 m0 = two ? b0 : bg_f8_all(INFINITY), m1 = two ? b1 : m0;
         for (int j = 0; j < BG_VQ_BLOCK; j++) {
             bg_f8 s0 = bg_f8_all(packed[j]), s1 = s0;
             for (int i = 0; i < dims; i++) {
@@ -81,6 +83,8 @@ BG_INLINE void sixteen(const float *xt, int dims, const float *packed, int block
                 s0 = bg_f8_nfma(c, bg_f8_load(xt + i * 16), s0);
                 s1 = bg_f8_nfma(c, bg_f8_load(xt + i * 16 + 8), s1);
             }
+            if (two)
+                n0 = bg_f8_min(bg_f8_max(s0, m0), n0), n1 = bg_f8_min(bg_f8_max(s1, m1), n1);
             m0 = bg_f8_min(s0, m0), m1 = bg_f8_min(s1, m1);
         }
         bg_i8 here = bg_i8_all(b);
@@ -88,13 +92,15 @@ BG_INLINE void sixteen(const float *xt, int dims, const float *packed, int block
         b0 = bg_f8_min(m0, b0), b1 = bg_f8_min(m1, b1);
     }
     bg_f8_store(best, b0), bg_f8_store(best + 8, b1);
+    if (two)
+        bg_f8_store(next, n0), bg_f8_store(next + 8, n1);
     memcpy(where, &w0, sizeof w0), memcpy(where + 8, &w1, sizeof w1);
 }
 
 BG_INLINE void nearest(const float *x, size_t n, size_t stride, int dims, const float *packed, int K, uint16_t *index,
-                       float *score)
+                       float *score, float *second)
 {
-    float xt[BG_VQ_MAX_DIM * 16], best[16];
+    float xt[BG_VQ_MAX_DIM * 16], best[16], next[16];
     int32_t where[16];
     int blocks = (K + BG_VQ_BLOCK - 1) / BG_VQ_BLOCK;
     for (size_t v = 0; v < n; v += 16) {
@@ -102,29 +108,39 @@ BG_INLINE void nearest(const float *x, size_t n, size_t stride, int dims, const 
         for (size_t l = 0; l < 16; l++) /* the last vectors are repeated to fill the lanes */
             for (int i = 0; i < dims; i++)
                 xt[(size_t)i * 16 + l] = x[(v + (l < m ? l : 0)) * stride + (size_t)i];
-        sixteen(xt, dims, packed, blocks, best, where);
+        sixteen(xt, dims, packed, blocks, second != NULL, best, where, next);
         for (size_t l = 0; l < m; l++) {
             const float *block = packed + (size_t)where[l] * BG_VQ_BLOCK * (size_t)(dims + 1);
             index[v + l] = (uint16_t)(where[l] * BG_VQ_BLOCK + winner(block, x + (v + l) * stride, dims, best[l]));
             if (score)
                 score[v + l] = best[l];
+            if (second)
+                second[v + l] = next[l];
         }
     }
 }
 
+#define BY_DIMENSION(second)                                                                                           \
+    switch (dims) {                                                                                                    \
+    case 1: nearest(x, n, stride, 1, packed, K, index, score, second); break;                                          \
+    case 2: nearest(x, n, stride, 2, packed, K, index, score, second); break;                                          \
+    case 3: nearest(x, n, stride, 3, packed, K, index, score, second); break;                                          \
+    case 4: nearest(x, n, stride, 4, packed, K, index, score, second); break;                                          \
+    case 6: nearest(x, n, stride, 6, packed, K, index, score, second); break;                                          \
+    case 8: nearest(x, n, stride, 8, packed, K, index, score, second); break;                                          \
+    default: nearest(x, n, stride, dims, packed, K, index, score, second);                                             \
+    }
+
 void bg_vq_nearest(const float *x, size_t n, size_t stride, int dims, const float *packed, int K, uint16_t *index,
                    float *score)
 {
-    switch (dims) {
-    case 1: nearest(x, n, stride, 1, packed, K, index, score); break;
-    case 2: nearest(x, n, stride, 2, packed, K, index, score); break;
-    case 3: nearest(x, n, stride, 3, packed, K, index, score); break;
-    case 4: nearest(x, n, stride, 4, packed, K, index, score); break;
-    case 5: nearest(x, n, stride, 5, packed, K, index, score); break;
-    case 6: nearest(x, n, stride, 6, packed, K, index, score); break;
-    case 8: nearest(x, n, stride, 8, packed, K, index, score); break;
-    default: nearest(x, n, stride, dims, packed, K, index, score);
-    }
+    BY_DIMENSION(NULL)
+}
+
+void bg_vq_two_nearest(const float *x, size_t n, size_t stride, int dims, const float *packed, int K, uint16_t *index,
+                       float *score, float *second)
+{
+    BY_DIMENSION(second)
 }
 
 /* ---- the plane ---- */

@@ -27,7 +27,10 @@ void bg_vq_pack(const float *words, int K, int stride, int dims, float *packed);
  * A vector with NaN gets index 0. */
 void bg_vq_nearest(const float *x, size_t n, size_t stride, int dims, const float *packed, int K, uint16_t *index,
                    float *score);
-/* The same, one vector and one word at a time. */
+/* The same with the second least score too (infinite when K = 1): what bounds on moving words need. */
+void bg_vq_two_nearest(const float *x, size_t n, size_t stride, int dims, const float *packed, int K, uint16_t *index,
+                       float *score, float *second);
+/* bg_vq_nearest, one vector and one word at a time. */
 void bg_vq_nearest_ref(const float *x, size_t n, size_t stride, int dims, const float *packed, int K, uint16_t *index,
                        float *score);
 

@@ -36,6 +36,22 @@ static void agree(int K, int d, int dims, size_t n)
     bg_vq_nearest_ref(x, n, (size_t)d, dims, packed, K, ib, b);
     assert_memory_equal(ia, ib, n * sizeof *ia);
     assert_memory_equal(a, b, n * sizeof *a);
+    float *second = malloc(n * sizeof *second);
+    bg_vq_two_nearest(x, n, (size_t)d, dims, packed, K, ib, b, second);
+    assert_memory_equal(ia, ib, n * sizeof *ia);
+    assert_memory_equal(a, b, n * sizeof *a);
+    for (size_t v = 0; v < n; v += 7) { /* the second: the best of the others */
+        float least = INFINITY;
+        for (int k = 0; k < K; k++) {
+            float one[16 * 33], s;
+            uint16_t i;
+            bg_vq_pack(words + k * d, 1, d, dims, one);
+            bg_vq_nearest(x + v * (size_t)d, 1, (size_t)d, dims, one, 1, &i, &s);
+            least = k != ia[v] && s < least ? s : least;
+        }
+        assert_true(second[v] == least);
+    }
+    free(second);
     for (size_t v = 0; v < n; v++) { /* and the score is the distance it stands for */
         double norm = 0, distance = 0;
         for (int i = 0; i < dims; i++) {
