@@ -85,7 +85,7 @@ $(OUT)/with.%: FORCE
 	$(remember)
 
 .PHONY: all deps report documents layers audit tables published notebooks test check bench fuzz peer install uninstall \
-        dist clean help FORCE
+        dist deb clean help FORCE
 
 report: $(OUT)/report.html ## from MODEL= to out/MODEL/report.html and report.md (LAYERS= GROUPS= SPECS= TEXT=)
 	@echo "$(OUT)/report.html"
@@ -215,8 +215,11 @@ uninstall: ## remove what install put there
 dist: ## a source archive, bitgap-VERSION.tar.gz
 	git archive --prefix=bitgap-$(VERSION)/ -o bitgap-$(VERSION).tar.gz HEAD
 
+deb: ## a Debian package, bitgap_VERSION_ARCH.deb
+	@.packaging/deb
+
 clean: ## remove what was built (documents and reports in out/ stay)
-	rm -rf build build-san build-fuzz
+	rm -rf build build-san build-fuzz build-deb
 
 help: ## this text
 	@echo 'make deps report           the default model, from a fresh machine to a page'
