@@ -18,6 +18,7 @@ const char *const bg_part_names[BG_PARTS] = {"indices", "scales", "zeros", "code
 const bg_format *const bg_formats[] = {
     &bg_format_safetensors,
     &bg_format_gguf,
+    &bg_format_source,
     NULL,
 };
 
@@ -245,6 +246,8 @@ static int read_config(bg_ckpt *c, const char *path, int is_directory, bg_err *e
 static int open_path(bg_load *l, const char *given, bg_err *e)
 {
     bg_ckpt *c = l->ckpt;
+    if (!strncmp(given, "source:", 7))
+        return (c->path = strdup(given)) ? bg_source_load(l, given + 7, e) : bg_no_memory(e, given, strlen(given));
     int directory = bg_is_directory(given);
     c->path = directory || bg_is_file(given) ? strdup(given) : bg_hub_find(given);
     if (!c->path)
@@ -267,6 +270,8 @@ static int open_path(bg_load *l, const char *given, bg_err *e)
 static char *title_of(const char *path)
 {
     size_t n = strlen(path);
+    if (!strncmp(path, "source:", 7))
+        return strdup(path);
     while (n > 1 && path[n - 1] == '/')
         n--;
     char *copy = strndup(path, n);
@@ -291,6 +296,8 @@ static void assign_roles(bg_ckpt *c)
             t->group = "other";
         else if (!strcmp(t->group, "other") && matrix && ends(t->name, ".weight"))
             t->group = "linear";
+        if (t->format == &bg_format_source)
+            t->group = "source";
         t->is_linear = bg_role_is_linear(t->group);
     }
 }

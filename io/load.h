@@ -25,6 +25,10 @@ int bg_tensor_storage(bg_tensor *t, bg_err *e, const char *format, ...) __attrib
 /* Adds a raw tensor as it is, under `name`. turned: stored [in, out] and to be read as [out, in]. */
 int bg_load_plain(bg_load *l, bg_raw *r, const char *name, int turned, bg_err *e);
 
+/* The synthetic checkpoint that "source:" + text names. */
+int bg_source_load(bg_load *l, const char *text, bg_err *e);
+extern const bg_format bg_format_source;
+
 /* config.json of a directory, with the quantization descriptions that older writers put beside it. *out NULL: none. */
 int bg_config_read(const char *directory, cJSON **out, bg_err *e);
 

@@ -123,6 +123,27 @@ static void test_conv1d_is_turned(void **state)
     bg_ckpt_close(c);
 }
 
+static void test_sources(void **state)
+{
+    (void)state;
+    bg_ckpt *c = open_or_fail("source:gaussian");
+    assert_non_null(c->law);
+    assert_int_equal(c->n_tensors, 1);
+    assert_int_equal(c->tensors[0].count, 0);
+    bg_ckpt_close(c);
+    c = open_or_fail("source:laplace,n=3000,cols=100,seed=3");
+    assert_null(c->law);
+    const bg_tensor *t = tensor_or_fail(c, "weight");
+    assert_true(t->is_linear && t->rows == 30 && t->cols == 100);
+    float *tiles = values_of(t), whole[3000];
+    bg_err e = {0};
+    assert_int_equal(bg_tensor_rows(t, 0, 30, whole, &e), BG_OK);
+    assert_floats_equal("samples", tiles, whole, 3000);
+    free(tiles);
+    bg_ckpt_close(c);
+    assert_int_equal(bg_ckpt_open("source:gausian", &(bg_ckpt_options){0}, &c, &e), BG_USAGE);
+}
+
 static void put(const char *directory, const char *name, const char *text)
 {
     bg_err e = {0};
@@ -185,6 +206,7 @@ int main(void)
         cmocka_unit_test(test_default_model),   cmocka_unit_test(test_filters),
         cmocka_unit_test(test_roles),           cmocka_unit_test(test_conv1d_is_turned),
         cmocka_unit_test(test_hub_cache),       cmocka_unit_test(test_index_is_checked),
+        cmocka_unit_test(test_sources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
