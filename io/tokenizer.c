@@ -35,6 +35,8 @@ static int build_tries(bg_tokenizer *t, bg_err *e)
     int status = BG_OK;
     for (int i = 0; i < t->added.n && !status; i++) {
         const bg_added *a = &t->added.tokens[i];
+        if (a->unmatched)
+            continue;
         text.length = 0;
         bg_bytes_add(&text, a->content, a->length);
         if (text.failed)
@@ -123,11 +125,39 @@ static int open_directory(const char *path, bg_tokenizer **out, bg_err *e)
     return status;
 }
 
+static int open_gguf(const char *path, bg_tokenizer **out, bg_err *e)
+{
+    bg_tokenizer *t = calloc(1, sizeof *t);
+    if (!t)
+        return bg_no_memory(e, "a tokenizer", sizeof *t);
+    int status = bg_tokenizer_load_gguf(t, path, e);
+    if (!status && (status = bg_tokenizer_finish(t, e)))
+        bg_context(e, "%s", path);
+    if (status)
+        bg_tokenizer_close(t);
+    else
+        *out = t;
+    return status;
+}
+
+/* Files are told apart by how they begin, not by their names. */
+static int is_gguf(const char *path)
+{
+    char magic[4] = {0};
+    FILE *f = fopen(path, "rb");
+    size_t n = f ? fread(magic, 1, 4, f) : 0;
+    if (f)
+        fclose(f);
+    return n == 4 && !memcmp(magic, "GGUF", 4);
+}
+
 int bg_tokenizer_open(const char *path, bg_tokenizer **out, bg_err *e)
 {
     *out = NULL;
     if (bg_is_directory(path))
         return open_directory(path, out, e);
+    if (is_gguf(path))
+        return open_gguf(path, out, e);
     const char *base = bg_path_base(path);
     size_t parent = (size_t)(base - path);
     char *directory = malloc(parent + 2);

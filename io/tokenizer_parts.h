@@ -118,6 +118,7 @@ typedef struct bg_added {
     size_t length;
     int32_t id;
     unsigned char single_word, lstrip, rstrip, normalized, special;
+    unsigned char unmatched; /* never cut out of a text, only decoded */
 } bg_added;
 
 /* A byte trie over the contents of some added tokens; node 0 is the root. */

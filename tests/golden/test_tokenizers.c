@@ -150,6 +150,13 @@ FOLDER(mistral_metaspace)
 FOLDER(gemma)
 FOLDER(spm_no_byte_fallback)
 
+/* SentencePiece with scores, from GGUF metadata: ids and text equal those of sentencepiece 0.2.3. */
+static void spm_gguf(void **state)
+{
+    (void)state;
+    check_folder("tokenizers_gguf", "spm_llama.gguf", "spm_llama_cases.json");
+}
+
 /* The default model's own cases, from transformers. */
 static void default_model(void **state)
 {
@@ -181,7 +188,7 @@ int main(void)
         cmocka_unit_test(gpt2),          cmocka_unit_test(gpt2_prefix_space), cmocka_unit_test(opt_bos),
         cmocka_unit_test(llama3),        cmocka_unit_test(qwen2),             cmocka_unit_test(llama2),
         cmocka_unit_test(gemma),         cmocka_unit_test(mistral_metaspace), cmocka_unit_test(spm_no_byte_fallback),
-        cmocka_unit_test(default_model),
+        cmocka_unit_test(default_model), cmocka_unit_test(spm_gguf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
