@@ -13,12 +13,14 @@ extern const bg_stage bg_stage_list;
 extern const bg_stage bg_stage_host;
 extern const bg_stage bg_stage_tokenize;
 extern const bg_stage bg_stage_export;
+extern const bg_stage bg_stage_run;
 
 static const bg_stage *const bg_stages[] = {
     &bg_stage_list,
     &bg_stage_host,
     &bg_stage_tokenize,
     &bg_stage_export,
+    &bg_stage_run,
     NULL,
 };
 

@@ -286,8 +286,8 @@ int bg_model_check(const bg_model *m, const bg_batch *b, bg_err *e)
         if (b->lengths[i] < 1)
             return bg_fail(e, BG_INPUT, "sequence %d is empty: there is nothing to run", i);
         if (b->lengths[i] > most)
-            return bg_fail(e, BG_INPUT, "a sequence of %d tokens is longer than the model's context of %d; give a shorter "
-                           "text or --context %d", b->lengths[i], most, most);
+            return bg_fail(e, BG_INPUT, "a sequence of %d tokens is longer than the model's context of %d; shorten the text "
+                           "or cut it into windows", b->lengths[i], most);
         for (int j = 0; j < b->lengths[i]; j++, at++)
             if (b->ids[at] < 0 || b->ids[at] >= m->config.vocab)
                 return bg_fail(e, BG_INPUT, "token id %d is outside the model's vocabulary of %d", b->ids[at],
