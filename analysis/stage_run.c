@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/model/model.h"
-#include "analysis/text.h"
+#include "analysis/corpus.h"
 #include "io/opt.h"
 
 /* "1, 2,3" */
-static int parse_ids(const char *text, bg_text *out, bg_err *e)
+static int parse_ids(const char *text, bg_corpus *out, bg_err *e)
 {
     size_t room = strlen(text) / 2 + 1;
     out->ids = malloc(room * sizeof *out->ids);
@@ -59,7 +59,7 @@ static int write_rows(void *self, int64_t first, int64_t n, const float *logits,
     return ferror(w->file) ? bg_fail(e, BG_RESOURCE, "writing logits: %s", strerror(errno)) : BG_OK;
 }
 
-static int read_tokens(const bg_args *a, const bg_ckpt *c, bg_text *out, bg_err *e)
+static int read_tokens(const bg_args *a, const bg_ckpt *c, bg_corpus *out, bg_err *e)
 {
     if (bg_arg_given(a, "ids") + bg_arg_given(a, "text") + bg_arg_given(a, "file") != 1)
         return bg_fail(e, BG_USAGE, "run takes one of --ids, --text and --file");
@@ -67,8 +67,8 @@ static int read_tokens(const bg_args *a, const bg_ckpt *c, bg_text *out, bg_err 
         return parse_ids(bg_arg(a, "ids"), out, e);
     int special = !bg_arg_given(a, "no-special");
     if (bg_arg_given(a, "text"))
-        return bg_text_encode(c, bg_arg(a, "text"), strlen(bg_arg(a, "text")), "--text", special, out, e);
-    return bg_text_read(c, bg_arg(a, "file"), special, out, NULL, e);
+        return bg_corpus_encode(c, bg_arg(a, "text"), strlen(bg_arg(a, "text")), "--text", special, out, e);
+    return bg_corpus_read(c, bg_arg(a, "file"), special, out, NULL, e);
 }
 
 static int run(const bg_args *a, bg_provenance *p, bg_err *e)
@@ -76,7 +76,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     (void)p;
     bg_ckpt *c = NULL;
     bg_model *m = NULL;
-    bg_text text = {0};
+    bg_corpus text = {0};
     bg_out out = {0};
     if (!bg_arg_given(a, "output"))
         return bg_fail(e, BG_USAGE, "run needs -o FILE.safetensors");
@@ -99,7 +99,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status)
         status = bg_out_commit(&out, e);
     bg_out_abandon(&out);
-    bg_text_free(&text);
+    bg_corpus_free(&text);
     bg_model_close(m);
     bg_ckpt_close(c);
     return status;

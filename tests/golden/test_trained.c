@@ -17,12 +17,12 @@
 
 #include "analysis/information.h"
 #include "analysis/model/model.h"
-#include "analysis/text.h"
+#include "analysis/corpus.h"
 
 enum { WINDOWS = 3 };
 
 typedef struct scores {
-    const bg_text *text;
+    const bg_corpus *text;
     const cJSON *at; /* positions of the first window whose logits are known */
     int vocab, context;
     double *window; /* mean log-loss of each window */
@@ -69,16 +69,16 @@ static void check_trained(void **state)
     cJSON *want = NULL;
     bg_ckpt *c = NULL;
     bg_model *m = NULL;
-    bg_text text = {0};
+    bg_corpus text = {0};
     snprintf(path, sizeof path, "%s/expected.json", folder);
     if (bg_json_read(path, 1 << 24, &want, &e) || bg_ckpt_open(folder, &(bg_ckpt_options){0}, &c, &e) ||
-        bg_model_open(c, &m, &e) || bg_text_read(c, "data/text/test.txt", 0, &text, NULL, &e))
+        bg_model_open(c, &m, &e) || bg_corpus_read(c, "data/text/test.txt", 0, &text, NULL, &e))
         fail_msg("%s: %s", folder, e.text);
     assert_int_equal(text.n, (int64_t)bg_json_number(want, "tokens_in_text", 0));
     int i = 0, context = (int)bg_json_number(want, "context", 0);
     for (const cJSON *id = cJSON_GetObjectItem(want, "first_64_ids")->child; id; id = id->next)
         assert_int_equal(text.ids[i++], (int)id->valuedouble);
-    assert_int_equal(bg_text_cut(&text, context, WINDOWS, &e), BG_OK);
+    assert_int_equal(bg_corpus_cut(&text, context, WINDOWS, &e), BG_OK);
     double window[WINDOWS] = {0};
     scores s = {&text, cJSON_GetObjectItem(cJSON_GetObjectItem(want, "logits"), "at")->child, m->config.vocab, context,
                 window};
@@ -90,7 +90,7 @@ static void check_trained(void **state)
     const cJSON *nll = cJSON_GetObjectItem(perplexity, "window_mean_nll");
     for (i = 0; i < WINDOWS; i++)
         assert_true(fabs(window[i] - cJSON_GetArrayItem(nll, i)->valuedouble) < 2e-6);
-    bg_text_free(&text);
+    bg_corpus_free(&text);
     bg_model_close(m);
     bg_ckpt_close(c);
     cJSON_Delete(want);

@@ -1,6 +1,6 @@
 /* Owns the way from text to the token sequences a measurement runs on. */
 #define _GNU_SOURCE
-#include "analysis/text.h"
+#include "analysis/corpus.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,7 @@ static int open_tokenizer(const bg_ckpt *c, bg_tokenizer **out, bg_err *e)
     return status;
 }
 
-static int add_sequence(bg_text *t, const bg_ids *ids, bg_err *e)
+static int add_sequence(bg_corpus *t, const bg_ids *ids, bg_err *e)
 {
     int32_t *grown = realloc(t->ids, ((size_t)t->n + ids->n) * sizeof *grown);
     if (grown)
@@ -55,7 +55,7 @@ static int add_sequence(bg_text *t, const bg_ids *ids, bg_err *e)
     return BG_OK;
 }
 
-static int encode_into(const bg_tokenizer *k, const char *text, size_t length, const char *name, int special, bg_text *out,
+static int encode_into(const bg_tokenizer *k, const char *text, size_t length, const char *name, int special, bg_corpus *out,
                        bg_err *e)
 {
     bg_ids ids = {0};
@@ -73,7 +73,7 @@ static int encode_into(const bg_tokenizer *k, const char *text, size_t length, c
     return status;
 }
 
-int bg_text_encode(const bg_ckpt *c, const char *text, size_t length, const char *name, int special, bg_text *out,
+int bg_corpus_encode(const bg_ckpt *c, const char *text, size_t length, const char *name, int special, bg_corpus *out,
                    bg_err *e)
 {
     bg_tokenizer *k = NULL;
@@ -84,7 +84,7 @@ int bg_text_encode(const bg_ckpt *c, const char *text, size_t length, const char
     return status;
 }
 
-int bg_text_read(const bg_ckpt *c, const char *path, int special, bg_text *out, bg_provenance *p, bg_err *e)
+int bg_corpus_read(const bg_ckpt *c, const char *path, int special, bg_corpus *out, bg_provenance *p, bg_err *e)
 {
     char *text = NULL;
     size_t length = 0;
@@ -92,12 +92,12 @@ int bg_text_read(const bg_ckpt *c, const char *path, int special, bg_text *out, 
     if (!status && p)
         status = bg_provenance_add(p, path, 0, e);
     if (!status)
-        status = bg_text_encode(c, text, length, path, special, out, e);
+        status = bg_corpus_encode(c, text, length, path, special, out, e);
     free(text);
     return status;
 }
 
-int bg_text_sentences(const bg_ckpt *c, bg_text *out, bg_err *e)
+int bg_corpus_sentences(const bg_ckpt *c, bg_corpus *out, bg_err *e)
 {
     bg_tokenizer *k = NULL;
     int status = open_tokenizer(c, &k, e);
@@ -107,7 +107,7 @@ int bg_text_sentences(const bg_ckpt *c, bg_text *out, bg_err *e)
     return status;
 }
 
-int bg_text_cut(bg_text *t, int context, int64_t most, bg_err *e)
+int bg_corpus_cut(bg_corpus *t, int context, int64_t most, bg_err *e)
 {
     int64_t windows = t->n / context;
     windows = most && windows > most ? most : windows;
@@ -126,7 +126,7 @@ int bg_text_cut(bg_text *t, int context, int64_t most, bg_err *e)
     return BG_OK;
 }
 
-bg_sha256 bg_text_hash(const bg_text *t)
+bg_sha256 bg_corpus_hash(const bg_corpus *t)
 {
     unsigned char *bytes = malloc((size_t)t->n * 4 + 1);
     bg_sha256 hash = {""};
@@ -139,9 +139,9 @@ bg_sha256 bg_text_hash(const bg_text *t)
     return hash;
 }
 
-void bg_text_free(bg_text *t)
+void bg_corpus_free(bg_corpus *t)
 {
     free(t->ids);
     free(t->lengths);
-    *t = (bg_text){0};
+    *t = (bg_corpus){0};
 }
