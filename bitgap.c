@@ -14,6 +14,7 @@ extern const bg_stage bg_stage_host;
 extern const bg_stage bg_stage_tokenize;
 extern const bg_stage bg_stage_export;
 extern const bg_stage bg_stage_run;
+extern const bg_stage bg_stage_report;
 
 static const bg_stage *const bg_stages[] = {
     &bg_stage_list,
@@ -21,6 +22,7 @@ static const bg_stage *const bg_stages[] = {
     &bg_stage_tokenize,
     &bg_stage_export,
     &bg_stage_run,
+    &bg_stage_report,
     NULL,
 };
 

@@ -115,7 +115,7 @@ void bg_text_markdown(bg_text *t, const char *s)
             bg_text_add(t, REPLACEMENT);
             continue;
         }
-        if (strchr("\\`*_{}[]()<>#!|~&$:@", *s))
+        if (strchr("\\`*_{}[]()<>#!|~&$", *s))
             bg_text_add(t, "\\");
         bg_text_add_n(t, s, 1);
     }

@@ -1,0 +1,225 @@
+/* Owns the order of the sections and the files of a report. */
+#define _GNU_SOURCE
+#include "reports/report.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The table of sections, in the order in which a reader asks. To add one: its file, its template, its line. */
+static const bg_report_section *const sections[] = {
+    &bg_section_overview,
+    &bg_section_weights,
+    &bg_section_rate_distortion,
+    &bg_section_gap,
+    &bg_section_layers,
+    &bg_section_groups,
+    &bg_section_codebooks,
+    &bg_section_provenance,
+};
+
+/* The rate of the comparison: as asked, else the first of the common widths near which anything was measured. */
+static double choose_rate(const bg_report *r, double asked)
+{
+    static const double usual[] = {4, 3, 2, 5, 6, 8, 1};
+    if (asked > 0)
+        return asked;
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        for (int k = 0; k < r->all.n; k++)
+            if (bg_curve_near(&r->all.curves[k], usual[i], r->within))
+                return usual[i];
+    return 4;
+}
+
+int bg_report_open(bg_report *r, const char *const *documents, int n, const bg_report_options *options, bg_err *e)
+{
+    *r = (bg_report){.within = 0.75, .home = options->home, .previous = options->previous, .next = options->next};
+    int status = bg_docset_open(&r->docs, documents, n, options->filter, e);
+    if (!status)
+        status = bg_templates_find(options->templates, &r->templates, e);
+    if (!status)
+        status = bg_summary_init(&r->all, &r->docs, NULL, e);
+    if (status)
+        return status;
+    r->rate = choose_rate(r, options->rate);
+    bg_summary_pick(&r->all, r->rate, 8);
+    bg_rows models = bg_docset_rows(&r->docs, "groups", "models");
+    r->title = models.n ? bg_row_string(&models.rows[0], "title") : "weights";
+    r->page = (bg_page){.docs = &r->docs, .templates = r->templates, .directory = options->directory, .prefix = options->prefix};
+    return BG_OK;
+}
+
+void bg_report_close(bg_report *r)
+{
+    bg_page_free(&r->page);
+    bg_summary_free(&r->all);
+    bg_docset_close(&r->docs);
+    free(r->templates);
+    *r = (bg_report){0};
+}
+
+int bg_report_compose(bg_report *r, bg_text *stream, bg_text *contents, bg_err *e)
+{
+    int status = BG_OK;
+    for (size_t i = 0; !status && i < sizeof sections / sizeof *sections; i++) {
+        bg_slots slots = {0};
+        char name[80];
+        int present = 0;
+        status = sections[i]->write(r, &slots, &present, e);
+        if (!status && present) {
+            bg_put_section(stream, sections[i]->id);
+            snprintf(name, sizeof name, "sections/%s.md", sections[i]->id);
+            status = bg_template_fill(r->templates, name, &slots, stream, e);
+            bg_put_section_end(stream);
+            bg_text_format(contents, "<li><a href=\"#%s\">%s</a></li>\n", sections[i]->id, sections[i]->title);
+        }
+        bg_slots_free(&slots);
+    }
+    if (!status && (r->page.failed || stream->failed))
+        status = bg_no_memory(e, "report", stream->length);
+    return status;
+}
+
+/* ---- files ---- */
+
+static int write_file(const bg_report *r, const char *name, const char *ending, const bg_text *text, bg_err *e)
+{
+    bg_text path = {0};
+    bg_out out;
+    bg_text_format(&path, "%s/%s.%s", r->page.directory, name, ending);
+    int status = path.failed || text->failed ? bg_no_memory(e, name, text->length) : BG_OK;
+    if (!status)
+        status = bg_out_open(&out, bg_text_string(&path), e);
+    if (!status) {
+        fwrite(bg_text_string(text), 1, text->length, out.file);
+        status = bg_out_commit(&out, e);
+    }
+    bg_text_free(&path);
+    return status;
+}
+
+static void neighbours(const bg_report *r, bg_text *out)
+{
+    const struct {
+        const char *file, *rel, *words;
+    } links[] = {{r->previous, "prev", "previous layer"}, {r->home, "up", "whole model"}, {r->next, "next", "next layer"}};
+    if (!r->home)
+        return;
+    bg_text_add(out, "<p class=\"neighbours\">");
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
+        if (!links[i].file)
+            continue;
+        bg_text_format(out, "<a rel=\"%s\" href=\"", links[i].rel);
+        bg_text_html(out, links[i].file);
+        bg_text_format(out, "\">%s</a> ", links[i].words);
+    }
+    bg_text_add(out, "</p>");
+}
+
+/* What verify needs to open the same documents the same way. */
+static void manifest(const bg_report *r, bg_text *out)
+{
+    for (int i = 0; i < r->docs.n; i++) {
+        const bg_document *d = &r->docs.documents[i];
+        bg_text_format(out, "<meta name=\"bitgap-document\" content=\"%s\" data-label=\"%s\" data-file=\"", d->hash.hex, d->label);
+        bg_text_html(out, bg_path_base(d->path));
+        bg_text_add(out, "\">\n");
+    }
+    bg_text_add(out, "<meta name=\"bitgap-filter\" content=\"");
+    for (int i = 0; i < r->docs.filter.n_layers; i++)
+        bg_text_format(out, "%s%d", i ? "," : "", r->docs.filter.layers[i]);
+    bg_text_add(out, "\" data-groups=\"");
+    for (int i = 0; i < r->docs.filter.n_groups; i++) {
+        bg_text_add(out, i ? "," : "");
+        bg_text_html(out, r->docs.filter.groups[i]);
+    }
+    bg_text_add(out, "\">\n");
+}
+
+static int write_html(bg_report *r, const char *name, const char *stream, const bg_text *contents, bg_err *e)
+{
+    bg_slots slots = {0};
+    bg_text html = {0};
+    const bg_slots none = {0};
+    bg_text_html(bg_slots_at(&slots, "title"), r->title);
+    bg_text_add(bg_slots_at(&slots, "contents"), bg_text_string(contents));
+    manifest(r, bg_slots_at(&slots, "manifest"));
+    neighbours(r, bg_slots_at(&slots, "neighbours"));
+    bg_text_html(bg_slots_at(&slots, "version"), bg_version);
+    int status = bg_template_fill(r->templates, "report.css", &none, bg_slots_at(&slots, "style"), e);
+    if (!status)
+        status = bg_template_fill(r->templates, "report.js", &none, bg_slots_at(&slots, "script"), e);
+    if (!status)
+        status = bg_page_html(&r->page, stream, bg_slots_at(&slots, "body"), e);
+    if (!status)
+        status = bg_template_fill(r->templates, "report.html", &slots, &html, e);
+    if (!status)
+        status = write_file(r, name, "html", &html, e);
+    bg_text_free(&html);
+    bg_slots_free(&slots);
+    return status;
+}
+
+static int write_markdown(bg_report *r, const char *name, const char *stream, bg_err *e)
+{
+    bg_text markdown = {0};
+    int status = bg_page_markdown(&r->page, stream, &markdown, e);
+    if (!status)
+        status = write_file(r, name, "md", &markdown, e);
+    bg_text_free(&markdown);
+    return status;
+}
+
+/* All points, one a line: the required and optional fields of curves.points, then the bounds of gaps.points. */
+static int write_csv(bg_report *r, const char *name, bg_err *e)
+{
+    static const char *const words[] = {"tensor", "group", "spec", "quantizer", "family"};
+    static const char *const numbers[] = {"layer",      "bits",       "weights",        "rate_bits", "mse",
+                                          "sigma2",     "sqnr_db",    "gap_bits",       "gap_empirical_bits",
+                                          "max_error",  "max_relative_error", "clipped", "index_entropy_bits",
+                                          "index_bits", "scale_bits", "codebook_bits",  "other_bits", "output_mse",
+                                          "output_gap_bits"};
+    enum { WORDS = sizeof words / sizeof *words, NUMBERS = sizeof numbers / sizeof *numbers };
+    bg_text csv = {0};
+    char buf[32];
+    for (int k = 0; k < WORDS + NUMBERS; k++)
+        bg_text_format(&csv, "%s%s", k ? "," : "", k < WORDS ? words[k] : numbers[k - WORDS]);
+    bg_text_add(&csv, "\n");
+    for (int i = 0; i < r->docs.n_points; i++) {
+        const bg_point *p = &r->docs.points[i];
+        for (int k = 0; k < WORDS; k++) {
+            bg_text_add(&csv, k ? "," : "");
+            bg_text_csv(&csv, bg_row_string(p->curve, words[k]));
+        }
+        for (int k = 0; k < NUMBERS; k++) {
+            double v = bg_row_number(p->curve, numbers[k]);
+            v = isfinite(v) ? v : bg_row_number(p->gap, numbers[k]);
+            bg_text_format(&csv, ",%s", isfinite(v) ? bg_print_double(buf, v) : "");
+        }
+        bg_text_add(&csv, "\n");
+    }
+    int status = r->docs.n_points ? write_file(r, name, "csv", &csv, e) : BG_OK;
+    bg_text_free(&csv);
+    return status;
+}
+
+int bg_report_write(const char *const *documents, int n, const bg_report_options *options, bg_err *e)
+{
+    bg_report r;
+    bg_text stream = {0}, contents = {0};
+    int status = bg_report_open(&r, documents, n, options, e);
+    if (!status)
+        status = bg_make_directories(options->directory, e);
+    if (!status)
+        status = bg_report_compose(&r, &stream, &contents, e);
+    if (!status)
+        status = write_markdown(&r, options->name, bg_text_string(&stream), e);
+    if (!status)
+        status = write_html(&r, options->name, bg_text_string(&stream), &contents, e);
+    if (!status)
+        status = write_csv(&r, options->name, e);
+    bg_text_free(&stream);
+    bg_text_free(&contents);
+    bg_report_close(&r);
+    return status;
+}

@@ -1,0 +1,64 @@
+/* The report: documents → report.md, report.html, report.csv and figures.
+ *
+ * A section is one file section_NAME.c with a `write` that fills the slots of templates/sections/NAME.md, and one line in
+ * the table of report.c. A section whose documents are absent leaves *present at 0 and is not shown. */
+#ifndef BG_REPORTS_REPORT_H
+#define BG_REPORTS_REPORT_H
+
+#include "reports/figure.h"
+#include "reports/summary.h"
+
+typedef struct bg_report {
+    bg_docset docs;
+    bg_page page;
+    bg_summary all;    /* over everything reported */
+    double rate;       /* bits/weight at which methods are compared */
+    double within;     /* how far from it a point may be */
+    char *templates;
+    const char *title; /* of the model */
+    const char *home;  /* link back from a page of one layer; NULL on the page itself */
+    const char *previous, *next; /* neighbours of a page of one layer: file names, or NULL */
+} bg_report;
+
+typedef struct bg_report_options {
+    const char *directory, *templates;
+    const bg_filter *filter;
+    double rate;
+    const char *name; /* file name without ending: "report" */
+    const char *prefix; /* of the figures' file names; NULL: none */
+    const char *home, *previous, *next;
+} bg_report_options;
+
+/* Writes all files into options->directory. */
+int bg_report_write(const char *const *documents, int n, const bg_report_options *options, bg_err *e);
+
+/* In steps, for verify and tests: open, compose the stream, close. */
+int bg_report_open(bg_report *r, const char *const *documents, int n, const bg_report_options *options, bg_err *e);
+int bg_report_compose(bg_report *r, bg_text *stream, bg_text *contents, bg_err *e);
+void bg_report_close(bg_report *r);
+
+typedef struct bg_report_section {
+    const char *id, *title; /* file name of its template and of its anchor; entry in the contents */
+    int (*write)(bg_report *r, bg_slots *slots, int *present, bg_err *e);
+} bg_report_section;
+
+extern const bg_report_section bg_section_overview, bg_section_weights, bg_section_rate_distortion, bg_section_gap,
+    bg_section_layers, bg_section_groups, bg_section_codebooks, bg_section_provenance;
+
+/* ---- shared by sections (say.c) ---- */
+
+/* mean of a field of a spec over what is reported (where NULL) or part of it. */
+bg_num bg_mean(const bg_report *r, const char *field, const char *where, const char *spec);
+/* "**label** wastes 0.84 bit" or, below zero, "**label** stays 0.02 bit below the bound of a Gaussian". */
+void bg_say_waste(bg_report *r, bg_text *t, const bg_curve *c, const bg_step *step);
+/* "layer 7's `attn.o_proj`", or "`lm_head`" outside the layers. */
+void bg_say_place(bg_text *t, const bg_row *row);
+/* Whether the documents cannot tell two curves apart: the bootstrap interval of their BD-bits holds 0, or, where there is
+ * none, their gaps differ by less than 0.005 bit. */
+int bg_indistinct(const bg_report *r, const bg_curve *a, const bg_step *sa, const bg_curve *b, const bg_step *sb);
+/* The reference method: uniform in groups of 128, else the best uniform curve near r->rate; NULL when none. */
+const bg_curve *bg_reference_curve(const bg_report *r);
+/* Pushes label positions y[0..n) (any order) apart to at least `space`, inside [least, most], keeping their order. */
+void bg_spread_labels(double *y, int n, double space, double least, double most);
+
+#endif

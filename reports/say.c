@@ -1,0 +1,103 @@
+/* Owns the phrases and choices that several sections share. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "reports/report.h"
+
+bg_num bg_mean(const bg_report *r, const char *field, const char *where, const char *spec)
+{
+    return bg_num_over(&r->docs, "mean", field, where, spec);
+}
+
+void bg_say_waste(bg_report *r, bg_text *t, const bg_curve *c, const bg_step *step)
+{
+    bg_num gap = bg_mean(r, "gap_bits", r->all.where, step->spec);
+    bg_put_method(t, c->label);
+    if (gap.value >= 0) {
+        bg_text_add(t, " wastes ");
+        bg_put_number(&r->page, t, gap, BG_SIG3);
+        bg_text_add(t, " bit");
+    } else {
+        bg_text_add(t, " stays ");
+        bg_put_number(&r->page, t, bg_num_operate(bg_num_constant(0), '-', gap), BG_SIG3);
+        bg_text_add(t, " bit below the bound of a Gaussian");
+    }
+}
+
+void bg_say_place(bg_text *t, const bg_row *row)
+{
+    int layer = bg_row_integer(row, "layer", -1);
+    if (layer >= 0)
+        bg_text_format(t, "layer %d's ", layer);
+    bg_text_code(t, bg_row_string(row, "group"));
+}
+
+static const bg_row *bd_row(const bg_report *r, const char *a, const char *b)
+{
+    bg_rows rows = bg_docset_rows(&r->docs, "gaps", "bdrate");
+    for (int i = 0; i < rows.n; i++) {
+        const char *anchor = bg_row_string(&rows.rows[i], "anchor"), *test = bg_row_string(&rows.rows[i], "test");
+        if ((!strcmp(anchor, a) && !strcmp(test, b)) || (!strcmp(anchor, b) && !strcmp(test, a)))
+            return &rows.rows[i];
+    }
+    return NULL;
+}
+
+int bg_indistinct(const bg_report *r, const bg_curve *a, const bg_step *sa, const bg_curve *b, const bg_step *sb)
+{
+    const bg_row *bd = bd_row(r, a->quantizer, b->quantizer);
+    double low = bg_row_number(bd, "bd_bits_low"), high = bg_row_number(bd, "bd_bits_high");
+    if (isfinite(low) && isfinite(high))
+        return low <= 0 && high >= 0;
+    return fabs(sa->gap - sb->gap) < 0.005;
+}
+
+const bg_curve *bg_reference_curve(const bg_report *r)
+{
+    const bg_curve *best = NULL;
+    int best_grouped = 0;
+    for (int i = 0; i < r->all.n; i++) {
+        const bg_curve *c = &r->all.curves[i];
+        const bg_step *step = bg_curve_near(c, r->rate, r->within);
+        if (!step || strcmp(c->family, "uniform"))
+            continue;
+        int grouped = strstr(c->label, "g128") != NULL;
+        double rival = best ? bg_curve_near(best, r->rate, r->within)->gap : (double)INFINITY;
+        if (grouped > best_grouped || (grouped == best_grouped && step->gap < rival)) {
+            best = c;
+            best_grouped = grouped;
+        }
+    }
+    return best;
+}
+
+void bg_spread_labels(double *y, int n, double space, double least, double most)
+{
+    int *order = malloc(((size_t)n + 1) * sizeof *order);
+    if (!order)
+        return;
+    for (int i = 0; i < n; i++) {
+        int at = i;
+        for (; at > 0 && y[order[at - 1]] > y[i]; at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+    }
+    for (int pass = 0; pass < 64; pass++)
+        for (int i = 1; i < n; i++) {
+            double lack = space - (y[order[i]] - y[order[i - 1]]);
+            if (lack > 0) {
+                y[order[i]] += lack / 2;
+                y[order[i - 1]] -= lack / 2;
+            }
+        }
+    /* Up from the floor, then down from the ceiling: inside the frame whenever there is room at all. */
+    for (int i = 0; i < n; i++) {
+        double floor_here = i ? y[order[i - 1]] + space * 0.999 : least;
+        y[order[i]] = y[order[i]] < floor_here ? floor_here : y[order[i]];
+    }
+    for (int i = n - 1; i >= 0; i--) {
+        double roof = i < n - 1 ? y[order[i + 1]] - space * 0.999 : most;
+        y[order[i]] = y[order[i]] > roof ? roof : y[order[i]];
+    }
+    free(order);
+}

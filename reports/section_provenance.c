@@ -1,0 +1,73 @@
+/* Whether it can be repeated: documents, commands and inputs with their sha256. */
+#include <string.h>
+#include "reports/report.h"
+
+static void put_documents(bg_report *r, bg_text *t)
+{
+    bg_table b;
+    bg_table_begin(&b, &r->page, t, "Documents", "document|file|command|sha256");
+    for (int i = 0; i < r->docs.n; i++) {
+        const bg_document *d = &r->docs.documents[i];
+        const cJSON *word, *head = cJSON_GetObjectItemCaseSensitive(d->root, "bitgap");
+        bg_text command = {0};
+        bg_text_add(&command, "bitgap");
+        cJSON_ArrayForEach(word, cJSON_GetObjectItemCaseSensitive(head, "arguments"))
+            bg_text_format(&command, " %s", cJSON_IsString(word) ? word->valuestring : "");
+        bg_table_text(&b, d->label);
+        bg_table_code(&b, bg_path_base(d->path));
+        bg_table_code(&b, bg_text_string(&command));
+        bg_table_code(&b, d->hash.hex);
+        bg_text_free(&command);
+    }
+    bg_table_end(&b);
+}
+
+static int seen_before(const bg_report *r, int document, const cJSON *input)
+{
+    const char *sha = bg_json_string(input, "sha256", "");
+    for (int i = 0; i <= document; i++) {
+        const cJSON *head = cJSON_GetObjectItemCaseSensitive(r->docs.documents[i].root, "bitgap"), *other;
+        cJSON_ArrayForEach(other, cJSON_GetObjectItemCaseSensitive(head, "inputs")) {
+            if (other == input)
+                return 0;
+            if (!strcmp(bg_json_string(other, "sha256", ""), sha))
+                return 1;
+        }
+    }
+    return 0;
+}
+
+static int put_inputs(bg_report *r, bg_text *t)
+{
+    bg_table b;
+    int n = 0;
+    char size[BG_NUMBER_TEXT];
+    bg_table_begin(&b, &r->page, t, "Inputs", "input|bytes>|sha256");
+    for (int i = 0; i < r->docs.n; i++) {
+        const cJSON *head = cJSON_GetObjectItemCaseSensitive(r->docs.documents[i].root, "bitgap"), *input;
+        cJSON_ArrayForEach(input, cJSON_GetObjectItemCaseSensitive(head, "inputs")) {
+            if (seen_before(r, i, input))
+                continue;
+            bg_table_code(&b, bg_json_string(input, "name", "?"));
+            bg_table_text(&b, bg_number_text(size, bg_json_number(input, "size", 0), BG_COUNT));
+            bg_table_code(&b, bg_json_string(input, "sha256", "?"));
+            n++;
+        }
+    }
+    bg_table_end(&b);
+    return n;
+}
+
+static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
+{
+    (void)e;
+    bg_text *finding = bg_slots_at(s, "finding"), *documents = bg_slots_at(s, "documents"), *inputs = bg_slots_at(s, "inputs");
+    *present = 1;
+    put_documents(r, documents);
+    int n = put_inputs(r, inputs);
+    bg_text_format(finding, "Every number above comes from %d document%s made from %d input%s; `bitgap verify` on the HTML page computes each of them again.",
+                   r->docs.n, r->docs.n == 1 ? "" : "s", n, n == 1 ? "" : "s");
+    return BG_OK;
+}
+
+const bg_report_section bg_section_provenance = {"provenance", "Provenance", write};
