@@ -34,12 +34,13 @@ typedef struct bg_measure {
 /* ---- a matrix to quantize: rows come on demand ---- */
 typedef struct bg_matrix {
     int64_t rows, cols;
-    int (*read)(void *self, int64_t first, int64_t n, float *out, bg_err *e); /* thread-safe */
+    int (*read)(void *self, int64_t first, int64_t n, float *out, bg_err *e); /* thread-safe; call bg_matrix_read */
     /* The same rows as their 16-bit codes of type code_dtype (BG_BF16 or BG_F16); NULL: stored otherwise. With them the
      * engine decodes by itself and counts an exact histogram on the way. */
     int (*codes16)(void *self, int64_t first, int64_t n, uint16_t *out, bg_err *e);
     bg_dtype code_dtype;
     void *self;
+    const float *memory;   /* all of it, R × C, borrowed; then read and codes16 are not asked. NULL: rows come on demand */
     const bg_hist *hist;   /* exact, of all weights; NULL: the engine makes one when a spec needs it */
     const bg_law *law;     /* a density instead of rows; then rows = 0 */
     double law_sigma;
@@ -52,6 +53,8 @@ typedef struct bg_matrix {
 
 /* A matrix that is wholly in memory: w[rows × cols], borrowed. */
 bg_matrix bg_matrix_of(const float *w, int64_t rows, int64_t cols);
+/* Rows [first, first+n) of a matrix into out[n × cols]. Thread-safe. */
+int bg_matrix_read(const bg_matrix *m, int64_t first, int64_t n, float *out, bg_err *e);
 
 /* Measures n specs on one matrix, in one pass over its rows for all of them together. out[n]. A spec that cannot run here
  * sets out[i].skipped and is no error. Same digits for any number of threads. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "quant/engine.h"
+#include "quant/measure.h"
 
 void bg_scope_stats_of(bg_scope_stats *st, const float *x, size_t n)
 {
@@ -145,4 +146,37 @@ float bg_code_value(const bg_code *c, int index)
 {
     return c->affine ? c->scale * ((float)(index + c->lo) - c->zero) + c->offset
                      : c->scale * c->levels[index] + c->offset;
+}
+
+int bg_scope_stats_for(const bg_spec *s, const float *x, size_t n, bg_scope_stats *st, bg_hist *hist, bg_err *e)
+{
+    *st = (bg_scope_stats){0};
+    *hist = (bg_hist){0};
+    bg_scope_stats_of(st, x, n);
+    if (bg_spec_needs(s) != BG_NEEDS_HIST)
+        return BG_OK;
+    st->hist = hist;
+    return bg_hist_from_values(hist, x, NULL, n, e);
+}
+
+int bg_scope_error(const bg_spec *s, bg_code_room *room, const float *x, size_t n, double *sse, float *most,
+                   double *clipped, bg_err *e)
+{
+    bg_scope_stats st;
+    bg_hist hist;
+    bg_code c;
+    int status = bg_scope_stats_for(s, x, n, &st, &hist, e);
+    if (!status)
+        status = bg_code_fit(s, &st, room, &c, e);
+    bg_hist_free(&hist);
+    if (status)
+        return status;
+    int clips = bg_spec_needs(s) >= BG_NEEDS_MOMENTS;
+    for (size_t i = 0; i < n; i++) {
+        double d = fabs((double)x[i] - (double)bg_code_value(&c, bg_code_index(&c, x[i])));
+        *sse += d * d;
+        *most = (float)d > *most ? (float)d : *most;
+        *clipped += clips ? bg_code_clips(&c, x[i]) : 0;
+    }
+    return BG_OK;
 }
