@@ -1,24 +1,51 @@
 /* Owns the five registries: one line a row. To add a row: its file and its line here. */
 #include "quant/quantize.h"
 
-extern const bg_transform bg_transform_none;
+/* clang-format off */
+#define TRANSFORMS(ROW) \
+    ROW(none) \
+    ROW(hadamard) \
+    ROW(awq) \
+    ROW(smooth) \
+    ROW(outliers) \
+    ROW(prune)
 
-const bg_transform *const bg_transforms[] = {&bg_transform_none, NULL};
+#define GRIDS(ROW) \
+    ROW(uniform) \
+    ROW(hqq) \
+    ROW(nf) \
+    ROW(fp) \
+    ROW(pot) \
+    ROW(apot) \
+    ROW(vq) \
+    ROW(pq) \
+    ROW(rvq)
 
-extern const bg_grid bg_grid_uniform, bg_grid_nf, bg_grid_fp, bg_grid_pot, bg_grid_apot;
-extern const bg_grid bg_grid_vq, bg_grid_pq, bg_grid_rvq;
+#define ROUNDINGS(ROW) \
+    ROW(nearest) \
+    ROW(gptq)
 
-const bg_grid *const bg_grids[] = {
-    &bg_grid_uniform, &bg_grid_nf, &bg_grid_fp, &bg_grid_pot, &bg_grid_apot,
-    &bg_grid_vq, &bg_grid_pq, &bg_grid_rvq, NULL,
-};
+#define CODINGS(ROW) \
+    ROW(fixed) \
+    ROW(entropy) \
+    ROW(adaptive) \
+    ROW(huffman)
+/* clang-format on */
 
-extern const bg_rounding bg_rounding_nearest;
+#define DECLARE_TRANSFORM(name) extern const bg_transform bg_transform_##name;
+#define DECLARE_GRID(name) extern const bg_grid bg_grid_##name;
+#define DECLARE_ROUNDING(name) extern const bg_rounding bg_rounding_##name;
+#define DECLARE_CODING(name) extern const bg_coding bg_coding_##name;
+TRANSFORMS(DECLARE_TRANSFORM)
+GRIDS(DECLARE_GRID)
+ROUNDINGS(DECLARE_ROUNDING)
+CODINGS(DECLARE_CODING)
 
-const bg_rounding *const bg_roundings[] = {&bg_rounding_nearest, NULL};
-
-extern const bg_coding bg_coding_fixed, bg_coding_entropy, bg_coding_adaptive, bg_coding_huffman;
-
-const bg_coding *const bg_codings[] = {
-    &bg_coding_fixed, &bg_coding_entropy, &bg_coding_adaptive, &bg_coding_huffman, NULL,
-};
+#define POINT_TRANSFORM(name) &bg_transform_##name,
+#define POINT_GRID(name) &bg_grid_##name,
+#define POINT_ROUNDING(name) &bg_rounding_##name,
+#define POINT_CODING(name) &bg_coding_##name,
+const bg_transform *const bg_transforms[] = {TRANSFORMS(POINT_TRANSFORM) NULL};
+const bg_grid *const bg_grids[] = {GRIDS(POINT_GRID) NULL};
+const bg_rounding *const bg_roundings[] = {ROUNDINGS(POINT_ROUNDING) NULL};
+const bg_coding *const bg_codings[] = {CODINGS(POINT_CODING) NULL};

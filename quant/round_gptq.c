@@ -1,0 +1,453 @@
+/* round=gptq: error feedback through the second moment of the layer's input.
+ *
+ * Frantar et al., arXiv 2210.17323, in the form of Babai's nearest plane (quant/kernel/cholesky.h): columns are walked in
+ * blocks; at the start of a block one matrix product brings the errors of all columns before it, inside the block each
+ * error is added as it arises. Rows never meet, so they are cut into fixed chunks over the threads.
+ *
+ * A group's points are fitted to what its weights have become when the walk reaches it: the weights that would cancel
+ * the errors so far, w + y with y·M_gg = (Σ_{i<g} δ_i·M_ig). With static=true they are fitted to the weights before the
+ * walk; then act-order needs no stored group index.
+ *
+ * steps=water (WaterSIC, arXiv 2603.04956) gives column j the step s·g/M_jj, g the geometric mean of the M_jj: every column then
+ * adds the same to ‖(w−ŵ)M‖², the arithmetic mean of theory's loss becomes the geometric one, and with entropy coding the
+ * distance from the functional bound tends to ½·log2(2πe/12) at high rate for any Σ. Columns of one octave of steps share
+ * a coder; each step is stored in 16 bits.
+ *
+ * Check: with Σ = I every y is 0 and the result is nearest rounding, digit for digit.
+ */
+#include <cblas.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "quant/kernel/cholesky.h"
+#include "io/dtype.h"
+#include "quant/engine.h"
+#include "quant/measure.h"
+#include "quant/quantize.h"
+#include "quant/shared.h"
+
+enum { CHUNK = 64, BLOCK = 128, INDEX_BITS = 32 /* of g_idx in GPTQ files */ };
+
+static const bg_key keys[] = {
+    {"percdamp", BG_KEY_NUMBER, 0, 10, NULL, "0.01", "damping, as a share of the mean diagonal of Σ"},
+    {"order", BG_KEY_WORD, 0, 0, "natural|act", "natural", "act: columns by falling E[x²]"},
+    {"static", BG_KEY_BOOL, 0, 1, NULL, "false", "groups are fitted before the walk"},
+    {"steps", BG_KEY_WORD, 0, 0, "equal|water", "equal", "water: column steps in inverse proportion to M_jj (scope=tensor)"},
+    {0},
+};
+
+typedef struct walk {
+    const bg_spec *s;
+    const bg_matrix *m;
+    const bg_factor *f;
+    const float *w;
+    float *delta;      /* [R × C] w − ŵ in walking order */
+    uint16_t *symbols; /* [R × C] in the order of the columns of W */
+    bg_code *codes;    /* [R × groups]; scope=tensor: one; steps=water: [C] in walking order */
+    float *tables;     /* [R × groups × 2K] levels and cuts of codes that are fitted */
+    bg_code_room room; /* tables of the one code of scope=tensor */
+    int64_t R, C, G, groups, block;
+    int K, per_group, on_the_way, water; /* scopes inside a row; fitted during the walk; steps=water */
+} walk;
+
+static int64_t column(const walk *k, int64_t at)
+{
+    return k->f->order ? k->f->order[at] : at;
+}
+
+static int64_t group_of(const walk *k, int64_t at)
+{
+    return !k->per_group ? 0 : (k->on_the_way ? at : column(k, at)) / k->G;
+}
+
+static const bg_code *code_at(const walk *k, int64_t r, int64_t at)
+{
+    return &k->codes[k->water ? at : k->per_group ? r * k->groups + group_of(k, at) : 0];
+}
+
+/* Fits one scope and keeps its code (and tables, if the fit wrote any into the room). */
+static int fit(const walk *k, const float *x, int64_t n, int64_t at, bg_code_room *room, bg_err *e)
+{
+    bg_scope_stats st = {0};
+    bg_hist hist = {0};
+    bg_scope_stats_of(&st, x, (size_t)n);
+    st.x = x;
+    bg_needs needs = bg_spec_needs(k->s);
+    int status = needs == BG_NEEDS_HIST ? bg_hist_from_values(&hist, x, NULL, (size_t)n, e) : BG_OK;
+    if (needs == BG_NEEDS_HIST)
+        st.hist = &hist;
+    bg_code *c = &k->codes[at];
+    if (!status)
+        status = bg_code_fit(k->s, &st, room, c, e);
+    bg_hist_free(&hist);
+    if (!status && c->K != k->K)
+        status = bg_fail(e, BG_USAGE, "spec '%s': round=gptq with codes of unknown length needs scope=tensor", k->s->text);
+    if (!status && k->tables && c->levels == room->levels) {
+        float *kept = k->tables + at * 2 * k->K;
+        memcpy(kept, c->levels, (size_t)c->K * sizeof *kept);
+        memcpy(kept + k->K, c->cuts, (size_t)(c->K - 1) * sizeof *kept);
+        c->levels = kept;
+        c->cuts = kept + k->K;
+    }
+    return status;
+}
+
+/* Codes of scopes that do not wait for the walk: every group of row r from its weights as they are. */
+static int fit_row(const walk *k, int64_t r, bg_code_room *room, bg_err *e)
+{
+    int status = BG_OK;
+    for (int64_t g = 0; !status && g < k->groups; g++) {
+        int64_t first = g * k->G, n = first + k->G < k->C ? k->G : k->C - first;
+        status = fit(k, k->w + r * k->C + first, n, r * k->groups + g, room, e);
+    }
+    return status;
+}
+
+/* Fits the group that starts at `at` to the weights the errors so far ask for; x, t: from `at` on, in walking order. */
+static int fit_walked(const walk *k, int64_t r, int64_t at, const float *x, const float *t, float *scratch,
+                      bg_code_room *room, bg_err *e)
+{
+    int64_t n = at + k->G < k->C ? k->G : k->C - at, N = k->f->n;
+    const float *M = k->f->M + at * N + at;
+    float *y = scratch;
+    memcpy(y, t, (size_t)n * sizeof *y);
+    for (int64_t i = 0; i < n; i++) {
+        y[i] /= M[i * N + i];
+        for (int64_t j = i + 1; j < n; j++)
+            y[j] -= y[i] * M[i * N + j];
+    }
+    for (int64_t i = 0; i < n; i++)
+        y[i] += x[i];
+    return fit(k, y, n, r * k->groups + at / k->G, room, e);
+}
+
+/* Row r over columns [b, b+n) of the walk; t holds the errors before b brought to each of them. */
+static int walk_row(const walk *k, int64_t r, int64_t b, int64_t n, float *t, float *x, float *scratch,
+                    bg_code_room *room, bg_err *e)
+{
+    int64_t N = k->f->n;
+    float *delta = k->delta + r * k->C;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t c = column(k, b + i);
+        x[i] = k->f->dead[c] ? 0 : k->w[r * k->C + c];
+    }
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at = b + i;
+        if (k->on_the_way && at % k->G == 0) {
+            int status = fit_walked(k, r, at, x + i, t + i, scratch, room, e);
+            if (status)
+                return status;
+        }
+        const float *M = k->f->M + at * N + b;
+        const bg_code *code = code_at(k, r, at);
+        int index = bg_code_index(code, x[i] + t[i] / M[i]);
+        float d = x[i] - bg_code_value(code, index);
+        k->symbols[r * k->C + column(k, at)] = (uint16_t)index;
+        delta[at] = d;
+        for (int64_t j = i + 1; j < n; j++)
+            t[j] += d * M[j];
+    }
+    return BG_OK;
+}
+
+static int walk_chunk(const walk *k, int64_t first, int64_t b, int64_t n, float *t, float *scratch, bg_code_room *room,
+                      bg_err *e)
+{
+    int64_t rows = first + CHUNK < k->R ? CHUNK : k->R - first;
+    if (b)
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)n, (int)b, 1.0F,
+                    k->delta + first * k->C, (int)k->C, k->f->M + b, (int)k->f->n, 0.0F, t, (int)n);
+    else
+        memset(t, 0, (size_t)(rows * n) * sizeof *t);
+    int status = BG_OK;
+    for (int64_t r = 0; !status && r < rows; r++)
+        status = walk_row(k, first + r, b, n, t + r * n, scratch, scratch + n, room, e);
+    return status;
+}
+
+/* All blocks of all rows. Inside the parallel region every product runs on one thread and on a fixed chunk. */
+static int walk_all(const walk *k, bg_err *e)
+{
+    int status = BG_OK;
+#pragma omp parallel
+    {
+        bg_err mine = {0};
+        bg_code_room room = {0};
+        int bad = bg_code_room_init(&room, k->s, &mine);
+        float *t = malloc((size_t)(CHUNK * k->block + 2 * k->block) * sizeof *t);
+        if (!bad && !t)
+            bad = bg_no_memory(&mine, "error feedback", (unsigned long long)(CHUNK * k->block) * sizeof *t);
+        if (!bad && k->per_group && !k->on_the_way) {
+#pragma omp for schedule(static)
+            for (int64_t r = 0; r < k->R; r++)
+                if (!bad)
+                    bad = fit_row(k, r, &room, &mine);
+        }
+        for (int64_t b = 0; b < k->C; b += k->block) {
+            int64_t n = b + k->block < k->C ? k->block : k->C - b;
+#pragma omp for schedule(dynamic)
+            for (int64_t first = 0; first < k->R; first += CHUNK)
+                if (!bad)
+                    bad = walk_chunk(k, first, b, n, t, t + CHUNK * k->block, &room, &mine);
+        }
+        free(t);
+        bg_code_room_free(&room);
+        if (bad) {
+#pragma omp critical(bg_gptq_error)
+            {
+                status = bad;
+                if (e)
+                    *e = mine;
+            }
+        }
+    }
+    return status;
+}
+
+/* Σ over columns of (step/2)²·M_jj², averaged over rows: no unclipped walk can lose more (Babai 1986). */
+static double babai_bound(const walk *k)
+{
+    double sum = 0;
+    for (int64_t r = 0; r < k->R; r++)
+        for (int64_t at = 0; at < k->C; at++) {
+            const bg_code *c = code_at(k, r, at);
+            double half = 0;
+            if (c->affine)
+                half = 0.5 * fabs((double)c->scale);
+            for (int q = 0; !c->affine && q + 1 < c->K; q++)
+                half = fmax(half, 0.5 * (double)(c->scale * (c->levels[q + 1] - c->levels[q])));
+            double m = (double)k->f->M[at * k->f->n + at];
+            sum += half * half * m * m;
+        }
+    return sum / (double)k->R;
+}
+
+/* The code of the whole tensor. A code as long as the weights need (entropy-coded) is made longer still: what error
+ * feedback asks for reaches further than the weights. */
+static int whole_tensor_code(walk *k, bg_err *e)
+{
+    bg_hist own = {0};
+    const bg_hist *h = k->m->hist;
+    int status = bg_code_room_init(&k->room, k->s, e);
+    if (!status && !h) {
+        status = bg_hist_from_values(&own, k->w, NULL, (size_t)(k->R * k->C), e);
+        h = &own;
+    }
+    if (!status) {
+        bg_scope_stats st = {.x = k->w, .n = (size_t)(k->R * k->C), .hist = h, .min = h->min, .max = h->max,
+                             .mean = h->mean, .sigma = sqrt(h->sigma2)};
+        status = bg_code_fit(k->s, &st, &k->room, k->codes, e);
+    }
+    bg_hist_free(&own);
+    bg_code *c = k->codes;
+    if (!status && c->K != k->K) {
+        int more = c->K < 16384 ? c->K : 16384;
+        c->lo -= more;
+        c->hi += more;
+        k->K = c->K = c->hi - c->lo + 1;
+    }
+    return status;
+}
+
+/* Column steps that add equally to the loss, each as a 16-bit number. */
+static void water_steps(walk *k)
+{
+    bg_code base = k->codes[0];
+    for (int64_t at = 0; at < k->C; at++) {
+        double share = exp2(0.5 * k->f->mean_log2) / (double)k->f->M[at * (k->C + 1)];
+        uint16_t stored = bg_f32_to_bf16((float)((double)base.scale * share));
+        k->codes[at] = base;
+        k->codes[at].scale = bg_bf16_to_f32(stored);
+    }
+}
+
+static int prepare(walk *k, bg_err *e)
+{
+    size_t cells = (size_t)k->R * (size_t)k->C, scopes = k->per_group ? (size_t)(k->R * k->groups) : (size_t)k->C;
+    k->delta = malloc(cells * sizeof *k->delta);
+    k->symbols = malloc(cells * sizeof *k->symbols);
+    k->codes = calloc(scopes, sizeof *k->codes);
+    k->tables = k->per_group ? malloc(scopes * 2 * (size_t)k->K * sizeof *k->tables) : NULL;
+    if (!k->delta || !k->symbols || !k->codes || (k->per_group && !k->tables))
+        return bg_no_memory(e, "error feedback", cells * (sizeof *k->delta + sizeof *k->symbols));
+    int status = k->per_group ? BG_OK : whole_tensor_code(k, e);
+    if (!status && k->water)
+        water_steps(k);
+    return status;
+}
+
+static void release(walk *k)
+{
+    free(k->delta);
+    free(k->symbols);
+    free(k->codes);
+    free(k->tables);
+    bg_code_room_free(&k->room);
+}
+
+/* ŵ from the points themselves, in the order of the columns of W. */
+static void reconstruct(const walk *k, float *out)
+{
+#pragma omp parallel for schedule(static)
+    for (int64_t r = 0; r < k->R; r++)
+        for (int64_t at = 0; at < k->C; at++) {
+            int64_t c = column(k, at);
+            const bg_code *code = code_at(k, r, at);
+            out[r * k->C + c] = bg_code_value(code, k->symbols[r * k->C + c]);
+        }
+}
+
+static double clipped_share(const walk *k, const float *w)
+{
+    int64_t count = 0;
+#pragma omp parallel for schedule(static) reduction(+ : count)
+    for (int64_t r = 0; r < k->R; r++)
+        for (int64_t at = 0; at < k->C; at++) {
+            int64_t c = column(k, at);
+            const bg_code *code = code_at(k, r, at);
+            count += bg_code_clips(code, w[r * k->C + c]);
+        }
+    return (double)count / ((double)k->R * (double)k->C);
+}
+
+/* Hands codes, scales and the group of every column to a format writer. */
+static int store(const walk *k, bg_stored *stored, bg_err *e)
+{
+    size_t scopes = k->per_group ? (size_t)(k->R * k->groups) : 1;
+    const bg_code *first = k->codes;
+    *stored = (bg_stored){.K = k->K, .lo = first->lo, .groups_per_row = (int)k->groups};
+    stored->scales = malloc(scopes * sizeof *stored->scales);
+    stored->zeros = malloc(scopes * sizeof *stored->zeros);
+    stored->codes = malloc((size_t)(k->R * k->C) * sizeof *stored->codes);
+    stored->column_group = malloc((size_t)k->C * sizeof *stored->column_group);
+    if (!stored->scales || !stored->zeros || !stored->codes || !stored->column_group) {
+        bg_stored_free(stored);
+        return bg_no_memory(e, "codes", scopes * sizeof *stored->scales);
+    }
+    memcpy(stored->codes, k->symbols, (size_t)(k->R * k->C) * sizeof *stored->codes);
+    for (size_t i = 0; i < scopes; i++) {
+        stored->scales[i] = first[i].scale;
+        stored->zeros[i] = first[i].affine && first[i].offset == 0.0F ? first[i].zero : first[i].offset;
+    }
+    for (int64_t at = 0; at < k->C; at++)
+        stored->column_group[column(k, at)] = (int32_t)group_of(k, at);
+    if (!first->affine) {
+        stored->levels = malloc((size_t)first->K * sizeof *stored->levels);
+        if (!stored->levels) {
+            bg_stored_free(stored);
+            return bg_no_memory(e, "levels", (unsigned long long)first->K * sizeof *stored->levels);
+        }
+        memcpy(stored->levels, first->levels, (size_t)first->K * sizeof *stored->levels);
+    }
+    return BG_OK;
+}
+
+/* Bits of the symbols of steps=water: columns are gathered by the octave of their step, each class coded by itself. */
+static int water_bits(const walk *k, bg_measure *measure, bg_err *e)
+{
+    uint16_t *run = malloc((size_t)(k->R * k->C) * sizeof *run);
+    if (!run)
+        return bg_no_memory(e, "classes of columns", (unsigned long long)(k->R * k->C) * sizeof *run);
+    bg_rate total = {0};
+    double entropy = 0, cells = (double)k->R * (double)k->C;
+    int status = BG_OK, least = INT_MAX, most = INT_MIN;
+    for (int64_t at = 0; at < k->C; at++) {
+        int octave = ilogbf(k->codes[at].scale);
+        least = octave < least ? octave : least;
+        most = octave > most ? octave : most;
+    }
+    for (int octave = least; !status && octave <= most; octave++) {
+        size_t n = 0;
+        for (int64_t at = 0; at < k->C; at++)
+            for (int64_t r = 0; ilogbf(k->codes[at].scale) == octave && r < k->R; r++)
+                run[n++] = k->symbols[r * k->C + column(k, at)];
+        bg_measure part = {.rate = {.indices = (double)n * ceil(log2(k->K))}};
+        if (n)
+            status = bg_measure_symbols(k->s, run, n, k->K, &part, e);
+        total.indices += part.rate.indices;
+        total.table += part.rate.table;
+        entropy += n ? part.index_entropy * (double)n / cells : 0;
+    }
+    free(run);
+    measure->rate.indices = total.indices;
+    measure->rate.table = total.table;
+    measure->rate.scales += 16.0 * (double)k->C;
+    measure->index_entropy = entropy;
+    return status;
+}
+
+static int finish(walk *k, float *out, bg_measure *measure, bg_stored *stored, bg_err *e)
+{
+    double clipped = clipped_share(k, k->w);
+    int status = stored ? store(k, stored, e) : BG_OK;
+    if (status)
+        return status;
+    *measure = (bg_measure){.clipped = clipped, .rate = bg_spec_rate(k->s, k->R, k->C)};
+    if (k->f->order && k->on_the_way && k->groups > 1)
+        measure->rate.order = (double)INDEX_BITS * (double)k->C;
+    measure->babai_bound = babai_bound(k);
+    status = k->water ? water_bits(k, measure, e)
+                      : bg_measure_symbols(k->s, k->symbols, (size_t)(k->R * k->C), k->K, measure, e);
+    if (status)
+        return status;
+    /* out may be w: the error is taken before ŵ replaces it. */
+    float *hat = k->delta;
+    reconstruct(k, hat);
+    status = bg_measure_difference(k->m, k->w, hat, k->R, k->C, measure, e);
+    if (!status)
+        memcpy(out, hat, (size_t)(k->R * k->C) * sizeof *out);
+    return status;
+}
+
+static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_stored *stored,
+               bg_err *e)
+{
+    *measure = (bg_measure){0};
+    if (s->grid->kind != BG_GRID_SCALAR) {
+        measure->skipped = "round=gptq needs a scalar grid";
+        return BG_OK;
+    }
+    if (!m->second_moment) {
+        measure->skipped = "round=gptq needs a calibration (bitgap calibrate)";
+        return BG_OK;
+    }
+    int64_t size = bg_scope_size(s, m->rows, m->cols);
+    if (s->scope.kind == BG_SCOPE_BLOCK && m->cols % size) {
+        measure->skipped = "round=gptq needs blocks that end with the row";
+        return BG_OK;
+    }
+    int water = bg_spec_is(s, "steps", "water");
+    if (water && (s->scope.kind != BG_SCOPE_TENSOR || !(bg_spec_number(s, "step") > 0))) {
+        measure->skipped = "steps=water needs uniform:step=Nsigma with scope=tensor";
+        return BG_OK;
+    }
+    bg_factor own = {0};
+    const bg_factor *f = NULL;
+    int status = bg_factor_shared(m, bg_spec_number(s, "percdamp"), bg_spec_is(s, "order", "act"), &own, &f, e);
+    walk k = {.s = s, .m = m, .f = f, .w = w, .R = m->rows, .C = m->cols, .K = bg_spec_points(s), .block = BLOCK, .water = water};
+    k.per_group = s->scope.kind != BG_SCOPE_TENSOR;
+    k.G = k.per_group && size < k.C ? size : k.C;
+    k.groups = (k.C + k.G - 1) / k.G;
+    k.on_the_way = k.per_group && k.G < k.C && !bg_spec_number(s, "static");
+    if (k.on_the_way)
+        k.block = k.G >= BLOCK ? k.G : k.G * (BLOCK / k.G);
+    if (!status)
+        status = prepare(&k, e);
+    if (!status)
+        status = walk_all(&k, e);
+    if (!status)
+        status = finish(&k, out, measure, stored, e);
+    release(&k);
+    bg_factor_free(&own);
+    return status;
+}
+
+const bg_rounding bg_rounding_gptq = {
+    .name = "gptq",
+    .title = "error feedback through the second moment of the inputs",
+    .paper = "Frantar et al. 2022, arXiv 2210.17323, algorithm 1; as Babai's nearest plane",
+    .keys = keys,
+    .needs_calibration = 1,
+    .run = run,
+};
