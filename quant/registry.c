@@ -17,6 +17,8 @@
     ROW(fp) \
     ROW(pot) \
     ROW(apot) \
+    ROW(lloyd) \
+    ROW(kmeans) \
     ROW(vq) \
     ROW(pq) \
     ROW(rvq)

@@ -1,0 +1,375 @@
+/* Owns exact one-dimensional k-means (kmeans1d.h).
+ *
+ * Between cuts t_0 = 0 ≤ t_1 ≤ … ≤ t_K = n the cell of atoms t_{k−1} … t_k − 1 costs c(t_{k−1}, t_k) = S − M²/W from prefix sums,
+ * and D_k[t] = min over t′ of D_{k−1}[t′] + c(t′, t). The cost is Monge, so the best t′ grows with t, and divide and conquer needs
+ * O(n log n) a layer.
+ *
+ * Most of it can be left out, provably. Cover the places of cut k by buckets [p, q]. If cuts k−1 and k lie in buckets b′ and b,
+ * their cell costs at least c(q_{b′}, p_b), the atoms surely inside; this bound is Monge too. Its forward and backward
+ * sums F_k(b), B_k(b) are a small dynamic programme, and a bucket with F + B above the error of a known partition (that of
+ * Lloyd–Max) holds no cut k of an optimum. What is left is covered by smaller buckets; when a bucket is one place, the bound is the
+ * cost itself, F_K is the minimum and its path the answer.
+ */
+#include "quant/kernel/kmeans1d.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "quant/kernel/lloyd.h"
+
+enum { LEAST_BUCKETS = 256, BUCKETS_A_CELL = 4, FINER = 4, LEAST_SIZE = 3, PARALLEL_FROM = 1 << 16 };
+
+static double cost(const bg_hist *h, size_t i, size_t j)
+{
+    if (j <= i)
+        return 0;
+    double w = h->W[j] - h->W[i], m = h->M[j] - h->M[i], c = h->S[j] - h->S[i] - m * m / w;
+    return w > 0 && c > 0 ? c : 0;
+}
+
+/* Buckets of all cuts, cut k's at [start[k], start[k+1]). */
+typedef struct plan {
+    int K;
+    size_t *start;   /* [K+2] */
+    size_t *lo, *hi; /* [K+1] band of each cut, inclusive */
+    size_t *p, *q;   /* [start[K+1]] */
+    double *forward, *backward;
+    uint32_t *best;  /* the bucket of cut k−1 that forward took, counted from start[k−1] */
+    double *room;    /* for the layers that run, 5·widest each way */
+    size_t widest;   /* most buckets of one cut */
+    double known;    /* error of the best partition seen, with room for the rounding of the sums */
+    double *levels;  /* [K], and bg_lloyd_work(K) behind */
+} plan;
+
+/* ---- one layer ---- */
+
+/* Prefix sums at the candidates' edges towards the row, gathered so that the search runs over contiguous numbers. */
+typedef struct layer {
+    int backward;         /* rows are cut k, candidates cut k+1, and both are kept from the last to the first */
+    size_t rows, candidates;
+    double *from, *W, *M, *S; /* [candidates] */
+    size_t *far_edge;     /* [candidates] */
+    const bg_hist *h;
+    const size_t *row_near, *row_far;
+    double *to;
+    uint32_t *best; /* NULL: not wanted */
+} layer;
+
+/* Candidates a … b that can come before (after) the row at all. */
+static size_t in_order(const layer *l, size_t a, size_t b, size_t row)
+{
+    size_t limit = l->row_far[row], low = a, high = b + 1;
+    if (l->backward ? l->far_edge[b] >= limit : l->far_edge[b] <= limit)
+        return high;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (l->backward ? l->far_edge[mid] >= limit : l->far_edge[mid] <= limit)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* Least from + c over candidates a … end−1; the first that reaches it. Two forms: few candidates, and many at a time. */
+static size_t least_of_few(const layer *l, size_t a, size_t end, size_t edge, double *least)
+{
+    double W = l->h->W[edge], M = l->h->M[edge], S = l->h->S[edge], sign = l->backward ? -1 : 1;
+    size_t at = a;
+    *least = INFINITY;
+    for (size_t i = a; i < end; i++) {
+        double w = sign * (W - l->W[i]), m = M - l->M[i], s = sign * (S - l->S[i]), c = s - m * m / w;
+        double sum = l->from[i] + (w > 0 && c > 0 ? c : 0);
+        if (sum < *least)
+            *least = sum, at = i;
+    }
+    return at;
+}
+
+static size_t least_of(const layer *l, size_t a, size_t end, size_t edge, double *least)
+{
+    enum { FEW = 8, BLOCK = 256 };
+    if (end - a <= FEW)
+        return least_of_few(l, a, end, edge, least);
+    double sums[BLOCK], W = l->h->W[edge], M = l->h->M[edge], S = l->h->S[edge], sign = l->backward ? -1 : 1;
+    size_t at = a;
+    *least = INFINITY;
+    for (size_t i = a; i < end; i += BLOCK) {
+        size_t n = end - i < BLOCK ? end - i : BLOCK;
+        double lowest = INFINITY;
+#pragma omp simd reduction(min : lowest)
+        for (size_t j = 0; j < n; j++) {
+            double w = sign * (W - l->W[i + j]), m = M - l->M[i + j], s = sign * (S - l->S[i + j]), c = s - m * m / w;
+            double sum = l->from[i + j] + (w > 0 && c > 0 ? c : 0);
+            sums[j] = sum;
+            lowest = sum < lowest ? sum : lowest;
+        }
+        if (lowest < *least) {
+            *least = lowest;
+            for (at = i; sums[at - i] != lowest;)
+                at++;
+        }
+    }
+    return at;
+}
+
+/* Rows low … high−1 with candidates a … b inclusive: the middle row by trying all, the others on either side of its best. */
+static void solve(const layer *l, size_t low, size_t high, size_t a, size_t b)
+{
+    while (low < high) {
+        size_t mid = low + (high - low) / 2, row = l->backward ? l->rows - 1 - mid : mid;
+        size_t at = least_of(l, a, in_order(l, a, b, row), l->row_near[row], &l->to[row]);
+        if (l->best)
+            l->best[row] = (uint32_t)at;
+        solve(l, low, mid, a, at);
+        low = mid + 1;
+        a = at;
+    }
+}
+
+/* Sums of cut k's buckets from those of the cut before it (after it, when backward). room: 5 numbers a candidate. */
+static void run_layer(const bg_hist *h, plan *p, int k, int backward, double *room)
+{
+    int other = backward ? k + 1 : k - 1;
+    size_t r = p->start[k], c = p->start[other], n = p->start[other + 1] - c;
+    layer l = {.backward = backward, .rows = p->start[k + 1] - r, .candidates = n, .from = room, .W = room + n,
+               .M = room + 2 * n, .S = room + 3 * n, .far_edge = (size_t *)(void *)(room + 4 * n), .h = h,
+               .row_near = (backward ? p->q : p->p) + r, .row_far = (backward ? p->p : p->q) + r,
+               .to = (backward ? p->backward : p->forward) + r, .best = backward ? NULL : p->best + r};
+    for (size_t i = 0; i < n; i++) {
+        size_t at = c + (backward ? n - 1 - i : i), near = backward ? p->p[at] : p->q[at];
+        l.from[i] = (backward ? p->backward : p->forward)[at];
+        l.W[i] = h->W[near], l.M[i] = h->M[near], l.S[i] = h->S[near];
+        l.far_edge[i] = backward ? p->q[at] : p->p[at];
+    }
+    solve(&l, 0, l.rows, 0, n - 1);
+}
+
+static void run_forward(const bg_hist *h, plan *p)
+{
+    p->forward[0] = 0;
+    for (int k = 1; k <= p->K; k++)
+        run_layer(h, p, k, 0, p->room);
+}
+
+static void run_backward(const bg_hist *h, plan *p)
+{
+    p->backward[p->start[p->K]] = 0;
+    for (int k = p->K - 1; k >= 0; k--)
+        run_layer(h, p, k, 1, p->room + 5 * p->widest);
+}
+
+/* ---- bands ---- */
+
+/* Covers every band by buckets of about `size` places. */
+static int lay_buckets(plan *p, size_t size, bg_err *e)
+{
+    size_t total = 0;
+    p->widest = 0;
+    for (int k = 0; k <= p->K; k++) {
+        size_t n = (p->hi[k] - p->lo[k] + size) / size;
+        p->start[k] = total;
+        p->widest = n > p->widest ? n : p->widest;
+        total += n;
+    }
+    p->start[p->K + 1] = total;
+    free(p->p);
+    size_t bytes = total * (2 * sizeof(size_t) + 2 * sizeof(double) + sizeof(uint32_t)) + 10 * p->widest * sizeof(double);
+    p->p = malloc(bytes);
+    if (!p->p)
+        return bg_no_memory(e, "optimal k-means", bytes);
+    p->q = p->p + total;
+    p->forward = (double *)(void *)(p->q + total);
+    p->backward = p->forward + total;
+    p->room = p->backward + total;
+    p->best = (uint32_t *)(void *)(p->room + 10 * p->widest);
+    for (int k = 0; k <= p->K; k++) {
+        size_t n = p->start[k + 1] - p->start[k], places = p->hi[k] - p->lo[k] + 1;
+        for (size_t b = 0; b < n; b++) {
+            p->p[p->start[k] + b] = p->lo[k] + places * b / n;
+            p->q[p->start[k] + b] = p->lo[k] + places * (b + 1) / n - 1;
+        }
+    }
+    return BG_OK;
+}
+
+static void shrink_bands(plan *p)
+{
+    for (int k = 1; k < p->K; k++) {
+        size_t first = p->start[k], last = p->start[k + 1] - 1;
+        while (first < last && p->forward[first] + p->backward[first] > p->known)
+            first++;
+        while (last > first && p->forward[last] + p->backward[last] > p->known)
+            last--;
+        p->lo[k] = p->p[first];
+        p->hi[k] = p->q[last];
+    }
+}
+
+/* Atoms with a value up to x. */
+static size_t atoms_up_to(const bg_hist *h, double x)
+{
+    size_t low = 0, high = h->n;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (h->value[mid] <= x)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* Takes the partition of the levels into account. */
+static void learn(const bg_hist *h, plan *p)
+{
+    double sum = 0;
+    for (size_t k = 0, i = 0; k < (size_t)p->K; k++) {
+        size_t j = k + 1 < (size_t)p->K ? atoms_up_to(h, 0.5 * (p->levels[k] + p->levels[k + 1])) : h->n;
+        sum += cost(h, i, j);
+        i = j;
+    }
+    p->known = fmin(p->known, sum + 1e-12 * h->S[h->n]);
+}
+
+/* The path of the lower bound, made a partition and improved by Lloyd–Max, is near the optimum. */
+static void learn_from_path(const bg_hist *h, plan *p)
+{
+    size_t at = 0, end = h->n;
+    for (int k = p->K; k >= 1; k--) {
+        at = p->best[p->start[k] + at];
+        size_t begin = p->p[p->start[k - 1] + at];
+        double w = h->W[end] - h->W[begin];
+        p->levels[k - 1] = w > 0 ? h->mean + (h->M[end] - h->M[begin]) / w : h->value[begin < h->n ? begin : h->n - 1];
+        end = begin < end ? begin : end;
+    }
+    learn(h, p);
+    bg_lloyd_refine(h, p->K, p->levels, 8, p->levels + p->K);
+    learn(h, p);
+}
+
+static int search(const bg_hist *h, plan *p, bg_err *e)
+{
+    size_t most = (size_t)p->K * BUCKETS_A_CELL, size = h->n / (most > LEAST_BUCKETS ? most : LEAST_BUCKETS);
+    for (int k = 0; k <= p->K; k++) {
+        p->lo[k] = (size_t)k;
+        p->hi[k] = h->n - (size_t)(p->K - k);
+    }
+    p->hi[0] = 0;
+    p->lo[p->K] = h->n;
+    p->known = INFINITY;
+    bg_lloyd_fit(h, p->K, p->levels, p->levels + p->K);
+    learn(h, p);
+    for (; size >= LEAST_SIZE; size /= FINER) {
+        int status = lay_buckets(p, size, e);
+        if (status)
+            return status;
+#pragma omp parallel sections if (p->start[p->K + 1] > PARALLEL_FROM)
+        {
+#pragma omp section
+            run_forward(h, p);
+#pragma omp section
+            run_backward(h, p);
+        }
+        learn_from_path(h, p);
+        shrink_bands(p);
+    }
+    int status = lay_buckets(p, 1, e);
+    if (!status)
+        run_forward(h, p);
+    return status;
+}
+
+/* ---- levels ---- */
+
+static void few_atoms(const bg_hist *h, int K, double *levels, double *sse)
+{
+    for (int k = 0; k < K; k++)
+        levels[k] = h->n ? h->value[(size_t)k < h->n ? (size_t)k : h->n - 1] : 0;
+    *sse = 0;
+}
+
+/* Level of the cell of atoms i … j−1, and its error summed atom by atom, which does not cancel. */
+static double cell_level(const bg_hist *h, size_t i, size_t j, double *sse)
+{
+    double w = h->W[j] - h->W[i], level = w > 0 ? h->mean + (h->M[j] - h->M[i]) / w : h->value[i < h->n ? i : h->n - 1];
+    for (size_t a = i; a < j; a++)
+        *sse += h->weight[a] * (h->value[a] - level) * (h->value[a] - level);
+    return level;
+}
+
+static int finish(const bg_hist *h, int K, double *levels, double *sse, bg_err *e)
+{
+    if (!h->is_density)
+        return BG_OK;
+    double *work = malloc(bg_lloyd_work(K) * sizeof *work);
+    if (!work)
+        return bg_no_memory(e, "optimal k-means", bg_lloyd_work(K) * sizeof *work);
+    *sse = bg_lloyd_refine(h, K, levels, 1000, work) * h->total; /* thresholds need not be edges of bins */
+    free(work);
+    return BG_OK;
+}
+
+int bg_kmeans1d(const bg_hist *h, int K, double *levels, double *sse, bg_err *e)
+{
+    if (h->n <= (size_t)K) {
+        few_atoms(h, K, levels, sse);
+        return BG_OK;
+    }
+    size_t numbers = 3 * (size_t)K + 6, doubles = (size_t)K + bg_lloyd_work(K);
+    plan p = {.K = K, .start = calloc(numbers * sizeof *p.start + doubles * sizeof *p.levels, 1)};
+    if (!p.start)
+        return bg_no_memory(e, "optimal k-means", numbers * sizeof *p.start + doubles * sizeof *p.levels);
+    p.lo = p.start + K + 2;
+    p.hi = p.lo + K + 1;
+    p.levels = (double *)(void *)(p.start + numbers);
+    int status = search(h, &p, e);
+    if (!status) {
+        *sse = 0;
+        size_t at = 0, end = h->n;
+        for (int k = K; k >= 1; k--) {
+            at = p.best[p.start[k] + at];
+            size_t begin = p.p[p.start[k - 1] + at];
+            levels[k - 1] = cell_level(h, begin, end, sse);
+            end = begin;
+        }
+        status = finish(h, K, levels, sse, e);
+    }
+    free(p.p);
+    free(p.start);
+    return status;
+}
+
+int bg_kmeans1d_ref(const bg_hist *h, int K, double *levels, double *sse, bg_err *e)
+{
+    if (h->n <= (size_t)K) {
+        few_atoms(h, K, levels, sse);
+        return BG_OK;
+    }
+    size_t n = h->n, row = n + 1;
+    double *sum = malloc((size_t)(K + 1) * row * sizeof *sum);
+    uint32_t *best = calloc((size_t)(K + 1) * row, sizeof *best);
+    int status = sum && best ? BG_OK : bg_no_memory(e, "optimal k-means", (size_t)(K + 1) * row * 12ull);
+    for (size_t j = 0; !status && j <= n; j++)
+        sum[j] = j ? (double)INFINITY : 0;
+    for (int k = 1; !status && k <= K; k++)
+        for (size_t j = 0; j <= n; j++) {
+            double least = INFINITY;
+            for (size_t i = 0; i <= j; i++) {
+                double d = sum[(size_t)(k - 1) * row + i] + cost(h, i, j);
+                if (d < least)
+                    least = d, best[(size_t)k * row + j] = (uint32_t)i;
+            }
+            sum[(size_t)k * row + j] = least;
+        }
+    size_t end = n;
+    *sse = 0;
+    for (int k = K; !status && k >= 1; k--) {
+        size_t begin = best[(size_t)k * row + end];
+        levels[k - 1] = cell_level(h, begin, end, sse);
+        end = begin;
+    }
+    free(sum);
+    free(best);
+    return status;
+}
