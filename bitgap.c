@@ -9,7 +9,9 @@
 
 /* The table of stages, in the order of the pipeline, then the tools. To add one: its file, stage_NAME.c, and its two
  * lines here. */
+extern const bg_stage bg_stage_curve;
 extern const bg_stage bg_stage_list;
+extern const bg_stage bg_stage_merge;
 extern const bg_stage bg_stage_host;
 extern const bg_stage bg_stage_tokenize;
 extern const bg_stage bg_stage_export;
@@ -17,7 +19,9 @@ extern const bg_stage bg_stage_run;
 extern const bg_stage bg_stage_report;
 
 static const bg_stage *const bg_stages[] = {
+    &bg_stage_curve,
     &bg_stage_list,
+    &bg_stage_merge,
     &bg_stage_host,
     &bg_stage_tokenize,
     &bg_stage_export,

@@ -135,10 +135,22 @@ static const bg_section gaps_sections[] = {
                         OPT("bd_rate_percent", BG_NUMBER, "%", "Bjøntegaard: log rate, PCHIP"), {0}}},
     {0}};
 
+/* ---- timings ---- */
+
+static const bg_section timings_sections[] = {
+    {"rows", "how long it took: measurements, which differ from run to run",
+     (const bg_field[]){REQ("stage", BG_STRING, "-", "stage"), REQ("document", BG_STRING, "-", "the document it wrote"),
+                        REQ("what", BG_STRING, "-", "spec, or 'all' for the stage from start to end"),
+                        REQ("seconds", BG_NUMBER, "s", "wall time; specs that share a pass share its time evenly"),
+                        OPT("weights", BG_NUMBER, "weights", "weights it ran over"),
+                        OPT("threads", BG_INTEGER, "-", "threads it was given"), {0}}},
+    {0}};
+
 const bg_doc_kind bg_doc_kinds[] = {
     {"groups", 1, "extract", groups_sections},
     {"bounds", 1, "bound", bounds_sections},
     {"curves", 1, "curve", curves_sections},
     {"gaps", 1, "gap", gaps_sections},
+    {"timings", 1, "curve", timings_sections},
     {0},
 };

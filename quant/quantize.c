@@ -39,6 +39,52 @@ int bg_matrix_read(const bg_matrix *m, int64_t first, int64_t n, float *out, bg_
     return BG_OK;
 }
 
+/* Chunks of rows, about 2^18 weights each. */
+static int64_t rows_of_chunk(const bg_matrix *m)
+{
+    return m->cols > 0 && m->cols < (1 << 18) ? (1 << 18) / m->cols : 1;
+}
+
+typedef struct chunk_moments {
+    double n, mean, squares;
+} chunk_moments;
+
+/* Sums about each chunk's own mean, joined in order. */
+static int variance(const bg_matrix *m, double *sigma2, bg_err *e)
+{
+    int64_t rows = rows_of_chunk(m), chunks = (m->rows + rows - 1) / rows;
+    chunk_moments *part = calloc((size_t)chunks + 1, sizeof *part), all = {0};
+    int status = part ? BG_OK : bg_no_memory(e, "moments", (size_t)chunks * sizeof *part);
+#pragma omp parallel for schedule(dynamic) if (part)
+    for (int64_t c = 0; c < chunks; c++) {
+        bg_err mine = {0};
+        bg_scope_stats st = {0};
+        int64_t first = c * rows, n = m->rows - first < rows ? m->rows - first : rows;
+        float *x = part ? malloc((size_t)(n * m->cols) * sizeof *x) : NULL;
+        int bad = x ? bg_matrix_read(m, first, n, x, &mine) : bg_no_memory(&mine, "rows", (size_t)(n * m->cols) * sizeof *x);
+        if (!bad) {
+            bg_scope_stats_of(&st, x, (size_t)(n * m->cols));
+            part[c] = (chunk_moments){(double)st.n, st.mean, st.sigma * st.sigma * (double)st.n};
+        } else {
+#pragma omp critical(bg_failure)
+            {
+                status = mine.code;
+                *e = mine;
+            }
+        }
+        free(x);
+    }
+    for (int64_t c = 0; c < chunks && !status; c++) {
+        double n = all.n + part[c].n, d = part[c].mean - all.mean;
+        all.squares += part[c].squares + d * d * all.n * part[c].n / n;
+        all.mean += d * part[c].n / n;
+        all.n = n;
+    }
+    *sigma2 = all.n > 0 ? all.squares / all.n : 0;
+    free(part);
+    return status;
+}
+
 /* All of it in memory: *w is borrowed from m->memory or malloc'ed into *own. */
 static int load(const bg_matrix *m, const float **w, float **own, bg_err *e)
 {
@@ -51,7 +97,7 @@ static int load(const bg_matrix *m, const float **w, float **own, bg_err *e)
     if (!*own)
         return bg_no_memory(e, "a matrix", bytes);
     *w = *own;
-    int64_t rows = m->cols > 0 && m->cols < (1 << 18) ? (1 << 18) / m->cols : 1, chunks = (m->rows + rows - 1) / rows;
+    int64_t rows = rows_of_chunk(m), chunks = (m->rows + rows - 1) / rows;
     int status = BG_OK;
 #pragma omp parallel for schedule(dynamic)
     for (int64_t c = 0; c < chunks; c++) {
@@ -500,7 +546,7 @@ static int sweep(const bg_matrix *m, const bg_spec *specs, const path *paths, in
     for (int i = 0; i < n; i++)
         wanted[paths[i]]++;
     bg_hist made = {0};
-    int make = wanted[ON_HISTOGRAM] && !m->hist, count = make && m->codes16 && !m->memory;
+    int count = !m->hist && m->codes16 && !m->memory, make = count || (wanted[ON_HISTOGRAM] && !m->hist);
     uint64_t *counts = count ? calloc(65536, sizeof *counts) : NULL;
     int status = count && !counts ? bg_no_memory(e, "a histogram", 65536 * sizeof *counts) : BG_OK;
     if (!status && (wanted[ON_TILES] || counts))
@@ -515,6 +561,11 @@ static int sweep(const bg_matrix *m, const bg_spec *specs, const path *paths, in
             here.hist = &made;
         status = in_memory(&here, specs, paths, n, out, e);
     }
+    double sigma2 = m->hist ? m->hist->sigma2 : made.sigma2;
+    if (!status && !m->hist && !make && !*not_finite)
+        status = variance(m, &sigma2, e);
+    for (int i = 0; i < n; i++)
+        out[i].sigma2 = sigma2;
     bg_hist_free(&made);
     free(counts);
     return status;
@@ -528,6 +579,7 @@ static int on_density(const bg_matrix *m, const bg_spec *specs, int n, bg_measur
         double began = bg_now();
         status = bg_measure_law(m, &h, &specs[i], &out[i], e);
         out[i].seconds = bg_now() - began;
+        out[i].sigma2 = h.sigma2;
         if (status)
             bg_context(e, "%s", specs[i].text);
     }

@@ -19,6 +19,7 @@ double bg_rate_total(const bg_rate *r); /* bits */
 typedef struct bg_measure {
     double count;      /* weights (1 for a density) */
     double mse;        /* mean squared error per weight, original units */
+    double sigma2;     /* variance of the weights about their mean (of a sweep; bg_reconstruct leaves it 0) */
     double max_error;  /* largest |w − ŵ|; NaN for a density */
     double max_relative; /* largest |w − ŵ| over the largest |w| of the tensor; NaN for a density */
     double clipped;    /* share of weights beyond the outermost level by more than half a step */

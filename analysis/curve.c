@@ -1,0 +1,109 @@
+/* Owns rate-distortion points. gap_bits = R + ½·log2(D/σ²) and sqnr_db = 10·log10(σ²/D), σ² about the mean: theory in
+ * analysis/README.md and tests/reference. A point without distortion (D = 0) or of a constant tensor has neither. */
+#include "analysis/curve.h"
+#include <math.h>
+#include <stdlib.h>
+
+const char *bg_spec_family(const bg_spec *s)
+{
+    if (s->rounding->needs_calibration || s->transform->needs_calibration)
+        return "calibrated";
+    if (s->coding->bits)
+        return "entropy-coded";
+    return s->grid->family ? s->grid->family : "non-uniform";
+}
+
+int bg_curves_measure(bg_curves *c, const bg_study *study, const bg_spec *specs, int n, uint64_t seed, bg_curve_dress dress,
+                      void *self, bg_err *e)
+{
+    size_t points = (size_t)study->n * (size_t)n;
+    *c = (bg_curves){study, specs, n, calloc(points + 1, sizeof *c->at)};
+    if (!c->at)
+        return bg_no_memory(e, "points", points * sizeof *c->at);
+    bg_progress p;
+    int status = BG_OK;
+    bg_progress_begin(&p, "curve", (unsigned long long)study->weights);
+    for (int i = 0; i < study->n && !status; i++) {
+        const bg_tensor *t = study->tensors[i];
+        bg_matrix m = bg_study_matrix(study, t, seed);
+        status = dress ? dress(self, t, &m, e) : BG_OK;
+        if (!status)
+            status = bg_measure_specs(&m, specs, n, c->at + (size_t)i * (size_t)n, e);
+        if (!status && bg_interrupted)
+            status = bg_fail(e, BG_RESOURCE, "interrupted");
+        if (status)
+            bg_context(e, "tensor '%s'", t->name);
+        bg_progress_step(&p, t->count);
+    }
+    bg_progress_end(&p);
+    return status;
+}
+
+void bg_curves_free(bg_curves *c)
+{
+    free(c->at);
+    *c = (bg_curves){0};
+}
+
+static void write_place(bg_doc *d, const bg_tensor *t)
+{
+    bg_doc_string(d, "tensor", t->name);
+    bg_doc_string(d, "group", t->group);
+    bg_doc_integer(d, "layer", t->layer);
+}
+
+static void write_rate(bg_doc *d, const bg_measure *r)
+{
+    bg_doc_number(d, "index_bits", r->rate.indices / r->count);
+    bg_doc_number(d, "scale_bits", (r->rate.scales + r->rate.zeros) / r->count);
+    bg_doc_number(d, "codebook_bits", (r->rate.codebook + r->rate.table) / r->count);
+    bg_doc_number(d, "other_bits", (r->rate.positions + r->rate.order + r->rate.padding) / r->count);
+}
+
+static void write_point(bg_doc *d, const bg_tensor *t, const bg_spec *s, const bg_measure *r)
+{
+    char quantizer[BG_SPEC_TEXT];
+    double relative = r->sigma2 > 0 ? r->mse / r->sigma2 : 0;
+    bg_doc_row(d);
+    write_place(d, t);
+    bg_doc_string(d, "spec", s->text);
+    bg_doc_string(d, "quantizer", bg_spec_quantizer(s, quantizer));
+    bg_doc_string(d, "family", bg_spec_family(s));
+    bg_doc_number(d, "bits", bg_spec_bits(s));
+    bg_doc_integer(d, "weights", (int64_t)t->count);
+    bg_doc_number(d, "rate_bits", r->rate_bits);
+    bg_doc_number(d, "mse", r->mse);
+    bg_doc_number(d, "sigma2", r->sigma2);
+    bg_doc_number(d, "sqnr_db", relative > 0 ? -10 * log10(relative) : (double)NAN);
+    bg_doc_number(d, "gap_bits", relative > 0 ? r->rate_bits + 0.5 * log2(relative) : (double)NAN);
+    bg_doc_number(d, "max_error", r->max_error);
+    bg_doc_number(d, "max_relative_error", r->max_relative);
+    bg_doc_number(d, "clipped", r->clipped);
+    bg_doc_number(d, "index_entropy_bits", r->index_entropy);
+    bg_doc_number(d, "output_mse", r->output_mse);
+    write_rate(d, r);
+    bg_doc_row_end(d);
+}
+
+void bg_curves_write(const bg_curves *c, bg_doc *d)
+{
+    bg_doc_section(d, "points");
+    for (int i = 0; i < c->study->n; i++)
+        for (int k = 0; k < c->n_specs; k++) {
+            const bg_measure *r = &c->at[i * c->n_specs + k];
+            if (!r->skipped)
+                write_point(d, c->study->tensors[i], &c->specs[k], r);
+        }
+    bg_doc_section(d, "skipped");
+    for (int i = 0; i < c->study->n; i++)
+        for (int k = 0; k < c->n_specs; k++) {
+            const bg_measure *r = &c->at[i * c->n_specs + k];
+            if (!r->skipped)
+                continue;
+            bg_doc_row(d);
+            write_place(d, c->study->tensors[i]);
+            bg_doc_string(d, "spec", c->specs[k].text);
+            bg_doc_string(d, "reason", r->skipped);
+            bg_doc_row_end(d);
+        }
+}
