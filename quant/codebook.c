@@ -513,7 +513,7 @@ int bg_vectors_read(const bg_matrix *m, int d, int64_t limit, float **x, size_t 
         int64_t row = i * tile, rows = m->rows - row < tile ? m->rows - row : tile;
         bg_err own = {0};
         float *w = malloc((size_t)rows * (size_t)m->cols * sizeof *w);
-        int s = w ? m->read(m->self, row, rows, w, &own) : bg_no_memory(&own, "rows", (size_t)(rows * m->cols) * 4);
+        int s = w ? bg_matrix_read(m, row, rows, w, &own) : bg_no_memory(&own, "rows", (size_t)(rows * m->cols) * 4);
         if (!s)
             take(m, d, total, *n, row, rows, w, *x);
         free(w);
