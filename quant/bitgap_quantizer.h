@@ -25,7 +25,7 @@ typedef struct bitgap_matrix {
 
 typedef struct bitgap_quantizer {
     int abi; /* BITGAP_QUANTIZER_ABI */
-    /* Quantizes w into `stored` (room bytes, at least 8 a weight) and says in *bytes how many it used. 0: done. */
+    /* Quantizes w into `stored` (room bytes, at least 8 a weight, all zero) and says in *bytes how many it used. 0: done. */
     int (*encode)(const bitgap_matrix *m, const float *w, uint8_t *stored, size_t room, size_t *bytes);
     /* Writes the rows·cols weights that the stored bytes mean. 0: done. */
     int (*decode)(const bitgap_matrix *m, const uint8_t *stored, size_t bytes, float *out);
