@@ -66,11 +66,16 @@ static int split_pairs(const char *text, const char *whole, pairs *out, bg_err *
     return BG_OK;
 }
 
-/* A range 2..8 of integers or a list a/b/c into words[LIST]; returns how many, 0 when the text is malformed. */
+/* A range 2..8 of integers or a list a/b/c into words[LIST]; returns how many, 0 when the text is malformed. A path, /a, ./a
+ * or ../a, is one word. */
 static int expand(const char *value, char words[][BG_VALUE_TEXT])
 {
     int n = 0;
     const char *at = value;
+    if (*value == '/' || !strncmp(value, "./", 2) || !strncmp(value, "../", 3)) {
+        memcpy(words[0], value, strlen(value) + 1);
+        return 1;
+    }
     while (n < LIST) {
         const char *end = strchr(at, '/');
         size_t length = end ? (size_t)(end - at) : strlen(at);
