@@ -30,7 +30,8 @@ enum { SETTINGS = 4, ARGUMENTS = 8 };
 struct bg_trained {
     char directory[64]; /* scratch, removed by release */
     uint64_t seed;
-    double bits; /* stored, of the whole tensor */
+    const char **failure; /* in words that outlive the run; set by tile, which runs once a matrix */
+    const char *reason;
 };
 
 static const bg_key keys[] = {
@@ -81,8 +82,14 @@ static char **environment(char own[SETTINGS][48], const bg_spec *s, const bg_tra
     return all;
 }
 
+static int failed(const bg_trained *t, const char *reason, bg_err *e, const char *what)
+{
+    *t->failure = reason;
+    return bg_fail(e, BG_INPUT, "%s: %s", what, reason);
+}
+
 /* Waits for the child until the deadline, then kills its process group. */
-static int await(pid_t child, double seconds, const char *what, bg_err *e)
+static int await(pid_t child, double seconds, const bg_trained *t, const char *what, bg_err *e)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
     double deadline = bg_now() + seconds;
@@ -93,15 +100,15 @@ static int await(pid_t child, double seconds, const char *what, bg_err *e)
     if (ended == 0) {
         kill(-child, SIGKILL);
         waitpid(child, &status, 0);
-        return bg_fail(e, bg_interrupted ? BG_RESOURCE : BG_INPUT,
-                       bg_interrupted ? "%s: interrupted" : "%s: no answer within its timeout", what);
+        return bg_interrupted ? bg_fail(e, BG_RESOURCE, "%s: interrupted", what)
+                              : failed(t, "the program gave no answer within its timeout", e, what);
     }
     if (ended < 0)
         return bg_fail(e, BG_RESOURCE, "%s: %m", what);
     if (WIFSIGNALED(status))
-        return bg_fail(e, BG_INPUT, "%s: crashed (%s)", what, strsignal(WTERMSIG(status)));
+        return failed(t, "the program crashed", e, what);
     if (WEXITSTATUS(status))
-        return bg_fail(e, BG_INPUT, "%s: ended with status %d", what, WEXITSTATUS(status));
+        return failed(t, "the program ended with a failure of its own", e, what);
     return BG_OK;
 }
 
@@ -128,13 +135,13 @@ static int run(const bg_spec *s, const bg_trained *t, const char *verb, const ch
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
     posix_spawnattr_setpgroup(&attributes, 0);
     pid_t child;
-    int failed = posix_spawn(&child, library ? "/proc/self/exe" : path, &files, &attributes, (char *const *)arguments, env);
+    int refused = posix_spawn(&child, library ? "/proc/self/exe" : path, &files, &attributes, (char *const *)arguments, env);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     free(env);
-    if (failed)
-        return bg_fail(e, BG_INPUT, "%s: cannot be started: %s", what, strerror(failed));
-    return await(child, bg_spec_number(s, "timeout"), what, e);
+    if (refused)
+        return failed(t, "the program cannot be started", e, what);
+    return await(child, bg_spec_number(s, "timeout"), t, what, e);
 }
 
 /* Size of STORED in bytes, held against the number that the program may have printed. */
@@ -146,7 +153,7 @@ static int stored_size(const bg_spec *s, const bg_trained *t, const char *stored
     unsigned long long claimed;
     const char *name = bg_spec_word(s, bg_spec_given(s, "lib") ? "lib" : "cmd");
     if (stat(stored, &st) || !S_ISREG(st.st_mode))
-        return bg_fail(e, BG_INPUT, "%s encode: wrote no file to store", name);
+        return failed(t, "the program stored nothing", e, name);
     *bytes = (double)st.st_size;
     snprintf(path, sizeof path, "%s/said", t->directory);
     int status = bg_file_read(path, 1 << 20, &said, &length, e);
@@ -154,8 +161,7 @@ static int stored_size(const bg_spec *s, const bg_trained *t, const char *stored
         return status;
     if (sscanf(said, "bytes %llu", &claimed) == 1) {
         if (claimed < (unsigned long long)st.st_size)
-            status = bg_fail(e, BG_INPUT, "%s encode: claims %llu bytes but stored %lld", name, claimed,
-                             (long long)st.st_size);
+            status = failed(t, "the program claims fewer bytes than it stored", e, name);
         *bytes = (double)claimed;
     }
     free(said);
@@ -172,6 +178,7 @@ static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err 
     if (!t)
         return bg_no_memory(e, "exec", sizeof *t);
     t->seed = m->seed;
+    t->failure = &t->reason;
     int n = snprintf(t->directory, sizeof t->directory, "%s/bitgap-XXXXXX", room && *room ? room : "/tmp");
     if (n >= (int)sizeof t->directory || !mkdtemp(t->directory)) {
         free(t);
@@ -206,8 +213,15 @@ static int tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n,
         status = run(s, t, "decode", stored, result, n, cols, e);
     if (!status)
         status = bg_npy_read(result, out, n, cols, e);
+    if (status == BG_INPUT && !*t->failure)
+        *t->failure = "the program decoded no float32 matrix of this shape";
     rate->indices += 8 * bytes;
     return status;
+}
+
+static const char *excuse(const bg_trained *t)
+{
+    return t ? *t->failure : NULL;
 }
 
 static void release(bg_trained *t)
@@ -239,4 +253,5 @@ const bg_grid bg_grid_exec = {
     .tile = tile,
     .rows_together = rows_together,
     .release = release,
+    .excuse = excuse,
 };

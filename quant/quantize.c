@@ -366,6 +366,11 @@ static int vectors(const bg_matrix *m, const bg_spec *s, const float *w, float *
         status = run_tiles(m, s, t, w, out, &measure->rate, e);
     if (!status && s->grid->side)
         s->grid->side(s, t, &measure->rate);
+    measure->skipped = status && s->grid->excuse ? s->grid->excuse(t) : NULL;
+    if (measure->skipped) {
+        bg_warn("%s: %s", s->text, e->text);
+        status = BG_OK;
+    }
     if (s->grid->release)
         s->grid->release(t);
     return status;
@@ -409,7 +414,7 @@ int bg_reconstruct(const bg_matrix *m, const bg_spec *s, const float *w, float *
         w = copy;
     }
     int status = s->grid->kind == BG_GRID_SCALAR ? nearest(m, s, w, out, r, stored, e) : vectors(m, s, w, out, r, e);
-    if (!status)
+    if (!status && !r->skipped)
         status = bg_measure_difference(m, w, out, m->rows, m->cols, r, e);
     free(copy);
     r->seconds = bg_now() - began;

@@ -150,6 +150,9 @@ struct bg_grid {
     /* Bits stored once per tensor (codebook, scales). */
     void (*side)(const bg_spec *s, const bg_trained *t, bg_rate *rate);
     void (*release)(bg_trained *t);
+    /* Why tile failed, a literal, when that skips this spec on this tensor and the sweep goes on (somebody else's program);
+     * NULL, as the answer too: an error ends the run. */
+    const char *(*excuse)(const bg_trained *t);
     /* All: measures on a density, exactly; NULL: the engine's histogram path, or "needs samples". */
     int (*on_law)(const bg_spec *s, const bg_matrix *m, bg_measure *out, bg_err *e);
 };
