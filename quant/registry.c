@@ -21,7 +21,8 @@
     ROW(kmeans) \
     ROW(vq) \
     ROW(pq) \
-    ROW(rvq)
+    ROW(rvq) \
+    ROW(exec)
 
 #define ROUNDINGS(ROW) \
     ROW(nearest) \
@@ -34,26 +35,20 @@
     ROW(huffman)
 /* clang-format on */
 
-#define DECLARE_TRANSFORM(name)
+#define DECLARE_TRANSFORM(name) extern const bg_transform bg_transform_##name;
+#define DECLARE_GRID(name) extern const bg_grid bg_grid_##name;
+#define DECLARE_ROUNDING(name) extern const bg_rounding bg_rounding_##name;
+#define DECLARE_CODING(name) extern const bg_coding bg_coding_##name;
+TRANSFORMS(DECLARE_TRANSFORM)
+GRIDS(DECLARE_GRID)
+ROUNDINGS(DECLARE_ROUNDING)
+CODINGS(DECLARE_CODING)
 
-
-const bg_transform *const bg_transforms[] = {
-    NULL,
-};
-
-extern const bg_grid bg_grid_exec;
-
-const bg_grid *const bg_grids[] = {
-    &bg_grid_exec,
-    NULL,
-};
-
-
-const bg_rounding *const bg_roundings[] = {
-    NULL,
-};
-
-
-const bg_coding *const bg_codings[] = {
-    NULL,
-};
+#define POINT_TRANSFORM(name) &bg_transform_##name,
+#define POINT_GRID(name) &bg_grid_##name,
+#define POINT_ROUNDING(name) &bg_rounding_##name,
+#define POINT_CODING(name) &bg_coding_##name,
+const bg_transform *const bg_transforms[] = {TRANSFORMS(POINT_TRANSFORM) NULL};
+const bg_grid *const bg_grids[] = {GRIDS(POINT_GRID) NULL};
+const bg_rounding *const bg_roundings[] = {ROUNDINGS(POINT_ROUNDING) NULL};
+const bg_coding *const bg_codings[] = {CODINGS(POINT_CODING) NULL};
