@@ -17,6 +17,7 @@ extern const bg_stage bg_stage_tokenize;
 extern const bg_stage bg_stage_export;
 extern const bg_stage bg_stage_run;
 extern const bg_stage bg_stage_report;
+extern const bg_stage bg_stage_verify;
 
 static const bg_stage *const bg_stages[] = {
     &bg_stage_curve,
@@ -27,6 +28,7 @@ static const bg_stage *const bg_stages[] = {
     &bg_stage_export,
     &bg_stage_run,
     &bg_stage_report,
+    &bg_stage_verify,
     NULL,
 };
 

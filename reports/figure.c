@@ -159,6 +159,30 @@ static void release(bg_figure *f)
     bg_strings_free(&f->curves);
 }
 
+/* The .dat beside the page must be the one its documents give; a drawing counts as there when its file is. */
+static int check_files(bg_figure *f, const char *directory, bg_err *e)
+{
+    bg_text path = {0};
+    char *held = NULL;
+    size_t length = 0;
+    bg_text_format(&path, "%s/%s.dat", directory, f->shown->name);
+    int status = bg_file_read(bg_text_string(&path), SVG_LIMIT, &held, &length, e);
+    const char *want = bg_text_string(&f->data);
+    if (!status && (length != f->data.length || memcmp(held, want, length))) {
+        size_t same = 0, line = 1;
+        for (; same < length && held[same] == want[same]; same++)
+            line += want[same] == '\n';
+        status = bg_fail(e, BG_INPUT, "%s:%zu: differs from what the documents give", bg_text_string(&path), line);
+    }
+    free(held);
+    bg_text_clear(&path);
+    bg_text_format(&path, "%s/%s.svg", directory, f->shown->name);
+    if (bg_is_file(bg_text_string(&path)))
+        bg_text_add(&f->shown->svg, "checked");
+    bg_text_free(&path);
+    return status;
+}
+
 int bg_figure_finish(bg_figure *f, bg_err *e)
 {
     bg_page *p = f->page;
@@ -167,12 +191,17 @@ int bg_figure_finish(bg_figure *f, bg_err *e)
     if (!status && (f->tips.failed || f->curves.failed))
         status = bg_no_memory(e, "figure", 0);
     if (!status)
-        status = make_files(f, directory, e);
+        status = p->drawing == BG_FIGURES_CHECK ? check_files(f, directory, e) : make_files(f, directory, e);
     /* A page without drawings is still a page: its tables hold every number. */
     bg_err why = {0};
-    if (!status && p->gnuplot_reason[0]) {
+    if (status || p->drawing == BG_FIGURES_CHECK) {
+        free(directory);
+        release(f);
+        return status;
+    }
+    if (p->gnuplot_reason[0]) {
         bg_text_add(&f->shown->missing, p->gnuplot_reason);
-    } else if (!status && draw(f, directory, &why)) {
+    } else if (draw(f, directory, &why)) {
         bg_warn("figure %s: %s", f->shown->name, why.text);
         bg_text_clear(&f->shown->svg);
         bg_text_format(&f->shown->missing, "%s.", why.text);

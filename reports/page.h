@@ -30,6 +30,9 @@ typedef struct bg_page_figure {
     bg_text missing;   /* plain: why there is no drawing */
 } bg_page_figure;
 
+/* CHECK: no file is written and nothing drawn; a figure's .dat must already hold what would be written (verify). */
+typedef enum bg_figure_mode { BG_FIGURES_DRAW, BG_FIGURES_CHECK } bg_figure_mode;
+
 enum { BG_FIGURES = 64 };
 typedef struct bg_page {
     const bg_docset *docs;
@@ -40,6 +43,7 @@ typedef struct bg_page {
     bg_page_figure *figures[BG_FIGURES];
     int n_figures;
     int failed;         /* memory gave out */
+    bg_figure_mode drawing;
     char gnuplot_reason[256]; /* why gnuplot cannot run at all: it is not tried again */
 } bg_page;
 

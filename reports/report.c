@@ -45,7 +45,8 @@ int bg_report_open(bg_report *r, const char *const *documents, int n, const bg_r
     bg_summary_pick(&r->all, r->rate, 8);
     bg_rows models = bg_docset_rows(&r->docs, "groups", "models");
     r->title = models.n ? bg_row_string(&models.rows[0], "title") : "weights";
-    r->page = (bg_page){.docs = &r->docs, .templates = r->templates, .directory = options->directory, .prefix = options->prefix};
+    r->page = (bg_page){.docs = &r->docs, .templates = r->templates, .directory = options->directory, .prefix = options->prefix,
+                        .drawing = options->figures};
     return BG_OK;
 }
 
@@ -116,24 +117,53 @@ static void neighbours(const bg_report *r, bg_text *out)
     bg_text_add(out, "</p>");
 }
 
-/* What verify needs to open the same documents the same way. */
-static void manifest(const bg_report *r, bg_text *out)
+/* What verify needs to make the same page of the same documents: JSON without the characters that would end a comment or
+ * an attribute. */
+static int manifest(const bg_report *r, bg_text *out, bg_err *e)
 {
-    for (int i = 0; i < r->docs.n; i++) {
-        const bg_document *d = &r->docs.documents[i];
-        bg_text_format(out, "<meta name=\"bitgap-document\" content=\"%s\" data-label=\"%s\" data-file=\"", d->hash.hex, d->label);
-        bg_text_html(out, bg_path_base(d->path));
-        bg_text_add(out, "\">\n");
-    }
-    bg_text_add(out, "<meta name=\"bitgap-filter\" content=\"");
+    cJSON *o = cJSON_CreateObject(), *layers = cJSON_AddArrayToObject(o, "layers"), *groups = cJSON_AddArrayToObject(o, "groups"),
+          *documents = cJSON_AddArrayToObject(o, "documents");
     for (int i = 0; i < r->docs.filter.n_layers; i++)
-        bg_text_format(out, "%s%d", i ? "," : "", r->docs.filter.layers[i]);
-    bg_text_add(out, "\" data-groups=\"");
-    for (int i = 0; i < r->docs.filter.n_groups; i++) {
-        bg_text_add(out, i ? "," : "");
-        bg_text_html(out, r->docs.filter.groups[i]);
+        cJSON_AddItemToArray(layers, cJSON_CreateNumber(r->docs.filter.layers[i]));
+    for (int i = 0; i < r->docs.filter.n_groups; i++)
+        cJSON_AddItemToArray(groups, cJSON_CreateString(r->docs.filter.groups[i]));
+    for (int i = 0; i < r->docs.n; i++) {
+        cJSON *d = cJSON_CreateObject();
+        cJSON_AddStringToObject(d, "file", bg_path_base(r->docs.documents[i].path));
+        cJSON_AddStringToObject(d, "sha256", r->docs.documents[i].hash.hex);
+        cJSON_AddItemToArray(documents, d);
     }
-    bg_text_add(out, "\">\n");
+    cJSON_AddNumberToObject(o, "rate", r->rate);
+    cJSON_AddStringToObject(o, "prefix", r->page.prefix ? r->page.prefix : "");
+    char *text = cJSON_PrintUnformatted(o);
+    cJSON_Delete(o);
+    if (!text)
+        return bg_no_memory(e, "report", 0);
+    for (const char *p = text; *p; p++) {
+        if (strchr("-<>&'", *p))
+            bg_text_format(out, "\\u%04x", (unsigned)*p);
+        else
+            bg_text_add_n(out, p, 1);
+    }
+    free(text);
+    return BG_OK;
+}
+
+/* ---- the two pages ---- */
+
+int bg_report_body(bg_report *r, const char *stream, bg_text *out, bg_err *e)
+{
+    return bg_page_html(&r->page, stream, out, e);
+}
+
+int bg_report_markdown(bg_report *r, const char *stream, bg_text *out, bg_err *e)
+{
+    int status = bg_page_markdown(&r->page, stream, out, e);
+    bg_text_add(out, "\n<!-- bitgap ");
+    if (!status)
+        status = manifest(r, out, e);
+    bg_text_add(out, " -->\n");
+    return status;
 }
 
 static int write_html(bg_report *r, const char *name, const char *stream, const bg_text *contents, bg_err *e)
@@ -143,14 +173,15 @@ static int write_html(bg_report *r, const char *name, const char *stream, const 
     const bg_slots none = {0};
     bg_text_html(bg_slots_at(&slots, "title"), r->title);
     bg_text_add(bg_slots_at(&slots, "contents"), bg_text_string(contents));
-    manifest(r, bg_slots_at(&slots, "manifest"));
+    int status = manifest(r, bg_slots_at(&slots, "manifest"), e);
     neighbours(r, bg_slots_at(&slots, "neighbours"));
     bg_text_html(bg_slots_at(&slots, "version"), bg_version);
-    int status = bg_template_fill(r->templates, "report.css", &none, bg_slots_at(&slots, "style"), e);
+    if (!status)
+        status = bg_template_fill(r->templates, "report.css", &none, bg_slots_at(&slots, "style"), e);
     if (!status)
         status = bg_template_fill(r->templates, "report.js", &none, bg_slots_at(&slots, "script"), e);
     if (!status)
-        status = bg_page_html(&r->page, stream, bg_slots_at(&slots, "body"), e);
+        status = bg_report_body(r, stream, bg_slots_at(&slots, "body"), e);
     if (!status)
         status = bg_template_fill(r->templates, "report.html", &slots, &html, e);
     if (!status)
@@ -163,7 +194,7 @@ static int write_html(bg_report *r, const char *name, const char *stream, const 
 static int write_markdown(bg_report *r, const char *name, const char *stream, bg_err *e)
 {
     bg_text markdown = {0};
-    int status = bg_page_markdown(&r->page, stream, &markdown, e);
+    int status = bg_report_markdown(r, stream, &markdown, e);
     if (!status)
         status = write_file(r, name, "md", &markdown, e);
     bg_text_free(&markdown);

@@ -27,6 +27,7 @@ typedef struct bg_report_options {
     const char *name; /* file name without ending: "report" */
     const char *prefix; /* of the figures' file names; NULL: none */
     const char *home, *previous, *next;
+    bg_figure_mode figures;
 } bg_report_options;
 
 /* Writes all files into options->directory. */
@@ -35,6 +36,8 @@ int bg_report_write(const char *const *documents, int n, const bg_report_options
 /* In steps, for verify and tests: open, compose the stream, close. */
 int bg_report_open(bg_report *r, const char *const *documents, int n, const bg_report_options *options, bg_err *e);
 int bg_report_compose(bg_report *r, bg_text *stream, bg_text *contents, bg_err *e);
+int bg_report_body(bg_report *r, const char *stream, bg_text *out, bg_err *e);     /* what stands in <main> */
+int bg_report_markdown(bg_report *r, const char *stream, bg_text *out, bg_err *e); /* all of report.md */
 void bg_report_close(bg_report *r);
 
 typedef struct bg_report_section {
