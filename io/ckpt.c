@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "io/gguf.h"
 #include "io/load.h"
+#include "io/packed.h"
 #include "io/safetensors.h"
 
 #include <dirent.h>
@@ -12,12 +13,21 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 const char *const bg_part_names[BG_PARTS] = {"indices", "scales", "zeros", "codebook", "order", "padding", "metadata"};
 
 const bg_format *const bg_formats[] = {
     &bg_format_safetensors,
     &bg_format_gguf,
+    &bg_format_gptq,
+    &bg_format_awq,
+    &bg_format_bnb,
+    &bg_format_bnb_8bit,
+    &bg_format_ct,
+    &bg_format_mx,
+    &bg_format_fp8,
+    &bg_format_hqq,
     &bg_format_source,
     NULL,
 };
@@ -91,6 +101,12 @@ static void release_tensor(bg_tensor *t)
 
 /* ---- safetensors ---- */
 
+static int ends(const char *text, const char *suffix)
+{
+    size_t n = strlen(text), m = strlen(suffix);
+    return n >= m && !strcmp(text + n - m, suffix);
+}
+
 /* GPT-2's projections are Conv1D modules, stored [in, out]; models of other types use the same names for [out, in]. */
 static int is_conv1d(const bg_ckpt *c, const bg_raw *r)
 {
@@ -107,11 +123,62 @@ static int is_conv1d(const bg_ckpt *c, const bg_raw *r)
     return 0;
 }
 
-static int load_safetensors(bg_load *l, bg_err *e)
+/* A raw tensor whose name ends so is the main part of a packed one. The first row that claims it has it. */
+static const struct {
+    const char *suffix;
+    bg_claim *claim;
+} claims[] = {
+    {".qweight", bg_claim_gptq},
+    {".qweight", bg_claim_awq},
+    {".weight_packed", bg_claim_ct},
+    {".weight_packed", bg_claim_mx},
+    {".quant_state.bitsandbytes__nf4", bg_claim_bnb_4bit},
+    {".quant_state.bitsandbytes__fp4", bg_claim_bnb_4bit},
+    {".SCB", bg_claim_bnb_8bit},
+    {"_blocks", bg_claim_mx},
+    {".weight_scale", bg_claim_scaled},
+    {".weight_scale_inv", bg_claim_scaled},
+    {".W_q", bg_claim_hqq},
+};
+
+static int offer(bg_load *l, bg_raw *r, bg_err *e)
 {
     int status = BG_OK;
+    for (size_t k = 0; !status && !r->claimed && k < sizeof claims / sizeof *claims; k++) {
+        if (!ends(r->name, claims[k].suffix))
+            continue;
+        char *prefix = strndup(r->name, strlen(r->name) - strlen(claims[k].suffix));
+        status = prefix ? claims[k].claim(l, prefix, r, e) : bg_no_memory(e, r->name, strlen(r->name));
+        free(prefix);
+    }
+    return status;
+}
+
+/* Methods whose layouts are not read, and what to do about them. */
+static int refuse_method(const bg_load *l, bg_err *e)
+{
+    static const char *const unread[] = {"torchao", "aqlm", "quip", "quip#", "eetq", "vptq", "higgs", "spqr", "fp_quant", "exl2",
+                                         "exl3", "qqq", "bitnet", "quanto", "auto-round", "marlin", "gguf", "squeezellm"};
+    static const char *const layouts[] = {"marlin-24", "sparse-24-bitmask", "sparse-bitmask"};
+    const char *method = bg_json_string(l->quantization, "quant_method", ""), *layout = bg_json_string(l->quantization, "format", "");
+    for (size_t i = 0; i < sizeof unread / sizeof *unread; i++)
+        if (!strcasecmp(method, unread[i]) && strcmp(layout, "gptq") && strcmp(layout, "auto_gptq"))
+            return bg_fail(e, BG_INPUT, "%s: quantized by %s, whose layout Bitgap does not read; save it in another format",
+                           l->ckpt->title, method);
+    for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++)
+        if (!strcmp(layout, layouts[i]) || !strncmp(layout, "mxfp6", 5) || !strncmp(layout, "mxfp8", 5))
+            return bg_fail(e, BG_INPUT, "%s: compressed-tensors format %s, which Bitgap does not read; save it uncompressed",
+                           l->ckpt->title, layout);
+    return BG_OK;
+}
+
+static int load_safetensors(bg_load *l, bg_err *e)
+{
     bg_store *s = l->store;
     l->ckpt->container = &bg_format_safetensors;
+    int status = refuse_method(l, e);
+    for (int i = 0; !status && i < s->n_raws; i++)
+        status = offer(l, &s->raws[i], e);
     for (int i = 0; !status && i < s->n_raws; i++)
         if (!s->raws[i].claimed)
             status = bg_load_plain(l, &s->raws[i], s->raws[i].name, is_conv1d(l->ckpt, &s->raws[i]), e);
@@ -119,12 +186,6 @@ static int load_safetensors(bg_load *l, bg_err *e)
 }
 
 /* ---- where the files are ---- */
-
-static int ends(const char *text, const char *suffix)
-{
-    size_t n = strlen(text), m = strlen(suffix);
-    return n >= m && !strcmp(text + n - m, suffix);
-}
 
 /* The only file of a directory whose name has `middle` in it and ends in `suffix` (malloc'ed path); *n says how many. */
 static char *only_file(const char *directory, const char *middle, const char *suffix, int *n)
