@@ -18,9 +18,13 @@ extern const bg_stage bg_stage_export;
 extern const bg_stage bg_stage_run;
 extern const bg_stage bg_stage_report;
 extern const bg_stage bg_stage_verify;
+extern const bg_stage bg_stage_logits;
+extern const bg_stage bg_stage_correlate;
 
 static const bg_stage *const bg_stages[] = {
     &bg_stage_curve,
+    &bg_stage_logits,
+    &bg_stage_correlate,
     &bg_stage_list,
     &bg_stage_merge,
     &bg_stage_host,

@@ -1,0 +1,38 @@
+# run, logits, correlate: documents, agreement with each other, mistakes.
+source "$(dirname "$0")/lib.bash"
+model=data/austen-0.9m-qwen2 out=$scratch/made
+mkdir "$out"
+
+"$BITGAP" run $model --ids 34,266,79,372 -o "$out/x.safetensors"
+pass 'bitgap run $model --ids 34,266,79,372 -o $out/x.safetensors'
+[ "$(stat -c %s "$out/x.safetensors")" -eq $((8 + 72 + 4 * 2048 * 4)) ] || fail "run wrote $(stat -c %s "$out/x.safetensors") bytes"
+expect 2 'takes one of --ids, --text and --file' "$BITGAP" run $model -o "$out/y"
+expect 2 'not a list of token ids' "$BITGAP" run $model --ids 1,,2 -o "$out/y"
+expect 2 'needs -o' "$BITGAP" run $model --ids 1
+refused 'token id 2048 is outside the model.s vocabulary of 2048' "$BITGAP" run $model --ids 2048 -o "$scratch/out/y"
+refused 'the text is empty' "$BITGAP" run $model --text= -o "$scratch/out/y"
+refused 'longer than the model.s context of 512' "$BITGAP" run $model --file data/text/qa.jsonl -o "$scratch/out/y"
+refused 'no config.json' "$BITGAP" run source:gaussian,n=1024 --ids 1 -o "$scratch/out/y"
+printf 'so \xff it was' >"$scratch/bad.txt"
+expect 0 '1 invalid UTF-8 sequences? w' "$BITGAP" run $model --file "$scratch/bad.txt" -o "$out/y"
+
+# The same bytes for any number of threads.
+specs="uniform:bits=3,scope=channel nf4"
+"$BITGAP" logits $model -q $specs --per-group --no-noise -j 1 -o "$out/one.json"
+pass 'bitgap logits $model -q $specs --per-group --no-noise -j 1 -o $out/one.json'
+"$BITGAP" logits $model -q $specs --per-group --no-noise -j 3 -o "$out/three.json"
+pass 'bitgap logits $model -q $specs --per-group --no-noise -j 3 -o $out/three.json'
+cmp "$out/one.json" "$out/three.json" || fail "logits depends on the number of threads"
+grep -q '"text": "built-in sentences".*"sequences": 10' "$out/one.json" || fail "no built-in sentences"
+"$BITGAP" logits $model $model -q nf4 --text data/text/val.txt --windows 1 --context 64 --linearity --per-token -o "$out/two.json"
+pass 'bitgap logits $model $model -q nf4 --text data/text/val.txt --windows 1 --context 64 --linearity --per-token -o $out/two.json'
+grep -q '"source": "checkpoint".*"kl_mean": 0,' "$out/two.json" || fail "a checkpoint differs from itself"
+expect 2 'needs -q SPEC' "$BITGAP" logits $model
+refused 'a vocabulary of 256, the base has 2048' "$BITGAP" logits $model tests/golden/data/models/qwen2 --no-noise -o "$scratch/out/l.json"
+refused 'longer than the model.s context of 512' "$BITGAP" logits $model -q nf4 --text data/text/val.txt --context 513 -o "$scratch/out/l.json"
+
+"$BITGAP" correlate "$out/one.json" -o "$out/c.json"
+pass 'bitgap correlate $out/one.json -o $out/c.json'
+grep -q '"over": "group", "group": "all", "measure": "logits_mse", "points": 14' "$out/c.json" || fail "14 points per role"
+refused 'a second .logits' "$BITGAP" correlate "$out/one.json" "$out/three.json" -o "$scratch/out/c.json"
+refused 'holds .correlation' "$BITGAP" correlate "$out/c.json" -o "$scratch/out/c.json"

@@ -1,0 +1,211 @@
+/* The common walk of base and variants: the same numbers as separate passes, for any threads and any memory budget. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <omp.h>
+
+#include "analysis/linearity.h"
+
+enum { TOKENS = 60, VOCAB = 256 };
+
+typedef struct fixture {
+    bg_ckpt *ckpt;
+    bg_model *m;
+    bg_corpus text;
+    bg_spec specs[2];
+} fixture;
+
+static int32_t ids[TOKENS];
+static int lengths[] = {25, 1, 34};
+
+static void open_fixture(fixture *f, const char *model)
+{
+    bg_err e = {0};
+    char path[128];
+    snprintf(path, sizeof path, "%s%s", strchr(model, '/') ? "" : "tests/golden/data/models/", model);
+    *f = (fixture){0};
+    if (bg_ckpt_open(path, &(bg_ckpt_options){0}, &f->ckpt, &e) || bg_model_open(f->ckpt, &f->m, &e) ||
+        bg_spec_parse("uniform:bits=4,scope=channel", &f->specs[0], &e) ||
+        bg_spec_parse("uniform:bits=3,scope=channel", &f->specs[1], &e))
+        fail_msg("%s", e.text);
+    for (int i = 0; i < TOKENS; i++)
+        ids[i] = (i * 89 + i * i * 7) % VOCAB;
+    f->text = (bg_corpus){.ids = ids, .n = TOKENS, .lengths = lengths, .sequences = 3};
+}
+
+static void close_fixture(fixture *f)
+{
+    bg_model_close(f->m);
+    bg_ckpt_close(f->ckpt);
+}
+
+static void measure(fixture *f, bg_variant *v, int n, uint64_t budget)
+{
+    bg_err e = {0};
+    bg_functional_options o = {.seed = 5, .hidden_bytes = budget};
+    if (bg_functional_run(f->m, &f->text, v, n, &o, &e))
+        fail_msg("%s", e.text);
+}
+
+static void nothing_changed_is_nothing_lost(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, "qwen3");
+    bg_variant v[2] = {{.layer = -1}, {.candidate = f.m, .layer = -1}};
+    bg_model *again = NULL;
+    bg_err e = {0};
+    assert_int_equal(bg_model_open(f.ckpt, &again, &e), BG_OK);
+    v[1].candidate = again;
+    measure(&f, v, 2, 0);
+    for (int i = 0; i < 2; i++) {
+        assert_true(v[i].info.squared.mean == 0 && v[i].info.kl.mean == 0 && v[i].info.same_top.mean == 1);
+        assert_true(v[i].info.log_ratio.mean == 0 && v[i].squared == 0);
+        assert_int_equal(v[i].info.scored, TOKENS - 3);
+    }
+    assert_int_equal(v[1].tensors, f.m->n_linears);
+    bg_variants_free(v, 2);
+    bg_model_close(again);
+    close_fixture(&f);
+}
+
+typedef struct rows {
+    float logits[TOKENS * VOCAB];
+} rows;
+
+static int collect(void *self, int64_t first, int64_t n, const float *logits, bg_err *e)
+{
+    (void)e;
+    memcpy(((rows *)self)->logits + first * VOCAB, logits, (size_t)(n * VOCAB) * sizeof *logits);
+    return BG_OK;
+}
+
+/* Layer 1 alone at 3 bits, by hand: its weights replaced in an ordinary pass. */
+static void a_variant_is_a_pass_with_other_weights(void **state)
+{
+    (void)state;
+    static rows base, other;
+    fixture f;
+    bg_err e = {0};
+    open_fixture(&f, "gpt2");
+    bg_variant v = {.spec = &f.specs[1], .layer = 1};
+    measure(&f, &v, 1, 0);
+    assert_int_equal(bg_model_load(f.m, &e), BG_OK);
+    float *hat[64] = {0};
+    double squared = 0;
+    for (int i = 0; i < BG_LINEARS; i++) {
+        const bg_linear *l = f.m->layers[1].linear[i];
+        if (!l)
+            continue;
+        bg_matrix m = bg_matrix_of(l->w, l->out, l->in);
+        bg_measure measured;
+        hat[l->index] = malloc((size_t)(l->out * l->in) * sizeof(float));
+        assert_int_equal(bg_reconstruct(&m, &f.specs[1], l->w, hat[l->index], &measured, NULL, &e), BG_OK);
+        squared += measured.mse * (double)(l->out * l->in);
+    }
+    bg_batch b = {.ids = ids, .lengths = lengths, .n = 3};
+    bg_pass pass = {.weights = (const float *const *)hat};
+    assert_int_equal(bg_model_forward(f.m, &b, NULL, collect, &base, &e), BG_OK);
+    assert_int_equal(bg_model_forward(f.m, &b, &pass, collect, &other, &e), BG_OK);
+    double sum = 0;
+    for (int i = 0; i < TOKENS * VOCAB; i++)
+        sum += pow((double)base.logits[i] - (double)other.logits[i], 2);
+    assert_true(v.info.squared.mean > 0 && fabs(sum / (TOKENS * VOCAB) / v.info.squared.mean - 1) < 1e-12);
+    assert_true(fabs(squared / v.squared - 1) < 1e-6);
+    assert_int_equal(v.tensors, 4);
+    bg_variants_free(&v, 1);
+    for (int i = 0; i < 64; i++)
+        free(hat[i]);
+    close_fixture(&f);
+}
+
+static void results_do_not_depend_on_threads_or_memory(void **state)
+{
+    (void)state;
+    static bg_variant first[6], v[6];
+    static const uint64_t budgets[] = {0, 0, 1, 40000};
+    static const int threads[] = {1, 3, 2, 3};
+    for (int round = 0; round < 4; round++) {
+        fixture f;
+        open_fixture(&f, "llama_plain_gqa");
+        omp_set_num_threads(threads[round]);
+        bg_variant asked[6] = {{.spec = &f.specs[0], .layer = -1},
+                               {.spec = &f.specs[0], .layer = 1},
+                               {.spec = &f.specs[0], .layer = -1, .group = "mlp.down_proj"},
+                               {.spec = &f.specs[1], .layer = -1, .embeddings = 1},
+                               {.noise = 0.1, .layer = 0},
+                               {.precision = BG_FLOAT64, .layer = -1}};
+        memcpy(v, asked, sizeof v);
+        measure(&f, v, 6, budgets[round]);
+        if (!round) {
+            memcpy(first, v, sizeof v);
+            assert_true(v[0].info.kl.mean > v[1].info.kl.mean && v[3].info.kl.mean > v[0].info.kl.mean);
+            assert_true(v[5].info.kl.mean < 1e-9 && v[5].info.squared.mean > 0);
+        } else {
+            for (int i = 0; i < 6; i++) {
+                for (int t = 0; t < TOKENS; t++)
+                    assert_true(v[i].tokens[t].kl == first[i].tokens[t].kl);
+                assert_memory_equal(&v[i].info, &first[i].info, sizeof v[i].info);
+                assert_true(v[i].squared == first[i].squared);
+            }
+            bg_variants_free(v, 6);
+        }
+        close_fixture(&f);
+    }
+    bg_variants_free(first, 6);
+}
+
+/* Small noise on everything costs what the tensors' coefficients add up to. */
+static void small_costs_add_up(void **state)
+{
+    (void)state;
+    fixture f;
+    bg_err e = {0};
+    bg_linearity a;
+    open_fixture(&f, "data/austen-0.9m-qwen2"); /* real text, wide enough for cross terms to average out */
+    bg_corpus text = {0};
+    assert_int_equal(bg_corpus_read(f.ckpt, "data/text/val.txt", 0, &text, NULL, &e), BG_OK);
+    assert_int_equal(bg_corpus_cut(&text, 128, 3, &e), BG_OK);
+    bg_functional_options o = {.seed = 5}, other = {.seed = 77};
+    assert_int_equal(bg_linearity_measure(f.m, &text, 0.02, &o, &a, &e), BG_OK);
+    bg_variant v[2] = {{.noise = 0.01, .layer = -1}, {.noise = -0.01, .layer = -1}};
+    assert_int_equal(bg_functional_run(f.m, &text, v, 2, &other, &e), BG_OK);
+    double kl, log_ratio, measured = (v[0].info.kl.mean + v[1].info.kl.mean) / 2;
+    bg_linearity_predict(&a, &v[0], &kl, &log_ratio);
+    if (!(fabs(kl / measured - 1) < 0.25))
+        fail_msg("predicted %g, measured %g", kl, measured);
+    bg_variants_free(v, 2);
+    bg_linearity_free(&a);
+    bg_corpus_free(&text);
+    close_fixture(&f);
+}
+
+static void the_fit_knows_where_it_breaks(void **state)
+{
+    (void)state;
+    double rate[] = {2, 3, 4, 5, 6}, predicted[] = {1, 1, 0.1, 0.02, 0.005}, measured[] = {9, 1.1, 0.2, 0.021, 0.005};
+    bg_linearity_fit fit = bg_linearity_fit_of(rate, predicted, measured, 5, 0.25);
+    assert_int_equal(fit.n, 5);
+    assert_true(fit.holds_from_bits == 5 && fabs(fit.worst - 8.0 / 9) < 1e-12 && fit.r2 > 0.5 && fit.r2 < 1);
+    fit = bg_linearity_fit_of(rate, measured, measured, 5, 0.25);
+    assert_true(fit.holds_from_bits == 2 && fit.r2 == 1);
+    measured[4] = 1;
+    fit = bg_linearity_fit_of(rate, predicted, measured, 5, 0.25);
+    assert_true(isnan(fit.holds_from_bits));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_changed_is_nothing_lost), cmocka_unit_test(a_variant_is_a_pass_with_other_weights),
+        cmocka_unit_test(results_do_not_depend_on_threads_or_memory), cmocka_unit_test(small_costs_add_up),
+        cmocka_unit_test(the_fit_knows_where_it_breaks),
+    };
+    return cmocka_run_group_tests_name("functional", tests, NULL, NULL);
+}
