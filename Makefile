@@ -72,7 +72,7 @@ $(OUT)/gaps.json: $(OUT)/curves.json $(OUT)/bounds.json $(call stage,gap)
 
 # report: everything a person reads
 DOCUMENTS := groups bounds curves gaps
-$(OUT)/report.html: $(DOCUMENTS:%=$(OUT)/%.json) $(wildcard templates/*) $(BITGAP)
+$(OUT)/report.html: $(DOCUMENTS:%=$(OUT)/%.json) $(wildcard templates/* templates/*/*) $(BITGAP)
 	$(RUN) report $(filter %.json,$^) -o $(OUT)
 
 # A setting is a file that changes when its value does.
@@ -89,6 +89,9 @@ $(OUT)/with.%: FORCE
 
 report: $(OUT)/report.html ## from MODEL= to out/MODEL/report.html and report.md (LAYERS= GROUPS= SPECS= TEXT=)
 	@echo "$(OUT)/report.html"
+
+layers: $(DOCUMENTS:%=$(OUT)/%.json) $(BITGAP) ## the report and a page for each layer, out/MODEL/layer-N.html
+	$(BITGAP) report $(filter %.json,$^) --pages -o $(OUT)
 
 documents: $(DOCUMENTS:%=$(OUT)/%.json) ## the documents of the report, without the report
 

@@ -33,7 +33,7 @@ static double choose_rate(const bg_report *r, double asked)
 
 int bg_report_open(bg_report *r, const char *const *documents, int n, const bg_report_options *options, bg_err *e)
 {
-    *r = (bg_report){.within = 0.75, .home = options->home, .previous = options->previous, .next = options->next};
+    *r = (bg_report){.within = 0.75, .pages = options->pages, .home = options->home, .previous = options->previous, .next = options->next};
     int status = bg_docset_open(&r->docs, documents, n, options->filter, e);
     if (!status)
         status = bg_templates_find(options->templates, &r->templates, e);
@@ -134,6 +134,7 @@ static int manifest(const bg_report *r, bg_text *out, bg_err *e)
         cJSON_AddItemToArray(documents, d);
     }
     cJSON_AddNumberToObject(o, "rate", r->rate);
+    cJSON_AddBoolToObject(o, "pages", r->pages);
     cJSON_AddStringToObject(o, "prefix", r->page.prefix ? r->page.prefix : "");
     char *text = cJSON_PrintUnformatted(o);
     cJSON_Delete(o);

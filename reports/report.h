@@ -18,6 +18,7 @@ typedef struct bg_report {
     const char *title; /* of the model */
     const char *home;  /* link back from a page of one layer; NULL on the page itself */
     const char *previous, *next; /* neighbours of a page of one layer: file names, or NULL */
+    int pages;         /* each layer has a page of its own, to be linked */
 } bg_report;
 
 typedef struct bg_report_options {
@@ -28,10 +29,16 @@ typedef struct bg_report_options {
     const char *prefix; /* of the figures' file names; NULL: none */
     const char *home, *previous, *next;
     bg_figure_mode figures;
+    int pages; /* link the pages of the layers */
 } bg_report_options;
 
 /* Writes all files into options->directory. */
 int bg_report_write(const char *const *documents, int n, const bg_report_options *options, bg_err *e);
+
+/* layers.c: a page for each layer beside options->name, layer-N.html, with links to its neighbours and back. */
+int bg_report_write_layers(const char *const *documents, int n, const bg_report_options *options, bg_err *e);
+/* The layers that the documents speak of, ascending, without −1; at most `most`. */
+int bg_report_layers(const bg_docset *s, int *out, int most);
 
 /* In steps, for verify and tests: open, compose the stream, close. */
 int bg_report_open(bg_report *r, const char *const *documents, int n, const bg_report_options *options, bg_err *e);

@@ -253,10 +253,22 @@ static int draw_worst(bg_report *r, bg_text *where, bg_rows rows, bg_err *e)
     return status;
 }
 
+static void put_pages(const bg_report *r, bg_text *t)
+{
+    int layers[1024], n = bg_report_layers(&r->docs, layers, 1024);
+    if (!r->pages || !n)
+        return;
+    bg_text_add(t, "Pages of single layers:");
+    for (int i = 0; i < n; i++)
+        bg_text_format(t, "%s [%d](layer-%d.html)", i ? "," : "", layers[i], layers[i]);
+    bg_text_add(t, ".");
+}
+
 static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
     bg_rows rows = bg_docset_rows(&r->docs, "gaps", "sensitivity");
     bg_text *finding = bg_slots_at(s, "finding"), *heat = bg_slots_at(s, "heat"), *worst = bg_slots_at(s, "worst"), *depth = bg_slots_at(s, "depth");
+    put_pages(r, bg_slots_at(s, "pages"));
     if (!rows.n)
         return BG_OK;
     *present = 1;

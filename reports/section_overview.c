@@ -359,6 +359,8 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
     *present = 1;
     bg_text_markdown(bg_slots_at(s, "title"), r->title);
+    if (r->docs.filter.n_layers == 1)
+        bg_text_format(bg_slots_at(s, "title"), ", layer %d", r->docs.filter.layers[0]);
     say_subtitle(r, bg_slots_at(s, "subtitle"));
     bg_text *finding = bg_slots_at(s, "finding"), *cards = bg_slots_at(s, "cards"), *figure = bg_slots_at(s, "figure");
     if (r->docs.n_points)

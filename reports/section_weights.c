@@ -44,6 +44,8 @@ static void say_finding(bg_report *r, bg_text *t, bg_rows groups)
         bg_text_add(t, ")");
     }
     bg_text_add(t, ". Heavy tails are what a grid spread to the largest weight pays for.");
+    if (r->docs.filter.n_layers)
+        bg_text_add(t, " These are statistics of whole roles; the tensors of this page are in the inventory.");
 }
 
 static void put_table(bg_report *r, bg_text *t, bg_rows groups)

@@ -12,6 +12,7 @@ static const bg_option options[] = {
     {.name = "home", .argument = "FILE", .help = "page to link back to"},
     {.name = "previous", .argument = "FILE", .help = "page of the layer before"},
     {.name = "next", .argument = "FILE", .help = "page of the layer after"},
+    {.name = "pages", .help = "also a page for each layer, layer-N.html"},
     {.name = "templates", .argument = "DIR", .help = "templates instead of the installed ones"},
     {0},
 };
@@ -38,9 +39,12 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
                            .name = bg_arg(a, "name"),
                            .home = bg_arg(a, "home"),
                            .previous = bg_arg(a, "previous"),
-                           .next = bg_arg(a, "next")};
+                           .next = bg_arg(a, "next"),
+                           .pages = bg_arg_given(a, "pages")};
     if (!status)
         status = bg_report_write(documents, n, &o, e);
+    if (!status && o.pages)
+        status = bg_report_write_layers(documents, n, &o, e);
     if (!status)
         printf("%s/%s.html\n", o.directory, o.name);
     free(documents);

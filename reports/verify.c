@@ -227,6 +227,7 @@ static int verify_page(const char *path, const char *const *directories, int n, 
                            .filter = &m.filter,
                            .rate = bg_json_number(m.json, "rate", 0),
                            .prefix = bg_json_string(m.json, "prefix", ""),
+                           .pages = bg_json_bool(m.json, "pages", 0),
                            .figures = BG_FIGURES_CHECK};
     if (!status)
         status = bg_report_open(&r, (const char *const *)m.documents, m.n, &o, e);

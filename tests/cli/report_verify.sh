@@ -16,6 +16,13 @@ expect 0 'agree' "$BITGAP" verify "$page/report.md"
 fresh --layers 1 --rate 3
 expect 0 'agree' "$BITGAP" verify "$page"
 
+fresh --pages
+expect 0 'agree' "$BITGAP" verify "$page/layer-1.html"
+expect 0 'agree' "$BITGAP" verify "$page/report.html"
+grep -q 'rel="prev" href="layer-0.html"' "$page/layer-1.html" && grep -q 'href="report.html#layers"' "$page/layer-1.html" &&
+    grep -q 'href="layer-1.html"' "$page/report.html" || fail 'pages of layers are not linked'
+pass 'pages of layers know their neighbours'
+
 fresh
 sed -i '0,/data-as="sig3"\([^>]*\)>\([0-9]\)\./s//data-as="sig3"\1>9\2./' "$page/report.html"
 expect 3 'report.html:[0-9]+: prints 9[0-9.]+ where .* gives [0-9.]+' "$BITGAP" verify "$page/report.html"
