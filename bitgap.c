@@ -13,6 +13,7 @@ extern const bg_stage bg_stage_curve;
 extern const bg_stage bg_stage_list;
 extern const bg_stage bg_stage_merge;
 extern const bg_stage bg_stage_host;
+extern const bg_stage bg_stage_evaluate;
 extern const bg_stage bg_stage_tokenize;
 extern const bg_stage bg_stage_export;
 extern const bg_stage bg_stage_run;
@@ -28,6 +29,7 @@ static const bg_stage *const bg_stages[] = {
     &bg_stage_list,
     &bg_stage_merge,
     &bg_stage_host,
+    &bg_stage_evaluate,
     &bg_stage_tokenize,
     &bg_stage_export,
     &bg_stage_run,

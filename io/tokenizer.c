@@ -165,7 +165,9 @@ int bg_tokenizer_open(const char *path, bg_tokenizer **out, bg_err *e)
         return bg_no_memory(e, path, parent);
     memcpy(directory, parent ? path : "./", parent ? parent : 2);
     directory[parent ? parent : 1] = 0;
-    int status = open_json(path, directory, out, e);
+    size_t length = strlen(path);
+    int is_weights = length > 12 && !strcmp(path + length - 12, ".safetensors");
+    int status = is_weights ? open_directory(directory, out, e) : open_json(path, directory, out, e);
     free(directory);
     return status;
 }

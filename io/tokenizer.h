@@ -29,7 +29,7 @@ typedef struct bg_ids {
 } bg_ids;
 void bg_ids_free(bg_ids *ids);
 
-/* PATH: a directory with a tokenizer.json, such a file itself, or a .gguf file. BG_INPUT names the file and, for an
+/* PATH: a directory with a tokenizer.json, such a file itself, a .safetensors file beside one, or a GGUF file. BG_INPUT names the file and, for an
  * unknown kind of model, normalizer, pre-tokenizer, decoder or post-processor, that kind. */
 int bg_tokenizer_open(const char *path, bg_tokenizer **out, bg_err *e);
 /* The same from the text of a tokenizer.json in memory (text[length] must be NUL); `name` is what errors call it. */

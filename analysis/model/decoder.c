@@ -8,6 +8,7 @@ struct bg_decoder {
     const bg_model *m;
     const bg_pass *pass;
     int capacity, past;
+    int fed; /* tokens of the last block, whose outputs h holds */
     bg_cache_layer *cache; /* [layers], into one allocation */
     float *store, *h, *logits;
     bg_work *work;
@@ -82,11 +83,20 @@ int bg_decoder_feed(bg_decoder *d, const int32_t *ids, int n, const float **logi
         last = n - done < (int)d->work->rows ? n - done : (int)d->work->rows;
         status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted") : feed_block(d, ids + done, last, e);
     }
+    d->fed = last;
     if (!status)
         status = bg_model_logits(d->m, d->pass, d->h + (int64_t)(last - 1) * d->m->config.hidden, 1, d->logits, d->work,
                                  e);
     *logits = d->logits;
     return status;
+}
+
+int bg_decoder_logits(bg_decoder *d, int row, const float **logits, bg_err *e)
+{
+    *logits = d->logits;
+    if (row < 0 || row >= d->fed)
+        return bg_fail(e, BG_INPUT, "no logits of token %d: the last block had %d", row, d->fed);
+    return bg_model_logits(d->m, d->pass, d->h + (int64_t)row * d->m->config.hidden, 1, d->logits, d->work, e);
 }
 
 void bg_decoder_rewind(bg_decoder *d, int n)

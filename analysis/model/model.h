@@ -156,6 +156,8 @@ int bg_decoder_open(const bg_model *m, const bg_pass *p, int capacity, bg_decode
 void bg_decoder_close(bg_decoder *d);
 /* Appends n tokens; *logits [V] are those after the last of them, valid until the next call. */
 int bg_decoder_feed(bg_decoder *d, const int32_t *ids, int n, const float **logits, bg_err *e);
+/* Logits after token `row` of the last feed, when that was at most 512 tokens long: one pass scores a whole answer. */
+int bg_decoder_logits(bg_decoder *d, int row, const float **logits, bg_err *e);
 /* Forgets all tokens but the first n. */
 void bg_decoder_rewind(bg_decoder *d, int n);
 uint64_t bg_decoder_cache_bytes(const bg_decoder *d);
