@@ -10,6 +10,7 @@ MODEL   = data/austen-3.7m#    a Hugging Face directory, .safetensors, .gguf, or
 LAYERS  =#                     0,5,11: only these layers
 GROUPS  =#                     mlp.down_proj,attn.q_proj: only these roles
 SPECS   = scalar vector#       what to sweep: specs, presets, aliases (bitgap list)
+OUTPUT_SPECS = uniform:bits=2..6/8,scope=channel uniform:bits=3/4,scope=128 rtn nf4#  what to run the model with
 TEXT    = data/text/calib.txt# calibration text
 TEST    = data/text/test.txt#  text whose perplexity is measured
 QA      = data/text/qa.jsonl#  questions
@@ -46,12 +47,15 @@ MODEL_FILES := $(wildcard $(foreach d,$(MODEL) $(HUB),$(d)/*.safetensors $(d)/*.
 BITGAP  := $(BUILD)/bitgap
 LIBRARY := $(BUILD)/libbitgap.a
 
+SOURCES := $(sort $(wildcard io/*.c quant/*.c quant/kernel/*.c analysis/*.c analysis/model/*.c reports/*.c))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+
 # ==== the pipeline ====
 
 # $(call stage,NAME): a document depends on its inputs, on the settings it was made with, on the code of its own stage and
 # on the library below the stages; not on other stages, not on the code and templates that only draw.
 stage = $(BUILD)/analysis/stage_$(1).o $(BUILD)/measuring | $(BITGAP)
-RUN   = @mkdir -p $(OUT); set -x; $(BITGAP)
+RUN   = @mkdir -p $(@D); set -x; $(BITGAP)
 FLAGS = $(THREADS:%=-j %) -o $@
 
 # extract: the tensors of the model by role and layer, their statistics, their exact histograms
@@ -70,10 +74,37 @@ $(OUT)/curves.json: $(OUT)/groups.json $(OUT)/with.SPECS $(call stage,curve)
 $(OUT)/gaps.json: $(OUT)/curves.json $(OUT)/bounds.json $(call stage,gap)
 	$(RUN) gap $(filter %.json,$^) $(FLAGS)
 
-# report: everything a person reads
-DOCUMENTS := groups bounds curves gaps
-$(OUT)/report.html: $(DOCUMENTS:%=$(OUT)/%.json) $(wildcard templates/* templates/*/*) $(BITGAP)
+# logits, correlate: does it matter at the output?
+$(OUT)/logits.json: $(MODEL_FILES) $(TEST) $(OUT)/with.OUTPUT_SPECS $(call stage,logits)
+	$(RUN) logits $(MODEL) -q $(OUTPUT_SPECS) -t $(TEST) $(FLAGS)
+$(OUT)/correlation.json: $(OUT)/logits.json $(OUT)/curves.json $(call stage,correlate)
+	$(RUN) correlate $(filter %.json,$^) $(FLAGS)
+
+# report: everything a person reads. A model without config.json and tokenizer cannot be run: no logits then; nor for a part.
+RUNNABLE  := $(and $(wildcard $(MODEL)/config.json),$(wildcard $(MODEL)/tokenizer.json),$(if $(PART),,yes))
+DOCUMENTS := groups bounds curves gaps $(if $(RUNNABLE),logits correlation)
+TEMPLATES := $(wildcard templates/* templates/*/*)
+$(OUT)/report.html: $(DOCUMENTS:%=$(OUT)/%.json) $(TEMPLATES) $(BITGAP)
 	$(RUN) report $(filter %.json,$^) -o $(OUT)
+
+# layers: a page for each, linked to its neighbours
+layers: $(OUT)/report.html ## a page per layer, out/MODEL/layer-N.html
+	@BITGAP=$(BITGAP) .packaging/layers $(OUT) $(DOCUMENTS:%=$(OUT)/%.json)
+
+# notebooks: each runs its own commands in a directory of its own; then every number in it is filled in
+NOTEBOOKS := $(patsubst notebooks/%.md,$(OUT)/notebooks/%,$(filter-out %/README.md,$(wildcard notebooks/*.md)))
+IN_NOTEBOOK = OUT=$(@D) MODEL=$(MODEL) TEXT=$(TEXT) TEST=$(TEST) QA=$(QA) PATH="$(abspath $(BUILD)):$$PATH"
+$(NOTEBOOKS:%=%/commands): $(OUT)/notebooks/%/commands: notebooks/%.md $(BITGAP)
+	@mkdir -p $(@D)
+	@$(BITGAP) notebook $< --commands -o $@.new && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
+$(NOTEBOOKS:%=%/done): %/done: %/commands $(MODEL_FILES) $(BUILD)/measuring $(filter $(BUILD)/analysis/stage_%,$(OBJECTS)) | $(BITGAP)
+	@echo "notebook $(@D): running its commands"
+	@$(IN_NOTEBOOK) sh $<
+	@touch $@
+$(NOTEBOOKS:%=%/index.html): $(OUT)/notebooks/%/index.html: notebooks/%.md $(OUT)/notebooks/%/done $(TEMPLATES) $(BITGAP)
+	@$(BITGAP) notebook $< $$(ls $(@D)/*.json | grep -v timings.json) -o $(@D) --name index
+notebooks: $(NOTEBOOKS:%=%/index.html) ## every notebook, its commands run and its numbers filled in (MODEL=)
+	@printf '%s\n' $^
 
 # A setting is a file that changes when its value does.
 quoted = '$(subst ','\'',$(1))'
@@ -125,9 +156,6 @@ $(BUILD)/reports/%.o: ALL_CFLAGS += -DBG_TEMPLATES='"$(PREFIX)/share/bitgap/temp
 # One word a command; V=1 shows the commands themselves.
 hush = $(if $(V),,@)
 say  = @$(if $(V),:,echo)
-
-SOURCES := $(sort $(wildcard io/*.c quant/*.c quant/kernel/*.c analysis/*.c analysis/model/*.c reports/*.c))
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 
 $(BUILD)/%.o: %.c $(BUILD)/with.COMPILE
 	@mkdir -p $(@D)

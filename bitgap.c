@@ -18,6 +18,7 @@ extern const bg_stage bg_stage_tokenize;
 extern const bg_stage bg_stage_export;
 extern const bg_stage bg_stage_run;
 extern const bg_stage bg_stage_report;
+extern const bg_stage bg_stage_notebook;
 extern const bg_stage bg_stage_verify;
 extern const bg_stage bg_stage_logits;
 extern const bg_stage bg_stage_correlate;
@@ -34,6 +35,7 @@ static const bg_stage *const bg_stages[] = {
     &bg_stage_export,
     &bg_stage_run,
     &bg_stage_report,
+    &bg_stage_notebook,
     &bg_stage_verify,
     NULL,
 };

@@ -1,5 +1,6 @@
 /* Owns the order of the sections and the files of a report. */
 #define _GNU_SOURCE
+#include "io/opt.h"
 #include "reports/report.h"
 
 #include <math.h>
@@ -59,22 +60,45 @@ void bg_report_close(bg_report *r)
     *r = (bg_report){0};
 }
 
+static int put_section(bg_report *r, const bg_report_section *section, bg_text *stream, int *present, bg_err *e)
+{
+    bg_slots slots = {0};
+    char name[80];
+    int status = section->write(r, &slots, present, e);
+    if (!status && *present) {
+        bg_put_section(stream, section->id);
+        snprintf(name, sizeof name, "sections/%s.md", section->id);
+        status = bg_template_fill(r->templates, name, &slots, stream, e);
+        bg_put_section_end(stream);
+    }
+    bg_slots_free(&slots);
+    return status;
+}
+
+int bg_report_put_section(bg_report *r, const char *id, bg_text *stream, bg_err *e)
+{
+    enum { SECTIONS = sizeof sections / sizeof *sections };
+    const char *names[SECTIONS];
+    for (size_t i = 0; i < SECTIONS; i++) {
+        int present = 0;
+        names[i] = sections[i]->id;
+        if (strcmp(id, sections[i]->id) != 0)
+            continue;
+        int status = put_section(r, sections[i], stream, &present, e);
+        return status || present ? status : bg_fail(e, BG_INPUT, "the documents of section '%s' are not among those given", id);
+    }
+    const char *near = bg_nearest(id, names, SECTIONS);
+    return bg_fail(e, BG_INPUT, "no section '%s'%s%s%s", id, near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
 int bg_report_compose(bg_report *r, bg_text *stream, bg_text *contents, bg_err *e)
 {
     int status = BG_OK;
     for (size_t i = 0; !status && i < sizeof sections / sizeof *sections; i++) {
-        bg_slots slots = {0};
-        char name[80];
         int present = 0;
-        status = sections[i]->write(r, &slots, &present, e);
-        if (!status && present) {
-            bg_put_section(stream, sections[i]->id);
-            snprintf(name, sizeof name, "sections/%s.md", sections[i]->id);
-            status = bg_template_fill(r->templates, name, &slots, stream, e);
-            bg_put_section_end(stream);
+        status = put_section(r, sections[i], stream, &present, e);
+        if (!status && present)
             bg_text_format(contents, "<li><a href=\"#%s\">%s</a></li>\n", sections[i]->id, sections[i]->title);
-        }
-        bg_slots_free(&slots);
     }
     if (!status && (r->page.failed || stream->failed))
         status = bg_no_memory(e, "report", stream->length);
@@ -202,6 +226,12 @@ static int write_markdown(bg_report *r, const char *name, const char *stream, bg
     return status;
 }
 
+int bg_report_put_pages(bg_report *r, const char *name, const bg_text *stream, const bg_text *contents, bg_err *e)
+{
+    int status = write_markdown(r, name, bg_text_string(stream), e);
+    return status ? status : write_html(r, name, bg_text_string(stream), contents, e);
+}
+
 /* All points, one a line: the required and optional fields of curves.points, then the bounds of gaps.points. */
 static int write_csv(bg_report *r, const char *name, bg_err *e)
 {
@@ -245,9 +275,7 @@ int bg_report_write(const char *const *documents, int n, const bg_report_options
     if (!status)
         status = bg_report_compose(&r, &stream, &contents, e);
     if (!status)
-        status = write_markdown(&r, options->name, bg_text_string(&stream), e);
-    if (!status)
-        status = write_html(&r, options->name, bg_text_string(&stream), &contents, e);
+        status = bg_report_put_pages(&r, options->name, &stream, &contents, e);
     if (!status)
         status = write_csv(&r, options->name, e);
     bg_text_free(&stream);

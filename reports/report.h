@@ -46,6 +46,10 @@ int bg_report_compose(bg_report *r, bg_text *stream, bg_text *contents, bg_err *
 int bg_report_body(bg_report *r, const char *stream, bg_text *out, bg_err *e);     /* what stands in <main> */
 int bg_report_markdown(bg_report *r, const char *stream, bg_text *out, bg_err *e); /* all of report.md */
 void bg_report_close(bg_report *r);
+/* One section by its id, for notebooks; BG_INPUT when there is none or its documents are absent. */
+int bg_report_put_section(bg_report *r, const char *id, bg_text *stream, bg_err *e);
+/* NAME.md and NAME.html of a stream, in the page's directory. */
+int bg_report_put_pages(bg_report *r, const char *name, const bg_text *stream, const bg_text *contents, bg_err *e);
 
 typedef struct bg_report_section {
     const char *id, *title; /* file name of its template and of its anchor; entry in the contents */
