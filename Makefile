@@ -87,10 +87,6 @@ TEMPLATES := $(wildcard templates/* templates/*/*)
 $(OUT)/report.html: $(DOCUMENTS:%=$(OUT)/%.json) $(TEMPLATES) $(BITGAP)
 	$(RUN) report $(filter %.json,$^) -o $(OUT)
 
-# layers: a page for each, linked to its neighbours
-layers: $(OUT)/report.html ## a page per layer, out/MODEL/layer-N.html
-	@BITGAP=$(BITGAP) .packaging/layers $(OUT) $(DOCUMENTS:%=$(OUT)/%.json)
-
 # notebooks: each runs its own commands in a directory of its own; then every number in it is filled in
 NOTEBOOKS := $(patsubst notebooks/%.md,$(OUT)/notebooks/%,$(filter-out %/README.md,$(wildcard notebooks/*.md)))
 IN_NOTEBOOK = OUT=$(@D) MODEL=$(MODEL) TEXT=$(TEXT) TEST=$(TEST) QA=$(QA) PATH="$(abspath $(BUILD)):$$PATH"
