@@ -25,6 +25,9 @@ typedef struct item {
     bg_code unit;      /* the code at magnitude 1, or the fixed code */
     bg_code_room room; /* its tables */
     int two_level;
+    enum { F32, F16, OTHER } type; /* of scales */
+    int asym;                      /* RANGE: zero=asym, else zero=min */
+    float M;                       /* RANGE: points − 1 */
     float *scales;     /* two-level: of all scopes, first as they are wanted, then as stored */
 } item;
 
@@ -76,6 +79,9 @@ static int classify(item *it, bg_err *e)
     if (status || it->how == FIXED)
         return status;
     it->how = FITTED;
+    it->type = bg_spec_is(it->s, "scale", "f32") ? F32 : bg_spec_is(it->s, "scale", "f16") ? F16 : OTHER;
+    it->asym = bg_spec_is(it->s, "zero", "asym");
+    it->M = (float)(bg_spec_points(it->s) - 1);
     if (needs == BG_NEEDS_RANGE && it->s->grid->fit == bg_grid_uniform.fit)
         it->how = RANGE;
     if (needs == BG_NEEDS_ABSMAX && !(it->s->grid->flags & BG_GRID_STORES_LEVELS)) {
@@ -227,9 +233,9 @@ static void scales_of(const item *it, const float *least, const float *largest, 
     float unit = it->unit.scale;
     for (size_t k = 0; k < groups; k++)
         scale[k] = (-least[k] > largest[k] ? -least[k] : largest[k]) * unit;
-    if (it->two_level || bg_spec_is(it->s, "scale", "f32"))
+    if (it->two_level || it->type == F32)
         return;
-    if (bg_spec_is(it->s, "scale", "f16")) {
+    if (it->type == F16) {
         bg_round_f16(scale, groups);
         return;
     }
@@ -238,10 +244,23 @@ static void scales_of(const item *it, const float *least, const float *largest, 
         scale[k] = bg_scale_round(it->s, scale[k], top);
 }
 
+/* How far |x|/s reaches: 1/(step at magnitude 1), and a little more where f16 rounds s down; no bound where scales may be
+ * far from what was wanted. */
+static float reach_of(const item *it, const float *scale, size_t groups)
+{
+    float reach = 1 / it->unit.scale;
+    int exact = it->type == F32 && !it->two_level;
+    for (size_t k = 0; k < groups && !exact; k++)
+        if (it->type != F16 || it->two_level || !(scale[k] >= 0x1p-14f && scale[k] < 65504))
+            return INFINITY;
+    return reach * (1 + 0x1p-10f);
+}
+
 static void run_symmetric(const item *it, const float *x, size_t n, size_t g, size_t groups, room *r, bg_error *e)
 {
     if (it->unit.zero == 0) {
-        bg_group_symmetric(x, n, g, r->scale, r->inverse, (float)it->unit.lo, (float)it->unit.hi, e);
+        bg_group_symmetric(x, n, g, r->scale, r->inverse, (float)it->unit.lo, (float)it->unit.hi,
+                           reach_of(it, r->scale, groups), e);
         return;
     }
     fill(r->shift, groups, -it->unit.zero);
@@ -273,25 +292,26 @@ static void run_table(const item *it, const float *x, size_t n, size_t g, room *
 static void run_range(const item *it, const float *x, size_t n, size_t g, size_t groups, const float *least,
                       const float *largest, room *r, bg_error *e)
 {
-    int asym = bg_spec_is(it->s, "zero", "asym"), f16 = bg_spec_is(it->s, "scale", "f16");
-    float M = (float)(bg_spec_points(it->s) - 1);
+    float M = it->M;
     for (size_t k = 0; k < groups; k++) {
-        float low = asym && least[k] > 0 ? 0 : least[k], high = asym && largest[k] < 0 ? 0 : largest[k];
-        r->scale[k] = (float)(((double)high - (double)low) / (double)M);
+        r->low[k] = it->asym && least[k] > 0 ? 0 : least[k];
+        r->high[k] = it->asym && largest[k] < 0 ? 0 : largest[k];
     }
-    if (f16)
+    for (size_t k = 0; k < groups; k++)
+        r->scale[k] = (float)(((double)r->high[k] - (double)r->low[k]) / (double)M);
+    if (it->type == F16)
         bg_round_f16(r->scale, groups);
-    for (size_t k = 0; k < groups && !f16; k++)
+    for (size_t k = 0; k < groups && it->type == OTHER; k++)
         r->scale[k] = bg_scale_round(it->s, r->scale[k], M);
     bg_invert(r->scale, r->inverse, groups);
     for (size_t k = 0; k < groups; k++) {
-        r->rest[k] = asym ? 0 : bg_scale_round(it->s, least[k], 1);
-        float low = asym && least[k] > 0 ? 0 : least[k], zero = 0;
-        if (asym && r->scale[k] > 0)
-            zero = (float)fmin(fmax(rint(-(double)low / (double)r->scale[k]), 0), (double)M);
-        r->shift[k] = asym ? 0 : r->rest[k] * r->inverse[k];
-        r->low[k] = -zero;
-        r->high[k] = M - zero;
+        double zero = 0;
+        r->rest[k] = it->asym ? 0 : bg_scale_round(it->s, least[k], 1);
+        if (it->asym && r->scale[k] > 0)
+            zero = fmin(fmax(rint(-(double)r->low[k] / (double)r->scale[k]), 0), (double)M);
+        r->shift[k] = r->rest[k] * r->inverse[k];
+        r->low[k] = (float)-zero;
+        r->high[k] = M - (float)zero;
     }
     bg_affine a = {r->scale, r->inverse, r->shift, r->low, r->high, r->rest};
     bg_group_affine(x, n, g, &a, e);

@@ -19,15 +19,21 @@ const bg_preset bg_presets[] = {
     {0},
 };
 
+#define WIDTHS "bits=2/3/4/5/6/8"
+
 const bg_alias bg_aliases[] = {
     {"scalar", "every scalar quantizer of the default sweep at 2, 3, 4, 5, 6 and 8 bits",
-     "uniform:bits=2/3/4/5/6/8,scope=tensor/channel/32/64/128 "
-     "uniform:bits=2/3/4/5/6/8,scope=tensor/channel/32/64/128,zero=asym "
-     "uniform:bits=2/3/4/5/6/8,step=range "
-     "uniform:bits=2/3/4/5/6/8,scope=128,step=range "
-     "uniform:bits=2/3/4/5/6/8,clip=3sigma/mse "
+     "uniform:" WIDTHS ",scope=tensor/channel/32/64/128 "
+     "uniform:" WIDTHS ",scope=tensor/channel/32/64/128,zero=asym "
+     "uniform:" WIDTHS ",scope=tensor/128,step=range "
+     "uniform:" WIDTHS ",clip=3sigma/mse "
+     "lloyd:" WIDTHS " lloyd:" WIDTHS ",iterations=20 kmeans:" WIDTHS " "
      "nf4 nf4:double=true fp4"},
+    {"notebook", "the sweep of a typical notebook: per tensor, 3 sigma, groups, Lloyd-Max, six widths",
+     "uniform:" WIDTHS ",scope=tensor/32/128 uniform:" WIDTHS ",zero=asym uniform:" WIDTHS ",clip=3sigma lloyd:" WIDTHS},
+    {"vector", "k-means codebooks: vectors, products, residuals",
+     "vq:dim=2,bits=1/2/3/4 vq:dim=4,bits=1/2 vq:dim=8,bits=1 pq:dim=8,parts=4,bits=1/2/3 rvq:dim=4,stages=2,bits=1/2/3"},
     {"deployed", "formats that are shipped", "rtn int8 nf4 nf4:double=true fp4 mxfp4 nvfp4 fp8"},
-    {"all", "every alias together", "scalar deployed pot:bits=2..6 apot:bits=2..6"},
+    {"all", "every alias together", "scalar vector deployed pot:bits=2..6 apot:bits=2..6"},
     {0},
 };

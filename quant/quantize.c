@@ -482,8 +482,10 @@ static int all_on_histogram(const bg_matrix *m, const bg_hist *h, const bg_spec 
                             bg_measure *out, bg_err *e)
 {
     int status = BG_OK, failed = n;
+    /* From the last to the first: sweeps rise in bits, and the long ones are not to be left for the end. */
 #pragma omp parallel for schedule(dynamic, 1)
-    for (int i = 0; i < n; i++) {
+    for (int j = 0; j < n; j++) {
+        int i = n - 1 - j;
         bg_err mine = {0};
         if (paths[i] == ON_HISTOGRAM && on_histogram(m, h, &specs[i], &out[i], &mine)) {
 #pragma omp critical(bg_failure)

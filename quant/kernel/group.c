@@ -139,19 +139,21 @@ static void symmetric_ref(const float *x, size_t n, size_t g, const float *scale
     }
 }
 
-/* low ≤ −high − 1 never binds against weights within ±(high + ½) scales, so only the upper end is clamped. */
-void bg_group_symmetric(const float *x, size_t n, size_t g, const float *scale, const float *inverse, float low, float high,
-                        bg_error *e)
+/* One row of whole groups; clamp is a constant in each caller, so that the common case pays for no bounds. */
+BG_INLINE void symmetric_row(const float *x, size_t groups, size_t g, const float *scale, const float *inverse, float low,
+                             float high, int clamp, bg_error *e)
 {
-    size_t whole = g % 16 || !moderate(scale, (n + g - 1) / g) ? 0 : n / g;
     bg_f8 row = bg_f8_all(0), row_most = row, top = bg_f8_all(high), bottom = bg_f8_all(low);
-    for (size_t k = 0; k < whole; k++) {
+    for (size_t k = 0; k < groups; k++) {
         const float *p = x + k * g;
         bg_f8 v = bg_f8_all(inverse[k]), s0 = bg_f8_all(0), s1 = s0, m0 = s0, m1 = s0;
         for (size_t i = 0; i < g; i += 16) {
-            bg_f8 y0 = bg_f8_load(p + i) * v, y1 = bg_f8_load(p + i + 8) * v;
-            bg_f8 r0 = y0 - bg_f8_max(bg_f8_min(bg_f8_round(y0), top), bottom);
-            bg_f8 r1 = y1 - bg_f8_max(bg_f8_min(bg_f8_round(y1), top), bottom);
+            bg_f8 y0 = bg_f8_load(p + i) * v, y1 = bg_f8_load(p + i + 8) * v, q0 = bg_f8_round(y0), q1 = bg_f8_round(y1);
+            if (clamp) {
+                q0 = bg_f8_max(bg_f8_min(q0, top), bottom);
+                q1 = bg_f8_max(bg_f8_min(q1, top), bottom);
+            }
+            bg_f8 r0 = y0 - q0, r1 = y1 - q1;
             r0 *= r0;
             r1 *= r1;
             s0 += r0;
@@ -164,6 +166,16 @@ void bg_group_symmetric(const float *x, size_t n, size_t g, const float *scale, 
         row_most = bg_f8_max(row_most, square * bg_f8_max(m0, m1));
     }
     merge(e, row, row_most);
+}
+
+void bg_group_symmetric(const float *x, size_t n, size_t g, const float *scale, const float *inverse, float low, float high,
+                        float reach, bg_error *e)
+{
+    size_t whole = g % 16 || !moderate(scale, (n + g - 1) / g) ? 0 : n / g;
+    if (reach < high + 0.5f && -reach > low - 0.5f)
+        symmetric_row(x, whole, g, scale, inverse, low, high, 0, e);
+    else
+        symmetric_row(x, whole, g, scale, inverse, low, high, 1, e);
     if (whole * g < n)
         symmetric_ref(x + whole * g, n - whole * g, g, scale + whole, inverse + whole, low, high, e);
 }
@@ -273,22 +285,39 @@ void bg_group_table(const float *x, size_t n, size_t g, const float *scale, cons
 
 /* ---- scales ---- */
 
+/* Nearest even at ten mantissa bits; below 2⁻¹⁴, multiples of 2⁻²⁴. */
+BG_INLINE bg_f8 round_f16(bg_f8 x)
+{
+    bg_i8 u = (bg_i8)x;
+    u = (u + 0xFFF + ((u >> 13) & 1)) & ~0x1FFF;
+    bg_f8 subnormal = (x + 0.75f) - 0.75f;
+    bg_f8 y = (bg_f8)bg_i8_select(x < 0x1p-14f, (bg_i8)subnormal, u);
+    return bg_f8_min(y, bg_f8_all(65504));
+}
+
 void bg_round_f16(float *x, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t u;
-        memcpy(&u, &x[i], sizeof u);
-        u = (u + 0xFFFu + ((u >> 13) & 1u)) & ~0x1FFFu; /* nearest even at ten mantissa bits */
-        float normal, subnormal = (x[i] + 0.75f) - 0.75f; /* multiples of 2⁻²⁴ */
-        memcpy(&normal, &u, sizeof normal);
-        float y = x[i] < 0x1p-14f ? subnormal : normal;
-        x[i] = y > 65504.0f ? 65504.0f : y;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        bg_f8_store(x + i, round_f16(bg_f8_load(x + i)));
+    if (i < n) {
+        float rest[8] = {0};
+        memcpy(rest, x + i, (n - i) * sizeof *x);
+        bg_f8_store(rest, round_f16(bg_f8_load(rest)));
+        memcpy(x + i, rest, (n - i) * sizeof *x);
     }
 }
 
 void bg_invert(const float *x, float *inverse, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        bg_f8 v = bg_f8_load(x + i), one = bg_f8_all(1);
+        bg_i8 zero = v == 0;
+        v = one / (bg_f8)bg_i8_select(zero, (bg_i8)one, (bg_i8)v);
+        bg_f8_store(inverse + i, (bg_f8)((bg_i8)v & ~zero));
+    }
+    for (; i < n; i++)
         inverse[i] = x[i] != 0 ? 1.0f / x[i] : 0.0f;
 }
 
