@@ -12,6 +12,7 @@
 static const char *const not_finite_reason = "the tensor holds NaN or infinite weights";
 static const char *const empty_reason = "the tensor is empty";
 static const char *const calibration_reason = "needs a calibration: give --calibration";
+static const char *const shape_reason = "rows of this length do not suit the grid";
 static const char *const large_reason = "the matrix has more than 2^31 weights, too many for this method";
 
 int bg_spec_is_plain(const bg_spec *s)
@@ -362,6 +363,10 @@ static int vectors(const bg_matrix *m, const bg_spec *s, const float *w, float *
     measure->index_entropy = NAN;
     measure->clipped = NAN;
     int status = s->grid->train ? s->grid->train(s, &here, &t, e) : BG_OK;
+    if (status == BG_USAGE) { /* of this matrix, not of the sweep */
+        measure->skipped = shape_reason;
+        return BG_OK;
+    }
     if (!status)
         status = run_tiles(m, s, t, w, out, &measure->rate, e);
     if (!status && s->grid->side)

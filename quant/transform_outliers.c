@@ -118,7 +118,7 @@ static int apply(const bg_spec *s, const bg_matrix *m, const float *w, float *re
         return status;
     for (int64_t i = 0; i < n; i++)
         if (kept[i])
-            rest[i] = bg_f16_to_f32(bg_f32_to_f16(w[i]));
+            rest[i] = bg_f16_to_f32(bg_f32_to_f16(fminf(fmaxf(w[i], -65504), 65504)));
     /* Kept columns leave the index matrix; single entries leave a code behind that nothing reads. */
     if (bg_spec_is(s, "kind", "columns"))
         measure->rate.indices *= 1 - (double)count / (double)n;
