@@ -7,38 +7,30 @@
 #include <omp.h>
 #include "io/man.h"
 
-/* The table of stages, in the order of the pipeline, then the tools. To add one: its file, stage_NAME.c, and its two
- * lines here. */
-extern const bg_stage bg_stage_curve;
-extern const bg_stage bg_stage_list;
-extern const bg_stage bg_stage_merge;
-extern const bg_stage bg_stage_host;
-extern const bg_stage bg_stage_evaluate;
-extern const bg_stage bg_stage_tokenize;
-extern const bg_stage bg_stage_export;
-extern const bg_stage bg_stage_run;
-extern const bg_stage bg_stage_report;
-extern const bg_stage bg_stage_notebook;
-extern const bg_stage bg_stage_verify;
-extern const bg_stage bg_stage_logits;
-extern const bg_stage bg_stage_correlate;
+/* The table of stages, in the order of the pipeline, then the tools. To add one: its file, stage_NAME.c, and its line. */
+/* clang-format off */
+#define STAGES(ROW) \
+    ROW(curve) \
+    ROW(gap) \
+    ROW(logits) \
+    ROW(correlate) \
+    ROW(evaluate) \
+    ROW(report) \
+    ROW(list) \
+    ROW(tokenize) \
+    ROW(run) \
+    ROW(export) \
+    ROW(merge) \
+    ROW(verify) \
+    ROW(host) \
+    ROW(notebook)
+/* clang-format on */
 
-static const bg_stage *const bg_stages[] = {
-    &bg_stage_curve,
-    &bg_stage_logits,
-    &bg_stage_correlate,
-    &bg_stage_list,
-    &bg_stage_merge,
-    &bg_stage_host,
-    &bg_stage_evaluate,
-    &bg_stage_tokenize,
-    &bg_stage_export,
-    &bg_stage_run,
-    &bg_stage_report,
-    &bg_stage_notebook,
-    &bg_stage_verify,
-    NULL,
-};
+#define DECLARE(name) extern const bg_stage bg_stage_##name;
+STAGES(DECLARE)
+
+#define POINT(name) &bg_stage_##name,
+static const bg_stage *const bg_stages[] = {STAGES(POINT) NULL};
 
 static void interrupted(int signal_number)
 {
