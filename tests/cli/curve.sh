@@ -1,41 +1,42 @@
-# bitgap curve and merge: points of a density and of the default model, shards, choices, mistakes, interruption.
+# curve as a user runs it: the same bytes for any number of threads, nothing half-written, quantizers of one's own.
 source "$(dirname "$0")/lib.bash"
-model=data/austen-3.7m
-mkdir "$scratch/all"
 
-expect 0 '"spec": "uniform:bits=4,scope=32".*"rate_bits": 4.5, "mse": 0.0094097' \
-    "$BITGAP" curve source:gaussian -q uniform:bits=4,scope=32 -o -
-expect 0 '"reason": "a density has no largest weight' "$BITGAP" curve source:gaussian -q uniform:bits=4 -o -
-
-"$BITGAP" curve $model -q uniform:bits=2..4,scope=tensor/32 nf4 -o "$scratch/all/curves.json"
-[ -s "$scratch/all/timings.json" ] || fail 'no timings.json beside the document'
-for i in 1 2 3; do
-    "$BITGAP" curve $model -q uniform:bits=2..4,scope=tensor/32 nf4 --shard $i/3 -j $i -o "$scratch/$i.json"
+for threads in 1 2 3; do
+    "$BITGAP" curve data/austen-3.7m --layers 0,3 -j $threads -o "$scratch/$threads.json" \
+        -q uniform:bits=3/4,scope=tensor uniform:bits=4,scope=32 uniform:bits=3,clip=mse lloyd:bits=3 nf4 vq:dim=2,bits=2
 done
-"$BITGAP" merge "$scratch"/[123].json -o "$scratch/merged.json"
-diff <(sed '1,/"points"/d' "$scratch/all/curves.json") <(sed '1,/"points"/d' "$scratch/merged.json") >/dev/null ||
-    fail 'merged shards differ from the whole'
-pass 'shards merge into the whole'
-"$BITGAP" curve $model -q uniform:bits=2..4,scope=tensor/32 nf4 -j 1 -o "$scratch/one.json"
-cmp "$scratch/all/curves.json" "$scratch/one.json" && pass 'one thread writes the same bytes'
+cmp "$scratch/1.json" "$scratch/2.json" && cmp "$scratch/1.json" "$scratch/3.json" || fail 'the threads show in the document'
+pass 'the same bytes for 1, 2 and 3 threads'
 
-"$BITGAP" curve $model -q nf4 --layers 0,2 --groups mlp.down_proj -o "$scratch/few.json"
-[ "$(grep -c '"spec": "nf4"' "$scratch/few.json")" = 2 ] || fail '--layers 0,2 --groups mlp.down_proj is not two points'
-expect 2 'no weight matrix is left' "$BITGAP" curve $model -q nf4 --layers 77 -o "$scratch/x.json"
-expect 2 'layer numbers' "$BITGAP" curve $model -q nf4 --layers one -o "$scratch/x.json"
-expect 2 'I/N' "$BITGAP" curve $model -q nf4 --shard 3/2 -o "$scratch/x.json"
-expect 2 'did you mean uniform' "$BITGAP" curve $model -q uniformm -o "$scratch/x.json"
-expect 3 'no such' "$BITGAP" curve "$scratch/none" -q nf4 -o "$scratch/x.json"
-expect 4 'cannot write' "$BITGAP" curve $model -q nf4 -o "$scratch/no/such/x.json"
-"$BITGAP" curve $model -q nf4 --layers 0 --groups mlp.up_proj -o "$scratch/other.json"
-sed 's/"mse": /"mse": 9/' "$scratch/other.json" >"$scratch/changed.json"
-expect 3 'say different things' "$BITGAP" merge "$scratch/other.json" "$scratch/changed.json" -o "$scratch/x.json"
-expect 3 'x.bin' "$BITGAP" merge "$scratch/x.bin" -o "$scratch/x.json"
-[ ! -e "$scratch/x.json" ] || fail 'a failed run left a document'
+# Ctrl-C: no document, no temporary file, status 4; the rerun is complete.
+mkdir "$scratch/stopped"
+"$BITGAP" curve data/austen-3.7m -q vq:dim=4,bits=2 vq:dim=8,bits=1 -j 1 -o "$scratch/stopped/x.json" 2>"$scratch/said" &
+child=$!
+sleep 0.3
+kill -INT $child 2>/dev/null || fail 'ended before it could be stopped'
+got=0
+wait $child || got=$?
+[ "$got" -eq 4 ] || fail "Ctrl-C: status $got" "$(cat "$scratch/said")"
+[ -z "$(ls -A "$scratch/stopped")" ] || fail "Ctrl-C leaves $(ls -A "$scratch/stopped")"
+pass 'Ctrl-C leaves nothing behind'
 
-"$BITGAP" curve $model -q uniform:bits=2..8,scope=channel,clip=mse -o "$scratch/stopped.json" 2>/dev/null &
-sleep 0.2
-kill -INT $! 2>/dev/null || true
-wait $! || true
-[ -z "$(find "$scratch" -name 'stopped.json?*')" ] || fail 'an interrupted run left a temporary file'
-pass 'an interrupted run leaves nothing half-written'
+expect 2 "did you mean nf4" "$BITGAP" curve data/austen-3.7m -q nf44 -o -
+expect 2 "bits" "$BITGAP" curve data/austen-3.7m -q uniform:bits=99 -o -
+expect 2 "scop" "$BITGAP" curve data/austen-3.7m -q uniform:scop=32 -o -
+
+# A quantizer of one's own, as a program and as a shared object.
+cat >"$scratch/copy" <<'END'
+#!/bin/sh
+cp "$2" "$3"
+END
+chmod +x "$scratch/copy"
+expect 0 '"mse": 0,' "$BITGAP" curve data/austen-3.7m --layers 0 --groups attn.k_proj -q "exec:cmd=$scratch/copy" -o -
+printf '#!/bin/sh\nexit 1\n' >"$scratch/copy"
+expect 0 '"reason": "the program ended with a failure of its own"' \
+    "$BITGAP" curve data/austen-3.7m --layers 0 --groups attn.k_proj -q "exec:cmd=$scratch/copy" nf4 -o -
+${CC:-cc} -O2 -shared -fPIC -Iquant notebooks/own-quantizer/sign.c -o "$scratch/sign.so"
+# One bit, and 32 bits for each of 128 rows of 256 weights.
+expect 0 '"rate_bits": 1\.125,' "$BITGAP" curve data/austen-3.7m --layers 0 --groups attn.k_proj -q "exec:lib=$scratch/sign.so,bits=1" -o -
+printf 'int unrelated;\n' | ${CC:-cc} -shared -fPIC -x c - -o "$scratch/other.so"
+expect 0 'defines no bitgap_quantizer_here' \
+    "$BITGAP" curve data/austen-3.7m --layers 0 --groups attn.k_proj -q "exec:lib=$scratch/other.so,bits=1" -o -
