@@ -10,6 +10,7 @@
 /* The table of stages, in the order of the pipeline, then the tools. To add one: its file, stage_NAME.c, and its line. */
 /* clang-format off */
 #define STAGES(ROW) \
+    ROW(calibrate) \
     ROW(curve) \
     ROW(gap) \
     ROW(logits) \

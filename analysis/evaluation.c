@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/drift.h"
-#include "analysis/variant.h"
+#include "analysis/replace.h"
 #include "io/file.h"
 
 enum { TEXT_LIMIT = 1 << 30, CONTEXT_MOST = 2048 };
@@ -253,7 +253,7 @@ static int new_row(bg_evaluation *v, const char *model, const char *spec, bg_eva
 }
 
 /* What the row's weights cost: a variant changes the layers' share of the file. */
-static int set_cost(const subject *s, const bg_variant *variant, bg_evaluation_row *row, bg_err *e)
+static int set_cost(const subject *s, const bg_replace *variant, bg_evaluation_row *row, bg_err *e)
 {
     double stored, count = linear_count(s->model, &stored);
     double bits = variant ? variant->bits : 8 * stored;
@@ -276,7 +276,7 @@ static int set_cost(const subject *s, const bg_variant *variant, bg_evaluation_r
 static int measure_row(subject *s, const bg_spec *spec, const bg_evaluation_options *o, bg_evaluation *v, bg_err *e)
 {
     bg_evaluation_row *row = NULL;
-    bg_variant variant = {0};
+    bg_replace variant = {0};
     bg_pass pass = {0};
     bg_peak_reset();
     int status = new_row(v, s->ckpt->title, spec ? spec->text : "none", &row, e);
@@ -285,7 +285,7 @@ static int measure_row(subject *s, const bg_spec *spec, const bg_evaluation_opti
         memcpy(row->token_hash, hash.hex, sizeof hash.hex);
     }
     if (!status && spec) {
-        status = bg_variant_make(s->model, spec, o->seed, &variant, e);
+        status = bg_replace_make(s->model, spec, o->seed, &variant, e);
         pass.weights = (const float *const *)variant.weights;
     }
     if (!status)
@@ -301,7 +301,7 @@ static int measure_row(subject *s, const bg_spec *spec, const bg_evaluation_opti
         if (!strcmp(v->rows[0].token_hash, row->token_hash))
             bg_loss_compare(&v->rows[0].loss[BG_WINDOWS], &row->loss[BG_WINDOWS], &row->log_change, &row->log_change_se);
     }
-    bg_variant_free(&variant);
+    bg_replace_free(&variant);
     return status && spec ? bg_context(e, "%s", spec->text) : status;
 }
 

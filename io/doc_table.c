@@ -238,6 +238,28 @@ static const bg_section correlation_sections[] = {
                         {0}}},
     {0}};
 
+/* ---- calibration ---- */
+
+static const bg_section calibration_sections[] = {
+    {"settings", "what was run",
+     (const bg_field[]){
+         REQ("model", BG_STRING, "-", "title of the checkpoint"),
+         REQ("model_sha256", BG_STRING, "-", "of its tensors' names, shapes and first rows"),
+         REQ("samples", BG_INTEGER, "-", "windows of the text"), REQ("length", BG_INTEGER, "tokens", "of each"),
+         REQ("tokens", BG_INTEGER, "tokens", "in all"),
+         REQ("sequential", BG_STRING, "-", "spec of the predecessors; none: as they are"),
+         REQ("side_file", BG_STRING, "-", "beside this document: doubles, per input C·E|x|, C·max|x|, lower triangle of Σ"),
+         REQ("side_bytes", BG_INTEGER, "bytes", "its size"), REQ("side_sha256", BG_STRING, "-", "its sha256"), {0}}},
+    {"layers", "the input of every linear layer",
+     (const bg_field[]){PLACE, REQ("cols", BG_INTEGER, "-", "inputs, C"),
+                        REQ("shares", BG_STRING, "-", "first tensor with the same input"),
+                        REQ("tokens", BG_INTEGER, "tokens", "behind the means"),
+                        REQ("offset", BG_INTEGER, "bytes", "of its block in the side file"),
+                        REQ("trace", BG_NUMBER, "input²", "of Σ = E[xxᵀ]"),
+                        REQ("mean_abs", BG_NUMBER, "input", "mean of E|x_i|"),
+                        REQ("max_abs", BG_NUMBER, "input", "largest |x_i|"), {0}}},
+    {0}};
+
 /* ---- evaluation ---- */
 
 static const bg_section evaluation_sections[] = {
@@ -316,6 +338,7 @@ const bg_doc_kind bg_doc_kinds[] = {
     {"logits", 1, "logits", logits_sections},
     {"correlation", 1, "correlate", correlation_sections},
     {"timings", 1, "curve", timings_sections},
+    {"calibration", 1, "calibrate", calibration_sections},
     {"evaluation", 1, "evaluate", evaluation_sections},
     {0},
 };

@@ -1,5 +1,5 @@
 /* Owns replacing a model's weights by what a spec makes of them. */
-#include "analysis/variant.h"
+#include "analysis/replace.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static int read_rows(void *self, int64_t first, int64_t n, float *out, bg_err *e
     return BG_OK;
 }
 
-static int quantize(const bg_linear *l, const bg_spec *s, uint64_t seed, bg_variant *v, bg_err *e)
+static int quantize(const bg_linear *l, const bg_spec *s, uint64_t seed, bg_replace *v, bg_err *e)
 {
     resident r = {l->w, l->in};
     bg_matrix matrix = {.rows = l->out, .cols = l->in, .read = read_rows, .self = &r, .seed = seed};
@@ -43,9 +43,9 @@ static int quantize(const bg_linear *l, const bg_spec *s, uint64_t seed, bg_vari
     return status ? bg_context(e, "%s", l->name) : BG_OK;
 }
 
-int bg_variant_make(const bg_model *m, const bg_spec *s, uint64_t seed, bg_variant *out, bg_err *e)
+int bg_replace_make(const bg_model *m, const bg_spec *s, uint64_t seed, bg_replace *out, bg_err *e)
 {
-    *out = (bg_variant){.n = m->n_linears + 2};
+    *out = (bg_replace){.n = m->n_linears + 2};
     out->weights = calloc((size_t)out->n, sizeof *out->weights);
     if (!out->weights)
         return bg_no_memory(e, "a variant of the model", (unsigned)out->n * sizeof *out->weights);
@@ -58,14 +58,14 @@ int bg_variant_make(const bg_model *m, const bg_spec *s, uint64_t seed, bg_varia
     }
     bg_progress_end(&bar);
     if (status)
-        bg_variant_free(out);
+        bg_replace_free(out);
     return status;
 }
 
-void bg_variant_free(bg_variant *v)
+void bg_replace_free(bg_replace *v)
 {
     for (int i = 0; v->weights && i < v->n; i++)
         free(v->weights[i]);
     free(v->weights);
-    *v = (bg_variant){0};
+    *v = (bg_replace){0};
 }

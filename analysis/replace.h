@@ -1,18 +1,18 @@
 /* A variant of a model: its linear layers replaced by what a spec reconstructs, and the bits that would store them.
  *
- *     bg_variant v;
- *     bg_variant_make(model, &spec, seed, &v, &e);
+ *     bg_replace v;
+ *     bg_replace_make(model, &spec, seed, &v, &e);
  *     bg_pass pass = {.weights = (const float *const *)v.weights};
  *     bg_model_forward(model, &batch, &pass, …);
- *     bg_variant_free(&v);
+ *     bg_replace_free(&v);
  */
-#ifndef BG_ANALYSIS_VARIANT_H
-#define BG_ANALYSIS_VARIANT_H
+#ifndef BG_ANALYSIS_REPLACE_H
+#define BG_ANALYSIS_REPLACE_H
 
 #include "analysis/model/model.h"
 #include "quant/quantize.h"
 
-typedef struct bg_variant {
+typedef struct bg_replace {
     float **weights; /* by bg_linear.index, [n]; NULL where the model's own stay */
     int n;
     double count;    /* weights replaced */
@@ -21,11 +21,11 @@ typedef struct bg_variant {
     double sse;      /* Σ (w − ŵ)² */
     int skipped;     /* layers the spec could not run on; the first reason */
     const char *reason;
-} bg_variant;
+} bg_replace;
 
 /* Quantizes every linear layer inside the layers; the model must be loaded. A layer that the
  * spec cannot run on keeps its weights and is counted in `skipped` (and in count and bits as stored). */
-int bg_variant_make(const bg_model *m, const bg_spec *s, uint64_t seed, bg_variant *out, bg_err *e);
-void bg_variant_free(bg_variant *v);
+int bg_replace_make(const bg_model *m, const bg_spec *s, uint64_t seed, bg_replace *out, bg_err *e);
+void bg_replace_free(bg_replace *v);
 
 #endif

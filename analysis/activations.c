@@ -1,0 +1,103 @@
+/* Owns Σ = E[xxᵀ]: blocks of its lower triangle, each one a small matrix product added into double sums. */
+#include "analysis/activations.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum { TOKENS = 128 /* summed in float32 */, BLOCK = 128 /* columns */ };
+
+int bg_activations_init(bg_activations *s, int64_t cols, bg_err *e)
+{
+    *s = (bg_activations){.cols = cols,
+                      .second_moment = calloc((size_t)cols * (size_t)cols, sizeof(double)),
+                      .mean_abs = calloc((size_t)cols, sizeof(double)),
+                      .max_abs = calloc((size_t)cols, sizeof(double))};
+    if (s->second_moment && s->mean_abs && s->max_abs)
+        return BG_OK;
+    bg_activations_free(s);
+    return bg_no_memory(e, "second moments", (unsigned long long)cols * (unsigned long long)cols * sizeof(double));
+}
+
+void bg_activations_free(bg_activations *s)
+{
+    free(s->second_moment);
+    free(s->mean_abs);
+    free(s->max_abs);
+    *s = (bg_activations){0};
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* One block of the triangle: rows [i, i+BLOCK), columns [j, j+BLOCK) of Σ. */
+static void add_block(bg_activations *s, const float *x, int64_t n, int64_t i, int64_t j)
+{
+    float tile[BLOCK * BLOCK];
+    int64_t C = s->cols, rows = least(BLOCK, C - i), cols = least(BLOCK, C - j);
+    for (int64_t t = 0; t < n; t += TOKENS) {
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)rows, (int)cols, (int)least(TOKENS, n - t), 1,
+                    x + t * C + i, (int)C, x + t * C + j, (int)C, 0, tile, BLOCK);
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t c = 0; c < cols; c++)
+                s->second_moment[(i + r) * C + j + c] += (double)tile[r * BLOCK + c];
+    }
+}
+
+static void add_magnitudes(bg_activations *s, const float *x, int64_t n, int64_t first, int64_t last)
+{
+    for (int64_t t = 0; t < n; t++)
+        for (int64_t c = first; c < last; c++) {
+            double a = fabs((double)x[t * s->cols + c]);
+            s->mean_abs[c] += a;
+            s->max_abs[c] = a > s->max_abs[c] ? a : s->max_abs[c];
+        }
+}
+
+void bg_activations_add(bg_activations *s, const float *x, int64_t n)
+{
+    int64_t blocks = (s->cols + BLOCK - 1) / BLOCK, pairs = blocks * (blocks + 1) / 2;
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t p = 0; p < pairs; p++) {
+        int64_t i = (int64_t)((sqrt(8 * (double)p + 1) - 1) / 2); /* row of pair p in the triangle, but for rounding */
+        while (i * (i + 1) / 2 > p)
+            i--;
+        while ((i + 1) * (i + 2) / 2 <= p)
+            i++;
+        int64_t j = p - i * (i + 1) / 2;
+        add_block(s, x, n, i * BLOCK, j * BLOCK);
+        if (!j)
+            add_magnitudes(s, x, n, i * BLOCK, least((i + 1) * BLOCK, s->cols));
+    }
+    s->tokens += n;
+}
+
+void bg_activations_add_ref(bg_activations *s, const float *x, int64_t n)
+{
+    int64_t C = s->cols;
+    for (int64_t t = 0; t < n; t++)
+        for (int64_t i = 0; i < C; i++)
+            for (int64_t j = 0; j <= i; j++)
+                s->second_moment[i * C + j] += (double)x[t * C + i] * (double)x[t * C + j];
+    add_magnitudes(s, x, n, 0, C);
+    s->tokens += n;
+}
+
+int bg_activations_finish(bg_activations *s, const char *name, bg_err *e)
+{
+    int64_t C = s->cols;
+    if (!s->tokens)
+        return bg_fail(e, BG_INPUT, "%s: no token reached this layer", name);
+    for (int64_t i = 0; i < C; i++) {
+        s->mean_abs[i] /= (double)s->tokens;
+        for (int64_t j = 0; j <= i; j++) {
+            double v = s->second_moment[i * C + j] / (double)s->tokens;
+            if (!isfinite(v))
+                return bg_fail(e, BG_INPUT, "%s: its input is not finite; the model overflows on this text", name);
+            s->second_moment[i * C + j] = s->second_moment[j * C + i] = v;
+        }
+    }
+    return BG_OK;
+}

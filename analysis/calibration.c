@@ -1,0 +1,227 @@
+/* Owns reading calibrations back, and refusing damaged or foreign ones. */
+#define _POSIX_C_SOURCE 200809L
+#include "analysis/calibration.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { COLS_MOST = 1 << 20 };
+
+struct bg_calibration {
+    cJSON *root;
+    char *path, *side;
+    int fd;
+    uint64_t side_bytes;
+    bg_activations held;   /* of the offset held_at; for bg_calibration_dress */
+    int64_t held_at;
+};
+
+/* ---- which model ---- */
+
+static int hash_tensor(const bg_tensor *t, bg_sha256 *hash, float **row, bg_err *e)
+{
+    char text[sizeof hash->hex + 600];
+    int n = snprintf(text, sizeof text, "%s %.400s", hash->hex, t->name);
+    for (int i = 0; i < t->rank && n < (int)sizeof text - 24; i++)
+        n += snprintf(text + n, sizeof text - (size_t)n, " %lld", (long long)t->shape[i]);
+    *hash = bg_sha256_of(text, (size_t)n);
+    if (!t->is_linear || t->rows < 1 || t->cols < 1)
+        return BG_OK;
+    size_t bytes = (size_t)t->cols * sizeof **row;
+    float *more = realloc(*row, sizeof hash->hex + bytes);
+    if (!more)
+        return bg_no_memory(e, t->name, bytes);
+    *row = more;
+    memcpy(more, hash->hex, 64);
+    int status = bg_tensor_rows(t, 0, 1, more + 16, e);
+    if (!status)
+        *hash = bg_sha256_of(more, 64 + bytes);
+    return status;
+}
+
+int bg_calibration_model_hash(const bg_ckpt *c, bg_sha256 *out, bg_err *e)
+{
+    int status = BG_OK;
+    float *row = NULL;
+    *out = (bg_sha256){0};
+    for (int i = 0; i < c->n_tensors && !status; i++)
+        status = hash_tensor(&c->tensors[i], out, &row, e);
+    free(row);
+    return status;
+}
+
+/* ---- opening ---- */
+
+static int again(bg_err *e, const char *path, const char *what)
+{
+    return bg_fail(e, BG_INPUT, "%s: %s; run bitgap calibrate again", path, what);
+}
+
+/* Every row's block lies inside the side file and has a width that fits it. */
+static int check_rows(const bg_calibration *k, bg_err *e)
+{
+    const cJSON *row;
+    cJSON_ArrayForEach(row, bg_doc_rows(k->root, "layers"))
+    {
+        double cols = bg_json_number(row, "cols", -1), offset = bg_json_number(row, "offset", -1);
+        if (!(cols >= 1 && cols <= COLS_MOST) || cols != floor(cols) || !(offset >= 0) || fmod(offset, 8) != 0)
+            return again(e, k->path, "a layer has an impossible width or offset");
+        if (offset + 8 * (2 * cols + cols * (cols + 1) / 2) > (double)k->side_bytes)
+            return again(e, k->path, "a layer's statistics would end behind the side file");
+    }
+    return BG_OK;
+}
+
+static int open_side(bg_calibration *k, const cJSON *settings, bg_err *e)
+{
+    const char *name = bg_json_string(settings, "side_file", ""), *slash = strrchr(k->path, '/');
+    if (!name[0] || strchr(name, '/') || !strcmp(name, "..") || !strcmp(name, "."))
+        return again(e, k->path, "its side file is not a plain name");
+    size_t directory = slash ? (size_t)(slash + 1 - k->path) : 0;
+    k->side = malloc(directory + strlen(name) + 1);
+    if (!k->side)
+        return bg_no_memory(e, name, directory);
+    memcpy(k->side, k->path, directory);
+    strcpy(k->side + directory, name);
+    bg_sha256 hash;
+    int status = bg_sha256_file(k->side, 0, &hash, &k->side_bytes, e);
+    if (status)
+        return status;
+    if ((double)k->side_bytes != bg_json_number(settings, "side_bytes", -1))
+        return again(e, k->side, "its size is not what the document says");
+    if (strcmp(hash.hex, bg_json_string(settings, "side_sha256", "")))
+        return again(e, k->side, "its sha256 is not what the document says: the file is damaged or another's");
+    k->fd = open(k->side, O_RDONLY | O_CLOEXEC);
+    return k->fd >= 0 ? BG_OK : again(e, k->side, "it cannot be opened");
+}
+
+static int check_model(const bg_calibration *k, const cJSON *settings, const bg_ckpt *c, bg_err *e)
+{
+    bg_sha256 hash;
+    int status = bg_calibration_model_hash(c, &hash, e);
+    if (!status && strcmp(hash.hex, bg_json_string(settings, "model_sha256", "")))
+        return bg_fail(e, BG_INPUT, "%s: it was made of another model ('%.80s') than %s; run bitgap calibrate on this one",
+                       k->path, bg_json_string(settings, "model", "?"), c->title);
+    return status;
+}
+
+int bg_calibration_open(const char *path, const bg_ckpt *c, bg_calibration **out, bg_provenance *p, bg_err *e)
+{
+    *out = NULL;
+    bg_calibration *k = calloc(1, sizeof *k);
+    if (!k)
+        return bg_no_memory(e, path, sizeof *k);
+    k->fd = -1;
+    k->held_at = -1;
+    k->path = strdup(path);
+    int status = k->path ? bg_doc_read(path, "calibration", &k->root, p, e) : bg_no_memory(e, path, strlen(path));
+    const cJSON *settings = status ? NULL : cJSON_GetArrayItem(bg_doc_rows(k->root, "settings"), 0);
+    if (!status && !settings)
+        status = again(e, path, "it has no settings");
+    if (!status)
+        status = open_side(k, settings, e);
+    if (!status)
+        status = check_rows(k, e);
+    if (!status && c)
+        status = check_model(k, settings, c, e);
+    if (status)
+        bg_calibration_close(k);
+    else
+        *out = k;
+    return status;
+}
+
+void bg_calibration_close(bg_calibration *k)
+{
+    if (!k)
+        return;
+    if (k->fd >= 0)
+        close(k->fd);
+    bg_activations_free(&k->held);
+    cJSON_Delete(k->root);
+    free(k->path);
+    free(k->side);
+    free(k);
+}
+
+/* ---- reading ---- */
+
+static const cJSON *row_of(const bg_calibration *k, const char *tensor)
+{
+    const cJSON *row;
+    cJSON_ArrayForEach(row, bg_doc_rows(k->root, "layers")) if (!strcmp(bg_json_string(row, "tensor", ""), tensor))
+        return row;
+    return NULL;
+}
+
+int bg_calibration_has(const bg_calibration *k, const char *tensor)
+{
+    return row_of(k, tensor) != NULL;
+}
+
+/* The triangle is read to the end of the square and spread from its last row, so that it needs no second buffer. */
+static int read_moments(const bg_calibration *k, uint64_t offset, bg_activations *s, bg_err *e)
+{
+    int64_t C = s->cols, triangle = C * (C + 1) / 2;
+    double *packed = s->second_moment + (C * C - triangle);
+    int status = bg_pread(k->fd, k->side, s->mean_abs, (size_t)C * 8, offset, e);
+    if (!status)
+        status = bg_pread(k->fd, k->side, s->max_abs, (size_t)C * 8, offset + (uint64_t)C * 8, e);
+    if (!status)
+        status = bg_pread(k->fd, k->side, packed, (size_t)triangle * 8, offset + (uint64_t)C * 16, e);
+    if (status)
+        return status;
+    for (int64_t i = 0; i < C; i++) /* row i moves down to its place: i·C never exceeds where it is read */
+        memmove(s->second_moment + i * C, packed + i * (i + 1) / 2, (size_t)(i + 1) * sizeof *packed);
+    for (int64_t i = 0; i < C; i++)
+        for (int64_t j = 0; j <= i; j++) {
+            double v = s->second_moment[i * C + j];
+            if (!isfinite(v) || (i == j && v < 0))
+                return again(e, k->side, "it holds moments that are none");
+            s->second_moment[j * C + i] = v;
+        }
+    return BG_OK;
+}
+
+int bg_calibration_load(const bg_calibration *k, const char *tensor, int64_t cols, bg_activations *out, bg_err *e)
+{
+    const cJSON *row = row_of(k, tensor);
+    *out = (bg_activations){0};
+    if (!row)
+        return bg_fail(e, BG_INPUT, "%s: it has no statistics of tensor '%s'", k->path, tensor);
+    if (bg_json_number(row, "cols", -1) != (double)cols)
+        return bg_fail(e, BG_INPUT, "%s: tensor '%s' has %lld inputs, its statistics are of %.0f; run bitgap calibrate on "
+                       "this model", k->path, tensor, (long long)cols, bg_json_number(row, "cols", -1));
+    int status = bg_activations_init(out, cols, e);
+    if (!status)
+        status = read_moments(k, (uint64_t)bg_json_number(row, "offset", 0), out, e);
+    out->tokens = (int64_t)bg_json_number(row, "tokens", 0);
+    if (status)
+        bg_activations_free(out);
+    return status;
+}
+
+int bg_calibration_dress(void *self, const bg_tensor *t, bg_matrix *m, bg_err *e)
+{
+    bg_calibration *k = self;
+    const cJSON *row = row_of(k, t->name);
+    if (!row)
+        return BG_OK;
+    int64_t at = (int64_t)bg_json_number(row, "offset", -1);
+    if (at != k->held_at || k->held.cols != t->cols) {
+        bg_activations_free(&k->held);
+        k->held_at = -1;
+        int status = bg_calibration_load(k, t->name, t->cols, &k->held, e);
+        if (status)
+            return status;
+        k->held_at = at;
+    }
+    m->second_moment = k->held.second_moment;
+    m->mean_abs = k->held.mean_abs;
+    m->max_abs = k->held.max_abs;
+    return BG_OK;
+}
