@@ -319,7 +319,9 @@ static void say_caption(bg_report *r, bg_text *caption, bg_text *alt, int empiri
     bg_text_add(caption, "Every line lies to the right of the dashed Shannon bound by its gap; the nearer, the better the code. ");
     if (empirical)
         bg_text_add(caption, "The dotted line is the bound of these very weights (Blahut–Arimoto). ");
-    bg_text_add(caption, "Grey lines are the other methods of the table below.");
+    for (int i = 0, faint = 0; i < r->all.n; i++)
+        if (!r->all.curves[i].picked && !faint++)
+            bg_text_add(caption, "Grey lines are the other methods of the table below.");
     bg_text_format(alt, "Distortion against rate for %d methods and the Shannon bound. Near %g bits per weight, from the smallest gap:",
                    r->all.n, r->rate);
     for (int i = 0; i < n && i < 5; i++) {
