@@ -248,7 +248,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         MODEL("llama_plain_gqa"), MODEL("llama_tied_hd_bias"), MODEL("llama3_gqa"), MODEL("llama_linear_bf16_sharded"),
         MODEL("llama_dynamic"), MODEL("mistral_sw"), MODEL("qwen2"), MODEL("qwen3"), MODEL("gemma"), MODEL("gemma2"),
-        MODEL("opt_preln"), MODEL("opt_postln_proj"), MODEL("gpt2"), MODEL("gpt_neox"), MODEL("gpt_neox_sequential"), MODEL("gptj"), cmocka_unit_test(batches_are_sequences),
+        MODEL("opt_preln"), MODEL("opt_postln_proj"), MODEL("gpt2"), MODEL("gpt_neox"), MODEL("gpt_neox_sequential"), MODEL("gptj"), MODEL("gguf_llama_q8"),
+        MODEL("gguf_llama3_f16"), MODEL("gguf_qwen2_f16"), cmocka_unit_test(batches_are_sequences),
         cmocka_unit_test(bad_input_is_refused), cmocka_unit_test(missing_tensor_is_named),
     };
     return cmocka_run_group_tests_name("models", tests, NULL, NULL);
