@@ -1,4 +1,4 @@
-/* Owns the walk of a base model and its variants through a text together. */
+/* Owns the walk of a base model and its trials through a text together. */
 #include "analysis/functional.h"
 
 #include <math.h>
@@ -15,17 +15,17 @@ typedef struct walk {
     const bg_functional_options *o;
     bg_batch batch;
     int64_t tokens;
-    bg_variant *v;
+    bg_trial *v;
     int n;
-    float *base_h, **h;     /* [n]; NULL while a variant still equals the base */
+    float *base_h, **h;     /* [n]; NULL while a trial still equals the base */
     float **hat;            /* [n_linears + 2] replaced weights of the spec at hand; only the current layer's are set */
-    float **outer_hat;      /* [2·n] embedding and output matrix of each variant; NULL where unchanged */
-    const float **chosen;   /* [n_linears + 2] what one variant takes of them */
+    float **outer_hat;      /* [2·n] embedding and output matrix of each trial; NULL where unchanged */
+    const float **chosen;   /* [n_linears + 2] what one trial takes of them */
     bg_work *work;
     bg_progress progress;
 } walk;
 
-int bg_variant_changes(const bg_variant *v, const bg_linear *l)
+int bg_trial_changes(const bg_trial *v, const bg_linear *l)
 {
     if (!v->spec && v->noise == 0)
         return 0;
@@ -93,8 +93,8 @@ static void add_noise(const walk *k, const bg_linear *l, double t, double energy
     }
 }
 
-/* Ŵ of one tensor as variant v wants it, into *hat (made here). *measure.skipped: the spec cannot run here. */
-static int change(const walk *k, const bg_variant *v, const bg_linear *l, float **hat, bg_measure *measure, distance *d,
+/* Ŵ of one tensor as trial v wants it, into *hat (made here). *measure.skipped: the spec cannot run here. */
+static int change(const walk *k, const bg_trial *v, const bg_linear *l, float **hat, bg_measure *measure, distance *d,
                   bg_err *e)
 {
     int64_t n = l->out * l->in;
@@ -113,7 +113,7 @@ static int change(const walk *k, const bg_variant *v, const bg_linear *l, float 
     return status || measure->skipped ? status : distance_of(l->w, *hat, n, d, e);
 }
 
-static void account(bg_variant *v, const bg_linear *l, const bg_measure *m, const distance *d)
+static void account(bg_trial *v, const bg_linear *l, const bg_measure *m, const distance *d)
 {
     double n = (double)(l->out * l->in);
     v->tensors++;
@@ -125,7 +125,7 @@ static void account(bg_variant *v, const bg_linear *l, const bg_measure *m, cons
         v->relative[l->index] = d->energy > 0 ? d->squared / d->energy : 0;
 }
 
-static void skip(bg_variant *v, const char *reason, const bg_linear *l)
+static void skip(bg_trial *v, const char *reason, const bg_linear *l)
 {
     if (!v->skipped) {
         v->skipped = reason;
@@ -133,7 +133,7 @@ static void skip(bg_variant *v, const char *reason, const bg_linear *l)
     }
 }
 
-/* ---- one layer for one family of variants: those that share a spec (or are alone) ---- */
+/* ---- one layer for one family of trials: those that share a spec (or are alone) ---- */
 
 static int family_end(const walk *k, int first)
 {
@@ -151,14 +151,14 @@ static int change_layer(walk *k, int layer, int first, int end, bg_err *e)
         const bg_linear *l = k->base->layers[layer].linear[i];
         int wanted = 0;
         for (int j = first; l && j < end; j++)
-            wanted |= !k->v[j].skipped && bg_variant_changes(&k->v[j], l);
+            wanted |= !k->v[j].skipped && bg_trial_changes(&k->v[j], l);
         if (!wanted)
             continue;
         bg_measure measure;
         distance d = {0, 0};
         status = change(k, &k->v[first], l, &k->hat[l->index], &measure, &d, e);
         for (int j = first; !status && j < end; j++) {
-            if (!bg_variant_changes(&k->v[j], l))
+            if (!bg_trial_changes(&k->v[j], l))
                 continue;
             if (measure.skipped)
                 skip(&k->v[j], measure.skipped, l);
@@ -169,15 +169,15 @@ static int change_layer(walk *k, int layer, int first, int end, bg_err *e)
     return status;
 }
 
-static int run_variant(walk *k, int layer, int i, bg_err *e)
+static int run_trial(walk *k, int layer, int i, bg_err *e)
 {
-    bg_variant *v = &k->v[i];
+    bg_trial *v = &k->v[i];
     size_t bytes = (size_t)(k->tokens * k->base->config.hidden) * sizeof(float);
     int changes = v->precision != BG_FLOAT32;
     memset(k->chosen, 0, (size_t)(k->base->n_linears + 2) * sizeof *k->chosen);
     for (int j = 0; j < BG_LINEARS; j++) {
         const bg_linear *l = k->base->layers[layer].linear[j];
-        if (!l || !bg_variant_changes(v, l))
+        if (!l || !bg_trial_changes(v, l))
             continue;
         k->chosen[l->index] = k->hat[l->index];
         changes = 1;
@@ -201,7 +201,7 @@ static int run_layer(walk *k, int layer, bg_err *e)
         status = change_layer(k, layer, first, end, e);
         for (int i = first; !status && i < end; i++) {
             if (!k->v[i].skipped && !k->v[i].candidate)
-                status = run_variant(k, layer, i, e);
+                status = run_trial(k, layer, i, e);
             bg_progress_step(&k->progress, 1);
         }
         for (int i = 0; i < BG_LINEARS; i++) {
@@ -222,11 +222,11 @@ static int run_layer(walk *k, int layer, bg_err *e)
 
 static int change_outer(walk *k, int i, bg_err *e)
 {
-    bg_variant *v = &k->v[i];
+    bg_trial *v = &k->v[i];
     const bg_linear *outer[] = {&k->base->embed, &k->base->head};
     int status = BG_OK;
     for (int j = 0; !status && j < (k->base->config.tied ? 1 : 2); j++) {
-        if (v->skipped || !bg_variant_changes(v, outer[j]))
+        if (v->skipped || !bg_trial_changes(v, outer[j]))
             continue;
         bg_measure measure;
         distance d = {0, 0};
@@ -248,7 +248,7 @@ static int change_outer(walk *k, int i, bg_err *e)
 
 /* ---- another checkpoint ---- */
 
-static int compare_weights(bg_model *base, const bg_linear *other, bg_variant *v, bg_err *e)
+static int compare_weights(bg_model *base, const bg_linear *other, bg_trial *v, bg_err *e)
 {
     const bg_linear *l = bg_model_find(base, other->name);
     if (!l || l->layer < 0 || l->out != other->out || l->in != other->in)
@@ -263,7 +263,7 @@ static int compare_weights(bg_model *base, const bg_linear *other, bg_variant *v
 
 static int run_candidate(walk *k, int i, bg_err *e)
 {
-    bg_variant *v = &k->v[i];
+    bg_trial *v = &k->v[i];
     bg_model *m = v->candidate;
     bg_work *w = NULL;
     size_t bytes = (size_t)(k->tokens * m->config.hidden) * sizeof(float);
@@ -304,9 +304,9 @@ static int32_t next_token(const walk *k, const unsigned char *ends, int64_t at)
     return ends[at] ? -1 : k->text->ids[at + 1];
 }
 
-static int variant_logits(walk *k, int i, int64_t first, int64_t n, float *logits, bg_err *e)
+static int trial_logits(walk *k, int i, int64_t first, int64_t n, float *logits, bg_err *e)
 {
-    bg_variant *v = &k->v[i];
+    bg_trial *v = &k->v[i];
     const bg_model *m = v->candidate ? v->candidate : k->base;
     memset(k->chosen, 0, (size_t)(k->base->n_linears + 2) * sizeof *k->chosen);
     if (k->outer_hat[2 * i]) {
@@ -344,7 +344,7 @@ static int compare_logits(walk *k, const unsigned char *ends, bg_err *e)
         for (int i = 0; !status && i < k->n; i++) {
             if (k->v[i].skipped)
                 continue;
-            status = variant_logits(k, i, first, n, other, e);
+            status = trial_logits(k, i, first, n, other, e);
             bg_token *out = k->v[i].tokens + first;
 #pragma omp parallel for schedule(static)
             for (int64_t r = 0; r < n; r++)
@@ -424,7 +424,7 @@ static int walk_together(walk *k, const unsigned char *ends, bg_err *e)
     return status;
 }
 
-int bg_functional_run(bg_model *base, const bg_corpus *t, bg_variant *v, int n, const bg_functional_options *o, bg_err *e)
+int bg_functional_run(bg_model *base, const bg_corpus *t, bg_trial *v, int n, const bg_functional_options *o, bg_err *e)
 {
     int64_t at = 0;
     int status = BG_OK;
@@ -446,7 +446,7 @@ int bg_functional_run(bg_model *base, const bg_corpus *t, bg_variant *v, int n, 
     return status;
 }
 
-void bg_variants_free(bg_variant *v, int n)
+void bg_trials_free(bg_trial *v, int n)
 {
     for (int i = 0; v && i < n; i++) {
         free(v[i].relative);

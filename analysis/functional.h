@@ -1,7 +1,7 @@
-/* Functional measurement: what replacing weights does to the predictions, for many variants in one walk over the layers.
+/* Functional measurement: what replacing weights does to the predictions, for many trials in one walk over the layers.
  *
- * Base and variants go through the text together, layer by layer: a layer's weights are read once, quantized once for each
- * spec, used by every variant that wants them, and dropped. A variant costs one forward pass (less, when it differs only
+ * Base and trials go through the text together, layer by layer: a layer's weights are read once, quantized once for each
+ * spec, used by every trial that wants them, and dropped. A trial costs one forward pass (less, when it differs only
  * from some layer on) and one copy of the hidden states; logits are compared a block of rows at a time and never kept.
  */
 #ifndef BG_ANALYSIS_FUNCTIONAL_H
@@ -12,9 +12,9 @@
 #include "analysis/model/model.h"
 #include "quant/quantize.h"
 
-typedef struct bg_variant {
+typedef struct bg_trial {
     /* what is asked for */
-    const bg_spec *spec;    /* quantize with it; variants that share one stand together and name the same object */
+    const bg_spec *spec;    /* quantize with it; trials that share one stand together and name the same object */
     bg_model *candidate;    /* another checkpoint of the same vocabulary instead; NULL: the base */
     bg_precision precision; /* of its products */
     double noise;           /* ≠ 0, without a spec: w + noise·rms(w)·g, g standard normal; −noise is its mirror image */
@@ -28,10 +28,10 @@ typedef struct bg_variant {
     int tensors;
     double weights, bits;       /* of the changed tensors; bits NaN where there is no rate */
     double squared, energy;     /* Σ (w − ŵ)², Σ w² of them */
-    double *relative;           /* [base->n_linears] ‖W − Ŵ‖²/‖W‖² of each tensor, 0 where unchanged; bg_variants_free */
-    bg_token *tokens;           /* [tokens of the corpus], bg_variants_free */
+    double *relative;           /* [base->n_linears] ‖W − Ŵ‖²/‖W‖² of each tensor, 0 where unchanged; bg_trials_free */
+    bg_token *tokens;           /* [tokens of the corpus], bg_trials_free */
     bg_information info;
-} bg_variant;
+} bg_trial;
 
 typedef struct bg_functional_options {
     uint64_t seed;
@@ -40,14 +40,14 @@ typedef struct bg_functional_options {
     int (*calibration)(void *self, const bg_linear *l, bg_matrix *m, bg_err *e);
     void (*done)(void *self, bg_matrix *m);
     void *self;
-    uint64_t hidden_bytes; /* budget of hidden states; 0: 2 GiB. Variants beyond it wait for another walk of the base */
+    uint64_t hidden_bytes; /* budget of hidden states; 0: 2 GiB. Trials beyond it wait for another walk of the base */
 } bg_functional_options;
 
-/* Measures n variants against the base on the corpus; fills what was found. Variants of one spec must stand together. */
-int bg_functional_run(bg_model *base, const bg_corpus *t, bg_variant *v, int n, const bg_functional_options *o, bg_err *e);
-void bg_variants_free(bg_variant *v, int n);
+/* Measures n trials against the base on the corpus; fills what was found. Trials of one spec must stand together. */
+int bg_functional_run(bg_model *base, const bg_corpus *t, bg_trial *v, int n, const bg_functional_options *o, bg_err *e);
+void bg_trials_free(bg_trial *v, int n);
 
-/* Does this variant change this layer's weights? */
-int bg_variant_changes(const bg_variant *v, const bg_linear *l);
+/* Does this trial change this layer's weights? */
+int bg_trial_changes(const bg_trial *v, const bg_linear *l);
 
 #endif

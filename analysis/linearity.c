@@ -11,14 +11,14 @@ int bg_linearity_measure(bg_model *base, const bg_corpus *t, double step, const 
     *out = (bg_linearity){.n = n, .step = step};
     out->kl = calloc((size_t)n, sizeof *out->kl);
     out->log_ratio = calloc((size_t)n, sizeof *out->log_ratio);
-    bg_variant *v = calloc(2 * (size_t)n, sizeof *v);
+    bg_trial *v = calloc(2 * (size_t)n, sizeof *v);
     if (!out->kl || !out->log_ratio || !v) {
         free(v);
         return bg_no_memory(e, "perturbations", 2 * (unsigned long long)n * sizeof *v);
     }
     for (int i = 0; i < 2 * n; i++) {
         const bg_linear *l = &base->linears[i / 2];
-        v[i] = (bg_variant){.noise = i % 2 ? -step : step, .layer = l->layer, .group = l->tensor->group};
+        v[i] = (bg_trial){.noise = i % 2 ? -step : step, .layer = l->layer, .group = l->tensor->group};
     }
     int status = bg_functional_run(base, t, v, 2 * n, o, e);
     for (int i = 0; !status && i < n; i++) {
@@ -28,7 +28,7 @@ int bg_linearity_measure(bg_model *base, const bg_corpus *t, double step, const 
             out->log_ratio[i] = (v[2 * i].info.log_ratio.mean + v[2 * i + 1].info.log_ratio.mean) / 2 / t2;
         }
     }
-    bg_variants_free(v, 2 * n);
+    bg_trials_free(v, 2 * n);
     free(v);
     return status;
 }
@@ -40,7 +40,7 @@ void bg_linearity_free(bg_linearity *a)
     *a = (bg_linearity){0};
 }
 
-void bg_linearity_predict(const bg_linearity *a, const bg_variant *v, double *kl, double *log_ratio)
+void bg_linearity_predict(const bg_linearity *a, const bg_trial *v, double *kl, double *log_ratio)
 {
     *kl = *log_ratio = 0;
     for (int i = 0; i < a->n; i++) {

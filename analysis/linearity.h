@@ -22,8 +22,8 @@ int bg_linearity_measure(bg_model *base, const bg_corpus *t, double step, const 
                          bg_linearity *out, bg_err *e);
 void bg_linearity_free(bg_linearity *a);
 
-/* What the sum over tensors foretells for a measured variant. */
-void bg_linearity_predict(const bg_linearity *a, const bg_variant *v, double *kl, double *log_ratio);
+/* What the sum over tensors foretells for a measured trial. */
+void bg_linearity_predict(const bg_linearity *a, const bg_trial *v, double *kl, double *log_ratio);
 
 typedef struct bg_linearity_fit {
     int n;

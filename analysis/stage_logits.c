@@ -22,9 +22,9 @@ typedef struct job {
     bg_corpus text, part; /* part: its first sequences, borrowed */
     bg_spec *specs;
     int n_specs;
-    bg_variant *v; /* [n]: the specs' families, then the candidates */
+    bg_trial *v; /* [n]: the specs' families, then the candidates */
     int n;
-    bg_variant noise[2];
+    bg_trial noise[2];
     bg_linearity linearity;
     bg_functional_options options;
 } job;
@@ -79,7 +79,7 @@ static int read_text(job *j, bg_provenance *p, bg_err *e)
     return status;
 }
 
-/* ---- variants: each spec on all tensors, then, as asked, on one layer, role or tensor at a time ---- */
+/* ---- trials: each spec on all tensors, then, as asked, on one layer, role or tensor at a time ---- */
 
 static int has_role(const bg_model *m, const char *group)
 {
@@ -101,18 +101,18 @@ static int roles_of(const bg_model *m, const char *roles[BG_LINEARS])
 
 static void add(job *j, const bg_spec *s, int layer, const char *group)
 {
-    j->v[j->n++] = (bg_variant){.spec = s, .layer = layer, .group = group,
+    j->v[j->n++] = (bg_trial){.spec = s, .layer = layer, .group = group,
                                 .embeddings = layer < 0 && !group && bg_arg_given(j->a, "embeddings")};
 }
 
-static int make_variants(job *j, bg_err *e)
+static int make_trials(job *j, bg_err *e)
 {
     const char *roles[BG_LINEARS];
     int n_roles = roles_of(j->base, roles), layers = j->base->config.layers;
     size_t most = (size_t)j->n_specs * (size_t)(1 + layers + n_roles + layers * n_roles) + (size_t)j->n_candidates;
     j->v = calloc(most ? most : 1, sizeof *j->v);
     if (!j->v)
-        return bg_no_memory(e, "variants", most * sizeof *j->v);
+        return bg_no_memory(e, "trials", most * sizeof *j->v);
     for (int s = 0; s < j->n_specs; s++) {
         add(j, &j->specs[s], -1, NULL);
         for (int l = 0; bg_arg_given(j->a, "per-layer") && l < layers; l++)
@@ -123,7 +123,7 @@ static int make_variants(job *j, bg_err *e)
             add(j, &j->specs[s], i / n_roles, roles[i % n_roles]);
     }
     for (int i = 0; i < j->n_candidates; i++)
-        j->v[j->n++] = (bg_variant){.candidate = j->candidates[i], .layer = -1};
+        j->v[j->n++] = (bg_trial){.candidate = j->candidates[i], .layer = -1};
     return BG_OK;
 }
 
@@ -131,8 +131,8 @@ static int measure(job *j, bg_err *e)
 {
     int status = bg_functional_run(j->base, &j->text, j->v, j->n, &j->options, e);
     if (!status && !bg_arg_given(j->a, "no-noise")) {
-        j->noise[0] = (bg_variant){.precision = BG_FLOAT64, .layer = -1};
-        j->noise[1] = (bg_variant){.precision = BG_BFLOAT16, .layer = -1};
+        j->noise[0] = (bg_trial){.precision = BG_FLOAT64, .layer = -1};
+        j->noise[1] = (bg_trial){.precision = BG_BFLOAT16, .layer = -1};
         status = bg_functional_run(j->base, &j->part, j->noise, 2, &j->options, e);
     }
     if (!status && bg_arg_given(j->a, "linearity"))
@@ -142,7 +142,7 @@ static int measure(job *j, bg_err *e)
 
 /* ---- output ---- */
 
-static const char *spec_name(const bg_variant *v)
+static const char *spec_name(const bg_trial *v)
 {
     return v->candidate ? v->candidate->ckpt->title : v->spec->text;
 }
@@ -196,7 +196,7 @@ static void write_information(bg_doc *d, const bg_information *x)
     bg_doc_number(d, "log_ratio_se", x->log_ratio.se);
 }
 
-static void write_row(bg_doc *d, const bg_variant *v)
+static void write_row(bg_doc *d, const bg_trial *v)
 {
     char quantizer[BG_SPEC_TEXT];
     double mse = v->weights > 0 ? v->squared / v->weights : 0;
@@ -278,7 +278,7 @@ static int write_linearity(bg_doc *d, const job *j, bg_err *e)
     write_coefficients(d, j);
     bg_doc_section(d, "linearity");
     for (int i = 0; i < j->n; i++) {
-        const bg_variant *v = &j->v[i];
+        const bg_trial *v = &j->v[i];
         if (v->skipped || v->layer >= 0 || v->group || v->embeddings)
             continue;
         rate[n] = v->bits / v->weights;
@@ -310,7 +310,7 @@ static int write_tokens(bg_doc *d, const job *j, bg_err *e)
         return bg_no_memory(e, "token rows", (unsigned long long)j->text.n * sizeof *x);
     bg_doc_section(d, "tokens");
     for (int i = 0; i < j->n; i++) {
-        const bg_variant *v = &j->v[i];
+        const bg_trial *v = &j->v[i];
         if (v->skipped || v->layer >= 0 || v->group)
             continue;
         bg_doc_row(d);
@@ -331,7 +331,7 @@ static void write_skipped(bg_doc *d, const job *j)
 {
     bg_doc_section(d, "skipped");
     for (int i = 0; i < j->n; i++) {
-        const bg_variant *v = &j->v[i];
+        const bg_trial *v = &j->v[i];
         if (!v->skipped || v->layer >= 0 || v->group)
             continue;
         bg_doc_row(d);
@@ -368,8 +368,8 @@ static int write_document(const job *j, const bg_provenance *p, bg_err *e)
 
 static void release(job *j)
 {
-    bg_variants_free(j->v, j->n);
-    bg_variants_free(j->noise, 2);
+    bg_trials_free(j->v, j->n);
+    bg_trials_free(j->noise, 2);
     free(j->v);
     free(j->specs);
     bg_linearity_free(&j->linearity);
@@ -397,7 +397,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status)
         status = read_text(&j, p, e);
     if (!status)
-        status = make_variants(&j, e);
+        status = make_trials(&j, e);
     if (!status)
         status = measure(&j, e);
     if (!status)
@@ -427,10 +427,10 @@ const bg_stage bg_stage_logits = {
     .least = 1,
     .most = -1,
     .summary = "what quantizers do to a model's predictions",
-    .about = "Runs the model and, in the same walk over its layers, every quantized variant on the same text: logits MSE, "
+    .about = "Runs the model and, in the same walk over its layers, every quantized trial on the same text: logits MSE, "
              "Kullback-Leibler divergence with its quantiles, agreement of the top token, change of the next token's "
              "probability, perplexity with standard errors and the paired error of the difference. Further checkpoints of "
-             "the same vocabulary are variants as they are.",
+             "the same vocabulary are trials as they are.",
     .example = "bitgap logits data/austen-3.7m -q nf4 uniform:bits=4,scope=128 --text data/text/test.txt -o logits.json",
     .options = options,
     .run = run,

@@ -1,4 +1,4 @@
-/* The common walk of base and variants: the same numbers as separate passes, for any threads and any memory budget. */
+/* The common walk of base and trials: the same numbers as separate passes, for any threads and any memory budget. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,7 +45,7 @@ static void close_fixture(fixture *f)
     bg_ckpt_close(f->ckpt);
 }
 
-static void measure(fixture *f, bg_variant *v, int n, uint64_t budget)
+static void measure(fixture *f, bg_trial *v, int n, uint64_t budget)
 {
     bg_err e = {0};
     bg_functional_options o = {.seed = 5, .hidden_bytes = budget};
@@ -58,7 +58,7 @@ static void nothing_changed_is_nothing_lost(void **state)
     (void)state;
     fixture f;
     open_fixture(&f, "qwen3");
-    bg_variant v[2] = {{.layer = -1}, {.candidate = f.m, .layer = -1}};
+    bg_trial v[2] = {{.layer = -1}, {.candidate = f.m, .layer = -1}};
     bg_model *again = NULL;
     bg_err e = {0};
     assert_int_equal(bg_model_open(f.ckpt, &again, &e), BG_OK);
@@ -70,7 +70,7 @@ static void nothing_changed_is_nothing_lost(void **state)
         assert_int_equal(v[i].info.scored, TOKENS - 3);
     }
     assert_int_equal(v[1].tensors, f.m->n_linears);
-    bg_variants_free(v, 2);
+    bg_trials_free(v, 2);
     bg_model_close(again);
     close_fixture(&f);
 }
@@ -94,7 +94,7 @@ static void a_variant_is_a_pass_with_other_weights(void **state)
     fixture f;
     bg_err e = {0};
     open_fixture(&f, "gpt2");
-    bg_variant v = {.spec = &f.specs[1], .layer = 1};
+    bg_trial v = {.spec = &f.specs[1], .layer = 1};
     measure(&f, &v, 1, 0);
     assert_int_equal(bg_model_load(f.m, &e), BG_OK);
     float *hat[64] = {0};
@@ -119,7 +119,7 @@ static void a_variant_is_a_pass_with_other_weights(void **state)
     assert_true(v.info.squared.mean > 0 && fabs(sum / (TOKENS * VOCAB) / v.info.squared.mean - 1) < 1e-12);
     assert_true(fabs(squared / v.squared - 1) < 1e-6);
     assert_int_equal(v.tensors, 4);
-    bg_variants_free(&v, 1);
+    bg_trials_free(&v, 1);
     for (int i = 0; i < 64; i++)
         free(hat[i]);
     close_fixture(&f);
@@ -128,14 +128,14 @@ static void a_variant_is_a_pass_with_other_weights(void **state)
 static void results_do_not_depend_on_threads_or_memory(void **state)
 {
     (void)state;
-    static bg_variant first[6], v[6];
+    static bg_trial first[6], v[6];
     static const uint64_t budgets[] = {0, 0, 1, 40000};
     static const int threads[] = {1, 3, 2, 3};
     for (int round = 0; round < 4; round++) {
         fixture f;
         open_fixture(&f, "llama_plain_gqa");
         omp_set_num_threads(threads[round]);
-        bg_variant asked[6] = {{.spec = &f.specs[0], .layer = -1},
+        bg_trial asked[6] = {{.spec = &f.specs[0], .layer = -1},
                                {.spec = &f.specs[0], .layer = 1},
                                {.spec = &f.specs[0], .layer = -1, .group = "mlp.down_proj"},
                                {.spec = &f.specs[1], .layer = -1, .embeddings = 1},
@@ -154,11 +154,11 @@ static void results_do_not_depend_on_threads_or_memory(void **state)
                 assert_memory_equal(&v[i].info, &first[i].info, sizeof v[i].info);
                 assert_true(v[i].squared == first[i].squared);
             }
-            bg_variants_free(v, 6);
+            bg_trials_free(v, 6);
         }
         close_fixture(&f);
     }
-    bg_variants_free(first, 6);
+    bg_trials_free(first, 6);
 }
 
 /* Small noise on everything costs what the tensors' coefficients add up to. */
@@ -174,13 +174,13 @@ static void small_costs_add_up(void **state)
     assert_int_equal(bg_corpus_cut(&text, 128, 3, &e), BG_OK);
     bg_functional_options o = {.seed = 5}, other = {.seed = 77};
     assert_int_equal(bg_linearity_measure(f.m, &text, 0.02, &o, &a, &e), BG_OK);
-    bg_variant v[2] = {{.noise = 0.01, .layer = -1}, {.noise = -0.01, .layer = -1}};
+    bg_trial v[2] = {{.noise = 0.01, .layer = -1}, {.noise = -0.01, .layer = -1}};
     assert_int_equal(bg_functional_run(f.m, &text, v, 2, &other, &e), BG_OK);
     double kl, log_ratio, measured = (v[0].info.kl.mean + v[1].info.kl.mean) / 2;
     bg_linearity_predict(&a, &v[0], &kl, &log_ratio);
     if (!(fabs(kl / measured - 1) < 0.25))
         fail_msg("predicted %g, measured %g", kl, measured);
-    bg_variants_free(v, 2);
+    bg_trials_free(v, 2);
     bg_linearity_free(&a);
     bg_corpus_free(&text);
     close_fixture(&f);
