@@ -427,10 +427,10 @@ const bg_stage bg_stage_logits = {
     .least = 1,
     .most = -1,
     .summary = "what quantizers do to a model's predictions",
-    .about = "Runs the model and, in the same walk over its layers, every quantized trial on the same text: logits MSE, "
+    .about = "Runs the model and, in the same walk over its layers, every quantized copy on the same text: logits MSE, "
              "Kullback-Leibler divergence with its quantiles, agreement of the top token, change of the next token's "
              "probability, perplexity with standard errors and the paired error of the difference. Further checkpoints of "
-             "the same vocabulary are trials as they are.",
+             "the same vocabulary are compared as they are.",
     .example = "bitgap logits data/austen-3.7m -q nf4 uniform:bits=4,scope=128 --text data/text/test.txt -o logits.json",
     .options = options,
     .run = run,

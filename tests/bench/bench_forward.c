@@ -8,7 +8,7 @@
 #include "analysis/model/model.h"
 #include "quant/kernel/gemm.h"
 
-enum { TOKENS = 512, REPEATS = 5, SIDE = 2048, STEPS = 32 };
+enum { TOKENS = 512, REPEATS = 3, SIDE = 2048, STEPS = 32 };
 
 typedef struct best {
     double peak, products, pass, load, step; /* seconds, least of the repeats */
