@@ -13,6 +13,7 @@
     ROW(calibrate) \
     ROW(curve) \
     ROW(gap) \
+    ROW(audit) \
     ROW(logits) \
     ROW(correlate) \
     ROW(evaluate) \
@@ -21,6 +22,8 @@
     ROW(tokenize) \
     ROW(run) \
     ROW(export) \
+    ROW(diff) \
+    ROW(check) \
     ROW(merge) \
     ROW(verify) \
     ROW(host) \

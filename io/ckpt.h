@@ -64,6 +64,8 @@ struct bg_tensor {
     uint64_t bytes[BG_PARTS];   /* stored bytes by purpose; bg_tensor_bytes adds them */
     int index_levels;           /* how many codes there are (16 for 4 bits); 0 for plain */
     int group_size;             /* weights that share a scale; 0: none, −1: a row */
+    const float *levels;        /* [index_levels] what a code is worth in units of its scale; NULL: value = scale·code + an
+                                   offset that its group shares */
     const bg_format *format;
     const bg_ckpt *ckpt;
     void *layout;               /* the format's own */

@@ -330,6 +330,92 @@ static const bg_section evaluation_sections[] = {
                         REQ("value", BG_NUMBER, "-", "as the file says"), OPT("value_se", BG_NUMBER, "-", "standard error"), {0}}},
     {0}};
 
+/* ---- audit ---- */
+
+#define PARTS_OF_RATE                                                                                                  \
+    REQ("index_bits", BG_NUMBER, "bits/weight", "of the rate: codes (of plain tensors: elements)"),                    \
+        REQ("scale_bits", BG_NUMBER, "bits/weight", "of the rate: scales"),                                            \
+        REQ("zero_bits", BG_NUMBER, "bits/weight", "of the rate: zero points and minima"),                             \
+        REQ("codebook_bits", BG_NUMBER, "bits/weight", "of the rate: code books"),                                     \
+        REQ("order_bits", BG_NUMBER, "bits/weight", "of the rate: g_idx and permutations"),                            \
+        REQ("padding_bits", BG_NUMBER, "bits/weight", "of the rate: padding"),                                         \
+        REQ("metadata_bits", BG_NUMBER, "bits/weight", "of the rate: descriptions")
+
+static const bg_section audit_sections[] = {
+    {"models", "each checkpoint as a whole; its bytes add up to its files",
+     (const bg_field[]){
+         REQ("model", BG_STRING, "-", "title"), REQ("base", BG_BOOL, "-", "the others are compared with it"),
+         REQ("container", BG_STRING, "-", "safetensors, gguf or source"),
+         REQ("file_bytes", BG_INTEGER, "bytes", "all weight files: tensor_bytes + overhead_bytes"),
+         REQ("tensor_bytes", BG_INTEGER, "bytes", "what belongs to a tensor"),
+         REQ("overhead_bytes", BG_INTEGER, "bytes", "headers and alignment"),
+         REQ("tensors", BG_INTEGER, "-", "tensors"), REQ("quantized", BG_INTEGER, "-", "of them with codes"),
+         REQ("weights", BG_INTEGER, "weights", "in all tensors"),
+         REQ("rate_bits", BG_NUMBER, "bits/weight", "8·file_bytes/weights"),
+         REQ("quantized_weights", BG_INTEGER, "weights", "in tensors with codes"),
+         OPT("quantized_rate_bits", BG_NUMBER, "bits/weight", "rate of the tensors with codes"),
+         OPT("index_entropy_bits", BG_NUMBER, "bits/weight", "mean entropy of their codes"),
+         OPT("entropy_saving_bytes", BG_NUMBER, "bytes", "what an order-0 entropy coder would still save"),
+         OPT("relative", BG_NUMBER, "1", "mean D/σ² of the tensors with codes, by weights"),
+         OPT("sqnr_db", BG_NUMBER, "dB", "−10·log10 of it"),
+         OPT("gap_bits", BG_NUMBER, "bits/weight", "mean gap of the tensors with codes, by weights"),
+         OPT("wasted_bytes", BG_NUMBER, "bytes", "their gaps as bytes: Σ weights·gap_bits/8"), {0}}},
+    {"tensors", "every tensor of every checkpoint but the base, worst D/σ² first",
+     (const bg_field[]){
+         REQ("model", BG_STRING, "-", "title"), PLACE,
+         REQ("state", BG_STRING, "-", "quantized or plain"), REQ("storage", BG_STRING, "-", "as stored, for people"),
+         REQ("match", BG_STRING, "-", "same, renamed, tied (with the embedding), missing or shape; none without a base"),
+         OPT("base_tensor", BG_STRING, "-", "its name in the base, where it differs"),
+         REQ("rows", BG_INTEGER, "-", "outputs"), REQ("cols", BG_INTEGER, "-", "inputs"),
+         REQ("weights", BG_INTEGER, "weights", "weights"), REQ("bytes", BG_INTEGER, "bytes", "as stored, everything counted"),
+         REQ("rate_bits", BG_NUMBER, "bits/weight", "8·bytes/weights"), PARTS_OF_RATE,
+         OPT("index_entropy_bits", BG_NUMBER, "bits/weight", "order-0 entropy of the codes"),
+         OPT("sigma2", BG_NUMBER, "weight²", "variance of the base"),
+         OPT("kurtosis_excess", BG_NUMBER, "1", "of the base"),
+         OPT("mse", BG_NUMBER, "weight²", "mean squared error"), OPT("relative", BG_NUMBER, "1", "D/σ²"),
+         OPT("sqnr_db", BG_NUMBER, "dB", "10·log10(σ²/mse)"), OPT("max_error", BG_NUMBER, "weight", "largest |w − ŵ|"),
+         OPT("gap_bits", BG_NUMBER, "bits/weight", "rate_bits − ½·log2(σ²/mse)"),
+         OPT("gap_empirical_bits", BG_NUMBER, "bits/weight", "rate_bits − Blahut–Arimoto of these weights (upper curve)"),
+         OPT("wasted_bytes", BG_NUMBER, "bytes", "weights·gap_bits/8"),
+         OPT("clipped", BG_NUMBER, "1", "share of weights more than half a step outside the levels"),
+         OPT("mse_clipping", BG_NUMBER, "weight²", "of mse: the clipped weights"),
+         OPT("mse_rounding", BG_NUMBER, "weight²", "of mse: all others"),
+         OPT("mse_scale", BG_NUMBER, "weight²", "of mse: what the best scale and offset of each group would save, same codes"),
+         OPT("mse_choice", BG_NUMBER, "weight²", "of mse: what the nearest level of the same grid would save"),
+         OPT("unfinite", BG_INTEGER, "weights", "NaN or Inf on either side, left out"), {0}}},
+    {"unmatched", "tensors of the base that a checkpoint does not have",
+     (const bg_field[]){REQ("model", BG_STRING, "-", "title"), REQ("tensor", BG_STRING, "-", "name in the base"),
+                        REQ("reason", BG_STRING, "-", "missing, or tied: the embedding serves"), {0}}},
+    {"comparisons", "checkpoints against each other over the tensors that both quantize",
+     (const bg_field[]){REQ("model", BG_STRING, "-", "title"), REQ("against", BG_STRING, "-", "title"),
+                        REQ("tensors", BG_INTEGER, "-", "tensors compared"),
+                        REQ("better", BG_INTEGER, "-", "of them with less error in `model`"),
+                        OPT("rate_difference_bits", BG_NUMBER, "bits/weight", "model − against, mean by weights"),
+                        OPT("gap_difference_bits", BG_NUMBER, "bits/weight", "model − against, mean by weights"),
+                        OPT("improvement_percent", BG_NUMBER, "%", "less error: 100·(1 − geometric mean of the error ratios)"),
+                        REQ("verdict", BG_STRING, "-", "one sentence"), {0}}},
+    {0}};
+
+/* ---- diff ---- */
+
+static const bg_section diff_sections[] = {
+    {"summary", "B against A",
+     (const bg_field[]){REQ("a", BG_STRING, "-", "title"), REQ("b", BG_STRING, "-", "title"),
+                        REQ("tensors", BG_INTEGER, "-", "in both"), REQ("same", BG_INTEGER, "-", "without change"),
+                        REQ("better", BG_INTEGER, "-", "smaller gap or error in B"), REQ("worse", BG_INTEGER, "-", "larger in B"),
+                        REQ("only_a", BG_INTEGER, "-", "missing in B"), REQ("only_b", BG_INTEGER, "-", "new in B"),
+                        OPT("worst", BG_NUMBER, "bits/weight or 1", "largest change for the worse"),
+                        OPT("worst_tensor", BG_STRING, "-", "where"), OPT("limit", BG_NUMBER, "as worst", "--fail-above"),
+                        REQ("missed", BG_BOOL, "-", "the limit was missed"), {0}}},
+    {"tensors", "every tensor that differs, worst first",
+     (const bg_field[]){PLACE, REQ("state", BG_STRING, "-", "better, worse, only_a or only_b"),
+                        OPT("change", BG_NUMBER, "bits/weight or 1", "gap_bits of B − A; without a reference, D/σ² of B as a copy of A"),
+                        OPT("rate_bits_a", BG_NUMBER, "bits/weight", "in A"), OPT("rate_bits_b", BG_NUMBER, "bits/weight", "in B"),
+                        OPT("mse_a", BG_NUMBER, "weight²", "of A against the reference"),
+                        OPT("mse_b", BG_NUMBER, "weight²", "of B against the reference, or against A without one"),
+                        OPT("gap_bits_a", BG_NUMBER, "bits/weight", "in A"), OPT("gap_bits_b", BG_NUMBER, "bits/weight", "in B"), {0}}},
+    {0}};
+
 const bg_doc_kind bg_doc_kinds[] = {
     {"groups", 1, "extract", groups_sections},
     {"bounds", 1, "bound", bounds_sections},
@@ -337,6 +423,8 @@ const bg_doc_kind bg_doc_kinds[] = {
     {"gaps", 1, "gap", gaps_sections},
     {"logits", 1, "logits", logits_sections},
     {"correlation", 1, "correlate", correlation_sections},
+    {"audit", 1, "audit", audit_sections},
+    {"diff", 1, "diff", diff_sections},
     {"timings", 1, "curve", timings_sections},
     {"calibration", 1, "calibrate", calibration_sections},
     {"evaluation", 1, "evaluate", evaluation_sections},

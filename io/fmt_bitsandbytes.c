@@ -328,6 +328,7 @@ int bg_claim_bnb_4bit(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
     bg_packed_take(t, BG_PART_CODEBOOK, r.nested_map);
     bg_packed_take(t, BG_PART_METADATA, r.state);
     t->index_levels = 16;
+    t->levels = ((layout *)t->layout)->map;
     t->group_size = (int)o.block;
     return bg_tensor_storage(t, e, "%s b%lld%s to %s", strcmp(o.type, "nf4") ? "FP4" : "NF4", (long long)o.block,
                              r.nested_absmax ? " nested" : "", o.dtype);

@@ -107,6 +107,7 @@ static int add(bg_load *l, const char *prefix, bg_raw *weight, bg_raw *scales, b
     bg_packed_take(t, BG_PART_SCALES, scales);
     bg_packed_take(t, BG_PART_ZEROS, zeros);
     t->index_levels = 256;
+    t->levels = y->packed.levels;
     t->group_size = groups == 1 ? -1 : (int)cols;
     if (rows > 1)
         return bg_tensor_storage(t, e, "%s blocks %lldx%lld", bg_dtypes[weight->dtype].name, (long long)rows, (long long)cols);

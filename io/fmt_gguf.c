@@ -377,6 +377,7 @@ static int add_tensor(bg_load *l, const bg_gguf *g, const char *architecture, bg
     t->dtype = place->type->dtype;
     t->index_levels = place->type->levels;
     t->group_size = place->type->group;
+    t->levels = place->type->table;
     count_bytes(t, place->type, r);
     r->claimed = 1;
     int status = bg_tensor_shape(t, r->shape, r->rank, e);

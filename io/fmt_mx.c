@@ -69,6 +69,7 @@ static int add(bg_load *l, const char *prefix, const char *suffix, bg_raw *codes
     bg_packed_take(t, BG_PART_SCALES, scales);
     bg_packed_take(t, BG_PART_SCALES, global);
     t->index_levels = 16;
+    t->levels = bg_e2m1_levels;
     t->group_size = (int)block;
     return bg_tensor_storage(t, e, k == POWER ? "MXFP4" : "NVFP4");
 }

@@ -58,6 +58,7 @@ typedef struct bg_gguf_type {
     bg_dtype dtype;             /* of plain elements; BG_PACKED otherwise */
     int scale_bytes, zero_bytes;/* of the block; the rest are indices */
     int levels;                 /* codes of a weight */
+    const float *table;         /* [levels] of table types: q of a code; NULL: q = code + a constant */
     int group;                  /* weights that share a scale */
     void (*element)(const uint8_t *block, int n, bg_gguf_element *out); /* NULL: cannot be decoded */
     void (*decode)(const uint8_t *blocks, float *out, size_t n_blocks); /* tuned; equals bg_gguf_decode_ref bit for bit */

@@ -426,10 +426,12 @@ static void decode_tq2_0(const uint8_t *restrict b, float *restrict y, size_t n)
 
 /* ---- the table; the index is the id in the file ---- */
 
-#define PLAIN(type, size) {#type, 1, size, BG_##type, 0, 0, 0, 0, NULL, NULL}
+#define PLAIN(type, size) {#type, 1, size, BG_##type, 0, 0, 0, NULL, 0, NULL, NULL}
 #define BLOCK(name, n, bytes, scales, zeros, levels, group, f)                                                         \
-    {name, n, bytes, BG_PACKED, scales, zeros, levels, group, f, decode_##f}
-#define NAMED(name, n, bytes) {name, n, bytes, BG_PACKED, 0, 0, 0, 0, NULL, NULL}
+    {name, n, bytes, BG_PACKED, scales, zeros, levels, NULL, group, f, decode_##f}
+#define TABLE(name, n, bytes, scales, table, group, f)                                                                 \
+    {name, n, bytes, BG_PACKED, scales, 0, 16, table, group, f, decode_##f}
+#define NAMED(name, n, bytes) {name, n, bytes, BG_PACKED, 0, 0, 0, NULL, 0, NULL, NULL}
 
 static const bg_gguf_type types[] = {
     [0] = PLAIN(F32, 4),
@@ -450,10 +452,10 @@ static const bg_gguf_type types[] = {
     [17] = NAMED("IQ2_XS", 256, 74),
     [18] = NAMED("IQ3_XXS", 256, 98),
     [19] = NAMED("IQ1_S", 256, 50),
-    [20] = BLOCK("IQ4_NL", 32, 18, 2, 0, 16, 32, iq4_nl),
+    [20] = TABLE("IQ4_NL", 32, 18, 2, iq4_values, 32, iq4_nl),
     [21] = NAMED("IQ3_S", 256, 110),
     [22] = NAMED("IQ2_S", 256, 82),
-    [23] = BLOCK("IQ4_XS", 256, 136, 8, 0, 16, 32, iq4_xs),
+    [23] = TABLE("IQ4_XS", 256, 136, 8, iq4_values, 32, iq4_xs),
     [24] = PLAIN(I8, 1),
     [25] = PLAIN(I16, 2),
     [26] = PLAIN(I32, 4),
@@ -463,8 +465,8 @@ static const bg_gguf_type types[] = {
     [30] = PLAIN(BF16, 2),
     [34] = BLOCK("TQ1_0", 256, 54, 2, 0, 3, 256, tq1_0),
     [35] = BLOCK("TQ2_0", 256, 66, 2, 0, 4, 256, tq2_0),
-    [39] = BLOCK("MXFP4", 32, 17, 1, 0, 16, 32, mxfp4),
-    [40] = BLOCK("NVFP4", 64, 36, 4, 0, 16, 16, nvfp4),
+    [39] = TABLE("MXFP4", 32, 17, 1, fp4_values, 32, mxfp4),
+    [40] = TABLE("NVFP4", 64, 36, 4, fp4_values, 16, nvfp4),
     [41] = NAMED("Q1_0", 128, 18),
 };
 

@@ -1,0 +1,383 @@
+/* Owns the comparison of stored tensors with the weights they were made of. The work is cut into chunks of rows that do not
+ * depend on the number of threads; their sums are added in order. */
+#define _GNU_SOURCE
+#include "analysis/audit.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { CHUNK = 1 << 18, MOST_LEVELS = 256 };
+
+/* ---- levels of a scale ---- */
+
+/* Levels of a table format in units of the scale, ascending. */
+typedef struct ladder {
+    int n; /* 0: evenly spaced */
+    double level[MOST_LEVELS];
+} ladder;
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void make_ladder(const bg_tensor *t, ladder *l)
+{
+    l->n = 0;
+    for (int i = 0; t->levels && i < t->index_levels; i++)
+        if (isfinite(t->levels[i]))
+            l->level[l->n++] = (double)t->levels[i];
+    qsort(l->level, (size_t)l->n, sizeof *l->level, by_value);
+}
+
+/* Error of the nearest level, and by how much w lies outside of all of them; `*step` is the last step before the border. */
+static double nearest_on_table(const ladder *l, double scale, double w, double *outside, double *step)
+{
+    double x = w / scale;
+    int low = 0, high = l->n - 1;
+    while (high - low > 1) {
+        int middle = (low + high) / 2;
+        if (l->level[middle] <= x)
+            low = middle;
+        else
+            high = middle;
+    }
+    double a = fabs(x - l->level[low]), b = fabs(x - l->level[high]), s = fabs(scale);
+    *outside = s * fmax(0, fmax(l->level[0] - x, x - l->level[l->n - 1]));
+    *step = s * (x < 0 ? l->level[1] - l->level[0] : l->level[l->n - 1] - l->level[l->n - 2]);
+    return s * fmin(a, b);
+}
+
+/* Evenly spaced levels around the stored value `v` of code `c`: v + scale·(k − c), 0 ≤ k < K. */
+static double nearest_on_grid(int K, double scale, double v, int c, double w, double *outside, double *step)
+{
+    double k = (w - v) / scale + c, inside = fmin(fmax(k, 0), K - 1);
+    *outside = fabs(scale) * fabs(k - inside);
+    *step = fabs(scale);
+    return fabs(scale) * fabs(k - nearbyint(inside));
+}
+
+/* ---- one chunk ---- */
+
+typedef struct sums {
+    double n, w1, w2, w3, w4, error, largest, clipped, clipping, scale, choice;
+    uint64_t unfinite;
+} sums;
+
+typedef struct buffers {
+    float *w, *v, *scale;
+    uint16_t *code;
+} buffers;
+
+static void add_moments(const float *w, const float *v, int64_t n, sums *s)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double x = (double)w[i], d = x - (double)v[i];
+        if (!isfinite(d)) {
+            s->unfinite++;
+            continue;
+        }
+        double x2 = x * x, d2 = d * d;
+        s->n++;
+        s->w1 += x;
+        s->w2 += x2;
+        s->w3 += x2 * x;
+        s->w4 += x2 * x2;
+        s->error += d2;
+        s->largest = fmax(s->largest, fabs(d));
+    }
+}
+
+static void add_causes(const bg_tensor *t, const ladder *l, const buffers *b, int64_t n, sums *s)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double w = (double)b->w[i], v = (double)b->v[i], scale = (double)b->scale[i], d = w - v, outside, step, best;
+        if (!isfinite(d) || scale == 0)
+            continue;
+        best = l->n > 1 ? nearest_on_table(l, scale, w, &outside, &step)
+                        : nearest_on_grid(t->index_levels, scale, v, b->code[i], w, &outside, &step);
+        if (outside > step / 2) {
+            s->clipped++;
+            s->clipping += d * d;
+        }
+        s->choice += fmax(0, d * d - best * best);
+    }
+}
+
+/* What a least-squares scale (and offset) saves in one run of weights of one scale. */
+static double saved_by_scale(const float *w, const float *v, int64_t n, int offset)
+{
+    double sw = 0, sv = 0, wv = 0, vv = 0, ww = 0, e = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double x = (double)w[i], y = (double)v[i];
+        sw += x;
+        sv += y;
+        wv += x * y;
+        vv += y * y;
+        ww += x * x;
+        e += (x - y) * (x - y);
+    }
+    if (offset) {
+        wv -= sw * sv / (double)n;
+        vv -= sv * sv / (double)n;
+        ww -= sw * sw / (double)n;
+    }
+    double rest = vv > 0 ? ww - wv * wv / vv : ww;
+    return isfinite(rest) ? fmax(0, e - fmax(0, rest)) : 0;
+}
+
+static void add_scales(const bg_tensor *t, const buffers *b, int64_t n, sums *s)
+{
+    int offset = t->bytes[BG_PART_ZEROS] > 0;
+    for (int64_t row = 0; row < n; row += t->cols)
+        for (int64_t i = row, j; i < row + t->cols; i = j) {
+            for (j = i + 1; j < row + t->cols && b->scale[j] == b->scale[i]; j++)
+                ;
+            s->scale += saved_by_scale(b->w + i, b->v + i, j - i, offset);
+        }
+}
+
+static int measure_chunk(const bg_tensor *base, const bg_tensor *t, const ladder *l, int64_t first, int64_t n, const buffers *b,
+                         sums *s, bg_err *e)
+{
+    int status = bg_tensor_rows(base, first, n, b->w, e);
+    if (!status)
+        status = bg_tensor_rows(t, first, n, b->v, e);
+    if (!status && b->code)
+        status = t->format->indices(t, first, n, b->code, e);
+    if (!status && b->code)
+        status = t->format->scales(t, first, n, b->scale, e);
+    if (status)
+        return status;
+    add_moments(b->w, b->v, n * t->cols, s);
+    if (b->code) {
+        add_causes(t, l, b, n * t->cols, s);
+        if (!t->bytes[BG_PART_ORDER])
+            add_scales(t, b, n * t->cols, s);
+    }
+    return BG_OK;
+}
+
+/* ---- all chunks ---- */
+
+static int open_buffers(buffers *b, size_t n, int coded)
+{
+    *b = (buffers){.w = malloc(n * sizeof *b->w), .v = malloc(n * sizeof *b->v)};
+    if (coded) {
+        b->scale = malloc(n * sizeof *b->scale);
+        b->code = malloc(n * sizeof *b->code);
+    }
+    return b->w && b->v && (!coded || (b->scale && b->code));
+}
+
+static void close_buffers(buffers *b)
+{
+    free(b->w);
+    free(b->v);
+    free(b->scale);
+    free(b->code);
+}
+
+static void conclude(const bg_tensor *t, const sums *part, int64_t chunks, int coded, bg_loss *out)
+{
+    sums s = {0};
+    for (int64_t i = 0; i < chunks; i++) {
+        const sums *p = &part[i];
+        s.n += p->n, s.w1 += p->w1, s.w2 += p->w2, s.w3 += p->w3, s.w4 += p->w4, s.error += p->error;
+        s.clipped += p->clipped, s.clipping += p->clipping, s.scale += p->scale, s.choice += p->choice;
+        s.largest = fmax(s.largest, p->largest);
+        s.unfinite += p->unfinite;
+    }
+    const double none = (double)NAN;
+    double n = s.n, m = s.w1 / n, variance = fmax(0, s.w2 / n - m * m);
+    double fourth = s.w4 / n - 4 * m * s.w3 / n + 6 * m * m * s.w2 / n - 3 * m * m * m * m;
+    *out = (bg_loss){.count = n, .sigma2 = variance, .mse = s.error / n, .max_error = s.largest, .unfinite = s.unfinite};
+    out->kurtosis_excess = variance > 0 ? fourth / (variance * variance) - 3 : none;
+    out->clipped = coded ? s.clipped / n : none;
+    out->mse_clipping = coded ? s.clipping / n : none;
+    out->mse_rounding = coded ? (s.error - s.clipping) / n : none;
+    out->mse_scale = coded && !t->bytes[BG_PART_ORDER] ? s.scale / n : none;
+    out->mse_choice = coded ? s.choice / n : none;
+}
+
+int bg_audit_compare(const bg_tensor *base, const bg_tensor *t, bg_loss *out, bg_err *e)
+{
+    if (base->rows != t->rows || base->cols != t->cols)
+        return bg_fail(e, BG_INPUT, "tensor '%s': %lld × %lld and %lld × %lld weights cannot be compared", t->name,
+                       (long long)base->rows, (long long)base->cols, (long long)t->rows, (long long)t->cols);
+    int coded = t->format->indices && t->format->scales && t->index_levels > 1 && t->index_levels <= MOST_LEVELS;
+    int64_t step = t->cols ? CHUNK / t->cols : 1;
+    step = step < 1 ? 1 : step;
+    int64_t chunks = (t->rows + step - 1) / step;
+    sums *part = calloc((size_t)chunks + 1, sizeof *part);
+    if (!part)
+        return bg_no_memory(e, t->name, (size_t)chunks * sizeof *part);
+    ladder l;
+    make_ladder(t, &l);
+    int status = BG_OK;
+#pragma omp parallel
+    {
+        buffers b;
+        bg_err mine = {0};
+        int ok = open_buffers(&b, (size_t)((step < t->rows ? step : t->rows) * t->cols) + 1, coded), failed = BG_OK;
+        if (!ok)
+            failed = bg_no_memory(&mine, t->name, (size_t)(step * t->cols) * 14);
+#pragma omp for schedule(dynamic)
+        for (int64_t k = 0; k < chunks; k++) {
+            int64_t first = k * step, n = t->rows - first < step ? t->rows - first : step;
+            if (!failed)
+                failed = measure_chunk(base, t, &l, first, n, &b, &part[k], &mine);
+        }
+        if (failed) {
+#pragma omp critical(bg_audit_error)
+            {
+                status = failed;
+                if (e)
+                    *e = mine;
+            }
+        }
+        close_buffers(&b);
+    }
+    if (!status)
+        conclude(t, part, chunks, coded, out);
+    free(part);
+    return status;
+}
+
+/* ---- entropy ---- */
+
+int bg_audit_entropy(const bg_tensor *t, double *bits, bg_err *e)
+{
+    *bits = (double)NAN;
+    if (!t->format->indices || t->index_levels < 2 || t->index_levels > MOST_LEVELS || !t->count)
+        return BG_OK;
+    uint64_t counts[MOST_LEVELS] = {0};
+    int64_t step = CHUNK / t->cols;
+    step = step < 1 ? 1 : step;
+    int status = BG_OK;
+#pragma omp parallel
+    {
+        uint64_t mine[MOST_LEVELS] = {0};
+        bg_err said = {0};
+        uint16_t *codes = malloc((size_t)((step < t->rows ? step : t->rows) * t->cols) * sizeof *codes);
+        int failed = codes ? BG_OK : bg_no_memory(&said, t->name, (size_t)(step * t->cols) * sizeof *codes);
+#pragma omp for schedule(dynamic)
+        for (int64_t first = 0; first < t->rows; first += step) {
+            int64_t n = t->rows - first < step ? t->rows - first : step;
+            if (!failed)
+                failed = t->format->indices(t, first, n, codes, &said);
+            for (int64_t i = 0; !failed && i < n * t->cols; i++)
+                mine[codes[i] & (MOST_LEVELS - 1)]++;
+        }
+#pragma omp critical(bg_audit_error)
+        {
+            for (int i = 0; i < MOST_LEVELS; i++)
+                counts[i] += mine[i];
+            if (failed) {
+                status = failed;
+                if (e)
+                    *e = said;
+            }
+        }
+        free(codes);
+    }
+    double h = 0;
+    for (int i = 0; i < MOST_LEVELS; i++)
+        if (counts[i]) {
+            double p = (double)counts[i] / (double)t->count;
+            h -= p * log2(p);
+        }
+    *bits = h;
+    return status;
+}
+
+/* ---- matching ---- */
+
+static int same_shape(const bg_tensor *a, const bg_tensor *b)
+{
+    return a->rows == b->rows && a->cols == b->cols;
+}
+
+const bg_tensor *bg_audit_match(const bg_ckpt *base, const bg_tensor *t, const char **how)
+{
+    static const char *const prefixes[] = {"model.", "transformer.", "language_model.", "model.language_model."};
+    const bg_tensor *found = bg_ckpt_find(base, t->name);
+    *how = "same";
+    if (!found && !strcmp(t->group, "lm_head"))
+        for (int i = 0; i < base->n_tensors && !found; i++)
+            if (!strcmp(base->tensors[i].group, "embed")) {
+                found = &base->tensors[i];
+                *how = "tied";
+            }
+    for (size_t i = 0; !found && i < sizeof prefixes / sizeof *prefixes; i++) {
+        size_t n = strlen(prefixes[i]);
+        char *longer;
+        *how = "renamed";
+        if (!strncmp(t->name, prefixes[i], n))
+            found = bg_ckpt_find(base, t->name + n);
+        if (!found && asprintf(&longer, "%s%s", prefixes[i], t->name) >= 0) {
+            found = bg_ckpt_find(base, longer);
+            free(longer);
+        }
+    }
+    if (!found)
+        *how = "missing";
+    else if (!same_shape(found, t))
+        *how = "shape";
+    return found && same_shape(found, t) ? found : NULL;
+}
+
+/* ---- a whole checkpoint ---- */
+
+/* Rate above the Shannon bound of a Gaussian of the same variance. */
+static void fill_row(bg_audit_row *r)
+{
+    const double none = (double)NAN;
+    r->rate_bits = 8 * (double)bg_tensor_bytes(r->tensor) / (double)r->tensor->count;
+    r->relative = r->gap_bits = r->gap_empirical_bits = none;
+    if (!r->base || !(r->loss.sigma2 > 0))
+        return;
+    r->relative = r->loss.mse / r->loss.sigma2;
+    if (r->loss.mse > 0)
+        r->gap_bits = r->rate_bits + 0.5 * log2(r->relative);
+}
+
+static int worst_first(const void *a, const void *b)
+{
+    const bg_audit_row *x = a, *y = b;
+    double p = isnan(x->relative) ? -1 : x->relative, q = isnan(y->relative) ? -1 : y->relative;
+    return p != q ? (p < q) - (p > q) : strcmp(x->tensor->name, y->tensor->name);
+}
+
+int bg_audit_all(const bg_ckpt *base, const bg_ckpt *c, bg_audit_row **rows, int *n, bg_err *e)
+{
+    *n = 0;
+    *rows = calloc((size_t)c->n_tensors + 1, sizeof **rows);
+    if (!*rows)
+        return bg_no_memory(e, c->title, (size_t)c->n_tensors * sizeof **rows);
+    bg_progress p;
+    bg_progress_begin(&p, c->title, (unsigned long long)c->n_tensors);
+    int status = BG_OK;
+    for (int i = 0; !status && i < c->n_tensors; i++) {
+        const bg_tensor *t = &c->tensors[i];
+        bg_audit_row *r = &(*rows)[*n];
+        bg_progress_step(&p, 1);
+        if (!t->count || (!bg_dtypes[t->dtype].is_float && !t->index_levels))
+            continue;
+        if (bg_interrupted)
+            status = bg_fail(e, BG_RESOURCE, "interrupted");
+        *r = (bg_audit_row){.tensor = t, .match = "none"};
+        r->base = base ? bg_audit_match(base, t, &r->match) : NULL;
+        if (!status)
+            status = bg_audit_entropy(t, &r->entropy_bits, e);
+        if (!status && r->base)
+            status = bg_audit_compare(r->base, t, &r->loss, e);
+        fill_row(r);
+        ++*n;
+    }
+    bg_progress_end(&p);
+    if (!status)
+        qsort(*rows, (size_t)*n, sizeof **rows, worst_first);
+    return status;
+}
