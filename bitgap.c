@@ -11,6 +11,8 @@
 /* clang-format off */
 #define STAGES(ROW) \
     ROW(calibrate) \
+    ROW(extract) \
+    ROW(bound) \
     ROW(curve) \
     ROW(gap) \
     ROW(audit) \

@@ -1,0 +1,207 @@
+/* bitgap bound: the least rate at a distortion, by four bounds of growing knowledge of the weights. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "analysis/blahut_arimoto.h"
+#include "analysis/shannon.h"
+#include "analysis/tensor_hist.h"
+#include "analysis/waterfill.h"
+#include "io/opt.h"
+
+enum { GROUP = 128, MOST_DISTORTIONS = 64, MOST_ITERATIONS = 64 };
+static const double nats = 1e-4;
+
+typedef struct job {
+    const bg_ckpt *ckpt;
+    double relative[MOST_DISTORTIONS];
+    int n, quick;
+} job;
+
+/* What one tensor contributes; computed by any thread, written in order. */
+typedef struct tensor_bounds {
+    double sigma2;
+    bg_ba ba[MOST_DISTORTIONS];
+    double shannon[MOST_DISTORTIONS], channel[MOST_DISTORTIONS], group[MOST_DISTORTIONS];
+} tensor_bounds;
+
+static int side_information(const job *j, const bg_tensor *t, tensor_bounds *out, bg_err *e)
+{
+    size_t rows = (size_t)t->rows, per_row = (size_t)((t->cols + GROUP - 1) / GROUP), n = rows * per_row;
+    double *v = malloc((rows + 2 * n + 1) * sizeof *v), *groups = v + rows, *share = groups + n;
+    if (!v)
+        return bg_no_memory(e, t->name, (rows + 2 * n) * sizeof *v);
+    int status = bg_tensor_variances(t, GROUP, v, groups, e);
+    for (size_t i = 0; i < n; i++) {
+        int64_t from = (int64_t)(i % per_row) * GROUP, left = t->cols - from;
+        share[i] = (double)(left < GROUP ? left : GROUP) / (double)t->count;
+    }
+    for (int k = 0; k < j->n && !status; k++) {
+        double d = j->relative[k] * out->sigma2;
+        out->channel[k] = bg_waterfill_distortion(v, NULL, rows, d).rate_bits;
+        out->group[k] = bg_waterfill_distortion(groups, share, n, d).rate_bits;
+    }
+    free(v);
+    return status;
+}
+
+static int bounds_of(const job *j, const bg_tensor *t, tensor_bounds *out, bg_err *e)
+{
+    bg_tensor_hist h;
+    bg_statistics s;
+    int status = bg_tensor_hist_read(t, &h, e);
+    if (status)
+        return status;
+    bg_statistics_of(&h.hist, h.mantissa_bits, &s);
+    out->sigma2 = s.sigma2;
+    double entropy = h.hist.is_density ? j->ckpt->law->entropy_bits(j->ckpt->law) + log2(j->ckpt->law_sigma)
+                                       : s.differential_entropy_bits;
+    for (int k = 0; k < j->n; k++) {
+        double d = j->relative[k] * s.sigma2;
+        out->channel[k] = out->group[k] = NAN;
+        out->ba[k] = (bg_ba){d, NAN, NAN, 0};
+        out->shannon[k] = bg_shannon_lower_bits(entropy, d);
+        if (!status && !j->quick && s.sigma2 > 0)
+            status = bg_rate_distortion(&h.hist, d, nats, MOST_ITERATIONS, &out->ba[k], e);
+    }
+    if (!status && s.sigma2 > 0 && t->count && !(h.nans + h.infs))
+        status = side_information(j, t, out, e);
+    bg_tensor_hist_free(&h);
+    return status ? bg_context(e, "tensor '%s'", t->name) : BG_OK;
+}
+
+static void put_rows(const job *j, bg_doc *d, const bg_tensor *t, const tensor_bounds *b)
+{
+    for (int k = 0; k < j->n && b->sigma2 > 0; k++) {
+        double distortion = j->relative[k] * b->sigma2;
+        bg_doc_row(d);
+        bg_doc_string(d, "tensor", t->name);
+        bg_doc_string(d, "group", t->group);
+        bg_doc_integer(d, "layer", t->layer);
+        bg_doc_number(d, "distortion", distortion);
+        bg_doc_number(d, "relative", j->relative[k]);
+        bg_doc_number(d, "gaussian_bits", bg_gaussian_rate_bits(b->sigma2, distortion));
+        bg_doc_number(d, "shannon_lower_bits", b->shannon[k]);
+        bg_doc_number(d, "lower_bits", b->ba[k].lower_bits);
+        bg_doc_number(d, "upper_bits", b->ba[k].upper_bits);
+        bg_doc_number(d, "channel_bits", b->channel[k]);
+        bg_doc_number(d, "group_bits", b->group[k]);
+        bg_doc_row_end(d);
+    }
+}
+
+static int bound(const job *j, bg_doc *d, bg_err *e)
+{
+    int n = j->ckpt->n_tensors, status = BG_OK;
+    tensor_bounds *all = calloc((size_t)n + 1, sizeof *all);
+    if (!all)
+        return bg_no_memory(e, "bounds", (size_t)n * sizeof *all);
+    bg_progress bar;
+    bg_progress_begin(&bar, "bound", (unsigned long long)n);
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int i = 0; i < n; i++) {
+        const bg_tensor *t = &j->ckpt->tensors[i];
+        bg_err mine = {0};
+        int failed = bg_interrupted ? bg_fail(&mine, BG_RESOURCE, "interrupted") : BG_OK;
+        if (!failed && bg_tensor_is_studied(t))
+            failed = bounds_of(j, t, &all[i], &mine);
+        if (failed) {
+#pragma omp critical(bg_bound)
+            {
+                status = failed;
+                *e = mine;
+            }
+        }
+        bg_progress_step(&bar, 1);
+    }
+    bg_progress_end(&bar);
+    bg_doc_section(d, "rows");
+    for (int i = 0; i < n && !status; i++)
+        put_rows(j, d, &j->ckpt->tensors[i], &all[i]);
+    free(all);
+    return status;
+}
+
+static int distortions(const bg_args *a, job *j, bg_err *e)
+{
+    static const double usual[] = {0.5, 0.25, 0.125, 0.0625, 0.03125, 0.01, 0.004, 0.001, 4e-4, 1e-4, 2.5e-5};
+    j->n = bg_arg_count(a, "distortion");
+    if (j->n > MOST_DISTORTIONS)
+        return bg_fail(e, BG_USAGE, "bound: more than %d distortions", MOST_DISTORTIONS);
+    for (int k = 0; k < j->n; k++) {
+        char *end;
+        const char *text = bg_arg_nth(a, "distortion", k);
+        j->relative[k] = strtod(text, &end);
+        if (end == text || *end || !(j->relative[k] >= 1e-7) || !(j->relative[k] <= 1))
+            return bg_fail(e, BG_USAGE, "bound: --distortion %s: a share of the variance from 1e-7 to 1 is wanted", text);
+    }
+    if (!j->n) {
+        j->n = sizeof usual / sizeof *usual;
+        memcpy(j->relative, usual, sizeof usual);
+    }
+    return BG_OK;
+}
+
+/* MODEL, or the model that a groups.json was made of. *root keeps the path alive. */
+static int model_of(const char *word, cJSON **root, const char **path, bg_provenance *p, bg_err *e)
+{
+    size_t n = strlen(word);
+    *path = word;
+    if (n < 5 || strcmp(word + n - 5, ".json") || !strncmp(word, "source:", 7))
+        return BG_OK;
+    int status = bg_doc_read(word, "groups", root, p, e);
+    if (status)
+        return status;
+    *path = bg_json_string(cJSON_GetArrayItem(bg_doc_rows(*root, "models"), 0), "path", NULL);
+    return *path ? BG_OK : bg_fail(e, BG_INPUT, "%s: names no model; re-run bitgap extract", word);
+}
+
+static int run(const bg_args *a, bg_provenance *p, bg_err *e)
+{
+    job j = {.quick = bg_arg_given(a, "quick")};
+    bg_doc d = {0};
+    bg_ckpt *c = NULL;
+    cJSON *root = NULL;
+    const char *path;
+    bg_ckpt_options o = {.include = bg_arg(a, "include"), .exclude = bg_arg(a, "exclude")};
+    int status = distortions(a, &j, e);
+    if (!status)
+        status = model_of(bg_args_word(a, 0), &root, &path, p, e);
+    if (!status)
+        status = bg_ckpt_open(path, &o, &c, e);
+    if (!status)
+        status = bg_ckpt_provenance(c, p, e);
+    j.ckpt = c;
+    if (!status)
+        status = bg_doc_begin(&d, "bounds", bg_arg_output(a, "bounds.json"), p, e);
+    if (!status)
+        status = bound(&j, &d, e);
+    if (!status)
+        status = bg_doc_commit(&d, e);
+    bg_doc_abandon(&d);
+    cJSON_Delete(root);
+    bg_ckpt_close(c);
+    return status;
+}
+
+static const bg_option options[] = {
+    {.name = "distortion", .letter = 'd', .argument = "D", .many = 2,
+     .help = "distortions as shares of the variance (default: eleven from 0.5 to 2.5e-5)"},
+    {.name = "include", .argument = "REGEX", .help = "only tensors whose names match"},
+    {.name = "exclude", .argument = "REGEX", .help = "no tensors whose names match"},
+    {.name = "quick", .help = "leave out Blahut-Arimoto"},
+    {0},
+};
+
+const bg_stage bg_stage_bound = {
+    .name = "bound",
+    .arguments = "MODEL|groups.json",
+    .least = 1,
+    .most = 1,
+    .summary = "the least rate at a distortion: Gaussian, Shannon, Blahut-Arimoto, known scales",
+    .about = "For each weight matrix and distortion D: the Gaussian bound; the Shannon lower bound from the differential entropy; "
+             "the interval that holds R(D) of the actual weights, by Blahut-Arimoto with its certificate from both sides; and the bounds of "
+             "Gaussian rows, and groups of 128, whose variances are known, by reverse water-filling.",
+    .example = "bitgap bound source:laplace -d 0.25 0.01 -o -",
+    .options = options,
+    .run = run,
+};
