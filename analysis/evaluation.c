@@ -18,6 +18,7 @@ typedef struct subject {
     bg_ckpt *ckpt;
     bg_model *model;
     bg_tokenizer *tokenizer;
+    bg_calibration *calibration;
     bg_ids text;
     size_t text_bytes;
     const bg_qa *qa;
@@ -34,6 +35,7 @@ static void subject_close(subject *s)
     free(s->generated);
     bg_ids_free(&s->text);
     bg_tokenizer_close(s->tokenizer);
+    bg_calibration_close(s->calibration);
     bg_model_close(s->model);
     bg_ckpt_close(s->ckpt);
 }
@@ -90,6 +92,8 @@ static int subject_open(subject *s, const bg_evaluation_options *o, bg_provenanc
         status = bg_tokenizer_open(s->ckpt->path, &s->tokenizer, e);
     if (!status && o->text)
         status = read_text(s, o->text, p, e);
+    if (!status && o->calibration)
+        status = bg_calibration_open(o->calibration, s->ckpt, &s->calibration, p, e);
     if (!status)
         status = choose_prompts(s, o, e);
     if (!status && s->qa) {
@@ -285,7 +289,7 @@ static int measure_row(subject *s, const bg_spec *spec, const bg_evaluation_opti
         memcpy(row->token_hash, hash.hex, sizeof hash.hex);
     }
     if (!status && spec) {
-        status = bg_replace_make(s->model, spec, o->seed, &variant, e);
+        status = bg_replace_make(s->model, spec, s->calibration, o->seed, &variant, e);
         pass.weights = (const float *const *)variant.weights;
     }
     if (!status)

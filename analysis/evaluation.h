@@ -9,6 +9,7 @@
 
 typedef struct bg_evaluation_options {
     const char *text, *qa;  /* files; NULL: that part is left out */
+    const char *calibration; /* of the model, for the specs that need one; NULL */
     int context, stride;    /* 0: the model's context, at most 2048; half the context */
     int64_t windows;        /* of the perplexity; 0: all */
     unsigned conventions;   /* bit 1 << bg_convention */

@@ -4,30 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A matrix that is in memory. */
-typedef struct resident {
-    const float *w;
-    int64_t cols;
-} resident;
-
-static int read_rows(void *self, int64_t first, int64_t n, float *out, bg_err *e)
+static int quantize(const bg_linear *l, const bg_spec *s, bg_calibration *calibration, uint64_t seed, bg_replace *v,
+                    bg_err *e)
 {
-    const resident *r = self;
-    (void)e;
-    memcpy(out, r->w + first * r->cols, (size_t)(n * r->cols) * sizeof *out);
-    return BG_OK;
-}
-
-static int quantize(const bg_linear *l, const bg_spec *s, uint64_t seed, bg_replace *v, bg_err *e)
-{
-    resident r = {l->w, l->in};
-    bg_matrix matrix = {.rows = l->out, .cols = l->in, .read = read_rows, .self = &r, .seed = seed};
+    bg_matrix matrix = bg_matrix_of(l->w, l->out, l->in);
     bg_measure measure = {0};
     double count = (double)l->out * (double)l->in, stored = (double)bg_tensor_bytes(l->tensor);
     float *hat = malloc((size_t)count * sizeof *hat);
     if (!hat)
         return bg_no_memory(e, l->name, (unsigned long long)count * sizeof *hat);
-    int status = bg_reconstruct(&matrix, s, l->w, hat, &measure, NULL, e);
+    matrix.seed = seed;
+    int status = calibration ? bg_calibration_dress(calibration, l->tensor, &matrix, e) : BG_OK;
+    if (!status)
+        status = bg_reconstruct(&matrix, s, l->w, hat, &measure, NULL, e);
     if (status || measure.skipped) {
         free(hat);
         v->skipped += !status;
@@ -43,7 +32,8 @@ static int quantize(const bg_linear *l, const bg_spec *s, uint64_t seed, bg_repl
     return status ? bg_context(e, "%s", l->name) : BG_OK;
 }
 
-int bg_replace_make(const bg_model *m, const bg_spec *s, uint64_t seed, bg_replace *out, bg_err *e)
+int bg_replace_make(const bg_model *m, const bg_spec *s, bg_calibration *calibration, uint64_t seed, bg_replace *out,
+                    bg_err *e)
 {
     *out = (bg_replace){.n = m->n_linears + 2};
     out->weights = calloc((size_t)out->n, sizeof *out->weights);
@@ -53,7 +43,8 @@ int bg_replace_make(const bg_model *m, const bg_spec *s, uint64_t seed, bg_repla
     bg_progress bar;
     bg_progress_begin(&bar, s->text, (unsigned long long)m->n_linears);
     for (int i = 0; i < m->n_linears && !status; i++) {
-        status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted") : quantize(&m->linears[i], s, seed, out, e);
+        status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted")
+                                : quantize(&m->linears[i], s, calibration, seed, out, e);
         bg_progress_step(&bar, 1);
     }
     bg_progress_end(&bar);

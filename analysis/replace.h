@@ -1,7 +1,7 @@
 /* A variant of a model: its linear layers replaced by what a spec reconstructs, and the bits that would store them.
  *
  *     bg_replace v;
- *     bg_replace_make(model, &spec, seed, &v, &e);
+ *     bg_replace_make(model, &spec, NULL, seed, &v, &e);
  *     bg_pass pass = {.weights = (const float *const *)v.weights};
  *     bg_model_forward(model, &batch, &pass, …);
  *     bg_replace_free(&v);
@@ -9,6 +9,7 @@
 #ifndef BG_ANALYSIS_REPLACE_H
 #define BG_ANALYSIS_REPLACE_H
 
+#include "analysis/calibration.h"
 #include "analysis/model/model.h"
 #include "quant/quantize.h"
 
@@ -23,9 +24,10 @@ typedef struct bg_replace {
     const char *reason;
 } bg_replace;
 
-/* Quantizes every linear layer inside the layers; the model must be loaded. A layer that the
- * spec cannot run on keeps its weights and is counted in `skipped` (and in count and bits as stored). */
-int bg_replace_make(const bg_model *m, const bg_spec *s, uint64_t seed, bg_replace *out, bg_err *e);
+/* Quantizes every linear layer inside the layers; the model must be loaded. `calibration` may be NULL. A layer that the spec
+ * cannot run on keeps its weights and is counted in `skipped` (and in count and bits as stored). */
+int bg_replace_make(const bg_model *m, const bg_spec *s, bg_calibration *calibration, uint64_t seed, bg_replace *out,
+                    bg_err *e);
 void bg_replace_free(bg_replace *v);
 
 #endif

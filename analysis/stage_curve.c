@@ -1,5 +1,6 @@
 /* bitgap curve: one rate-distortion point for each tensor and spec. */
 #include <stdlib.h>
+#include "analysis/calibration.h"
 #include "analysis/curve.h"
 #include "analysis/timings.h"
 
@@ -34,13 +35,16 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     const char *path = bg_arg_output(a, "curves.json");
     bg_study study = {0};
     bg_curves c = {0};
+    bg_calibration *calibration = NULL;
     bg_spec *specs = NULL;
     bg_doc d;
     int n = 0, status = parse_specs(a, &specs, &n, e);
     if (!status)
         status = bg_study_open(&study, bg_args_word(a, 0), a, p, e);
+    if (!status && bg_arg(a, "calibration"))
+        status = bg_calibration_open(bg_arg(a, "calibration"), study.ckpt, &calibration, p, e);
     if (!status)
-        status = bg_curves_measure(&c, &study, specs, n, p->seed, NULL, NULL, e);
+        status = bg_curves_measure(&c, &study, specs, n, p->seed, calibration ? bg_calibration_dress : NULL, calibration, e);
     if (!status)
         status = bg_doc_begin(&d, "curves", path, p, e);
     if (!status) {
@@ -50,6 +54,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status)
         status = write_timings(&c, path, began, p, e);
     bg_curves_free(&c);
+    bg_calibration_close(calibration);
     bg_study_close(&study);
     free(specs);
     return status;
@@ -57,6 +62,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 
 static const bg_option options[] = {
     {.name = "spec", .letter = 'q', .argument = "SPEC", .many = 2, .help = "quantizers, presets, aliases, sweeps (bitgap list); default: scalar"},
+    {.name = "calibration", .argument = "FILE", .help = "calibration.json of this model: output errors, and the specs that need one"},
     BG_STUDY_OPTIONS,
     {0},
 };

@@ -15,6 +15,7 @@ typedef struct settings {
 static const char *const config_keys[] = {
     "model", "types", "text", "context", "stride", "windows", "conventions", "qa", "num_prompts", "prompt_tokens",
     "max_tokens", "repeats", "output_dir", "skip_benchmark", "skip_evaluation", "import",
+    "calibration",
 };
 enum { CONFIG_KEYS = sizeof config_keys / sizeof *config_keys };
 
@@ -137,7 +138,7 @@ static int read_conventions(const settings *s, unsigned *out, bg_err *e)
 static int read_options(const settings *s, const bg_provenance *p, bg_evaluation_options *o, bg_err *e)
 {
     int64_t context = 0, stride = 0, prompts = 4, prompt_tokens = 64, new_tokens = 64, repeats = 3;
-    *o = (bg_evaluation_options){.text = word(s, "text"), .qa = word(s, "qa"), .seed = p->seed};
+    *o = (bg_evaluation_options){.text = word(s, "text"), .qa = word(s, "qa"), .calibration = word(s, "calibration"), .seed = p->seed};
     int status = integer(s, "context", 2, 1 << 24, &context, e);
     if (!status)
         status = integer(s, "stride", 1, 1 << 24, &stride, e);
@@ -249,6 +250,7 @@ static const bg_option options[] = {
     {.name = "conventions", .argument = "NAME", .many = 2, .help = "further perplexities: llama.cpp, strided"},
     {.name = "stride", .argument = "N", .help = "of the strided convention (default: half the context)"},
     {.name = "qa", .argument = "FILE", .help = "questions, one JSON object a line: prompt, answer, choices, answer_index"},
+    {.name = "calibration", .argument = "FILE", .help = "calibration.json of the model, for the specs that need one"},
     {.name = "config", .letter = 'c', .argument = "FILE", .help = "JSON with the long options as members, '_' for '-'"},
     {.name = "model", .argument = "MODEL", .many = 2, .help = "further models, as if named as arguments"},
     {.name = "types", .argument = "SPEC", .many = 2, .help = "the same as -q; fp16, raw and none mean the weights as they are"},

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "analysis/calibration.h"
 #include "analysis/functional.h"
 #include "analysis/linearity.h"
 #include "io/opt.h"
@@ -27,6 +28,7 @@ typedef struct job {
     bg_trial noise[2];
     bg_linearity linearity;
     bg_functional_options options;
+    bg_calibration *calibration;
 } job;
 
 /* ---- input ---- */
@@ -374,6 +376,7 @@ static void release(job *j)
     free(j->specs);
     bg_linearity_free(&j->linearity);
     bg_corpus_free(&j->text);
+    bg_calibration_close(j->calibration);
     for (int i = 0; i < j->n_candidates; i++) {
         bg_model_close(j->candidates[i]);
         bg_ckpt_close(j->others[i]);
@@ -382,6 +385,22 @@ static void release(job *j)
     free(j->others);
     bg_model_close(j->base);
     bg_ckpt_close(j->ckpt);
+}
+
+static int dress(void *self, const bg_linear *l, bg_matrix *m, bg_err *e)
+{
+    return l->tensor ? bg_calibration_dress(self, l->tensor, m, e) : BG_OK;
+}
+
+static int open_calibration(job *j, bg_provenance *p, bg_err *e)
+{
+    const char *path = bg_arg(j->a, "calibration");
+    if (!path)
+        return BG_OK;
+    int status = bg_calibration_open(path, j->ckpt, &j->calibration, p, e);
+    j->options.calibration = dress;
+    j->options.self = j->calibration;
+    return status;
 }
 
 static int run(const bg_args *a, bg_provenance *p, bg_err *e)
@@ -394,6 +413,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
         status = bg_fail(e, BG_USAGE, "logits needs -q SPEC… or a second checkpoint to compare");
     if (!status)
         status = open_models(&j, p, e);
+    if (!status)
+        status = open_calibration(&j, p, e);
     if (!status)
         status = read_text(&j, p, e);
     if (!status)
@@ -411,6 +432,7 @@ static const bg_option options[] = {
     {.name = "text", .letter = 't', .argument = "FILE", .help = "text to run; without it ten built-in sentences"},
     {.name = "context", .argument = "N", .help = "tokens in a window (512, or the model's context if that is less)"},
     {.name = "windows", .argument = "N", .help = "windows of the text, from its beginning; 0: all (16)"},
+    {.name = "calibration", .argument = "FILE", .help = "calibration.json of this model, for the specs that need one"},
     {.name = "embeddings", .help = "quantize the embedding and the output matrix too"},
     {.name = "per-layer", .help = "also one layer at a time"},
     {.name = "per-group", .help = "also one role at a time"},
