@@ -4,15 +4,15 @@
 #include <string.h>
 #include "analysis/blahut_arimoto.h"
 #include "analysis/shannon.h"
+#include "analysis/study.h"
 #include "analysis/tensor_hist.h"
 #include "analysis/waterfill.h"
-#include "io/opt.h"
 
 enum { GROUP = 128, MOST_DISTORTIONS = 64, MOST_ITERATIONS = 64 };
 static const double nats = 1e-4;
 
 typedef struct job {
-    const bg_ckpt *ckpt;
+    bg_study study;
     double relative[MOST_DISTORTIONS];
     int n, quick;
 } job;
@@ -53,7 +53,7 @@ static int bounds_of(const job *j, const bg_tensor *t, tensor_bounds *out, bg_er
         return status;
     bg_statistics_of(&h.hist, h.mantissa_bits, &s);
     out->sigma2 = s.sigma2;
-    double entropy = h.hist.is_density ? j->ckpt->law->entropy_bits(j->ckpt->law) + log2(j->ckpt->law_sigma)
+    double entropy = h.hist.is_density ? t->ckpt->law->entropy_bits(t->ckpt->law) + log2(t->ckpt->law_sigma)
                                        : s.differential_entropy_bits;
     for (int k = 0; k < j->n; k++) {
         double d = j->relative[k] * s.sigma2;
@@ -91,7 +91,7 @@ static void put_rows(const job *j, bg_doc *d, const bg_tensor *t, const tensor_b
 
 static int bound(const job *j, bg_doc *d, bg_err *e)
 {
-    int n = j->ckpt->n_tensors, status = BG_OK;
+    int n = j->study.n, status = BG_OK;
     tensor_bounds *all = calloc((size_t)n + 1, sizeof *all);
     if (!all)
         return bg_no_memory(e, "bounds", (size_t)n * sizeof *all);
@@ -99,10 +99,10 @@ static int bound(const job *j, bg_doc *d, bg_err *e)
     bg_progress_begin(&bar, "bound", (unsigned long long)n);
 #pragma omp parallel for schedule(dynamic, 1)
     for (int i = 0; i < n; i++) {
-        const bg_tensor *t = &j->ckpt->tensors[i];
+        const bg_tensor *t = j->study.tensors[i];
         bg_err mine = {0};
         int failed = bg_interrupted ? bg_fail(&mine, BG_RESOURCE, "interrupted") : BG_OK;
-        if (!failed && bg_tensor_is_studied(t))
+        if (!failed)
             failed = bounds_of(j, t, &all[i], &mine);
         if (failed) {
 #pragma omp critical(bg_bound)
@@ -116,7 +116,7 @@ static int bound(const job *j, bg_doc *d, bg_err *e)
     bg_progress_end(&bar);
     bg_doc_section(d, "rows");
     for (int i = 0; i < n && !status; i++)
-        put_rows(j, d, &j->ckpt->tensors[i], &all[i]);
+        put_rows(j, d, j->study.tensors[i], &all[i]);
     free(all);
     return status;
 }
@@ -141,36 +141,13 @@ static int distortions(const bg_args *a, job *j, bg_err *e)
     return BG_OK;
 }
 
-/* MODEL, or the model that a groups.json was made of. *root keeps the path alive. */
-static int model_of(const char *word, cJSON **root, const char **path, bg_provenance *p, bg_err *e)
-{
-    size_t n = strlen(word);
-    *path = word;
-    if (n < 5 || strcmp(word + n - 5, ".json") || !strncmp(word, "source:", 7))
-        return BG_OK;
-    int status = bg_doc_read(word, "groups", root, p, e);
-    if (status)
-        return status;
-    *path = bg_json_string(cJSON_GetArrayItem(bg_doc_rows(*root, "models"), 0), "path", NULL);
-    return *path ? BG_OK : bg_fail(e, BG_INPUT, "%s: names no model; re-run bitgap extract", word);
-}
-
 static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 {
     job j = {.quick = bg_arg_given(a, "quick")};
     bg_doc d = {0};
-    bg_ckpt *c = NULL;
-    cJSON *root = NULL;
-    const char *path;
-    bg_ckpt_options o = {.include = bg_arg(a, "include"), .exclude = bg_arg(a, "exclude")};
     int status = distortions(a, &j, e);
     if (!status)
-        status = model_of(bg_args_word(a, 0), &root, &path, p, e);
-    if (!status)
-        status = bg_ckpt_open(path, &o, &c, e);
-    if (!status)
-        status = bg_ckpt_provenance(c, p, e);
-    j.ckpt = c;
+        status = bg_study_open(&j.study, bg_args_word(a, 0), a, p, e);
     if (!status)
         status = bg_doc_begin(&d, "bounds", bg_arg_output(a, "bounds.json"), p, e);
     if (!status)
@@ -178,16 +155,14 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status)
         status = bg_doc_commit(&d, e);
     bg_doc_abandon(&d);
-    cJSON_Delete(root);
-    bg_ckpt_close(c);
+    bg_study_close(&j.study);
     return status;
 }
 
 static const bg_option options[] = {
     {.name = "distortion", .letter = 'd', .argument = "D", .many = 2,
      .help = "distortions as shares of the variance (default: eleven from 0.5 to 2.5e-5)"},
-    {.name = "include", .argument = "REGEX", .help = "only tensors whose names match"},
-    {.name = "exclude", .argument = "REGEX", .help = "no tensors whose names match"},
+    BG_STUDY_OPTIONS,
     {.name = "quick", .help = "leave out Blahut-Arimoto"},
     {0},
 };

@@ -2,8 +2,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "analysis/study.h"
 #include "analysis/tensor_hist.h"
-#include "io/opt.h"
 
 enum { FIGURE_BINS = 128, MOST_GROUPS = 64 };
 static const double figure_from = -8, figure_width = 0.125; /* σ */
@@ -17,7 +17,7 @@ typedef struct group {
 } group;
 
 typedef struct job {
-    const bg_ckpt *ckpt;
+    bg_study study;
     bg_doc doc;
     bg_out side; /* path NULL: none */
     uint64_t offset;
@@ -150,7 +150,7 @@ static void put_groups(job *j)
 
 static void put_model(job *j, const char *path)
 {
-    const bg_ckpt *c = j->ckpt;
+    const bg_ckpt *c = j->study.ckpt;
     bg_doc *d = &j->doc;
     int layers = 0, head = 0, embedded = 0;
     uint64_t parameters = 0;
@@ -195,7 +195,7 @@ static int open_side(job *j, const char *document, bg_err *e)
 
 static int extract(job *j, const char *path, const bg_provenance *p, const char *output, bg_err *e)
 {
-    int status = open_side(j, output, e), matrices = 0;
+    int status = open_side(j, output, e);
     if (!status)
         status = bg_doc_begin(&j->doc, "groups", output, p, e);
     if (status)
@@ -203,18 +203,12 @@ static int extract(job *j, const char *path, const bg_provenance *p, const char 
     put_model(j, path);
     bg_doc_section(&j->doc, "tensors");
     bg_progress bar;
-    bg_progress_begin(&bar, "extract", (unsigned long long)j->ckpt->n_tensors);
-    for (int i = 0; !status && i < j->ckpt->n_tensors; i++) {
-        const bg_tensor *t = &j->ckpt->tensors[i];
-        if (bg_tensor_is_studied(t)) {
-            status = put_tensor(j, t, e);
-            matrices++;
-        }
+    bg_progress_begin(&bar, "extract", (unsigned long long)j->study.n);
+    for (int i = 0; !status && i < j->study.n; i++) {
+        status = put_tensor(j, j->study.tensors[i], e);
         bg_progress_step(&bar, 1);
     }
     bg_progress_end(&bar);
-    if (!status && !matrices)
-        status = bg_fail(e, BG_INPUT, "%s: no weight matrix of a known role; see --include, or name one by a role", path);
     if (!status)
         put_groups(j);
     if (!status && j->side.path)
@@ -225,26 +219,20 @@ static int extract(job *j, const char *path, const bg_provenance *p, const char 
 static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 {
     job j = {0};
-    bg_ckpt *c = NULL;
     const char *path = bg_args_word(a, 0);
-    bg_ckpt_options o = {.include = bg_arg(a, "include"), .exclude = bg_arg(a, "exclude")};
-    int status = bg_ckpt_open(path, &o, &c, e);
-    if (!status)
-        status = bg_ckpt_provenance(c, p, e);
-    j.ckpt = c;
+    int status = bg_study_open(&j.study, path, a, p, e);
     if (!status)
         status = extract(&j, path, p, bg_arg_output(a, "groups.json"), e);
     bg_doc_abandon(&j.doc);
     bg_out_abandon(&j.side);
     for (int g = 0; g < j.n_groups; g++)
         bg_hist_free(&j.groups[g].hist);
-    bg_ckpt_close(c);
+    bg_study_close(&j.study);
     return status;
 }
 
 static const bg_option options[] = {
-    {.name = "include", .argument = "REGEX", .help = "only tensors whose names match"},
-    {.name = "exclude", .argument = "REGEX", .help = "no tensors whose names match"},
+    BG_STUDY_OPTIONS,
     {0},
 };
 

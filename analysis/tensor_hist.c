@@ -7,15 +7,6 @@
 
 enum { TILE = 1 << 18, CODES = 65536 };
 
-int bg_tensor_is_studied(const bg_tensor *t)
-{
-    const bg_ckpt *c = t->ckpt;
-    for (int i = 0; !t->is_linear && i < c->n_tensors; i++)
-        if (c->tensors[i].is_linear)
-            return 0;
-    return t->is_linear || t->rank >= 2 || c->law;
-}
-
 void bg_tensor_hist_free(bg_tensor_hist *h)
 {
     bg_hist_free(&h->hist);

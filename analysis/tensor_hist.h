@@ -20,9 +20,6 @@ typedef struct bg_tensor_hist {
 int bg_tensor_hist_read(const bg_tensor *t, bg_tensor_hist *out, bg_err *e);
 void bg_tensor_hist_free(bg_tensor_hist *h);
 
-/* Is it a matrix of the study? The linear layers and embeddings; of a checkpoint that names none, every matrix. */
-int bg_tensor_is_studied(const bg_tensor *t);
-
 typedef struct bg_statistics {
     uint64_t weights;          /* finite ones */
     double mean, sigma2;       /* population */
