@@ -2,7 +2,7 @@
 source "$(dirname "$0")/lib.bash"
 
 for threads in 1 2 3; do
-    "$BITGAP" curve data/austen-3.7m --layers 0,3 -j $threads -o "$scratch/$threads.json" \
+    "$BITGAP" curve data/austen-3.7m --layers 0 -j $threads -o "$scratch/$threads.json" \
         -q uniform:bits=3/4,scope=tensor uniform:bits=4,scope=32 uniform:bits=3,clip=mse lloyd:bits=3 nf4 vq:dim=2,bits=2
 done
 cmp "$scratch/1.json" "$scratch/2.json" && cmp "$scratch/1.json" "$scratch/3.json" || fail 'the threads show in the document'
