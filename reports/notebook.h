@@ -8,6 +8,7 @@
  *     {{section rate-distortion}}                                                   a section of the report, figures and all
  *
  * A document is named by its file (lloyd for lloyd.json) or by its kind; conditions are is, not, has, below, above.
+ * $OUT is the directory of the page.
  * Blocks fenced as ```sh are the commands: `bitgap notebook FILE --commands` prints them as a script.
  */
 #ifndef BG_REPORTS_NOTEBOOK_H

@@ -30,11 +30,14 @@ typedef struct selection {
 
 /* ---- words ---- */
 
-static int split(words *w, const char *question, bg_err *e)
+/* Into words; $OUT stands for the directory of the page, where the notebook's commands put their files. */
+static int split(words *w, const char *question, const char *directory, bg_err *e)
 {
-    if (strlen(question) >= QUESTION)
+    const char *out = strstr(question, "$OUT");
+    int head = out ? (int)(out - question) : (int)strlen(question);
+    if (strlen(question) + strlen(directory) >= QUESTION)
         return bg_fail(e, BG_INPUT, "a placeholder of more than %d characters", QUESTION - 1);
-    strcpy(w->text, question);
+    snprintf(w->text, sizeof w->text, "%.*s%s%s", head, question, out ? directory : "", out ? out + 4 : "");
     w->n = w->next = 0;
     char *save = NULL;
     for (char *t = strtok_r(w->text, " \t", &save); t; t = strtok_r(NULL, " \t", &save)) {
@@ -381,7 +384,7 @@ static int answer_table(bg_report *r, words *w, bg_text *stream, bg_err *e)
 int bg_query_answer(bg_report *r, const char *question, bg_text *stream, bg_err *e)
 {
     words w;
-    int status = split(&w, question, e);
+    int status = split(&w, question, r->page.directory, e);
     if (status)
         return status;
     if (accept(&w, "section"))
