@@ -383,7 +383,7 @@ static int train_once(bg_training *t, double *distortion, int *iterations, bg_er
 /* ---- the codebook ---- */
 
 /* Words as float16 × 2^exponent, the exponent such that the largest is in [2^14, 2^15) or so: all of float16's range. */
-static void round_words(float *words, size_t n)
+void bg_words_round(float *words, size_t n)
 {
     float top = 0;
     for (size_t i = 0; i < n; i++)
@@ -399,7 +399,7 @@ static void round_words(float *words, size_t n)
 
 static int finish(bg_codebook *c, bg_err *e)
 {
-    round_words(c->words, (size_t)c->K * (size_t)c->d);
+    bg_words_round(c->words, (size_t)c->K * (size_t)c->d);
     bg_vq_pack(c->words, c->K, c->d, c->d, c->packed);
     if (c->tail)
         bg_vq_pack(c->words, c->K, c->d, c->tail, c->packed_tail);
@@ -512,11 +512,14 @@ int bg_vectors_read(const bg_matrix *m, int d, int64_t limit, float **x, size_t 
     for (int64_t i = 0; i < tiles; i++) {
         int64_t row = i * tile, rows = m->rows - row < tile ? m->rows - row : tile;
         bg_err own = {0};
-        float *w = malloc((size_t)rows * (size_t)m->cols * sizeof *w);
-        int s = w ? bg_matrix_read(m, row, rows, w, &own) : bg_no_memory(&own, "rows", (size_t)(rows * m->cols) * 4);
+        float *room = m->memory ? NULL : malloc((size_t)rows * (size_t)m->cols * sizeof *room);
+        const float *w = m->memory ? m->memory + row * m->cols : room;
+        int s = m->memory ? BG_OK
+                : room    ? bg_matrix_read(m, row, rows, room, &own)
+                          : bg_no_memory(&own, "rows", (size_t)(rows * m->cols) * 4);
         if (!s)
             take(m, d, total, *n, row, rows, w, *x);
-        free(w);
+        free(room);
         if (s) {
 #pragma omp critical(bg_vectors_error)
             if (!status)

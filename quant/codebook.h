@@ -41,6 +41,9 @@ void bg_codebook_assign(const bg_codebook *c, const float *x, size_t n, size_t s
 /* Bits the codebook takes: 16 a number and 8 for the exponent. */
 double bg_codebook_bits(const bg_codebook *c);
 
+/* n numbers as a file holds them: float16 × 2^exponent, the exponent (8 bits) such that the largest uses float16's range. */
+void bg_words_round(float *words, size_t n);
+
 /* The whole vectors of d columns of a matrix, rows after each other, at most `limit` weights of them: then one of each
  * of limit/d equal stretches, drawn from the matrix's seed. x is malloc'ed; n may be 0 where rows are shorter than d. */
 int bg_vectors_read(const bg_matrix *m, int d, int64_t limit, float **x, size_t *n, bg_err *e);

@@ -22,8 +22,9 @@ int bg_rans_new(bg_rans_table *t, int K, bg_err *e)
     t->frequency = malloc((size_t)K * sizeof *t->frequency);
     t->first = malloc((size_t)K * sizeof *t->first);
     t->inverse = malloc((size_t)K * sizeof *t->inverse);
+    t->shift = malloc((size_t)K);
     t->symbol = malloc(((size_t)1 << t->bits) * sizeof *t->symbol);
-    if (t->frequency && t->first && t->inverse && t->symbol)
+    if (t->frequency && t->first && t->inverse && t->shift && t->symbol)
         return BG_OK;
     bg_rans_free(t);
     return bg_no_memory(e, "coder table", (size_t)K * 16);
@@ -31,7 +32,7 @@ int bg_rans_new(bg_rans_table *t, int K, bg_err *e)
 
 void bg_rans_free(bg_rans_table *t)
 {
-    free(t->frequency), free(t->first), free(t->inverse), free(t->symbol);
+    free(t->frequency), free(t->first), free(t->inverse), free(t->shift), free(t->symbol);
     *t = (bg_rans_table){0};
 }
 
@@ -117,14 +118,15 @@ int bg_rans_describe(const bg_rans_table *t, double *bits, bg_err *e)
 
 /* ---- static ---- */
 
-static int round_trip(const bg_rans_table *t, const uint16_t *symbols, size_t n, double *bits, bg_err *e)
+int bg_rans_stream(const bg_rans_table *t, const uint16_t *symbols, size_t n, double *bits, bg_err *e)
 {
     size_t room = bg_rans_room(n);
-    uint16_t *words = malloc(room * sizeof *words), *back = malloc((n + 1) * sizeof *back);
-    int s = words && back ? BG_OK : bg_no_memory(e, "coded stream", (room + n) * 2);
+    uint32_t *words = malloc(room * sizeof *words);
+    uint16_t *back = malloc((n + 1) * sizeof *back);
+    int s = words && back ? BG_OK : bg_no_memory(e, "coded stream", room * 4 + n * 2);
     if (!s) {
         size_t at = bg_rans_encode(t, symbols, n, words, room);
-        *bits = 16.0 * (double)(room - at) + 32;
+        *bits = 32.0 * (double)(room - at) + 32;
         if (bg_rans_decode(t, words + at, room - at, back, n) || memcmp(symbols, back, n * sizeof *back))
             s = bg_fail(e, BG_INPUT, "the coded stream does not read back");
     }
@@ -144,7 +146,7 @@ int bg_entropy_static(const uint16_t *symbols, size_t n, int K, double *bits, do
     for (size_t i = 0; !s && i < n; i++)
         count[symbols[i]] += 1;
     if (!s && !(s = bg_rans_fit(&t, count, 0, e)) && !(s = bg_rans_describe(&t, table_bits, e)))
-        s = round_trip(&t, symbols, n, bits, e);
+        s = bg_rans_stream(&t, symbols, n, bits, e);
     free(count);
     bg_rans_free(&t);
     return s;
@@ -191,11 +193,11 @@ static void count_block(bg_adaptive *a, const uint16_t *symbols, size_t first, s
         a->count[symbols[i]] += by;
 }
 
-static int adaptive_encode(bg_adaptive *a, const uint16_t *symbols, size_t n, uint16_t *words, size_t room, size_t *at,
+static int adaptive_encode(bg_adaptive *a, const uint16_t *symbols, size_t n, uint32_t *words, size_t room, size_t *at,
                            bg_err *e)
 {
-    uint32_t x[BG_RANS_LANES] = {BG_RANS_START, BG_RANS_START, BG_RANS_START, BG_RANS_START};
-    uint16_t *out = words + room;
+    uint64_t x[BG_RANS_LANES] = {BG_RANS_START, BG_RANS_START};
+    uint32_t *out = words + room;
     size_t starts[BLOCKS];
     int blocks = 0, s = BG_OK;
     for (size_t first = 0; first < n && blocks < BLOCKS; first = block_end(first, a->table.K))
@@ -207,22 +209,18 @@ static int adaptive_encode(bg_adaptive *a, const uint16_t *symbols, size_t n, ui
         for (size_t i = end; !s && i-- > starts[blocks];)
             x[i % BG_RANS_LANES] = bg_rans_put(&a->table, x[i % BG_RANS_LANES], symbols[i], &out);
     }
-    for (int l = BG_RANS_LANES; l-- > 0;) {
-        *--out = (uint16_t)x[l];
-        *--out = (uint16_t)(x[l] >> 16);
-    }
+    bg_rans_close(x, &out);
     *at = (size_t)(out - words);
     return s;
 }
 
 /* Decodes and compares with what was coded. */
-static int adaptive_compare(bg_adaptive *a, const uint16_t *symbols, size_t n, const uint16_t *in, const uint16_t *end,
+static int adaptive_compare(bg_adaptive *a, const uint16_t *symbols, size_t n, const uint32_t *in, const uint32_t *end,
                             bg_err *e)
 {
-    uint32_t x[BG_RANS_LANES];
+    uint64_t x[BG_RANS_LANES];
     int s = BG_OK, same = 1;
-    for (int l = 0; l < BG_RANS_LANES; l++, in += 2)
-        x[l] = (uint32_t)in[0] << 16 | in[1];
+    bg_rans_open(x, &in);
     for (size_t first = 0; !s && same && first < n; first = block_end(first, a->table.K)) {
         size_t last = block_end(first, a->table.K) < n ? block_end(first, a->table.K) : n;
         s = bg_rans_fit(&a->table, a->count, 1, e);
@@ -232,9 +230,8 @@ static int adaptive_compare(bg_adaptive *a, const uint16_t *symbols, size_t n, c
             a->count[k] += SEEN;
         }
     }
-    for (int l = 0; l < BG_RANS_LANES; l++)
-        same = same && x[l] == BG_RANS_START;
-    return s ? s : same && in == end ? BG_OK : bg_fail(e, BG_INPUT, "the coded stream does not read back");
+    same = same && x[0] == BG_RANS_START && x[1] == BG_RANS_START && in == end;
+    return s ? s : same ? BG_OK : bg_fail(e, BG_INPUT, "the coded stream does not read back");
 }
 
 /* Symbols moved down by the least of them; *span: how many values lie between the extremes. */
@@ -259,7 +256,8 @@ int bg_entropy_adaptive(const uint16_t *symbols, size_t n, int K, double *bits, 
         return s;
     bg_adaptive a = {0};
     size_t room = bg_rans_room(n), at = 0;
-    uint16_t *words = malloc(room * sizeof *words), *from_0 = shifted(symbols, n, &span);
+    uint32_t *words = malloc(room * sizeof *words);
+    uint16_t *from_0 = shifted(symbols, n, &span);
     s = words && from_0 ? adaptive_new(&a, span, e) : bg_no_memory(e, "coded stream", (room + n) * sizeof *words);
     if (!s)
         s = adaptive_encode(&a, from_0, n, words, room, &at, e);
@@ -267,7 +265,7 @@ int bg_entropy_adaptive(const uint16_t *symbols, size_t n, int K, double *bits, 
         a.count[k] = PRIOR;
     if (!s)
         s = adaptive_compare(&a, from_0, n, words + at, words + room, e);
-    *bits = 16.0 * (double)(room - at) + 32;
+    *bits = 32.0 * (double)(room - at) + 32;
     *table_bits = 32; /* the extremes */
     adaptive_free(&a);
     free(words), free(from_0);

@@ -18,6 +18,9 @@ int bg_rans_describe(const bg_rans_table *t, double *bits, bg_err *e);
 /* −log2 of the probability that the table gives a symbol; +∞ for one it cannot code. */
 double bg_rans_length(const bg_rans_table *t, int symbol);
 
+/* Codes n symbols with a finished table, decodes and compares. *bits: of the stream with its 32-bit length. */
+int bg_rans_stream(const bg_rans_table *t, const uint16_t *symbols, size_t n, double *bits, bg_err *e);
+
 /* Codes n symbols below K with one static table, decodes and compares. *bits: of the stream with its 32-bit length;
  * *table_bits: of the table. */
 int bg_entropy_static(const uint16_t *symbols, size_t n, int K, double *bits, double *table_bits, bg_err *e);

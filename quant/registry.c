@@ -22,6 +22,8 @@
     ROW(vq) \
     ROW(pq) \
     ROW(rvq) \
+    ROW(ecsq) \
+    ROW(tcq) \
     ROW(exec)
 
 #define ROUNDINGS(ROW) \

@@ -5,8 +5,8 @@
 
 int bg_rans_bits(int K)
 {
-    int bits = 14;
-    while (bits < BG_RANS_MOST_BITS && (1 << bits) < 64 * K)
+    int bits = BG_RANS_LEAST_BITS;
+    while (bits < BG_RANS_MOST_BITS && (1 << bits) < 1024 * K)
         bits++;
     return bits;
 }
@@ -54,7 +54,12 @@ void bg_rans_fill(bg_rans_table *t)
     uint32_t at = 0;
     for (int k = 0; k < t->K; k++) {
         t->first[k] = at;
-        t->inverse[k] = t->frequency[k] ? 1 / (double)t->frequency[k] : 0;
+        uint64_t f = t->frequency[k];
+        t->inverse[k] = 0, t->shift[k] = 0;
+        if (f > 1) { /* ⌈2^(64+shift)/f⌉ with 2^shift < f ≤ 2^(shift+1), so that it fits */
+            t->shift[k] = (uint8_t)(31 - __builtin_clz((uint32_t)f - 1));
+            t->inverse[k] = (uint64_t)((((unsigned __int128)1 << (64 + t->shift[k])) + f - 1) / f);
+        }
         for (uint32_t i = 0; i < t->frequency[k]; i++)
             t->symbol[at + i] = (uint16_t)k;
         at += t->frequency[k];
@@ -63,34 +68,24 @@ void bg_rans_fill(bg_rans_table *t)
 
 size_t bg_rans_room(size_t n) { return n + 2 * BG_RANS_LANES; }
 
-size_t bg_rans_encode(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint16_t *words, size_t room)
+size_t bg_rans_encode(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t room)
 {
-    uint32_t x[BG_RANS_LANES];
-    uint16_t *out = words + room;
-    for (int l = 0; l < BG_RANS_LANES; l++)
-        x[l] = BG_RANS_START;
+    uint64_t x[BG_RANS_LANES] = {BG_RANS_START, BG_RANS_START};
+    uint32_t *out = words + room;
     for (size_t i = n; i-- > 0;)
         x[i % BG_RANS_LANES] = bg_rans_put(t, x[i % BG_RANS_LANES], symbols[i], &out);
-    for (int l = BG_RANS_LANES; l-- > 0;) {
-        *--out = (uint16_t)x[l];
-        *--out = (uint16_t)(x[l] >> 16);
-    }
+    bg_rans_close(x, &out);
     return (size_t)(out - words);
 }
 
-int bg_rans_decode(const bg_rans_table *t, const uint16_t *words, size_t length, uint16_t *symbols, size_t n)
+int bg_rans_decode(const bg_rans_table *t, const uint32_t *words, size_t length, uint16_t *symbols, size_t n)
 {
-    uint32_t x[BG_RANS_LANES];
-    const uint16_t *in = words, *end = words + length;
+    uint64_t x[BG_RANS_LANES];
+    const uint32_t *in = words, *end = words + length;
     if (length < 2 * BG_RANS_LANES)
         return -1;
-    for (int l = 0; l < BG_RANS_LANES; l++, in += 2)
-        if ((x[l] = (uint32_t)in[0] << 16 | in[1]) < BG_RANS_START)
-            return -1;
+    bg_rans_open(x, &in);
     for (size_t i = 0; i < n; i++)
         symbols[i] = (uint16_t)bg_rans_get(t, &x[i % BG_RANS_LANES], &in, end);
-    for (int l = 0; l < BG_RANS_LANES; l++)
-        if (x[l] != BG_RANS_START)
-            return -1;
-    return in == end ? 0 : -1;
+    return x[0] == BG_RANS_START && x[1] == BG_RANS_START && in == end ? 0 : -1;
 }

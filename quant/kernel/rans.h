@@ -2,10 +2,10 @@
  *
  *     encode  x ← (x div f)·2^B + c + (x mod f)       decode  x ← f·(x div 2^B) + (x mod 2^B) − c
  *
- * for a symbol of frequency f whose slots start at c. The state x stays in [2^16, 2^32): 16 bits leave before an encoding
- * step that would overflow, and come back after the decoding step. Four states take turns, so that their divisions
- * overlap. The stream is written backwards and read forwards; a damaged one ends in another state than 2^16 or at another
- * place, and is refused. Duda 2013 (arXiv 1311.2540); interleaving as in Giesen 2014 (arXiv 1402.3392).
+ * for a symbol of frequency f whose slots start at c. The state x stays in [2^31, 2^63): 32 bits leave before an encoding
+ * step that would overflow, and come back after the decoding step; x div f is then never below 2^15, and rounding it down
+ * costs nothing one could measure. Two states take turns, so that their steps overlap. The stream is written backwards and
+ * read forwards; a damaged one ends in another state than 2^31 or at another place, and is refused. Duda 2013 (arXiv 1311.2540); interleaving as in Giesen 2014 (arXiv 1402.3392).
  */
 #ifndef BG_QUANT_KERNEL_RANS_H
 #define BG_QUANT_KERNEL_RANS_H
@@ -13,14 +13,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BG_RANS_LANES = 4, BG_RANS_LEAST_BITS = 12, BG_RANS_MOST_BITS = 16, BG_RANS_MOST_SYMBOLS = 65536 };
-#define BG_RANS_START 65536u
+enum { BG_RANS_LANES = 2, BG_RANS_LEAST_BITS = 14, BG_RANS_MOST_BITS = 16, BG_RANS_MOST_SYMBOLS = 65536 };
+#define BG_RANS_START 0x80000000u
 
-/* The caller owns the arrays: frequency[K], first[K] (start of its slots), inverse[K] = 1/frequency, symbol[2^bits]. */
+/* The caller owns the arrays: frequency[K], first[K] (start of its slots), inverse[K] and shift[K] to divide by
+ * the frequency, symbol[2^bits]. */
 typedef struct bg_rans_table {
     int K, bits;
     uint32_t *frequency, *first;
-    double *inverse;
+    uint64_t *inverse;
+    uint8_t *shift;
     uint16_t *symbol;
 } bg_rans_table;
 
@@ -33,39 +35,54 @@ void bg_rans_scale(const double *count, int K, int bits, int all, uint32_t *freq
 /* Completes a table whose K, bits and frequency are set. */
 void bg_rans_fill(bg_rans_table *t);
 
-/* One step of the coder; `out` moves down as 16-bit words are written. The symbol's frequency must be positive. */
-static inline uint32_t bg_rans_put(const bg_rans_table *t, uint32_t x, unsigned symbol, uint16_t **out)
+/* One step of the coder; `out` moves down as 32-bit words are written. The symbol's frequency must be positive. */
+static inline uint64_t bg_rans_put(const bg_rans_table *t, uint64_t x, unsigned symbol, uint32_t **out)
 {
-    uint32_t f = t->frequency[symbol];
-    if (x >= (uint64_t)f << (32 - t->bits)) {
-        *--*out = (uint16_t)x;
-        x >>= 16;
+    uint64_t f = t->frequency[symbol];
+    if (x >= f << (63 - t->bits)) {
+        *--*out = (uint32_t)x;
+        x >>= 32;
     }
-    /* (x + ½)/f is at least 2^−17 from an integer and the product is off by less than 2^−20 */
-    uint32_t q = (uint32_t)(((double)x + 0.5) * t->inverse[symbol]);
+    /* ⌈2^(64+shift)/f⌉ is off by less than f/2^(63+shift) of itself, too little to change ⌊x/f⌋ for x < 2^63 */
+    uint64_t q = f > 1 ? (uint64_t)((unsigned __int128)x * t->inverse[symbol] >> 64) >> t->shift[symbol] : x;
     return (q << t->bits) + t->first[symbol] + (x - q * f);
 }
 
 /* One step of the decoder: the symbol, and the state moved on. *in moves up; at `end` zeros are read and *in passes it, which
  * the closing check notices. */
-static inline unsigned bg_rans_get(const bg_rans_table *t, uint32_t *state, const uint16_t **in, const uint16_t *end)
+static inline unsigned bg_rans_get(const bg_rans_table *t, uint64_t *state, const uint32_t **in, const uint32_t *end)
 {
-    uint32_t x = *state, slot = x & ((1u << t->bits) - 1);
+    uint64_t x = *state, slot = x & ((1u << t->bits) - 1);
     unsigned symbol = t->symbol[slot];
     x = t->frequency[symbol] * (x >> t->bits) + slot - t->first[symbol];
     if (x < BG_RANS_START) {
-        x = x << 16 | (*in < end ? **in : 0u);
+        x = x << 32 | (*in < end ? **in : 0u);
         ++*in;
     }
     *state = x;
     return symbol;
 }
 
-/* 16-bit words that n symbols can need at most, states included. */
+/* The states at the front of a stream, written last and read first. */
+static inline void bg_rans_close(const uint64_t *x, uint32_t **out)
+{
+    for (int l = BG_RANS_LANES; l-- > 0;) {
+        *--*out = (uint32_t)x[l];
+        *--*out = (uint32_t)(x[l] >> 32);
+    }
+}
+
+static inline void bg_rans_open(uint64_t *x, const uint32_t **in)
+{
+    for (int l = 0; l < BG_RANS_LANES; l++, *in += 2)
+        x[l] = (uint64_t)(*in)[0] << 32 | (*in)[1];
+}
+
+/* 32-bit words that n symbols can need at most, states included. */
 size_t bg_rans_room(size_t n);
 /* Codes n symbols into the end of words[room]; returns where the stream begins. */
-size_t bg_rans_encode(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint16_t *words, size_t room);
+size_t bg_rans_encode(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t room);
 /* Decodes words[length] to n symbols. 0, or −1 when the stream is damaged. */
-int bg_rans_decode(const bg_rans_table *t, const uint16_t *words, size_t length, uint16_t *symbols, size_t n);
+int bg_rans_decode(const bg_rans_table *t, const uint32_t *words, size_t length, uint16_t *symbols, size_t n);
 
 #endif

@@ -14,6 +14,8 @@
 
 typedef float bg_f8 __attribute__((vector_size(32)));
 typedef int32_t bg_i8 __attribute__((vector_size(32)));
+typedef float bg_f4 __attribute__((vector_size(16)));
+typedef int32_t bg_i4 __attribute__((vector_size(16)));
 
 BG_INLINE bg_f8 bg_f8_load(const float *p)
 {
@@ -92,6 +94,42 @@ BG_INLINE bg_f8 bg_f8_permute(bg_f8 v, bg_i8 index)
     for (int l = 0; l < 8; l++)
         out[l] = v[index[l] & 7];
     return out;
+}
+#endif
+
+/* ---- four floats: what crosses lanes is cheap here ---- */
+
+BG_INLINE bg_f4 bg_f4_load(const float *p)
+{
+    bg_f4 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+BG_INLINE void bg_f4_store(float *p, bg_f4 v) { memcpy(p, &v, sizeof v); }
+
+/* a0 b0 a1 b1 and a2 b2 a3 b3 */
+BG_INLINE bg_f4 bg_f4_zip_low(bg_f4 a, bg_f4 b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
+BG_INLINE bg_f4 bg_f4_zip_high(bg_f4 a, bg_f4 b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
+
+#if defined(__AVX2__) && defined(__FMA__)
+BG_INLINE bg_f4 bg_f4_min(bg_f4 a, bg_f4 b) { return (bg_f4)_mm_min_ps((__m128)a, (__m128)b); }
+BG_INLINE unsigned bg_i4_bits(bg_i4 mask) { return (unsigned)_mm_movemask_ps((__m128)mask); }
+BG_INLINE bg_f4 bg_f4_permute(bg_f4 v, bg_i4 index) { return (bg_f4)_mm_permutevar_ps((__m128)v, (__m128i)index); }
+#else
+BG_INLINE bg_f4 bg_f4_min(bg_f4 a, bg_f4 b)
+{
+    for (int l = 0; l < 4; l++)
+        b[l] = a[l] < b[l] ? a[l] : b[l];
+    return b;
+}
+BG_INLINE unsigned bg_i4_bits(bg_i4 mask)
+{
+    return (unsigned)((mask[0] & 1) | (mask[1] & 2) | (mask[2] & 4) | (mask[3] & 8));
+}
+BG_INLINE bg_f4 bg_f4_permute(bg_f4 v, bg_i4 index)
+{
+    return (bg_f4){v[index[0] & 3], v[index[1] & 3], v[index[2] & 3], v[index[3] & 3]};
 }
 #endif
 
