@@ -24,6 +24,7 @@
     ROW(rvq) \
     ROW(ecsq) \
     ROW(tcq) \
+    ROW(bitshift) \
     ROW(exec)
 
 #define ROUNDINGS(ROW) \

@@ -16,6 +16,7 @@ typedef float bg_f8 __attribute__((vector_size(32)));
 typedef int32_t bg_i8 __attribute__((vector_size(32)));
 typedef float bg_f4 __attribute__((vector_size(16)));
 typedef int32_t bg_i4 __attribute__((vector_size(16)));
+typedef uint8_t bg_b16 __attribute__((vector_size(16)));
 
 BG_INLINE bg_f8 bg_f8_load(const float *p)
 {
@@ -114,6 +115,16 @@ BG_INLINE bg_f4 bg_f4_zip_high(bg_f4 a, bg_f4 b) { return __builtin_shufflevecto
 
 #if defined(__AVX2__) && defined(__FMA__)
 BG_INLINE bg_f4 bg_f4_min(bg_f4 a, bg_f4 b) { return (bg_f4)_mm_min_ps((__m128)a, (__m128)b); }
+BG_INLINE bg_f4 bg_f4_fma(bg_f4 a, bg_f4 b, bg_f4 c) { return (bg_f4)_mm_fmadd_ps((__m128)a, (__m128)b, (__m128)c); }
+BG_INLINE bg_i4 bg_i4_select(bg_i4 mask, bg_i4 a, bg_i4 b)
+{
+    return (bg_i4)_mm_blendv_epi8((__m128i)b, (__m128i)a, (__m128i)mask);
+}
+/* sixteen lanes, each 0…255, as bytes in order */
+BG_INLINE bg_b16 bg_i4_bytes(bg_i4 a, bg_i4 b, bg_i4 c, bg_i4 d)
+{
+    return (bg_b16)_mm_packus_epi16(_mm_packs_epi32((__m128i)a, (__m128i)b), _mm_packs_epi32((__m128i)c, (__m128i)d));
+}
 BG_INLINE unsigned bg_i4_bits(bg_i4 mask) { return (unsigned)_mm_movemask_ps((__m128)mask); }
 BG_INLINE bg_f4 bg_f4_permute(bg_f4 v, bg_i4 index) { return (bg_f4)_mm_permutevar_ps((__m128)v, (__m128i)index); }
 #else
@@ -122,6 +133,20 @@ BG_INLINE bg_f4 bg_f4_min(bg_f4 a, bg_f4 b)
     for (int l = 0; l < 4; l++)
         b[l] = a[l] < b[l] ? a[l] : b[l];
     return b;
+}
+BG_INLINE bg_f4 bg_f4_fma(bg_f4 a, bg_f4 b, bg_f4 c)
+{
+    for (int l = 0; l < 4; l++)
+        c[l] = fmaf(a[l], b[l], c[l]);
+    return c;
+}
+BG_INLINE bg_i4 bg_i4_select(bg_i4 mask, bg_i4 a, bg_i4 b) { return (a & mask) | (b & ~mask); }
+BG_INLINE bg_b16 bg_i4_bytes(bg_i4 a, bg_i4 b, bg_i4 c, bg_i4 d)
+{
+    bg_b16 out;
+    for (int l = 0; l < 4; l++)
+        out[l] = (uint8_t)a[l], out[l + 4] = (uint8_t)b[l], out[l + 8] = (uint8_t)c[l], out[l + 12] = (uint8_t)d[l];
+    return out;
 }
 BG_INLINE unsigned bg_i4_bits(bg_i4 mask)
 {
