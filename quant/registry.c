@@ -22,6 +22,8 @@
     ROW(vq) \
     ROW(pq) \
     ROW(rvq) \
+    ROW(e8p) \
+    ROW(lattice) \
     ROW(ecsq) \
     ROW(tcq) \
     ROW(bitshift) \
