@@ -19,6 +19,7 @@
     ROW(logits) \
     ROW(correlate) \
     ROW(evaluate) \
+    ROW(allocate) \
     ROW(report) \
     ROW(list) \
     ROW(tokenize) \

@@ -416,11 +416,43 @@ static const bg_section diff_sections[] = {
                         OPT("gap_bits_a", BG_NUMBER, "bits/weight", "in A"), OPT("gap_bits_b", BG_NUMBER, "bits/weight", "in B"), {0}}},
     {0}};
 
+/* ---- allocation ---- */
+
+static const bg_section allocation_sections[] = {
+    {"summary", "the budget and what it buys",
+     (const bg_field[]){REQ("measure", BG_STRING, "-", "what is lost: 'KL' by measured coefficients, or 'squared error'"),
+                        REQ("unit", BG_STRING, "-", "unit of the losses"), REQ("budget_bits", BG_NUMBER, "bits/weight", "allowed"),
+                        REQ("rate_bits", BG_NUMBER, "bits/weight", "used"), REQ("loss", BG_NUMBER, "unit", "of the optimum"),
+                        REQ("exact", BG_BOOL, "-", "no allocation within the budget is better"),
+                        REQ("lagrangian_bits", BG_NUMBER, "bits/weight", "used by the best hull vertices"),
+                        REQ("lagrangian_loss", BG_NUMBER, "unit", "of them"),
+                        REQ("dual_bound", BG_NUMBER, "unit", "no allocation of these points loses less"),
+                        OPT("uniform_spec", BG_STRING, "-", "best single spec within the budget"),
+                        OPT("uniform_bits", BG_NUMBER, "bits/weight", "its rate"), OPT("uniform_loss", BG_NUMBER, "unit", "its loss"),
+                        REQ("weights", BG_INTEGER, "weights", "allocated"), {0}}},
+    {"layers", "what each tensor gets",
+     (const bg_field[]){PLACE, REQ("spec", BG_STRING, "-", "chosen point"), OPT("bits", BG_NUMBER, "bits/weight", "nominal"),
+                        REQ("rate_bits", BG_NUMBER, "bits/weight", "everything counted"),
+                        REQ("weights", BG_INTEGER, "weights", "in the tensor"),
+                        REQ("coefficient", BG_NUMBER, "unit", "loss per ‖W−Ŵ‖²/‖W‖²"), REQ("loss", BG_NUMBER, "unit", "predicted"),
+                        {0}}},
+    {"budgets", "the least loss at every budget",
+     (const bg_field[]){REQ("budget_bits", BG_NUMBER, "bits/weight", "allowed"), REQ("rate_bits", BG_NUMBER, "bits/weight", "used"),
+                        REQ("loss", BG_NUMBER, "unit", "least"), REQ("dual_bound", BG_NUMBER, "unit", "of any allocation"), {0}}},
+    {"uniforms", "one spec for all tensors",
+     (const bg_field[]){REQ("spec", BG_STRING, "-", "spec"), REQ("rate_bits", BG_NUMBER, "bits/weight", "everything counted"),
+                        REQ("loss", BG_NUMBER, "unit", "predicted"), {0}}},
+    {"recipes", "the allocation as other engines read it, line by line",
+     (const bg_field[]){REQ("engine", BG_STRING, "-", "llama.cpp, exllamav3, AutoRound, llm-compressor"),
+                        REQ("line", BG_STRING, "-", "a line of its file or command"), {0}}},
+    {0}};
+
 const bg_doc_kind bg_doc_kinds[] = {
     {"groups", 1, "extract", groups_sections},
     {"bounds", 1, "bound", bounds_sections},
     {"curves", 1, "curve", curves_sections},
     {"gaps", 1, "gap", gaps_sections},
+    {"allocation", 1, "allocate", allocation_sections},
     {"logits", 1, "logits", logits_sections},
     {"correlation", 1, "correlate", correlation_sections},
     {"audit", 1, "audit", audit_sections},
