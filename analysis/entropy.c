@@ -53,7 +53,8 @@ double bg_entropy_histogram(const double *x, size_t n, double width, double *dis
 
 double bg_entropy_of_codes(const bg_hist *h, int mantissa_bits)
 {
-    double width = sqrt(h->sigma2) / 64, entropy = 0, bins = 0;
+    /* A power of two, so that the numbers too far apart for bins begin at the edge of one. */
+    double width = exp2(floor(log2(sqrt(h->sigma2) / 64))), entropy = 0;
     for (size_t i = 0; i < h->n;) {
         double bin = floor(h->value[i] / width), count = 0, w = width;
         for (; i < h->n && floor(h->value[i] / width) <= bin; i++) {
@@ -72,7 +73,7 @@ double bg_entropy_of_codes(const bg_hist *h, int mantissa_bits)
         }
         double p = count / h->total;
         if (p > 0)
-            entropy -= p * log2(p / w), bins++;
+            entropy -= p * log2(p / w);
     }
-    return entropy + (bins - 1) / (2 * h->total * log(2));
+    return entropy;
 }

@@ -12,7 +12,8 @@ double bg_entropy_kozachenko_leonenko(const double *x, size_t n, size_t k);
  * (bins − 1)/(2n ln 2); either may be NULL. */
 double bg_entropy_histogram(const double *x, size_t n, double width, double *discrete, double *corrected);
 
-/* Of weights stored with `mantissa_bits`: H + Σ p·log2 width, Miller's correction added. A bin is σ/64 wide where
+/* Of weights stored with `mantissa_bits`: H + Σ p·log2 width, of these weights and not of a law they
+ * may be drawn from (no correction for their number), so that a bound made of it is theirs. A bin is a power of two up to σ/64 wide where
  * that holds eight stored numbers or more, else one number and its spacing: spacings of the samples are 0 at ties. Good for distortions far above the
  * square of the widths. */
 double bg_entropy_of_codes(const bg_hist *h, int mantissa_bits);

@@ -10,6 +10,8 @@
 
 enum { GROUP = 128, MOST_DISTORTIONS = 64, MOST_ITERATIONS = 64 };
 static const double nats = 1e-4;
+/* Stored numbers are spaced up to σ/32 apart where most weights lie; at less distortion than that squared they are no density. */
+static const double least_smooth = 1.0 / 1024;
 
 typedef struct job {
     bg_study study;
@@ -59,7 +61,7 @@ static int bounds_of(const job *j, const bg_tensor *t, tensor_bounds *out, bg_er
         double d = j->relative[k] * s.sigma2;
         out->channel[k] = out->group[k] = NAN;
         out->ba[k] = (bg_ba){d, NAN, NAN, 0};
-        out->shannon[k] = bg_shannon_lower_bits(entropy, d);
+        out->shannon[k] = h.hist.is_density || j->relative[k] >= least_smooth ? bg_shannon_lower_bits(entropy, d) : (double)NAN;
         if (!status && !j->quick && s.sigma2 > 0)
             status = bg_rate_distortion(&h.hist, d, nats, MOST_ITERATIONS, &out->ba[k], e);
     }
@@ -173,7 +175,8 @@ const bg_stage bg_stage_bound = {
     .least = 1,
     .most = 1,
     .summary = "the least rate at a distortion: Gaussian, Shannon, Blahut-Arimoto, known scales",
-    .about = "For each weight matrix and distortion D: the Gaussian bound; the Shannon lower bound from the differential entropy; "
+    .about = "For each weight matrix and distortion D: the Gaussian bound; the Shannon lower bound from the differential entropy (from D = "
+             "variance/1024 on: below, stored weights are too coarse to be a density); "
              "the interval that holds R(D) of the actual weights, by Blahut-Arimoto with its certificate from both sides; and the bounds of "
              "Gaussian rows, and groups of 128, whose variances are known, by reverse water-filling.",
     .example = "bitgap bound source:laplace -d 0.25 0.01 -o -",

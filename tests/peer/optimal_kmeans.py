@@ -18,9 +18,7 @@ out = subprocess.run([os.environ["BITGAP"], "curve", model, "--include", "|".joi
 worst = 0.0
 for p in json.loads(out)["points"]:
     x = weights[p["tensor"]].astype(float)
-    values, counts = numpy.unique(x, return_counts=True)
-    best = kmeans1d.cluster(values, 2 ** int(p["bits"]), weights=counts.astype(float)) if "weights" in \
-        kmeans1d.cluster.__code__.co_varnames else kmeans1d.cluster(x, 2 ** int(p["bits"]))
+    best = kmeans1d.cluster(x, 2 ** int(p["bits"]))
     levels = numpy.array(best.centroids)
     cell = numpy.searchsorted((levels[1:] + levels[:-1]) / 2, x)
     mse = numpy.mean((x - levels[cell]) ** 2)
