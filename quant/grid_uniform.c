@@ -7,6 +7,7 @@
  * With a the clipped largest magnitude, the symmetric step is
  *     step=int    a/(K/2 − 1): the largest weight is a point; mid-rise 2a/K: it is the edge of a cell
  *     step=range  2a/(K − 1): the rule of many notebooks; mid-tread points then miss ±a by half a step, mid-rise hit it
+ *     step=signed |m|/(K/2), m the weight of largest magnitude, which is the point −K/2 of a grid turned to its side (GGUF's Q4_0)
  *     step=Nsigma given outright; entropy-coded without `bits` the grid is as long as the weights need.
  * One bit with step=int has no positive mid-tread point: it is the sign grid ±a/2. One bit with step=range rounds all to 0.
  *
@@ -31,6 +32,16 @@ static void symmetric_code(const bg_spec *s, int K, double a, double step, int i
     out->scale = ideal ? (float)step : bg_scale_round(s, (float)step, (float)out->hi - out->zero);
 }
 
+/* step=signed: the weight of largest magnitude, sign and all, is the outermost point of the longer side. GGUF stores that as
+ * a step of either sign under one range of codes; here the step is positive and the range turns, the same points. */
+static void signed_code(const bg_spec *s, const bg_scope_stats *st, int K, bg_code *out)
+{
+    int below = -st->min > st->max;
+    double step = (below ? -st->min : st->max) / (K / 2);
+    *out = (bg_code){.K = K, .affine = 1, .lo = below ? -(K / 2) : -((K - 1) / 2), .hi = below ? (K - 1) / 2 : K / 2};
+    out->scale = st->ideal ? (float)step : bg_scale_round(s, (float)step, (float)(K / 2));
+}
+
 static void range_code(const bg_spec *s, int K, double lo, double hi, int ideal, bg_code *out)
 {
     int asym = bg_spec_is(s, "zero", "asym");
@@ -50,6 +61,10 @@ static void range_code(const bg_spec *s, int K, double lo, double hi, int ideal,
 /* The code when only `share` of the range is kept. */
 static void code_for(const bg_spec *s, const bg_scope_stats *st, int K, double share, bg_code *out)
 {
+    if (bg_spec_is(s, "step", "signed")) {
+        signed_code(s, st, K, out);
+        return;
+    }
     if (bg_spec_is(s, "zero", "sym")) {
         symmetric_code(s, K, share * fmax(fabs(st->min), fabs(st->max)), 0, st->ideal, out);
         return;
@@ -202,7 +217,7 @@ static bg_needs needs(const bg_spec *s)
         return s->scope.kind == BG_SCOPE_TENSOR ? BG_NEEDS_HIST : BG_NEEDS_VALUES;
     if (bg_spec_number(s, "clip") > 0 || bg_spec_number(s, "step") > 0)
         return BG_NEEDS_MOMENTS;
-    return bg_spec_is(s, "zero", "sym") ? BG_NEEDS_ABSMAX : BG_NEEDS_RANGE;
+    return bg_spec_is(s, "zero", "sym") && !bg_spec_is(s, "step", "signed") ? BG_NEEDS_ABSMAX : BG_NEEDS_RANGE;
 }
 
 static int check(const bg_spec *s, bg_err *e)
@@ -210,6 +225,8 @@ static int check(const bg_spec *s, bg_err *e)
     int sym = bg_spec_is(s, "zero", "sym");
     if (!sym && (bg_spec_given(s, "step") || bg_spec_is(s, "offset", "midrise")))
         return bg_fail(e, BG_USAGE, "spec '%s': step and offset belong to zero=sym", s->text);
+    if (bg_spec_is(s, "step", "signed") && (bg_spec_given(s, "clip") || bg_spec_is(s, "offset", "midrise")))
+        return bg_fail(e, BG_USAGE, "spec '%s': step=signed takes neither clip nor offset", s->text);
     if (bg_spec_number(s, "step") > 0 && bg_spec_given(s, "clip"))
         return bg_fail(e, BG_USAGE, "spec '%s': a step in sigma leaves no range to clip", s->text);
     if (bg_spec_is(s, "scale", "e8m0") && !sym)
@@ -218,8 +235,8 @@ static int check(const bg_spec *s, bg_err *e)
 }
 
 static const bg_key keys[] = {
-    {.name = "step", .type = BG_KEY_WORD, .words = "int|range|Nsigma", .otherwise = "int",
-     .help = "max/(2^(bits-1)-1); 2 max/(2^bits-1), the notebooks' rule; N standard deviations"},
+    {.name = "step", .type = BG_KEY_WORD, .words = "int|range|signed|Nsigma", .otherwise = "int",
+     .help = "max/(2^(bits-1)-1); 2 max/(2^bits-1), the notebooks' rule; the signed largest is code -2^(bits-1) (Q4_0); N standard deviations"},
     {.name = "offset", .type = BG_KEY_WORD, .words = "midtread|midrise", .otherwise = "midtread",
      .help = "a point at 0, or 0 between two points"},
     {0},

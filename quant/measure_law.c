@@ -120,13 +120,16 @@ static int ascending(const void *a, const void *b)
 
 static int at_maximum(const problem *p, const bg_code_room *room, double a, double *density, double *error, bg_err *e)
 {
-    bg_code c;
+    bg_code c = {0};
     double G = share_within(p, a);
     int status = code_of(p, room, -a, a, &c, e);
     *density = p->g * 2 * p->l->pdf(p->l, a / p->sigma) / p->sigma * pow(G, p->g - 1);
-    if (!status)
-        *error = (0.5 * (error_at(&c, a) + error_at(&c, -a)) + (p->g - 1) * inner(p, &c, -a, a) / G) / p->g;
-    return status;
+    /* step=signed turns its grid to the side of the largest weight, which the law's symmetry lets us call the upper one. */
+    if (status)
+        return status;
+    double at_end = bg_spec_is(p->s, "step", "signed") ? error_at(&c, a) : 0.5 * (error_at(&c, a) + error_at(&c, -a));
+    *error = (at_end + (p->g - 1) * inner(p, &c, -a, a) / G) / p->g;
+    return BG_OK;
 }
 
 /* The total weight is 1; dividing by the sum of weights takes away what the panels leave out. */
@@ -291,7 +294,7 @@ static int on_scope(const bg_matrix *m, const bg_spec *s, bg_measure *out, bg_er
     problem p = {.s = s, .l = m->law, .sigma = m->law_sigma, .g = s->scope.size, .e = e};
     int status = bg_code_room_init(&p.room, s, e);
     if (!status)
-        status = bg_spec_needs(s) == BG_NEEDS_RANGE ? over_ends(&p, &out->mse) : over_maximum(&p, &out->mse);
+        status = bg_spec_needs(s) == BG_NEEDS_RANGE && !bg_spec_is(s, "step", "signed") ? over_ends(&p, &out->mse) : over_maximum(&p, &out->mse);
     bg_code_room_free(&p.room);
     out->count = 1;
     out->max_error = out->max_relative = out->clipped = out->index_entropy = out->output_mse = NAN;

@@ -82,7 +82,7 @@ static int classify(item *it, bg_err *e)
     it->type = bg_spec_is(it->s, "scale", "f32") ? F32 : bg_spec_is(it->s, "scale", "f16") ? F16 : OTHER;
     it->asym = bg_spec_is(it->s, "zero", "asym");
     it->M = (float)(bg_spec_points(it->s) - 1);
-    if (needs == BG_NEEDS_RANGE && it->s->grid->fit == bg_grid_uniform.fit)
+    if (needs == BG_NEEDS_RANGE && it->s->grid->fit == bg_grid_uniform.fit && !bg_spec_is(it->s, "zero", "sym"))
         it->how = RANGE;
     if (needs == BG_NEEDS_ABSMAX && !(it->s->grid->flags & BG_GRID_STORES_LEVELS)) {
         status = bg_code_fit(it->s, &unit, &it->room, &it->unit, e);

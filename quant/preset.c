@@ -3,6 +3,7 @@
 
 #define GPTQ "Frantar et al. 2022, arXiv 2210.17323"
 #define QLORA "Dettmers et al. 2023 (QLoRA), arXiv 2305.14314"
+#define GGML "ggml-org/ggml, docs/gguf.md and src/ggml-common.h"
 #define OCP "OCP Microscaling Formats v1.0"
 
 const bg_preset bg_presets[] = {
@@ -16,6 +17,20 @@ const bg_preset bg_presets[] = {
     {"nvfp4", "fp:kind=e2m1,scope=16,scale=e4m3", "E2M1 in blocks of 16, E4M3 scales under one of the tensor",
      "NVIDIA ModelOpt, NVFP4"},
     {"fp8", "fp:kind=e4m3,scope=channel,scale=f32", "E4M3, one scale a row", "Micikevicius et al. 2022, arXiv 2209.05433"},
+    {"q4_0", "gguf:type=q4_0", "GGUF Q4_0, 4.5 bits a weight", GGML},
+    {"q4_1", "gguf:type=q4_1", "GGUF Q4_1, 5 bits a weight", GGML},
+    {"q5_0", "gguf:type=q5_0", "GGUF Q5_0, 5.5 bits a weight", GGML},
+    {"q5_1", "gguf:type=q5_1", "GGUF Q5_1, 6 bits a weight", GGML},
+    {"q8_0", "gguf:type=q8_0", "GGUF Q8_0, 8.5 bits a weight", GGML},
+    {"iq4_nl", "gguf:type=iq4_nl", "GGUF IQ4_NL, 4.5 bits a weight", GGML},
+    {"iq4_xs", "gguf:type=iq4_xs", "GGUF IQ4_XS, 4.25 bits a weight", GGML},
+    {"tq1_0", "gguf:type=tq1_0", "GGUF TQ1_0, 1.6875 bits a weight", GGML},
+    {"tq2_0", "gguf:type=tq2_0", "GGUF TQ2_0, 2.0625 bits a weight", GGML},
+    {"q2_k", "gguf:type=q2_k", "GGUF Q2_K, 2.625 bits a weight", GGML},
+    {"q3_k", "gguf:type=q3_k", "GGUF Q3_K, 3.4375 bits a weight", GGML},
+    {"q4_k", "gguf:type=q4_k", "GGUF Q4_K, 4.5 bits a weight", GGML},
+    {"q5_k", "gguf:type=q5_k", "GGUF Q5_K, 5.5 bits a weight", GGML},
+    {"q6_k", "gguf:type=q6_k", "GGUF Q6_K, 6.5625 bits a weight", GGML},
     {0},
 };
 
@@ -33,7 +48,7 @@ const bg_alias bg_aliases[] = {
      "uniform:" WIDTHS ",scope=tensor/32/128 uniform:" WIDTHS ",zero=asym uniform:" WIDTHS ",clip=3sigma lloyd:" WIDTHS},
     {"vector", "k-means codebooks: vectors, products, residuals",
      "vq:dim=2,bits=1/2/3/4 vq:dim=4,bits=1/2 vq:dim=8,bits=1 pq:dim=8,parts=4,bits=1/2/3 rvq:dim=4,stages=2,bits=1/2/3"},
-    {"deployed", "formats that are shipped", "rtn int8 nf4 nf4:double=true fp4 mxfp4 nvfp4 fp8"},
+    {"deployed", "formats that are shipped", "rtn int8 nf4 nf4:double=true fp4 mxfp4 nvfp4 fp8 q8_0 q4_0 q4_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs"},
     {"all", "every alias together", "scalar vector deployed pot:bits=2..6 apot:bits=2..6"},
     {0},
 };

@@ -372,10 +372,12 @@ static int vectors(const bg_matrix *m, const bg_spec *s, const float *w, float *
     if (!status && s->grid->side)
         s->grid->side(s, t, &measure->rate);
     measure->skipped = status && s->grid->excuse ? s->grid->excuse(t) : NULL;
-    if (measure->skipped) {
+    if (measure->skipped)
         bg_warn("%s: %s", s->text, e->text);
+    else if (status == BG_USAGE)
+        measure->skipped = shape_reason;
+    if (measure->skipped)
         status = BG_OK;
-    }
     if (s->grid->release)
         s->grid->release(t);
     return status;
@@ -402,6 +404,8 @@ int bg_reconstruct(const bg_matrix *m, const bg_spec *s, const float *w, float *
     *r = (bg_measure){.output_mse = NAN};
     if (stored)
         *stored = (bg_stored){0};
+    if (bg_spec_is(s, "step", "signed"))
+        stored = NULL; /* the range of codes differs from scope to scope, which bg_stored cannot say */
     r->skipped = reason_not_to(m, s, w);
     if (r->skipped)
         return BG_OK;

@@ -73,7 +73,7 @@ typedef struct bg_stored {
 void bg_stored_free(bg_stored *s);
 
 /* Runs one spec on a matrix that is wholly in memory (R × C float32) and writes what it reconstructs to out (R × C; may
- * be the same as w). stored (may be NULL) is filled for scalar grids. Also measures. */
+ * be the same as w). stored (may be NULL) is filled for scalar grids (step=signed apart). Also measures. */
 int bg_reconstruct(const bg_matrix *m, const bg_spec *s, const float *w, float *out, bg_measure *measure,
                    bg_stored *stored, bg_err *e);
 

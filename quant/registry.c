@@ -17,6 +17,7 @@
     ROW(fp) \
     ROW(pot) \
     ROW(apot) \
+    ROW(gguf) \
     ROW(lloyd) \
     ROW(kmeans) \
     ROW(vq) \

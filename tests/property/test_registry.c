@@ -185,7 +185,7 @@ static void finite(const bg_spec *s, const float *w, int rows, int cols, const c
 {
     bg_measure r = run(s, w, rows, cols, again);
     if (r.skipped)
-        return;
+        return; /* rows that the grid refuses */
     int n = rows * cols;
     double most = 0;
     for (int i = 0; i < n; i++) {

@@ -41,6 +41,8 @@ static int spec_of(const cJSON *c, char *spec, size_t size)
         snprintf(spec, size, "uniform:bits=%d,scope=%d,step=range", bits, g);
     else if (!strcmp(scheme, "minmax"))
         snprintf(spec, size, "uniform:bits=%d,scope=%d,zero=min", bits, g);
+    else if (!strcmp(scheme, "q4_0"))
+        snprintf(spec, size, "uniform:bits=4,scope=%d,step=signed", g);
     else if (!strcmp(scheme, "nf4"))
         snprintf(spec, size, "nf4:scope=%d", g);
     else if (!strcmp(scheme, "fp4_bnb"))
