@@ -32,7 +32,8 @@
 
 #define ROUNDINGS(ROW) \
     ROW(nearest) \
-    ROW(gptq)
+    ROW(gptq) \
+    ROW(rdo)
 
 #define CODINGS(ROW) \
     ROW(fixed) \
