@@ -16,6 +16,7 @@ static const bg_report_section *const sections[] = {
     &bg_section_layers,
     &bg_section_groups,
     &bg_section_codebooks,
+    &bg_section_shipped,
     &bg_section_output,
     &bg_section_cost,
     &bg_section_provenance,
