@@ -74,8 +74,6 @@ static int quantize(const walk *k, const bg_spec *s, const bg_linear *l, float *
     int status = k->o->calibration ? k->o->calibration(k->o->self, l, &m, e) : BG_OK;
     if (!status)
         status = bg_reconstruct(&m, s, l->w, out, measure, NULL, e);
-    if (k->o->done)
-        k->o->done(k->o->self, &m);
     return status ? bg_context(e, "%s: %s", l->name, s->text) : BG_OK;
 }
 
@@ -173,7 +171,7 @@ static int run_trial(walk *k, int layer, int i, bg_err *e)
 {
     bg_trial *v = &k->v[i];
     size_t bytes = (size_t)(k->tokens * k->base->config.hidden) * sizeof(float);
-    int changes = v->precision != BG_FLOAT32;
+    int changes = v->precision != BG_FLOAT32 || v->activation_bits > 0;
     memset(k->chosen, 0, (size_t)(k->base->n_linears + 2) * sizeof *k->chosen);
     for (int j = 0; j < BG_LINEARS; j++) {
         const bg_linear *l = k->base->layers[layer].linear[j];
@@ -189,7 +187,8 @@ static int run_trial(walk *k, int layer, int i, bg_err *e)
             return bg_no_memory(e, "hidden states", bytes);
         memcpy(k->h[i], k->base_h, bytes);
     }
-    bg_pass pass = {.precision = v->precision, .weights = k->chosen};
+    bg_pass pass = {.precision = v->precision, .weights = k->chosen, .activation_bits = v->activation_bits,
+                    .activation_keep = v->activation_keep};
     return bg_model_layer(k->base, layer, &k->batch, &pass, k->h[i], k->work, e);
 }
 

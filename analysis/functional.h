@@ -21,6 +21,8 @@ typedef struct bg_trial {
     int layer;              /* −1: every layer */
     const char *group;      /* NULL: every role; a tensor's name is its layer and role */
     int embeddings;         /* the embedding and the output matrix too */
+    int activation_bits;    /* > 0: the layers' inputs are rounded per token too (bg_pass) */
+    float activation_keep;  /* > 0: but for columns that reach this */
 
     /* what was found */
     const char *skipped;        /* why its spec cannot run; then nothing below is set */
@@ -35,10 +37,8 @@ typedef struct bg_trial {
 
 typedef struct bg_functional_options {
     uint64_t seed;
-    /* Adds what a calibrated spec needs to m (second moment, mean magnitudes) of this layer; NULL without calibration.
-     * `done` is called when the tensor has been quantized. */
+    /* Adds what a calibrated spec needs to m (second moment, magnitudes) of this layer; NULL without calibration. */
     int (*calibration)(void *self, const bg_linear *l, bg_matrix *m, bg_err *e);
-    void (*done)(void *self, bg_matrix *m);
     void *self;
     uint64_t hidden_bytes; /* budget of hidden states; 0: 2 GiB. Trials beyond it wait for another walk of the base */
 } bg_functional_options;

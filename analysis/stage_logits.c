@@ -28,6 +28,8 @@ typedef struct job {
     bg_trial noise[2];
     bg_linearity linearity;
     bg_functional_options options;
+    int64_t activation_bits;
+    double activation_keep;
     bg_calibration *calibration;
 } job;
 
@@ -103,8 +105,9 @@ static int roles_of(const bg_model *m, const char *roles[BG_LINEARS])
 
 static void add(job *j, const bg_spec *s, int layer, const char *group)
 {
-    j->v[j->n++] = (bg_trial){.spec = s, .layer = layer, .group = group,
-                                .embeddings = layer < 0 && !group && bg_arg_given(j->a, "embeddings")};
+    j->v[j->n++] = (bg_trial){.spec = s, .layer = layer, .group = group, .activation_bits = (int)j->activation_bits,
+                              .activation_keep = (float)j->activation_keep,
+                              .embeddings = layer < 0 && !group && bg_arg_given(j->a, "embeddings")};
 }
 
 static int make_trials(job *j, bg_err *e)
@@ -412,6 +415,10 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status && !j.n_specs && bg_args_words(a) < 2)
         status = bg_fail(e, BG_USAGE, "logits needs -q SPEC… or a second checkpoint to compare");
     if (!status)
+        status = bg_arg_integer(a, "activation-bits", 2, 16, &j.activation_bits, e);
+    if (!status)
+        status = bg_arg_number(a, "activation-keep", 0, 1e6, &j.activation_keep, e);
+    if (!status)
         status = open_models(&j, p, e);
     if (!status)
         status = open_calibration(&j, p, e);
@@ -433,6 +440,8 @@ static const bg_option options[] = {
     {.name = "context", .argument = "N", .help = "tokens in a window (512, or the model's context if that is less)"},
     {.name = "windows", .argument = "N", .help = "windows of the text, from its beginning; 0: all (16)"},
     {.name = "calibration", .argument = "FILE", .help = "calibration.json of this model, for the specs that need one"},
+    {.name = "activation-bits", .argument = "B", .help = "round the inputs of every layer per token, absmax/(2^(B-1)-1) (W8A8: 8)"},
+    {.name = "activation-keep", .argument = "X", .help = "but leave columns with a value of at least X (LLM.int8: 6)"},
     {.name = "embeddings", .help = "quantize the embedding and the output matrix too"},
     {.name = "per-layer", .help = "also one layer at a time"},
     {.name = "per-group", .help = "also one role at a time"},

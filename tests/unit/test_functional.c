@@ -200,12 +200,56 @@ static void the_fit_knows_where_it_breaks(void **state)
     assert_true(isnan(fit.holds_from_bits));
 }
 
+typedef struct seen {
+    int calls;
+    double largest;
+} seen;
+
+static int see(void *self, const bg_linear *l, const float *x, int64_t n, bg_err *e)
+{
+    seen *s = self;
+    (void)e;
+    for (int64_t i = 0; i < n * l->in; i++)
+        s->largest = fmax(s->largest, fabs((double)x[i]));
+    s->calls++;
+    return BG_OK;
+}
+
+/* Inputs rounded to 16 bits change little, to 4 bits more; kept columns are not rounded; the tap sees every input. */
+static void inputs_are_rounded_and_seen(void **state)
+{
+    (void)state;
+    static rows base, other;
+    fixture f;
+    bg_err e = {0};
+    seen s = {0, 0};
+    bg_tap tap = {see, &s};
+    open_fixture(&f, "mistral_sw");
+    bg_batch b = {.ids = ids, .lengths = lengths, .n = 3};
+    bg_pass watch = {.tap = &tap}, kept = {.activation_bits = 4, .activation_keep = 1e-30f};
+    assert_int_equal(bg_model_forward(f.m, &b, &watch, collect, &base, &e), BG_OK);
+    assert_int_equal(s.calls, f.m->n_linears);
+    assert_true(s.largest > 0);
+    assert_int_equal(bg_model_forward(f.m, &b, &kept, collect, &other, &e), BG_OK);
+    for (int i = 0; i < TOKENS * VOCAB; i++)
+        assert_true(fabsf(base.logits[i] - other.logits[i]) <= 1e-5f);
+    bg_trial v[3] = {{.layer = -1, .activation_bits = 16}, {.layer = -1, .activation_bits = 8},
+                     {.layer = -1, .activation_bits = 4}};
+    measure(&f, v, 3, 0);
+    assert_true(v[0].info.squared.mean > 0);
+    /* the step is 257 and 18 times as wide: the squared error grows by that squared, within a factor of two */
+    double first = v[1].info.squared.mean / v[0].info.squared.mean / (258.0 * 258.0);
+    assert_true(first > 0.5 && first < 2 && v[2].info.squared.mean > 100 * v[1].info.squared.mean);
+    bg_trials_free(v, 3);
+    close_fixture(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_changed_is_nothing_lost), cmocka_unit_test(a_variant_is_a_pass_with_other_weights),
         cmocka_unit_test(results_do_not_depend_on_threads_or_memory), cmocka_unit_test(small_costs_add_up),
-        cmocka_unit_test(the_fit_knows_where_it_breaks),
+        cmocka_unit_test(the_fit_knows_where_it_breaks), cmocka_unit_test(inputs_are_rounded_and_seen),
     };
     return cmocka_run_group_tests_name("functional", tests, NULL, NULL);
 }
