@@ -122,6 +122,10 @@ layers: $(DOCUMENTS:%=$(OUT)/%.json) $(BITGAP) ## the report and a page for each
 
 documents: $(DOCUMENTS:%=$(OUT)/%.json) ## the documents of the report, without the report
 
+published: all ## tables of the literature, each case run again: value, ours, inside its tolerance or not
+	@mkdir -p out
+	$(BITGAP) published data/published/*.json -o out/published.json
+
 # ==== the program ====
 
 .DEFAULT_GOAL := all

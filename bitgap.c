@@ -20,6 +20,7 @@
     ROW(correlate) \
     ROW(evaluate) \
     ROW(allocate) \
+    ROW(published) \
     ROW(report) \
     ROW(list) \
     ROW(tokenize) \

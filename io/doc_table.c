@@ -447,6 +447,22 @@ static const bg_section allocation_sections[] = {
                         REQ("line", BG_STRING, "-", "a line of its file or command"), {0}}},
     {0}};
 
+/* ---- published ---- */
+
+static const bg_section published_sections[] = {
+    {"rows", "cases of published tables, run again",
+     (const bg_field[]){REQ("table", BG_STRING, "-", "file"), REQ("title", BG_STRING, "-", "of the table"),
+                        REQ("citation", BG_STRING, "-", "where it is from"), REQ("source", BG_STRING, "-", "law or samples"),
+                        REQ("spec", BG_STRING, "-", "spec"), REQ("quantity", BG_STRING, "-", "what is compared; mse over the variance"),
+                        REQ("grade", BG_STRING, "-", "P: read in the paper; C: computed independently"),
+                        REQ("value", BG_NUMBER, "as quantity", "what it should be"),
+                        OPT("ours", BG_NUMBER, "as quantity", "what came out"),
+                        OPT("difference", BG_NUMBER, "as quantity", "ours − value"),
+                        REQ("tolerance", BG_NUMBER, "as quantity", "of the difference"),
+                        REQ("inside", BG_BOOL, "-", "|difference| ≤ tolerance"), OPT("note", BG_STRING, "-", "remark"),
+                        OPT("skipped", BG_STRING, "-", "why it could not run"), {0}}},
+    {0}};
+
 const bg_doc_kind bg_doc_kinds[] = {
     {"groups", 1, "extract", groups_sections},
     {"bounds", 1, "bound", bounds_sections},
@@ -460,5 +476,6 @@ const bg_doc_kind bg_doc_kinds[] = {
     {"timings", 1, "curve", timings_sections},
     {"calibration", 1, "calibrate", calibration_sections},
     {"evaluation", 1, "evaluate", evaluation_sections},
+    {"published", 1, "published", published_sections},
     {0},
 };
