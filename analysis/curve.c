@@ -3,6 +3,7 @@
 #include "analysis/curve.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *bg_spec_family(const bg_spec *s)
 {
@@ -85,6 +86,56 @@ static void write_point(bg_doc *d, const bg_tensor *t, const bg_spec *s, const b
     bg_doc_row_end(d);
 }
 
+/* ---- grids, for figures ---- */
+
+/* The 4-bit scalar grids that can be shown. */
+static int shows(const bg_spec *s, const bg_measure *r)
+{
+    return !r->skipped && r->points > 0 && r->sigma2 > 0 && fabs(bg_spec_bits(s) - 4) < 0.1;
+}
+
+/* Mean over the tensors of a role, from its first tensor on, of the points in σ about the mean. */
+static void write_grid(const bg_curves *c, int first, int k, bg_doc *d)
+{
+    double level[BG_SHOWN] = {0};
+    const char *group = c->study->tensors[first]->group;
+    int points = c->at[first * c->n_specs + k].points, many = 0;
+    for (int i = first; i < c->study->n; i++) {
+        const bg_measure *r = &c->at[i * c->n_specs + k];
+        if (strcmp(c->study->tensors[i]->group, group) || !shows(&c->specs[k], r) || r->points != points)
+            continue;
+        for (int q = 0; q < points; q++)
+            level[q] += ((double)r->levels[q] - r->mean) / sqrt(r->sigma2);
+        many++;
+    }
+    char quantizer[BG_SPEC_TEXT];
+    for (int q = 0; q < points; q++)
+        level[q] /= many;
+    bg_doc_row(d);
+    bg_doc_string(d, "group", group);
+    bg_doc_string(d, "spec", c->specs[k].text);
+    bg_doc_string(d, "quantizer", bg_spec_quantizer(&c->specs[k], quantizer));
+    bg_doc_numbers(d, "levels", level, (size_t)points);
+    bg_doc_row_end(d);
+}
+
+static int first_of_its_role(const bg_study *s, int i)
+{
+    for (int j = 0; j < i; j++)
+        if (!strcmp(s->tensors[j]->group, s->tensors[i]->group))
+            return 0;
+    return 1;
+}
+
+static void write_grids(const bg_curves *c, bg_doc *d)
+{
+    bg_doc_section(d, "grids");
+    for (int i = 0; i < c->study->n; i++)
+        for (int k = 0; first_of_its_role(c->study, i) && k < c->n_specs; k++)
+            if (shows(&c->specs[k], &c->at[i * c->n_specs + k]))
+                write_grid(c, i, k, d);
+}
+
 void bg_curves_write(const bg_curves *c, bg_doc *d)
 {
     bg_doc_section(d, "points");
@@ -94,6 +145,7 @@ void bg_curves_write(const bg_curves *c, bg_doc *d)
             if (!r->skipped)
                 write_point(d, c->study->tensors[i], &c->specs[k], r);
         }
+    write_grids(c, d);
     bg_doc_section(d, "skipped");
     for (int i = 0; i < c->study->n; i++)
         for (int k = 0; k < c->n_specs; k++) {

@@ -115,6 +115,8 @@ int bg_measure_hist(const bg_hist *h, const bg_spec *s, bg_code_room *room, bg_c
             out->clipped = 0; /* a range that holds all weights: what lies outside is the rounding of its scale */
     }
     out->index_entropy = entropy_of(share, l.K);
+    for (int k = 0; l.K <= BG_SHOWN && k < l.K; k++)
+        out->levels[out->points++] = (float)l.level[k];
     out->count = h->total;
     out->output_mse = NAN;
     out->rate = bg_rate_of(s, h->total, h->is_density ? 0 : 1);

@@ -36,6 +36,11 @@ typedef struct scope_size {
     int across; /* runs over row ends: the tile is one long row */
 } scope_size;
 
+/* What the mean grid of a spec is made of: sums over scopes of the step and of the point that stands for 0. */
+typedef struct grid_sum {
+    double scale, offset, scopes;
+} grid_sum;
+
 typedef struct pass {
     const bg_matrix *m;
     item *items;
@@ -46,6 +51,7 @@ typedef struct pass {
     int collect; /* first pass of two-level specs: gather scales, measure the others */
     bg_error *errors; /* [tiles × n] */
     double *clipped;  /* [tiles × n] */
+    grid_sum *grids;  /* [tiles × n] */
     float *most;      /* [tiles] largest magnitude */
     uint64_t *counts;
     int not_finite, status;
@@ -149,7 +155,8 @@ static int plan(pass *p, bg_err *e)
     p->errors = calloc((size_t)(p->tiles * (p->n + 1)), sizeof *p->errors);
     p->clipped = calloc((size_t)(p->tiles * (p->n + 1)), sizeof *p->clipped);
     p->most = calloc((size_t)p->tiles + 1, sizeof *p->most);
-    if (!p->errors || !p->clipped || !p->most)
+    p->grids = calloc((size_t)(p->tiles * (p->n + 1)), sizeof *p->grids);
+    if (!p->errors || !p->clipped || !p->most || !p->grids)
         return bg_no_memory(e, "errors by tile", (unsigned long long)(p->tiles * p->n) * sizeof *p->errors);
     return BG_OK;
 }
@@ -163,6 +170,7 @@ static void pass_free(pass *p)
     free(p->scopes);
     free(p->errors);
     free(p->clipped);
+    free(p->grids);
     free(p->most);
 }
 
@@ -344,9 +352,19 @@ static void run_fixed(const item *it, const float *x, size_t n, bg_error *total,
     }
 }
 
+/* A scope's points are scale·k + offset; in a range code k counts from its lowest, low·scale + rest. */
+static void add_grids(const float *scale, const float *low, const float *rest, size_t groups, grid_sum *grid)
+{
+    for (size_t k = 0; k < groups; k++) {
+        grid->scale += (double)scale[k];
+        grid->offset += low ? (double)low[k] * (double)scale[k] + (double)rest[k] : 0.0;
+    }
+    grid->scopes += (double)groups;
+}
+
 /* first_scope: number of the row's first scope in the tensor. */
 static int run_item(pass *p, int i, const float *x, size_t n, int64_t first_scope, room *r, bg_error *total, double *clipped,
-                    bg_err *e)
+                    grid_sum *grid, bg_err *e)
 {
     item *it = &p->items[i];
     size_t g = (size_t)p->scopes[it->scope].size, groups = (n + g - 1) / g;
@@ -359,6 +377,7 @@ static int run_item(pass *p, int i, const float *x, size_t n, int64_t first_scop
         return run_fitted(it, &r->fitted[i], x, n, g, total, clipped, e);
     if (it->how == RANGE) {
         run_range(it, x, n, g, groups, least, largest, r, total);
+        add_grids(r->scale, r->low, r->rest, groups, grid);
         return BG_OK;
     }
     if (it->two_level && p->collect) {
@@ -370,6 +389,7 @@ static int run_item(pass *p, int i, const float *x, size_t n, int64_t first_scop
     else
         scales_of(it, least, largest, groups, r->scale);
     bg_invert(r->scale, r->inverse, groups);
+    add_grids(r->scale, NULL, NULL, groups, grid);
     if (it->how == SYMMETRIC)
         run_symmetric(it, x, n, g, groups, r, total);
     else
@@ -379,9 +399,11 @@ static int run_item(pass *p, int i, const float *x, size_t n, int64_t first_scop
 
 /* ---- one tile ---- */
 
-static int run_row(pass *p, const float *x, size_t n, int64_t row, int across, room *r, bg_error *errors, double *clipped,
-                   bg_err *e)
+static int run_row(pass *p, const float *x, size_t n, int64_t row, int across, room *r, int64_t tile, bg_err *e)
 {
+    bg_error *errors = p->errors + tile * p->n;
+    double *clipped = p->clipped + tile * p->n;
+    grid_sum *grids = p->grids + tile * p->n;
     for (int s = 0; s < p->n_scopes; s++)
         if (p->scopes[s].across == across)
             bg_group_range(x, n, (size_t)p->scopes[s].size, r->least[s], r->largest[s]);
@@ -390,7 +412,7 @@ static int run_row(pass *p, const float *x, size_t n, int64_t row, int across, r
         if (s->across != across || (!p->collect && p->items[i].out == NULL))
             continue;
         int64_t scopes_before = across ? row * p->m->cols / s->size : row * ((p->m->cols + s->size - 1) / s->size);
-        int status = run_item(p, i, x, n, scopes_before, r, &errors[i], &clipped[i], e);
+        int status = run_item(p, i, x, n, scopes_before, r, &errors[i], &clipped[i], &grids[i], e);
         if (status)
             return bg_context(e, "%s", p->items[i].s->text);
     }
@@ -443,8 +465,6 @@ static int run_tile(pass *p, int64_t tile, room *r, bg_err *e)
         count(p, r, r->codes, n);
     if (m->codes16 && whole)
         widen(m, r->codes, r->x, n);
-    bg_error *errors = p->errors + tile * p->n;
-    double *clipped = p->clipped + tile * p->n;
     for (int64_t i = 0; i < rows && !status; i++) {
         float *x = whole ? r->x + (size_t)i * C : r->row;
         if (!whole)
@@ -457,10 +477,10 @@ static int run_tile(pass *p, int64_t tile, room *r, bg_err *e)
         float least, largest;
         bg_group_range(x, C, C, &least, &largest);
         p->most[tile] = fmaxf(p->most[tile], fmaxf(-least, largest));
-        status = run_row(p, x, C, first + i, 0, r, errors, clipped, e);
+        status = run_row(p, x, C, first + i, 0, r, tile, e);
     }
     if (across && !status)
-        status = run_row(p, r->x, n, first, 1, r, errors, clipped, e);
+        status = run_row(p, r->x, n, first, 1, r, tile, e);
     return status;
 }
 
@@ -507,6 +527,29 @@ static int run_pass(pass *p, bg_err *e)
 
 /* ---- the two passes ---- */
 
+/* The points of the mean scope. */
+static void show_grid(const pass *p, int i, bg_measure *out)
+{
+    const item *it = &p->items[i];
+    grid_sum sum = {0};
+    for (int64_t t = 0; t < p->tiles; t++) {
+        sum.scale += p->grids[t * p->n + i].scale;
+        sum.offset += p->grids[t * p->n + i].offset;
+        sum.scopes += p->grids[t * p->n + i].scopes;
+    }
+    bg_code c = it->unit;
+    if (it->how == RANGE)
+        c = (bg_code){.K = (int)it->M + 1, .affine = 1, .hi = (int)it->M};
+    if (it->how == FITTED || c.K > BG_SHOWN || (it->how != FIXED && !(sum.scopes > 0)))
+        return;
+    if (it->how != FIXED) {
+        c.scale = (float)(sum.scale / sum.scopes);
+        c.offset = (float)(sum.offset / sum.scopes);
+    }
+    for (int k = 0; k < c.K; k++)
+        out->levels[out->points++] = bg_code_value(&c, k);
+}
+
 static void collect_results(const pass *p)
 {
     double most = 0, weights = (double)p->m->rows * (double)p->m->cols;
@@ -533,6 +576,7 @@ static void collect_results(const pass *p)
                             .output_mse = NAN,
                             .rate = bg_spec_rate(p->items[i].s, p->m->rows, p->m->cols)};
         out->rate_bits = bg_rate_total(&out->rate) / weights;
+        show_grid(p, i, out);
     }
 }
 

@@ -51,7 +51,7 @@ typedef struct chunk_moments {
 } chunk_moments;
 
 /* Sums about each chunk's own mean, joined in order. */
-static int variance(const bg_matrix *m, double *sigma2, bg_err *e)
+static int variance(const bg_matrix *m, double *mean, double *sigma2, bg_err *e)
 {
     int64_t rows = rows_of_chunk(m), chunks = (m->rows + rows - 1) / rows;
     chunk_moments *part = calloc((size_t)chunks + 1, sizeof *part), all = {0};
@@ -81,6 +81,7 @@ static int variance(const bg_matrix *m, double *sigma2, bg_err *e)
         all.mean += d * part[c].n / n;
         all.n = n;
     }
+    *mean = all.mean;
     *sigma2 = all.n > 0 ? all.squares / all.n : 0;
     free(part);
     return status;
@@ -577,11 +578,13 @@ static int sweep(const bg_matrix *m, const bg_spec *specs, const path *paths, in
             here.hist = &made;
         status = in_memory(&here, specs, paths, n, out, e);
     }
-    double sigma2 = m->hist ? m->hist->sigma2 : made.sigma2;
+    double sigma2 = m->hist ? m->hist->sigma2 : made.sigma2, mean = m->hist ? m->hist->mean : made.mean;
     if (!status && !m->hist && !make && !*not_finite)
-        status = variance(m, &sigma2, e);
-    for (int i = 0; i < n; i++)
+        status = variance(m, &mean, &sigma2, e);
+    for (int i = 0; i < n; i++) {
         out[i].sigma2 = sigma2;
+        out[i].mean = mean;
+    }
     bg_hist_free(&made);
     free(counts);
     return status;
@@ -596,6 +599,7 @@ static int on_density(const bg_matrix *m, const bg_spec *specs, int n, bg_measur
         status = bg_measure_law(m, &h, &specs[i], &out[i], e);
         out[i].seconds = bg_now() - began;
         out[i].sigma2 = h.sigma2;
+        out[i].mean = h.mean;
         if (status)
             bg_context(e, "%s", specs[i].text);
     }

@@ -15,6 +15,8 @@ typedef struct bg_rate {
 } bg_rate;
 double bg_rate_total(const bg_rate *r); /* bits */
 
+enum { BG_SHOWN = 16 }; /* points of a grid that a measure can show */
+
 /* ---- the result of one spec on one tensor ---- */
 typedef struct bg_measure {
     double count;      /* weights (1 for a density) */
@@ -28,6 +30,9 @@ typedef struct bg_measure {
     bg_rate rate;
     double output_mse; /* tr((W−Ŵ)Σ(W−Ŵ)ᵀ)/R with calibration; NaN without */
     double babai_bound; /* what error feedback can at most lose of it while nothing clips; 0: not known */
+    double mean;       /* of the weights, with sigma2 */
+    int points;        /* scalar grids of at most BG_SHOWN points, on a sweep: how many levels[] holds; else 0 */
+    float levels[BG_SHOWN]; /* the points, ascending, original units; of scopes, the mean over all of them */
     double seconds;
     const char *skipped; /* a literal reason when the spec cannot run on this tensor; then nothing else is set */
 } bg_measure;
