@@ -91,6 +91,8 @@ static int fill_gemm(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e
     if (status)
         return status;
     turn_codes(words, W, skip, n, tile->cols, tile->codes);
+    if (first + n == t->rows)
+        bg_raw_release(t->ckpt->impl, l->qweight);
     free(words);
     words = NULL;
     if (l->qzeros && (status = read_words(t, l->qzeros, first, n, &words, &W, &skip, e)))
@@ -158,6 +160,8 @@ static int add(bg_load *l, const char *prefix, bg_raw *qweight, bg_raw *qzeros, 
     layout *y = t->layout;
     *y = (layout){.packed = {.fill = gemv ? fill_gemv : fill_gemm, .groups = groups, .group_size = size, .bits = 4},
                   .qweight = qweight, .qzeros = qzeros, .scales = scales, .width = scales->shape[1]};
+    if (!gemv)
+        bg_store_map(l->store, qweight);
     bg_packed_take(t, BG_PART_INDICES, qweight);
     bg_packed_take(t, BG_PART_SCALES, scales);
     bg_packed_take(t, BG_PART_ZEROS, qzeros);

@@ -91,6 +91,8 @@ static int fill_codes(const bg_tensor *t, const layout *l, int64_t first, bg_til
         status = bg_raw_read(t->ckpt->impl, l->qweight, (uint64_t)(k * O + first) * 4, words + k * n, (uint64_t)n * 4, e);
     if (!status)
         turn_codes(l, words, W, n, tile->cols, tile->codes);
+    if (first + n == O)
+        bg_raw_release(t->ckpt->impl, l->qweight);
     free(words);
     return status;
 }
@@ -261,6 +263,7 @@ static int add(bg_load *l, const char *prefix, const parts *p, bg_err *e)
     }
     if (status)
         return status;
+    bg_store_map(l->store, p->qweight);
     bg_packed_take(t, BG_PART_INDICES, p->qweight);
     bg_packed_take(t, BG_PART_SCALES, p->scales);
     bg_packed_take(t, BG_PART_ZEROS, p->qzeros);

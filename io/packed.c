@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-enum { TILE_CODES = 1 << 18 }; /* codes of a tile: with their values they stay near the second-level cache */
+enum { TILE_CODES = 1 << 19 }; /* codes of a tile: with their values they stay near the second-level cache */
 
 /* ---- bit strings ---- */
 

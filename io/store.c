@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,6 +101,8 @@ void bg_store_free(bg_store *s)
     for (int i = 0; i < s->n_raws; i++)
         free(s->raws[i].name);
     for (int i = 0; i < s->n_files; i++) {
+        if (s->files[i].map)
+            munmap((void *)s->files[i].map, (size_t)s->files[i].size);
         close(s->files[i].fd);
         free(s->files[i].path);
     }
@@ -115,7 +118,28 @@ int bg_raw_read(const bg_store *s, const bg_raw *r, uint64_t at, void *out, uint
     if (at > r->bytes || length > r->bytes - at)
         return bg_fail(e, BG_INPUT, "%s: tensor '%s' has %llu bytes, %llu are needed", f->path, r->name,
                        (unsigned long long)r->bytes, (unsigned long long)at + (unsigned long long)length);
+    if (f->map) {
+        memcpy(out, f->map + r->offset + at, (size_t)length);
+        return BG_OK;
+    }
     return bg_pread(f->fd, f->path, out, (size_t)length, r->offset + at, e);
+}
+
+void bg_store_map(bg_store *s, const bg_raw *r)
+{
+    bg_store_file *f = &s->files[r->file];
+    if (f->map || !f->size || f->size > SIZE_MAX)
+        return;
+    void *map = mmap(NULL, (size_t)f->size, PROT_READ, MAP_PRIVATE, f->fd, 0);
+    f->map = map == MAP_FAILED ? NULL : map;
+}
+
+void bg_raw_release(const bg_store *s, const bg_raw *r)
+{
+    const bg_store_file *f = &s->files[r->file];
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), from = (r->offset + page - 1) / page * page, to = (r->offset + r->bytes) / page * page;
+    if (f->map && to > from)
+        madvise((void *)(f->map + from), (size_t)(to - from), MADV_DONTNEED);
 }
 
 int bg_raw_bytes(const bg_store *s, const bg_raw *r, void **out, bg_err *e)

@@ -11,6 +11,7 @@ typedef struct bg_store_file {
     char *path;
     uint64_t size, data_start; /* bytes; the header ends at data_start */
     const char *name;          /* the last component of path */
+    const char *map;           /* the whole file, once bg_store_map asked for it; NULL */
 } bg_store_file;
 
 typedef struct bg_raw {
@@ -44,6 +45,12 @@ bg_raw *bg_store_find(const bg_store *s, const char *name);
 /* bg_store_find of the names "prefix" + "suffix". */
 bg_raw *bg_store_find2(const bg_store *s, const char *prefix, const char *suffix);
 void bg_store_free(bg_store *s);
+
+/* Maps the file that holds r. For layouts whose rows are spread over the file, where a pread for each piece would be a system
+ * call for a few weights. Not being able to is no error: reads then use pread. */
+void bg_store_map(bg_store *s, const bg_raw *r);
+/* Lets go of the mapped pages of r (they stay in the page cache); later reads fetch them again. */
+void bg_raw_release(const bg_store *s, const bg_raw *r);
 
 /* Reads `length` bytes from byte `at` of a raw tensor. Thread-safe. Asking beyond its end is BG_INPUT. */
 int bg_raw_read(const bg_store *s, const bg_raw *r, uint64_t at, void *out, uint64_t length, bg_err *e);
