@@ -109,7 +109,9 @@ static void card_worst(bg_report *r, bg_text *t)
     bg_text_add(t, " dB where the best has ");
     bg_put_number(&r->page, t, bg_num_cell(&r->docs, &rows.rows[rows.n - 1], "sqnr_db"), BG_SIG3);
     bg_text_add(t, " dB, at ");
-    bg_text_code(t, bg_row_string(&rows.rows[0], "spec"));
+    char spec[BG_LABEL];
+    bg_method_label(bg_row_string(&rows.rows[0], "spec"), spec);
+    bg_text_markdown(t, spec);
     bg_text_add(t, "\n");
 }
 
@@ -165,6 +167,25 @@ static void card_cheapest(bg_report *r, bg_text *t)
     bg_text_add(t, " against ");
     bg_put_number(&r->page, t, bg_num_cell(&r->docs, base, "perplexity"), BG_SIG3);
     bg_text_add(t, "\n");
+}
+
+static void card_allocation(bg_report *r, bg_text *t)
+{
+    bg_rows rows = bg_docset_rows(&r->docs, "allocation", "summary");
+    if (!rows.n)
+        return;
+    bg_num loss = bg_num_cell(&r->docs, &rows.rows[0], "loss"), uniform = bg_num_cell(&r->docs, &rows.rows[0], "uniform_loss"),
+           dual = bg_num_cell(&r->docs, &rows.rows[0], "dual_bound");
+    bg_num gain = bg_num_operate(bg_num_operate(uniform, '-', loss), '/', uniform), left = bg_num_operate(bg_num_operate(loss, '-', dual), '/', loss);
+    if (!isfinite(gain.value) || !isfinite(left.value))
+        return;
+    card(t, "How far an allocation could go");
+    bg_put_number(&r->page, t, gain, BG_PERCENT);
+    bg_text_add(t, " % less loss than one spec for all at ");
+    bg_put_number(&r->page, t, bg_num_cell(&r->docs, &rows.rows[0], "budget_bits"), BG_SIG3);
+    bg_text_add(t, " bits per weight; at most ");
+    bg_put_number(&r->page, t, left, BG_PERCENT);
+    bg_text_add(t, " % more beyond that\n");
 }
 
 /* ---- the figure ---- */
@@ -374,6 +395,7 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     card_cheapest(r, cards);
     card_worst(r, cards);
     card_source(r, cards);
+    card_allocation(r, cards);
     bg_put_class_end(cards);
     return r->all.n ? draw(r, figure, e) : BG_OK;
 }

@@ -13,6 +13,7 @@ set xtics 1 nomirror
 set ytics nomirror
 set border 3 lc rgb '#767676'
 set grid x y lc rgb '#E4E4E4' lw 1 dt 1
+set autoscale xfix
 set offsets 0.2,0.2,0,0
 set xlabel 'layer'
 set ylabel 'gap (bits per weight)'
