@@ -18,6 +18,7 @@
     ROW(audit) \
     ROW(logits) \
     ROW(correlate) \
+    ROW(quantize) \
     ROW(evaluate) \
     ROW(allocate) \
     ROW(published) \

@@ -260,6 +260,28 @@ static const bg_section calibration_sections[] = {
                         REQ("max_abs", BG_NUMBER, "input", "largest |x_i|"), {0}}},
     {0}};
 
+/* ---- quantization ---- */
+
+static const bg_section quantization_sections[] = {
+    {"models", "the checkpoint that was written",
+     (const bg_field[]){
+         REQ("model", BG_STRING, "-", "title of the original"), REQ("spec", BG_STRING, "-", "canonical spec"),
+         REQ("layout", BG_STRING, "-", "dense, compressed-tensors"),
+         REQ("weights", BG_INTEGER, "weights", "quantized"),
+         REQ("rate_bits", BG_NUMBER, "bits/weight", "of the quantized matrices, everything the spec stores"),
+         REQ("bytes", BG_INTEGER, "bytes", "of all tensors as written"),
+         REQ("original_bytes", BG_INTEGER, "bytes", "of the original's weight files"),
+         REQ("mse", BG_NUMBER, "weight²", "mean over the quantized weights, as written"),
+         REQ("shards", BG_INTEGER, "-", "files"), {0}}},
+    {"tensors", "each quantized matrix",
+     (const bg_field[]){PLACE, REQ("spec", BG_STRING, "-", "canonical spec"),
+                        REQ("weights", BG_INTEGER, "weights", "in it"),
+                        REQ("rate_bits", BG_NUMBER, "bits/weight", "everything counted"),
+                        REQ("mse", BG_NUMBER, "weight²", "of the weights as written"),
+                        OPT("output_mse", BG_NUMBER, "output²", "with a calibration"),
+                        REQ("bytes", BG_INTEGER, "bytes", "written"), {0}}},
+    {0}};
+
 /* ---- evaluation ---- */
 
 static const bg_section evaluation_sections[] = {
@@ -475,6 +497,7 @@ const bg_doc_kind bg_doc_kinds[] = {
     {"diff", 1, "diff", diff_sections},
     {"timings", 1, "curve", timings_sections},
     {"calibration", 1, "calibrate", calibration_sections},
+    {"quantization", 1, "quantize", quantization_sections},
     {"evaluation", 1, "evaluate", evaluation_sections},
     {"published", 1, "published", published_sections},
     {0},
