@@ -15,20 +15,21 @@
 #include <string.h>
 #include "quant/codebook.h"
 #include "quant/entropy.h"
-#include "quant/kernel/cuts.h"
 #include "quant/kernel/trellis.h"
 
-enum { MOST_LEVELS = 8192, PASSES = 24, OUTER = 6, INNER = 8, SAMPLE = 1 << 17, PIECE = 4096 };
+enum { MOST_LEVELS = 8192, STRETCHES = 2048, PASSES = 24, OUTER = 6, INNER = 8, SAMPLE = 1 << 17, PIECE = 4096 };
 
 struct bg_trained {
     bg_trellis trellis;
     int K, length, entropy, bits;
+    float quanta;           /* of the search's costs in one unit of squared error */
     float *level;           /* [K] */
     float *length_cost;     /* [K] λ·bits of each level within its pair; all 0 at fixed rate */
     int members[4];         /* levels of a subset that win somewhere */
-    uint16_t *member[4];    /* which, ascending */
-    float *cut[4];
-    bg_cuts cuts[4];
+    uint16_t *member[4];    /* which, ascending, */
+    float *value[4], *add[4], *cut[4]; /* their level and length_cost, and where each gives way to the next (the last: never) */
+    float from, per;        /* equal stretches of the cuts' range, */
+    uint16_t start[STRETCHES + 1][4]; /* and the first member of each subset that may win there */
     bg_rans_table table[2]; /* of even and odd levels, symbols k/2 */
     double table_bits;
 };
@@ -68,6 +69,29 @@ static int64_t rows_together(const bg_spec *s, int64_t C)
 
 /* ---- the search ---- */
 
+/* Where the searches start: a table over equal stretches of the range of all cuts, a little early, so that rounding cannot
+ * start a search past its answer. */
+static void stretches(bg_trained *t)
+{
+    float low = 3e38f, high = -3e38f;
+    for (int c = 0; c < 4; c++)
+        for (int i = 0; i + 1 < t->members[c]; i++) {
+            low = t->cut[c][i] < low ? t->cut[c][i] : low;
+            high = t->cut[c][i] > high ? t->cut[c][i] : high;
+        }
+    t->from = high > low ? low : 0;
+    t->per = high > low ? STRETCHES / (high - low) : 0;
+    for (int c = 0; c < 4; c++) {
+        int at = 0;
+        for (int s = 0; s <= STRETCHES; s++) {
+            float x = t->per > 0 && s > 0 ? t->from + ((float)s - 0.01f) / t->per : -3e38f;
+            while (at + 1 < t->members[c] && t->cut[c][at] < x)
+                at++;
+            t->start[s][c] = (uint16_t)at;
+        }
+    }
+}
+
 /* The levels of each subset that cost least somewhere, (x − level)² + length, and where they meet: lines' lower envelope. */
 static void envelopes(bg_trained *t)
 {
@@ -85,13 +109,15 @@ static void envelopes(bg_trained *t)
             t->member[c][n++] = (uint16_t)k;
         }
         t->members[c] = n;
-        bg_cuts_init(&t->cuts[c], t->cut[c], n - 1);
+        for (int i = 0; i < n; i++)
+            t->value[c][i] = t->level[t->member[c][i]], t->add[c][i] = t->length_cost[t->member[c][i]];
+        t->cut[c][n - 1] = INFINITY;
     }
+    stretches(t);
 }
 
 typedef struct bg_work {
-    float (*cost)[4];
-    uint16_t (*best)[4];
+    uint16_t (*cost)[4], (*best)[4];
     uint8_t *choices, *input;
 } bg_work;
 
@@ -106,20 +132,36 @@ static int work_new(bg_work *w, const bg_trained *t, size_t n, bg_err *e)
     return bg_no_memory(e, "trellis", n * (sizeof *w->cost + sizeof *w->best));
 }
 
+static inline float lesser(float a, float b) { return a < b ? a : b; }
+
+/* Costs of the best member of each subset, in quanta above the least of the four. */
+static void costs(const bg_trained *t, float x, uint16_t cost[4], uint16_t best[4])
+{
+    float s = (x - t->from) * t->per, by[4];
+    const uint16_t *start = t->start[s > 0 ? (s < STRETCHES ? (int)s : STRETCHES) : 0];
+    for (int c = 0; c < 4; c++) {
+        int i = start[c];
+        while (x > t->cut[c][i])
+            i++;
+        float r = x - t->value[c][i];
+        best[c] = (uint16_t)i;
+        by[c] = r * r + t->add[c][i];
+    }
+    float least = lesser(lesser(by[0], by[1]), lesser(by[2], by[3]));
+    for (int c = 0; c < 4; c++)
+        cost[c] = (uint16_t)lesser((by[c] - least) * t->quanta + 0.5f, BG_TRELLIS_COST);
+}
+
 /* index[n]: the level of each weight of one sequence, on the best path from state 0. */
 static void code_sequence(const bg_trained *t, const bg_work *w, const float *x, size_t n, uint16_t *index)
 {
     for (size_t i = 0; i < n; i++)
-        for (int c = 0; c < 4; c++) {
-            int k = t->member[c][bg_cuts_find(&t->cuts[c], x[i])];
-            float r = x[i] - t->level[k];
-            w->best[i][c] = (uint16_t)k;
-            w->cost[i][c] = r * r + t->length_cost[k];
-        }
-    bg_trellis_search(&t->trellis, (const float(*)[4])w->cost, n, w->choices, w->input);
+        costs(t, x[i], w->cost[i], w->best[i]);
+    bg_trellis_search(&t->trellis, (const uint16_t(*)[4])w->cost, n, w->choices, w->input);
     int state = 0;
     for (size_t i = 0; i < n; i++) {
-        index[i] = w->best[i][bg_trellis_subset(&t->trellis, state, w->input[i])];
+        int c = bg_trellis_subset(&t->trellis, state, w->input[i]);
+        index[i] = t->member[c][w->best[i][c]];
         state = bg_trellis_next(&t->trellis, state, w->input[i]);
     }
 }
@@ -266,7 +308,7 @@ static void release(bg_trained *t)
         return;
     free(t->level), free(t->length_cost);
     for (int c = 0; c < 4; c++)
-        free(t->member[c]), free(t->cut[c]);
+        free(t->member[c]), free(t->cut[c]), free(t->value[c]), free(t->add[c]);
     bg_rans_free(&t->table[0]), bg_rans_free(&t->table[1]);
     free(t);
 }
@@ -285,7 +327,9 @@ static bg_trained *new_trained(const bg_spec *s)
     for (int c = 0; c < 4; c++) {
         t->member[c] = malloc(MOST_LEVELS / 4 * sizeof(uint16_t));
         t->cut[c] = malloc(MOST_LEVELS / 4 * sizeof(float));
-        whole = whole && t->member[c] && t->cut[c];
+        t->value[c] = malloc(MOST_LEVELS / 4 * sizeof(float));
+        t->add[c] = malloc(MOST_LEVELS / 4 * sizeof(float));
+        whole = whole && t->member[c] && t->cut[c] && t->value[c] && t->add[c];
     }
     if (whole)
         return t;
@@ -347,6 +391,8 @@ static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err 
     bg_trained *t = new_trained(s);
     double *counts = calloc(MOST_LEVELS, sizeof *counts);
     int status = t && counts ? read_sample(m, &z, e) : bg_no_memory(e, "trellis", MOST_LEVELS * 32);
+    if (!status && z.sigma > 0) /* a thirty-second of the error to come: finer changes no path that matters */
+        t->quanta = (float)(32 * exp2(2 * bits(s)) / (z.sigma * z.sigma));
     if (!status)
         status = t->entropy ? train_entropy(t, &z, bits(s), counts, e) : train_fixed(t, &z, counts, e);
     if (!status && t->entropy)

@@ -17,6 +17,7 @@ typedef int32_t bg_i8 __attribute__((vector_size(32)));
 typedef float bg_f4 __attribute__((vector_size(16)));
 typedef int32_t bg_i4 __attribute__((vector_size(16)));
 typedef uint8_t bg_b16 __attribute__((vector_size(16)));
+typedef uint16_t bg_h8 __attribute__((vector_size(16)));
 
 BG_INLINE bg_f8 bg_f8_load(const float *p)
 {
@@ -155,6 +156,67 @@ BG_INLINE unsigned bg_i4_bits(bg_i4 mask)
 BG_INLINE bg_f4 bg_f4_permute(bg_f4 v, bg_i4 index)
 {
     return (bg_f4){v[index[0] & 3], v[index[1] & 3], v[index[2] & 3], v[index[3] & 3]};
+}
+#endif
+
+/* ---- eight unsigned 16-bit integers ---- */
+
+BG_INLINE bg_h8 bg_h8_load(const uint16_t *p)
+{
+    bg_h8 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+BG_INLINE void bg_h8_store(uint16_t *p, bg_h8 v) { memcpy(p, &v, sizeof v); }
+
+/* a0 b0 … a3 b3 and a4 b4 … a7 b7 */
+BG_INLINE bg_h8 bg_h8_zip_low(bg_h8 a, bg_h8 b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+BG_INLINE bg_h8 bg_h8_zip_high(bg_h8 a, bg_h8 b) { return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+
+#if defined(__AVX2__) && defined(__FMA__)
+/* saturating */
+BG_INLINE bg_h8 bg_h8_add(bg_h8 a, bg_h8 b) { return (bg_h8)_mm_adds_epu16((__m128i)a, (__m128i)b); }
+BG_INLINE bg_h8 bg_h8_min(bg_h8 a, bg_h8 b) { return (bg_h8)_mm_min_epu16((__m128i)a, (__m128i)b); }
+/* four numbers' bytes (0…7) put where `byte` says */
+BG_INLINE bg_h8 bg_h8_spread(const uint16_t four[4], bg_b16 byte)
+{
+    return (bg_h8)_mm_shuffle_epi8(_mm_loadl_epi64((const __m128i *)four), (__m128i)byte);
+}
+/* bit l of the low byte: a[l] = b[l]; of the high byte: c[l] = d[l]; in memory the low byte comes first */
+BG_INLINE uint16_t bg_h8_equal(bg_h8 a, bg_h8 b, bg_h8 c, bg_h8 d)
+{
+    __m128i x = _mm_cmpeq_epi16((__m128i)a, (__m128i)b), y = _mm_cmpeq_epi16((__m128i)c, (__m128i)d);
+    return (uint16_t)_mm_movemask_epi8(_mm_packs_epi16(x, y));
+}
+#else
+BG_INLINE bg_h8 bg_h8_add(bg_h8 a, bg_h8 b)
+{
+    bg_h8 sum = a + b;
+    return sum | (bg_h8)(sum < a);
+}
+BG_INLINE bg_h8 bg_h8_min(bg_h8 a, bg_h8 b)
+{
+    bg_h8 less = (bg_h8)(a < b);
+    return (a & less) | (b & ~less);
+}
+BG_INLINE bg_h8 bg_h8_spread(const uint16_t four[4], bg_b16 byte)
+{
+    bg_h8 out;
+    for (int l = 0; l < 8; l++)
+        out[l] = four[byte[2 * l] / 2];
+    return out;
+}
+BG_INLINE uint16_t bg_h8_equal(bg_h8 a, bg_h8 b, bg_h8 c, bg_h8 d)
+{
+    uint8_t bits[2] = {0, 0};
+    uint16_t out;
+    for (int l = 0; l < 8; l++) {
+        bits[0] |= (uint8_t)((a[l] == b[l]) << l);
+        bits[1] |= (uint8_t)((c[l] == d[l]) << l);
+    }
+    memcpy(&out, bits, sizeof out);
+    return out;
 }
 #endif
 

@@ -8,7 +8,7 @@
  * States j and j + 2^(ν−1) lead to 2j and 2j + 1 through the same two subsets, crosswise, so a step of the search is
  *     M'[2j]   = min(M[j] + a, M[j + H] + b)      a: cost of subset z(j), b: of the other of its pair
  *     M'[2j+1] = min(M[j] + b, M[j + H] + a)
- * for H = 2^(ν−1) values of j, four at a time.
+ * for H = 2^(ν−1) values of j, eight at a time in 16-bit integers: costs come in quanta, less the least of a step.
  */
 #ifndef BG_QUANT_KERNEL_TRELLIS_H
 #define BG_QUANT_KERNEL_TRELLIS_H
@@ -37,9 +37,10 @@ static inline int bg_trellis_next(const bg_trellis *t, int state, int u) { retur
 
 /* Bytes of choices[] for n steps. */
 size_t bg_trellis_room(const bg_trellis *t, size_t n);
-/* The path of least Σ cost[i][subset of step i] from state 0 to any state: input[n]. cost[n][4]. Returns that least sum up
- * to the common part it removes on the way; ties prefer the lower state. */
-float bg_trellis_search(const bg_trellis *t, const float (*cost)[4], size_t n, uint8_t *choices, uint8_t *input);
-float bg_trellis_search_ref(const bg_trellis *t, const float (*cost)[4], size_t n, uint8_t *choices, uint8_t *input);
+/* The path of least Σ cost[i][subset of step i] from state 0 to any state: input[n]. cost[n][4] ≤ BG_TRELLIS_COST; metrics that
+ * fall behind the best by 2^15 or more count as equally hopeless. Ties prefer the lower state. */
+enum { BG_TRELLIS_COST = 8191 };
+void bg_trellis_search(const bg_trellis *t, const uint16_t (*cost)[4], size_t n, uint8_t *choices, uint8_t *input);
+void bg_trellis_search_ref(const bg_trellis *t, const uint16_t (*cost)[4], size_t n, uint8_t *choices, uint8_t *input);
 
 #endif

@@ -15,18 +15,17 @@ static void test_search(void **state)
 {
     (void)state;
     enum { N = 1000 };
-    float(*cost)[4] = malloc(N * sizeof *cost);
+    uint16_t(*cost)[4] = malloc(N * sizeof *cost);
     for (int i = 0; i < N; i++)
         for (int c = 0; c < 4; c++)
-            cost[i][c] = (float)bg_uniform_at(7, (uint64_t)(4 * i + c));
+            cost[i][c] = (uint16_t)(BG_TRELLIS_COST * pow(bg_uniform_at(7, (uint64_t)(4 * i + c)), 4));
     uint8_t a[N], b[N];
     for (int states = 4; states <= 256; states *= 2) {
         bg_trellis t;
         assert_true(bg_trellis_init(&t, states));
         uint8_t *choices = malloc(bg_trellis_room(&t, N));
-        float x = bg_trellis_search_ref(&t, (const float(*)[4])cost, N, choices, a);
-        float y = bg_trellis_search(&t, (const float(*)[4])cost, N, choices, b);
-        assert_true(x == y);
+        bg_trellis_search_ref(&t, (const uint16_t(*)[4])cost, N, choices, a);
+        bg_trellis_search(&t, (const uint16_t(*)[4])cost, N, choices, b);
         assert_memory_equal(a, b, N);
         free(choices);
     }
