@@ -31,6 +31,7 @@
     ROW(check) \
     ROW(merge) \
     ROW(verify) \
+    ROW(compare) \
     ROW(host) \
     ROW(notebook)
 /* clang-format on */
