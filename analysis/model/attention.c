@@ -61,7 +61,7 @@ static void attend_tile(const bg_attention *a, const tile *t, float *s)
 void bg_attend(const bg_attention *a, float *scratch)
 {
     int64_t tiles = tile_count(a), room = BG_ATTENTION_TILE * (a->past + a->n);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) num_threads(a->threads)
     for (int64_t i = 0; i < tiles; i++) {
         tile t = tile_at(a, tiles - 1 - i); /* the longest first */
         attend_tile(a, &t, scratch + omp_get_thread_num() * room);
@@ -95,7 +95,7 @@ static void attend_one_ref(const bg_attention *a, int64_t query, int head, float
 void bg_attend_ref(const bg_attention *a, float *scratch)
 {
     int64_t room = BG_ATTENTION_TILE * (a->past + a->n);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) num_threads(a->threads)
     for (int64_t i = 0; i < a->n * a->heads; i++)
         attend_one_ref(a, i / a->heads, (int)(i % a->heads), scratch + omp_get_thread_num() * room);
 }

@@ -18,13 +18,14 @@ typedef struct bg_attention {
     int window;  /* 0: none */
     float scale;
     double cap;  /* 0: none */
+    int threads;
     int64_t n, past;  /* queries stand at positions past … past+n−1, keys at 0 … past+n−1 */
     bg_heads q, k, v, out;
 } bg_attention;
 
 enum { BG_ATTENTION_TILE = 64 }; /* queries */
 
-/* scratch: BG_ATTENTION_TILE × (past + n) floats for each of omp_get_max_threads() threads. */
+/* scratch: BG_ATTENTION_TILE × (past + n) floats for each of a->threads threads, which is how many are used. */
 void bg_attend(const bg_attention *a, float *scratch);
 /* Plain loops with every sum in double. The same scratch. */
 void bg_attend_ref(const bg_attention *a, float *scratch);

@@ -23,7 +23,7 @@ int bg_work_open(const bg_model *m, int64_t rows, int64_t context, bg_work **out
     bg_work *w = calloc(1, sizeof *w);
     if (!w)
         return bg_no_memory(e, "scratch", sizeof *w);
-    *w = (bg_work){.rows = rows, .context = context, .rope_key = -1};
+    *w = (bg_work){.rows = rows, .context = context, .rope_key = -1, .threads = omp_get_max_threads()};
     struct {
         float **at;
         int64_t n;
@@ -35,7 +35,7 @@ int bg_work_open(const bg_model *m, int64_t rows, int64_t context, bg_work **out
                  {&w->gate, c->gated ? rows * c->inner : 0},
                  {&w->cosines, context * c->rope.dims / 2},
                  {&w->sines, context * c->rope.dims / 2},
-                 {&w->scores, (int64_t)omp_get_max_threads() * BG_ATTENTION_TILE * context}};
+                 {&w->scores, (int64_t)w->threads * BG_ATTENTION_TILE * context}};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
         if (!(*rooms[i].at = bg_floats(rooms[i].n))) {
             bg_work_close(w);
@@ -173,7 +173,7 @@ static void attend_sequence(const bg_model *m, int layer, const bg_block *b, int
     int64_t wide = (int64_t)c->heads * c->head_dim;
     bg_attention a = {.heads = c->heads, .kv_heads = c->kv_heads, .head_dim = c->head_dim, .window = y->window,
                       .scale = (float)(c->attention_scale / (c->scale_by_layer ? layer + 1 : 1)),
-                      .cap = c->attention_cap, .n = n, .past = b->past, .q = q, .k = k, .v = v,
+                      .cap = c->attention_cap, .threads = w->threads, .n = n, .past = b->past, .q = q, .k = k, .v = v,
                       .out = {w->heads + first * wide, wide, c->head_dim}};
     if (p && p->precision == BG_FLOAT64)
         bg_attend_ref(&a, w->scores);

@@ -65,6 +65,7 @@ typedef struct bg_model {
     float *positions;    /* [rows × D] learned positions; NULL */
     float *rope_divisors; /* [rotary/2] from a GGUF file; NULL */
     bg_norm final_norm;
+    int tied_twice; /* the config ties the output matrix, but the file has one */
     int resident; /* bg_model_load was called: layers stay */
     double parameters; /* weights, biases, norms, embeddings; a tied matrix once */
 } bg_model;

@@ -115,6 +115,7 @@ static int open_head(bg_model *m, bg_err *e)
     snprintf(name, sizeof name, "%s.weight", a->head);
     m->head.layer = -1;
     if (!c->tied || bg_ckpt_find(m->ckpt, name)) {
+        m->tied_twice = c->tied;
         m->config.tied = 0;
         m->head.index = m->n_linears + 1;
         int has_bias = bg_arch_bias(m->ckpt->config, &a->head_bias);
@@ -301,6 +302,12 @@ int bg_model_load_outer(bg_model *m, bg_err *e)
         m->head.w = m->embed.w;
     else if (!status)
         status = read_linear(&m->head, e);
+    if (!status && m->tied_twice) { /* what transformers 5 does: the file's matrix counts */
+        if (memcmp(m->head.w, m->embed.w, m->embed.tensor->count * sizeof(float)))
+            bg_warn("%s: config.json ties the output matrix to the embedding, but '%s' differs from it; the file's is used",
+                    m->ckpt->title, m->head.name);
+        m->tied_twice = 0;
+    }
     if (!status)
         status = read_linear(&m->project_in, e);
     if (!status)

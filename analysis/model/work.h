@@ -6,6 +6,7 @@
 
 struct bg_work {
     int64_t rows, context;
+    int threads;         /* that attention may use: its scratch is made for so many */
     float *x, *y;        /* [rows × D] */
     float *qkv;          /* [rows × (H + 2K)·d] */
     float *heads;        /* [rows × H·d] */

@@ -36,3 +36,22 @@ pass 'bitgap correlate $out/one.json -o $out/c.json'
 grep -q '"over": "group", "group": "all", "measure": "logits_mse", "points": 14' "$out/c.json" || fail "14 points per role"
 refused 'a second .logits' "$BITGAP" correlate "$out/one.json" "$out/three.json" -o "$scratch/out/c.json"
 refused 'holds .correlation' "$BITGAP" correlate "$out/c.json" -o "$scratch/out/c.json"
+
+# A config that does not fit its weights, or says what cannot be run.
+cp -r tests/golden/data/models/llama3_gqa "$scratch/m"
+change() { # change FROM TO PATTERN: the config with FROM in place of TO is refused with this line
+    sed "s/$1/$2/" tests/golden/data/models/llama3_gqa/config.json >"$scratch/m/config.json"
+    cmp -s "$scratch/m/config.json" tests/golden/data/models/llama3_gqa/config.json && fail "no '$1' in the config"
+    refused "$3" "$BITGAP" run "$scratch/m" --ids 1,2,3 -o "$scratch/out/y"
+}
+change '"intermediate_size": 64' '"intermediate_size": 65' "gate_proj.weight' is 64 × 32; config.json needs 65 × 32"
+change '"num_hidden_layers": 2' '"num_hidden_layers": 3' "'model.layers.2.self_attn.q_proj.weight' is missing"
+change '"num_hidden_layers": 2' '"num_hidden_layers": 2e9' "'num_hidden_layers' is not a whole number of 1 to 4096"
+change '"hidden_size": 32' '"hidden_sise": 32' "'hidden_size' is missing"
+change '"num_key_value_heads": 2' '"num_key_value_heads": 3' '3 key/value heads do not divide 4 heads'
+change '"model_type": "llama"' '"model_type": "mamba"' "architecture 'mamba' cannot be run; those that can: llama,"
+change '"rope_type": "llama3"' '"rope_type": "spiral"' "rope type 'spiral' is not one of"
+change '"factor": 8.0' '"factor": -8.0' "numbers of rope type 'llama3' make no sense"
+change '"rms_norm_eps": 1e-05' '"rms_norm_eps": 7' "'rms_norm_eps' is 7"
+change '"hidden_act": "silu"' '"hidden_act": "swoosh"' "activation 'swoosh' is not one of"
+change '"head_dim": 8' '"head_dim": 7' '7 of the 7 elements of a head cannot turn'

@@ -122,17 +122,16 @@ static void attention_follows_its_reference(void **state)
     static const int windows[] = {0, 1, 8, 70, 1000};
     for (int i = 0; i < 10; i++) {
         bg_attention a = {.heads = HEADS, .kv_heads = KV, .head_dim = D, .window = windows[i % 5], .scale = 2.0f,
-                          .cap = i < 5 ? 0 : 1.5, .n = N, .past = PAST, .q = {q, HEADS * D, D}, .k = {k, KV * D, D},
+                          .cap = i < 5 ? 0 : 1.5, .threads = 3, .n = N, .past = PAST, .q = {q, HEADS * D, D}, .k = {k, KV * D, D},
                           .v = {v, KV * D, D}, .out = {out, HEADS * D, D}};
         bg_attend(&a, scratch);
         a.out.base = ref;
         bg_attend_ref(&a, scratch);
         for (int j = 0; j < N * HEADS * D; j++)
             assert_true(fabs((double)out[j] - (double)ref[j]) < 3e-6);
-        omp_set_num_threads(1);
+        a.threads = 1;
         a.out.base = again;
         bg_attend(&a, scratch);
-        omp_set_num_threads(3);
         assert_memory_equal(out, again, N * HEADS * D * sizeof *out);
     }
     free(q), free(k), free(v), free(out), free(ref), free(again), free(scratch);
