@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "analysis/output_bound.h"
 
 const char *bg_spec_family(const bg_spec *s)
 {
@@ -14,13 +15,52 @@ const char *bg_spec_family(const bg_spec *s)
     return s->grid->family ? s->grid->family : "non-uniform";
 }
 
+/* The bound of an input, kept for the next tensors that read the same one (q, k, v; gate, up). */
+typedef struct kept_bound {
+    bg_output_bound bound;
+    double trace, square; /* of its Σ */
+} kept_bound;
+
+static int output_bound_of(const bg_matrix *m, kept_bound *k, bg_err *e)
+{
+    double trace = 0, square = 0;
+    for (int64_t i = 0; i < m->cols; i++) {
+        trace += m->second_moment[i * m->cols + i];
+        for (int64_t j = 0; j <= i; j++)
+            square += m->second_moment[i * m->cols + j] * m->second_moment[i * m->cols + j];
+    }
+    if (k->bound.n == m->cols && trace <= k->trace && trace >= k->trace && square <= k->square && square >= k->square)
+        return BG_OK;
+    bg_output_bound_free(&k->bound);
+    k->trace = trace, k->square = square;
+    return bg_output_bound_init(&k->bound, m->second_moment, m->cols, e);
+}
+
+/* Rates against the least one that reaches the same output error per weight. */
+static int output_gaps(const bg_matrix *m, const bg_measure *at, int n, kept_bound *k, double *gap, bg_err *e)
+{
+    int status = output_bound_of(m, k, e);
+    for (int i = 0; i < n && !status; i++) {
+        double d = at[i].output_mse / (double)m->cols;
+        bg_water w;
+        if (at[i].skipped || !(d > 0) || !(at[i].sigma2 > 0))
+            continue;
+        status = bg_output_bound_at_distortion(&k->bound, at[i].sigma2, d, &w, e);
+        gap[i] = at[i].rate_bits - w.rate_bits;
+    }
+    return status;
+}
+
 int bg_curves_measure(bg_curves *c, const bg_study *study, const bg_spec *specs, int n, uint64_t seed, bg_curve_dress dress,
                       void *self, bg_err *e)
 {
     size_t points = (size_t)study->n * (size_t)n;
-    *c = (bg_curves){study, specs, n, calloc(points + 1, sizeof *c->at)};
-    if (!c->at)
+    *c = (bg_curves){study, specs, n, calloc(points + 1, sizeof *c->at), malloc((points + 1) * sizeof *c->output_gap)};
+    if (!c->at || !c->output_gap)
         return bg_no_memory(e, "points", points * sizeof *c->at);
+    for (size_t i = 0; i < points; i++)
+        c->output_gap[i] = NAN;
+    kept_bound kept = {0};
     bg_progress p;
     int status = BG_OK;
     bg_progress_begin(&p, "curve", (unsigned long long)study->weights);
@@ -30,6 +70,8 @@ int bg_curves_measure(bg_curves *c, const bg_study *study, const bg_spec *specs,
         status = dress ? dress(self, t, &m, e) : BG_OK;
         if (!status)
             status = bg_measure_specs(&m, specs, n, c->at + (size_t)i * (size_t)n, e);
+        if (!status && m.second_moment)
+            status = output_gaps(&m, c->at + (size_t)i * (size_t)n, n, &kept, c->output_gap + (size_t)i * (size_t)n, e);
         if (!status && bg_interrupted)
             status = bg_fail(e, BG_RESOURCE, "interrupted");
         if (status)
@@ -37,12 +79,14 @@ int bg_curves_measure(bg_curves *c, const bg_study *study, const bg_spec *specs,
         bg_progress_step(&p, t->count);
     }
     bg_progress_end(&p);
+    bg_output_bound_free(&kept.bound);
     return status;
 }
 
 void bg_curves_free(bg_curves *c)
 {
     free(c->at);
+    free(c->output_gap);
     *c = (bg_curves){0};
 }
 
@@ -61,7 +105,7 @@ static void write_rate(bg_doc *d, const bg_measure *r)
     bg_doc_number(d, "other_bits", (r->rate.positions + r->rate.order + r->rate.padding) / r->count);
 }
 
-static void write_point(bg_doc *d, const bg_tensor *t, const bg_spec *s, const bg_measure *r)
+static void write_point(bg_doc *d, const bg_tensor *t, const bg_spec *s, const bg_measure *r, double output_gap)
 {
     char quantizer[BG_SPEC_TEXT];
     double relative = r->sigma2 > 0 ? r->mse / r->sigma2 : 0;
@@ -82,6 +126,7 @@ static void write_point(bg_doc *d, const bg_tensor *t, const bg_spec *s, const b
     bg_doc_number(d, "clipped", r->clipped);
     bg_doc_number(d, "index_entropy_bits", r->index_entropy);
     bg_doc_number(d, "output_mse", r->output_mse);
+    bg_doc_number(d, "output_gap_bits", output_gap);
     write_rate(d, r);
     bg_doc_row_end(d);
 }
@@ -143,7 +188,7 @@ void bg_curves_write(const bg_curves *c, bg_doc *d)
         for (int k = 0; k < c->n_specs; k++) {
             const bg_measure *r = &c->at[i * c->n_specs + k];
             if (!r->skipped)
-                write_point(d, c->study->tensors[i], &c->specs[k], r);
+                write_point(d, c->study->tensors[i], &c->specs[k], r, c->output_gap[i * c->n_specs + k]);
         }
     write_grids(c, d);
     bg_doc_section(d, "skipped");

@@ -9,6 +9,7 @@ typedef struct bg_curves {
     const bg_spec *specs;
     int n_specs;
     bg_measure *at; /* [study->n × n_specs] */
+    double *output_gap; /* [study->n × n_specs] bits above the functional bound; NaN without a second moment */
 } bg_curves;
 
 /* What a tensor's matrix gets beside its rows (a calibration); NULL: nothing. */

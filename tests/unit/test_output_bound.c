@@ -1,0 +1,97 @@
+/* The functional bound and the losses of rounding and error feedback against tests/reference/functional_bound.json. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include "analysis/output_bound.h"
+#include "tests/reference.h"
+
+enum { MOST = 16 };
+
+/* The matrices that the cases describe in words. */
+static int matrix_of(const char *id, double *a)
+{
+    int n = !strncmp(id, "ar1", 3) ? 16 : !strncmp(id, "two", 3) ? 2 : 8;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++)
+            a[i * n + j] = !strncmp(id, "ar1", 3)    ? pow(0.9, abs(i - j))
+                           : !strncmp(id, "two", 3)  ? (i == j ? 1 : 0.8)
+                           : !strncmp(id, "diag", 4) ? (i == j ? pow(2, -i) : 0)
+                                                     : (i == j) + (i < 4 && j < 4 ? 3 : 0);
+    return n;
+}
+
+static void check_rates(const cJSON *c, const bg_output_bound *b)
+{
+    const cJSON *at;
+    cJSON_ArrayForEach(at, cJSON_GetObjectItemCaseSensitive(c, "expect"))
+    {
+        const cJSON *theta = cJSON_GetObjectItemCaseSensitive(at, "theta"), *d = cJSON_GetObjectItemCaseSensitive(at, "D_func_per_weight");
+        const cJSON *active = cJSON_GetObjectItemCaseSensitive(at, "active_components");
+        if (!theta)
+            continue;
+        double rate = atof(at->string + 1);
+        bg_water w, back;
+        assert_int_equal(bg_output_bound_at_rate(b, 1, rate, &w, NULL), BG_OK);
+        reference_near(c, theta, "theta", bg_json_number(theta, "value", 0), w.level);
+        reference_near(c, d, "D", bg_json_number(d, "value", 0), w.distortion);
+        reference_near(c, active, "active", bg_json_number(active, "value", 0), (double)w.active);
+        assert_int_equal(bg_output_bound_at_distortion(b, 9, 9 * w.distortion, &back, NULL), BG_OK);
+        assert_true(fabs(back.rate_bits - rate) < 1e-9); /* scaling the weights changes nothing */
+    }
+}
+
+static void test_reference(void **state)
+{
+    (void)state;
+    cJSON *root = reference_open("functional_bound");
+    const char *const ids[] = {"ar1_rho0.9_n16", "diag_geometric_n8", "spiked_n8", "two_rho0.8"};
+    for (int i = 0; i < 4; i++) {
+        const cJSON *c = reference_case(root, ids[i]);
+        double a[MOST * MOST], pivots[MOST], factor;
+        int n = matrix_of(ids[i], a);
+        bg_output_bound b;
+        assert_int_equal(bg_output_bound_init(&b, a, n, NULL), BG_OK);
+        reference_check_list(c, "eigenvalues_desc", b.eigenvalues, n);
+        reference_check(c, "geometric_mean_eig", exp2(b.log2_geometric_mean));
+        reference_check(c, "mean_diag", b.mean_diagonal);
+        assert_int_equal(bg_feedback_pivots(a, n, pivots, &factor, NULL), BG_OK);
+        reference_check_list(c, "gptq_pivots_natural_order", pivots, n);
+        reference_check(c, "rtn_loss_bits_high_rate", bg_nearest_loss_bits(&b));
+        reference_check(c, "gptq_loss_bits_high_rate", bg_feedback_loss_bits(&b, pivots));
+        reference_check(c, "gptq_weight_mse_over_rtn_weight_mse_high_rate", factor);
+        check_rates(c, &b);
+        bg_output_bound_free(&b);
+    }
+    cJSON_Delete(root);
+}
+
+/* Σ = I is the Gaussian line; a dead input needs no bits and is no error. */
+static void test_edges(void **state)
+{
+    (void)state;
+    double one[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1}, dead[9] = {1, 0, 0, 0, 1, 0, 0, 0, 0}, pivots[3];
+    bg_output_bound b;
+    bg_water w;
+    bg_err e;
+    assert_int_equal(bg_output_bound_init(&b, one, 3, &e), BG_OK);
+    assert_int_equal(bg_output_bound_at_distortion(&b, 0.04, 0.0025, &w, &e), BG_OK);
+    assert_true(fabs(w.rate_bits - 2) < 1e-12);
+    bg_output_bound_free(&b);
+    assert_int_equal(bg_output_bound_init(&b, dead, 3, &e), BG_OK);
+    assert_int_equal(bg_output_bound_at_rate(&b, 1, 1, &w, &e), BG_OK);
+    assert_true(fabs(w.distortion - 2.0 / 3 * exp2(-3)) < 1e-12 && w.active == 2);
+    assert_int_equal(bg_feedback_pivots(dead, 3, pivots, NULL, &e), BG_INPUT);
+    assert_int_equal(bg_output_bound_at_rate(&b, 0, 1, &w, &e), BG_INPUT);
+    bg_output_bound_free(&b);
+    dead[4] = NAN;
+    assert_int_equal(bg_output_bound_init(&b, dead, 3, &e), BG_INPUT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reference), cmocka_unit_test(test_edges)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
