@@ -62,6 +62,14 @@ static const bg_section bounds_sections[] = {
                         OPT("upper_bits", BG_NUMBER, "bits/weight", "Blahut–Arimoto, certified upper"),
                         OPT("channel_bits", BG_NUMBER, "bits/weight", "Gaussian rows with known variances, reverse water-filling"),
                         OPT("group_bits", BG_NUMBER, "bits/weight", "Gaussian groups of 128 with known variances"), {0}}},
+    {"outputs", "with a calibration: the functional bound of each layer, and what rounding loses against it at high rate",
+     (const bg_field[]){PLACE, REQ("mean_diagonal", BG_NUMBER, "input²", "mean of Σ_ii, Σ = E[xxᵀ]"),
+                        OPT("geometric_mean", BG_NUMBER, "input²", "of the eigenvalues of Σ; absent when one is 0"),
+                        OPT("nearest_loss_bits", BG_NUMBER, "bits/weight", "of rounding to nearest: ½·log2(mean diagonal/geometric mean)"),
+                        OPT("feedback_loss_bits", BG_NUMBER, "bits/weight", "of GPTQ's error feedback, columns in order"),
+                        OPT("feedback_weight_factor", BG_NUMBER, "1", "how much feedback raises the weights' own squared error"),
+                        REQ("rates", BG_NUMBERS, "bits/weight", "rates of the functional bound"),
+                        REQ("distortions", BG_NUMBERS, "output²/weight", "least tr((W−Ŵ)Σ(W−Ŵ)ᵀ)/weights at each"), {0}}},
     {0}};
 
 /* ---- curves ---- */
