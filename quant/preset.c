@@ -31,6 +31,18 @@ const bg_preset bg_presets[] = {
     {"q4_k", "gguf:type=q4_k", "GGUF Q4_K, 4.5 bits a weight", GGML},
     {"q5_k", "gguf:type=q5_k", "GGUF Q5_K, 5.5 bits a weight", GGML},
     {"q6_k", "gguf:type=q6_k", "GGUF Q6_K, 6.5625 bits a weight", GGML},
+    {"gptq", "uniform:scope=128,zero=asym,round=gptq", "error feedback, min-max groups of 128", GPTQ},
+    {"awq", "uniform:scope=128,zero=asym,transform=awq", "salient columns scaled, ranges searched, groups of 128",
+     "Lin et al. 2023, arXiv 2306.00978"},
+    {"smoothquant", "uniform:bits=8,scope=channel,transform=smooth", "the activations' range moved into 8-bit weights",
+     "Xiao et al. 2022, arXiv 2211.10438"},
+    {"llm.int8", "uniform:bits=8,scope=channel,transform=outliers,kind=columns", "outlier columns in 16 bits, the rest in 8",
+     "Dettmers et al. 2022, arXiv 2208.07339"},
+    {"palette", "kmeans:bits=4", "the optimal look-up table of the tensor", "Cho et al. 2021 (DKM), arXiv 2108.12659"},
+    {"wanda", "uniform:bits=8,scope=channel,transform=prune,by=wanda", "half the weights zero, the rest in 8 bits",
+     "Sun et al. 2023, arXiv 2306.11695"},
+    {"sparsegpt", "uniform:bits=8,scope=channel,transform=prune,by=sparsegpt",
+     "half the weights zero with error feedback, the rest in 8 bits", "Frantar & Alistarh 2023, arXiv 2301.00774"},
     {0},
 };
 
@@ -49,6 +61,9 @@ const bg_alias bg_aliases[] = {
     {"vector", "k-means codebooks: vectors, products, residuals",
      "vq:dim=2,bits=1/2/3/4 vq:dim=4,bits=1/2 vq:dim=8,bits=1 pq:dim=8,parts=4,bits=1/2/3 rvq:dim=4,stages=2,bits=1/2/3"},
     {"deployed", "formats that are shipped", "rtn int8 nf4 nf4:double=true fp4 mxfp4 nvfp4 fp8 q8_0 q4_0 q4_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs"},
+    {"calibrated", "the methods that look at activations, at 3 and 4 bits (need --calibration)",
+     "gptq:bits=3/4 gptq:bits=3/4,order=act awq:bits=3/4 uniform:bits=3/4,scope=128,zero=asym,transform=hadamard,round=gptq "
+     "gptq:bits=3,transform=outliers nf4:round=gptq smoothquant llm.int8"},
     {"all", "every alias together", "scalar vector deployed pot:bits=2..6 apot:bits=2..6"},
     {0},
 };
