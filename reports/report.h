@@ -58,7 +58,7 @@ typedef struct bg_report_section {
 
 extern const bg_report_section bg_section_overview, bg_section_weights, bg_section_rate_distortion, bg_section_gap,
     bg_section_layers, bg_section_groups, bg_section_codebooks, bg_section_shipped, bg_section_output, bg_section_cost,
-    bg_section_allocation, bg_section_provenance;
+    bg_section_allocation, bg_section_published, bg_section_provenance;
 
 /* ---- shared by sections (say.c) ---- */
 
@@ -73,6 +73,8 @@ void bg_say_place(bg_text *t, const bg_row *row);
 int bg_indistinct(const bg_report *r, const bg_curve *a, const bg_step *sa, const bg_curve *b, const bg_step *sb);
 /* The reference method: uniform in groups of 128, else the best uniform curve near r->rate; NULL when none. */
 const bg_curve *bg_reference_curve(const bg_report *r);
+/* At most `most` rows of curves.grids of a role, the best known grids first. Returns how many. */
+int bg_pick_grids(const bg_report *r, const char *group, const bg_row **out, int most);
 /* Pushes label positions y[0..n) (any order) apart to at least `space`, inside [least, most], keeping their order. */
 void bg_spread_labels(double *y, int n, double space, double least, double most);
 

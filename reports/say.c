@@ -71,6 +71,39 @@ const bg_curve *bg_reference_curve(const bg_report *r)
     return best;
 }
 
+/* Grids a reader knows come first, the rest in document order. */
+static int grid_rank(const bg_row *row)
+{
+    static const char *const known[] = {"uniform", "uniform g128", "lloyd", "kmeans", "nf4", "fp4"};
+    enum { KNOWN = sizeof known / sizeof *known };
+    char label[BG_LABEL];
+    bg_method_label(bg_row_string(row, "quantizer"), label);
+    for (int i = 0; i < KNOWN; i++)
+        if (!strcmp(known[i], label))
+            return i;
+    return KNOWN;
+}
+
+int bg_pick_grids(const bg_report *r, const char *group, const bg_row **out, int most)
+{
+    bg_rows grids = bg_docset_rows(&r->docs, "curves", "grids");
+    int n = 0;
+    for (int i = 0; i < grids.n; i++) {
+        const char *g = bg_row_string(&grids.rows[i], "group");
+        if (strcmp(g, group) && strcmp(g, "all"))
+            continue;
+        int at = n < most ? n++ : most;
+        while (at > 0 && grid_rank(out[at - 1]) > grid_rank(&grids.rows[i])) {
+            if (at < most)
+                out[at] = out[at - 1];
+            at--;
+        }
+        if (at < most)
+            out[at] = &grids.rows[i];
+    }
+    return n;
+}
+
 void bg_spread_labels(double *y, int n, double space, double least, double most)
 {
     int *order = malloc(((size_t)n + 1) * sizeof *order);

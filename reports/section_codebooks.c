@@ -15,17 +15,6 @@ static const bg_row *largest_group(const bg_report *r)
     return best;
 }
 
-static int grids_of(bg_rows grids, const char *group, const bg_row *out[GRIDS])
-{
-    int n = 0;
-    for (int i = 0; i < grids.n && n < GRIDS; i++) {
-        const char *g = bg_row_string(&grids.rows[i], "group");
-        if (!strcmp(g, group) || !strcmp(g, "all"))
-            out[n++] = &grids.rows[i];
-    }
-    return n;
-}
-
 static const cJSON *levels_of(const bg_row *row)
 {
     return cJSON_GetObjectItemCaseSensitive(row->json, "levels");
@@ -137,10 +126,9 @@ static int draw(bg_report *r, bg_text *where, const char *group, const bg_row *c
 static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
     const bg_row *rows[GRIDS], *largest = largest_group(r);
-    bg_rows grids = bg_docset_rows(&r->docs, "curves", "grids");
     const char *group = largest ? bg_row_string(largest, "group") : "all";
     bg_text *finding = bg_slots_at(s, "finding"), *figure = bg_slots_at(s, "figure");
-    int n = grids_of(grids, group, rows);
+    int n = bg_pick_grids(r, group, rows, GRIDS);
     if (!n)
         return BG_OK;
     *present = 1;

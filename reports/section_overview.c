@@ -75,6 +75,23 @@ static void card(bg_text *t, const char *title)
     bg_text_format(t, "- **%s** ", title);
 }
 
+/* The change of ln perplexity that the evaluation measured for this spec, if it did. */
+static void say_perplexity(bg_report *r, bg_text *t, const char *spec)
+{
+    bg_rows rows = bg_docset_rows(&r->docs, "evaluation", "rows");
+    for (int i = 0; i < rows.n; i++) {
+        bg_num change = bg_num_cell(&r->docs, &rows.rows[i], "log_perplexity_change"),
+               se = bg_num_cell(&r->docs, &rows.rows[i], "log_perplexity_change_se");
+        if (strcmp(bg_row_string(&rows.rows[i], "spec"), spec) || !isfinite(change.value) || !isfinite(se.value))
+            continue;
+        bg_text_add(t, "; ln perplexity ");
+        bg_put_number(&r->page, t, change, BG_SIGNED);
+        bg_text_add(t, " ± ");
+        bg_put_number(&r->page, t, se, BG_SIG3);
+        return;
+    }
+}
+
 static void card_best(bg_report *r, bg_text *t)
 {
     int *order, n = bg_summary_rank(&r->all, r->rate, r->within, &order);
@@ -91,7 +108,9 @@ static void card_best(bg_report *r, bg_text *t)
         bg_put_number(&r->page, t, bg_mean(r, "gap_bits", NULL, step->spec), BG_SIG3);
         bg_text_add(t, " bit at ");
         bg_put_number(&r->page, t, bg_mean(r, "rate_bits", NULL, step->spec), BG_SIG3);
-        bg_text_add(t, " bits per weight\n");
+        bg_text_add(t, " bits per weight");
+        say_perplexity(r, t, step->spec);
+        bg_text_add(t, "\n");
         break;
     }
     free(order);

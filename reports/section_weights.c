@@ -3,7 +3,7 @@
 #include <string.h>
 #include "reports/report.h"
 
-enum { PANELS = 12, RUGS = 5 };
+enum { PANELS = 12, RUGS = 6 };
 
 static void say_finding(bg_report *r, bg_text *t, bg_rows groups)
 {
@@ -124,23 +124,18 @@ static void put_density(bg_text *data, const bg_row *h)
     bg_text_add(data, some ? "\n\n" : "NaN NaN\n\n\n");
 }
 
-/* The quantizers whose grids are drawn as rugs: those of the first role that has any, in document order. */
-static int rug_names(bg_rows grids, const char *names[RUGS])
+/* The quantizers whose grids are drawn as rugs in every panel: those picked for the first role. */
+static int rug_names(const bg_report *r, const char *group, const char *names[RUGS])
 {
-    int n = 0;
-    for (int i = 0; i < grids.n && n < RUGS; i++) {
-        const char *q = bg_row_string(&grids.rows[i], "quantizer");
-        int known = 0;
-        for (int k = 0; k < n; k++)
-            known |= !strcmp(names[k], q);
-        if (!known)
-            names[n++] = q;
-    }
+    const bg_row *rows[RUGS];
+    int n = bg_pick_grids(r, group, rows, RUGS);
+    for (int i = 0; i < n; i++)
+        names[i] = bg_row_string(rows[i], "quantizer");
     return n;
 }
 
-static const char *const rug_colours[RUGS] = {"0x0072B2", "0xD55E00", "0x009E73", "0xCC79A7", "0xE69F00"};
-static const char *const rug_text_colours[RUGS] = {"00598C", "A34700", "00664B", "93407A", "855B00"};
+static const char *const rug_colours[RUGS] = {"0x0072B2", "0xD55E00", "0x009E73", "0xCC79A7", "0xE69F00", "0x56B4E9"};
+static const char *const rug_text_colours[RUGS] = {"00598C", "A34700", "00664B", "93407A", "855B00", "1E6A97"};
 
 /* One tick a level: x, foot, height, colour; the rugs lie below the least density drawn, half a decade each. */
 static void put_rugs(bg_text *data, bg_rows grids, const char *group, const char *const names[RUGS], int n)
@@ -185,7 +180,7 @@ static int draw(bg_report *r, bg_text *where, bg_rows groups, bg_rows histograms
     bg_figure f;
     const char *names[RUGS];
     bg_rows grids = bg_docset_rows(&r->docs, "curves", "grids");
-    int rugs = rug_names(grids, names), panels = histograms.n < PANELS ? histograms.n : PANELS;
+    int rugs = rug_names(r, bg_row_string(&histograms.rows[0], "group"), names), panels = histograms.n < PANELS ? histograms.n : PANELS;
     int status = bg_figure_begin(&f, &r->page, "weights", "Histograms of the weights by role", e);
     if (status)
         return status;
