@@ -5,8 +5,11 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include "analysis/blahut_arimoto.h"
+#include "analysis/tensor_hist.h"
 
-enum { CHUNK = 1 << 18, MOST_LEVELS = 256 };
+enum { CHUNK = 1 << 18, MOST_LEVELS = 256, MOST_ITERATIONS = 64 };
+static const double NATS = 1e-3; /* how near the two curves of the bound must come */
 
 /* ---- levels of a scale ---- */
 
@@ -343,6 +346,22 @@ static void fill_row(bg_audit_row *r)
         r->gap_bits = r->rate_bits + 0.5 * log2(r->relative);
 }
 
+/* Rate above what these very weights need at this distortion: the upper curve of Blahut–Arimoto, so the gap is a lower bound. */
+static int fill_empirical(bg_audit_row *r, bg_err *e)
+{
+    bg_tensor_hist h;
+    bg_ba ba;
+    if (!isfinite(r->gap_bits) || !r->tensor->index_levels || !r->tensor->is_linear || r->loss.mse >= r->loss.sigma2)
+        return BG_OK;
+    int status = bg_tensor_hist_read(r->base, &h, e);
+    if (status)
+        return status;
+    if (h.hist.n > 1 && !(status = bg_rate_distortion(&h.hist, r->loss.mse, NATS, MOST_ITERATIONS, &ba, e)))
+        r->gap_empirical_bits = r->rate_bits - ba.upper_bits;
+    bg_tensor_hist_free(&h);
+    return status;
+}
+
 static int worst_first(const void *a, const void *b)
 {
     const bg_audit_row *x = a, *y = b;
@@ -374,6 +393,8 @@ int bg_audit_all(const bg_ckpt *base, const bg_ckpt *c, bg_audit_row **rows, int
         if (!status && r->base)
             status = bg_audit_compare(r->base, t, &r->loss, e);
         fill_row(r);
+        if (!status)
+            status = fill_empirical(r, e);
         ++*n;
     }
     bg_progress_end(&p);

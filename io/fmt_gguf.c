@@ -84,23 +84,13 @@ static int sink_codes16(const bg_gguf_type *t, const uint8_t *blocks, size_t n, 
 
 static int sink_indices(const bg_gguf_type *t, const uint8_t *blocks, size_t n, void *out)
 {
-    bg_gguf_element x;
-    for (size_t k = 0; k < n; k++)
-        for (int i = 0; i < t->block; i++) {
-            t->element(blocks + k * (size_t)t->bytes, i, &x);
-            ((uint16_t *)out)[k * (size_t)t->block + (size_t)i] = (uint16_t)x.code;
-        }
+    bg_gguf_codes(t, blocks, out, n);
     return BG_OK;
 }
 
 static int sink_scales(const bg_gguf_type *t, const uint8_t *blocks, size_t n, void *out)
 {
-    bg_gguf_element x;
-    for (size_t k = 0; k < n; k++)
-        for (int i = 0; i < t->block; i++) {
-            t->element(blocks + k * (size_t)t->bytes, i, &x);
-            ((float *)out)[k * (size_t)t->block + (size_t)i] = x.scale;
-        }
+    bg_gguf_scales(t, blocks, out, n);
     return BG_OK;
 }
 

@@ -68,6 +68,9 @@ typedef struct bg_gguf_type {
 const bg_gguf_type *bg_gguf_type_of(uint32_t id);
 /* By name ("Q4_K"); *id (may be NULL) receives its number. NULL if unknown. */
 const bg_gguf_type *bg_gguf_type_named(const char *name, uint32_t *id);
+/* The codes of whole blocks, and the scale of each weight. */
+void bg_gguf_codes(const bg_gguf_type *t, const uint8_t *blocks, uint16_t *out, size_t n_blocks);
+void bg_gguf_scales(const bg_gguf_type *t, const uint8_t *blocks, float *out, size_t n_blocks);
 /* Plain decoder: one weight after the other, from the definition. */
 void bg_gguf_decode_ref(const bg_gguf_type *t, const uint8_t *blocks, float *out, size_t n_blocks);
 

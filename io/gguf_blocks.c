@@ -201,6 +201,36 @@ void bg_gguf_decode_ref(const bg_gguf_type *t, const uint8_t *blocks, float *out
         }
 }
 
+void bg_gguf_codes(const bg_gguf_type *t, const uint8_t *blocks, uint16_t *out, size_t n_blocks)
+{
+    int nibbles = t->block == 32 && t->levels == 16, bytes = t->block == 32 && t->levels == 256;
+    bg_gguf_element x;
+    for (size_t k = 0; k < n_blocks; k++, blocks += t->bytes, out += t->block) {
+        const uint8_t *qs = blocks + t->scale_bytes + t->zero_bytes; /* of blocks of 32: codes stand last */
+        for (int j = 0; nibbles && j < 16; j++) {
+            out[j] = qs[j] & 15;
+            out[j + 16] = qs[j] >> 4;
+        }
+        for (int j = 0; bytes && j < 32; j++)
+            out[j] = qs[j] ^ 128;
+        for (int n = 0; !nibbles && !bytes && n < t->block; n++) {
+            t->element(blocks, n, &x);
+            out[n] = (uint16_t)x.code;
+        }
+    }
+}
+
+void bg_gguf_scales(const bg_gguf_type *t, const uint8_t *blocks, float *out, size_t n_blocks)
+{
+    bg_gguf_element x;
+    for (size_t k = 0; k < n_blocks; k++, blocks += t->bytes)
+        for (int n = 0; n < t->block; n += t->group) {
+            t->element(blocks, n, &x);
+            for (int i = 0; i < t->group; i++)
+                *out++ = x.scale;
+        }
+}
+
 /* ---- tuned: inner loops of constant length over bytes, which compilers turn into vectors ---- */
 
 /* y[j] and y[j+16] from the 16 bytes of a block of 32. */

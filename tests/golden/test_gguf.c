@@ -68,10 +68,14 @@ static void test_tuned_equals_plain(void **state)
         t->decode(raw, a, BLOCKS);
         bg_gguf_decode_ref(t, raw, b, BLOCKS);
         assert_floats_equal(t->name, a, b, (size_t)(BLOCKS * t->block));
-        for (int n = 0; n < t->block; n++) {
+        static uint16_t codes[BLOCKS * 256];
+        bg_gguf_codes(t, raw, codes, BLOCKS);
+        bg_gguf_scales(t, raw, a, BLOCKS);
+        for (int n = 0; n < BLOCKS * t->block; n++) {
             bg_gguf_element e;
-            t->element(raw, n, &e);
-            assert_true((int)e.code < t->levels);
+            t->element(raw + n / t->block * t->bytes, n % t->block, &e);
+            assert_true((int)e.code < t->levels && codes[n] == e.code);
+            assert_floats_equal(t->name, &a[n], &e.scale, 1);
         }
         tested++;
     }
