@@ -1,10 +1,7 @@
 /* bitgap logits: what quantizers do to a model's predictions, all specs and checkpoints in one walk over the text. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "analysis/calibration.h"
-#include "analysis/functional.h"
-#include "analysis/linearity.h"
+#include "analysis/logits.h"
 #include "io/opt.h"
 
 enum {
@@ -14,30 +11,11 @@ enum {
 };
 static const double linearity_step = 0.05, linearity_tolerance = 0.25;
 
-/* Everything a run holds. */
-typedef struct job {
-    const bg_args *a;
-    bg_ckpt *ckpt, **others;
-    bg_model *base, **candidates;
-    int n_candidates;
-    bg_corpus text, part; /* part: its first sequences, borrowed */
-    bg_spec *specs;
-    int n_specs;
-    bg_trial *v; /* [n]: the specs' families, then the candidates */
-    int n;
-    bg_trial noise[2];
-    bg_linearity linearity;
-    bg_functional_options options;
-    int64_t activation_bits;
-    double activation_keep;
-    bg_calibration *calibration;
-} job;
-
 /* ---- input ---- */
 
-static int open_models(job *j, bg_provenance *p, bg_err *e)
+static int open_models(bg_logits *j, const bg_args *a, bg_provenance *p, bg_err *e)
 {
-    int words = bg_args_words(j->a), status = BG_OK;
+    int words = bg_args_words(a), status = BG_OK;
     j->others = calloc((size_t)words, sizeof *j->others);
     j->candidates = calloc((size_t)words, sizeof *j->candidates);
     if (!j->others || !j->candidates)
@@ -45,7 +23,7 @@ static int open_models(job *j, bg_provenance *p, bg_err *e)
     for (int i = 0; !status && i < words; i++) {
         bg_ckpt **c = i ? &j->others[j->n_candidates] : &j->ckpt;
         bg_model **m = i ? &j->candidates[j->n_candidates] : &j->base;
-        status = bg_ckpt_open(bg_args_word(j->a, i), &(bg_ckpt_options){0}, c, e);
+        status = bg_ckpt_open(bg_args_word(a, i), &(bg_ckpt_options){0}, c, e);
         j->n_candidates += i > 0;
         if (!status)
             status = bg_ckpt_provenance(*c, p, e);
@@ -55,18 +33,19 @@ static int open_models(job *j, bg_provenance *p, bg_err *e)
     return status;
 }
 
-static int read_text(job *j, bg_provenance *p, bg_err *e)
+static int read_text(bg_logits *j, const bg_args *a, bg_provenance *p, bg_err *e)
 {
     int64_t context = CONTEXT, windows = WINDOWS;
     if (bg_model_context(j->base) < context)
         context = bg_model_context(j->base);
-    int status = bg_arg_integer(j->a, "context", 2, INT32_MAX, &context, e);
+    int status = bg_arg_integer(a, "context", 2, INT32_MAX, &context, e);
     if (!status)
-        status = bg_arg_integer(j->a, "windows", 0, INT32_MAX, &windows, e);
+        status = bg_arg_integer(a, "windows", 0, INT32_MAX, &windows, e);
     if (status)
         return status;
-    if (bg_arg(j->a, "text")) {
-        status = bg_corpus_read(j->ckpt, bg_arg(j->a, "text"), 0, &j->text, p, e);
+    if (bg_arg(a, "text")) {
+        j->text_name = bg_path_base(bg_arg(a, "text"));
+        status = bg_corpus_read(j->ckpt, bg_arg(a, "text"), 0, &j->text, p, e);
         if (!status)
             status = bg_corpus_cut(&j->text, (int)context, windows, e);
     } else {
@@ -103,14 +82,14 @@ static int roles_of(const bg_model *m, const char *roles[BG_LINEARS])
     return n;
 }
 
-static void add(job *j, const bg_spec *s, int layer, const char *group)
+static void add(bg_logits *j, const bg_args *a, const bg_spec *s, int layer, const char *group)
 {
     j->v[j->n++] = (bg_trial){.spec = s, .layer = layer, .group = group, .activation_bits = (int)j->activation_bits,
                               .activation_keep = (float)j->activation_keep,
-                              .embeddings = layer < 0 && !group && bg_arg_given(j->a, "embeddings")};
+                              .embeddings = layer < 0 && !group && bg_arg_given(a, "embeddings")};
 }
 
-static int make_trials(job *j, bg_err *e)
+static int make_trials(bg_logits *j, const bg_args *a, bg_err *e)
 {
     const char *roles[BG_LINEARS];
     int n_roles = roles_of(j->base, roles), layers = j->base->config.layers;
@@ -119,259 +98,33 @@ static int make_trials(job *j, bg_err *e)
     if (!j->v)
         return bg_no_memory(e, "trials", most * sizeof *j->v);
     for (int s = 0; s < j->n_specs; s++) {
-        add(j, &j->specs[s], -1, NULL);
-        for (int l = 0; bg_arg_given(j->a, "per-layer") && l < layers; l++)
-            add(j, &j->specs[s], l, NULL);
-        for (int r = 0; bg_arg_given(j->a, "per-group") && r < n_roles; r++)
-            add(j, &j->specs[s], -1, roles[r]);
-        for (int i = 0; bg_arg_given(j->a, "per-tensor") && i < layers * n_roles; i++)
-            add(j, &j->specs[s], i / n_roles, roles[i % n_roles]);
+        add(j, a, &j->specs[s], -1, NULL);
+        for (int l = 0; bg_arg_given(a, "per-layer") && l < layers; l++)
+            add(j, a, &j->specs[s], l, NULL);
+        for (int r = 0; bg_arg_given(a, "per-group") && r < n_roles; r++)
+            add(j, a, &j->specs[s], -1, roles[r]);
+        for (int i = 0; bg_arg_given(a, "per-tensor") && i < layers * n_roles; i++)
+            add(j, a, &j->specs[s], i / n_roles, roles[i % n_roles]);
     }
     for (int i = 0; i < j->n_candidates; i++)
         j->v[j->n++] = (bg_trial){.candidate = j->candidates[i], .layer = -1};
     return BG_OK;
 }
 
-static int measure(job *j, bg_err *e)
+static int measure(bg_logits *j, const bg_args *a, bg_err *e)
 {
     int status = bg_functional_run(j->base, &j->text, j->v, j->n, &j->options, e);
-    if (!status && !bg_arg_given(j->a, "no-noise")) {
+    if (!status && !bg_arg_given(a, "no-noise")) {
         j->noise[0] = (bg_trial){.precision = BG_FLOAT64, .layer = -1};
         j->noise[1] = (bg_trial){.precision = BG_BFLOAT16, .layer = -1};
         status = bg_functional_run(j->base, &j->part, j->noise, 2, &j->options, e);
     }
-    if (!status && bg_arg_given(j->a, "linearity"))
+    if (!status && bg_arg_given(a, "linearity"))
         status = bg_linearity_measure(j->base, &j->part, linearity_step, &j->options, &j->linearity, e);
     return status;
 }
 
-/* ---- output ---- */
-
-static const char *spec_name(const bg_trial *v)
-{
-    return v->candidate ? v->candidate->ckpt->title : v->spec->text;
-}
-
-static void write_text(bg_doc *d, const job *j)
-{
-    int longest = 0;
-    int64_t scored = 0;
-    for (int i = 0; i < j->text.sequences; i++) {
-        longest = j->text.lengths[i] > longest ? j->text.lengths[i] : longest;
-        scored += j->text.lengths[i] - 1;
-    }
-    bg_doc_section(d, "texts");
-    bg_doc_row(d);
-    bg_doc_string(d, "text", bg_arg(j->a, "text") ? bg_path_base(bg_arg(j->a, "text")) : "built-in sentences");
-    bg_doc_integer(d, "tokens", j->text.n);
-    bg_doc_integer(d, "scored", scored);
-    bg_doc_integer(d, "sequences", j->text.sequences);
-    bg_doc_integer(d, "context", longest);
-    bg_doc_string(d, "token_sha256", bg_corpus_hash(&j->text).hex);
-    bg_doc_integer(d, "replaced", (int64_t)j->text.replaced);
-    for (int i = 0; i < j->n; i++) {
-        if (j->v[i].skipped)
-            continue;
-        const bg_mean *nll = &j->v[i].info.nll_base;
-        bg_doc_number(d, "perplexity", exp(nll->mean));
-        bg_doc_number(d, "perplexity_se", exp(nll->mean) * nll->se);
-        break;
-    }
-    bg_doc_row_end(d);
-}
-
-static void write_information(bg_doc *d, const bg_information *x)
-{
-    bg_doc_number(d, "logits_mse", x->squared.mean);
-    bg_doc_number(d, "logits_mse_se", x->squared.se);
-    bg_doc_number(d, "kl_mean", x->kl.mean);
-    bg_doc_number(d, "kl_se", x->kl.se);
-    bg_doc_number(d, "kl_median", x->kl_median);
-    bg_doc_number(d, "kl_90", x->kl_90);
-    bg_doc_number(d, "kl_99", x->kl_99);
-    bg_doc_number(d, "kl_999", x->kl_999);
-    bg_doc_number(d, "kl_max", x->kl_max);
-    bg_doc_number(d, "same_top", x->same_top.mean);
-    bg_doc_number(d, "same_top_se", x->same_top.se);
-    bg_doc_number(d, "delta_p_mean", x->delta_p.mean);
-    bg_doc_number(d, "delta_p_rms", x->delta_p_rms);
-    bg_doc_number(d, "perplexity", exp(x->nll.mean));
-    bg_doc_number(d, "perplexity_se", exp(x->nll.mean) * x->nll.se);
-    bg_doc_number(d, "log_ratio", x->log_ratio.mean);
-    bg_doc_number(d, "log_ratio_se", x->log_ratio.se);
-}
-
-static void write_row(bg_doc *d, const bg_trial *v)
-{
-    char quantizer[BG_SPEC_TEXT];
-    double mse = v->weights > 0 ? v->squared / v->weights : 0;
-    bg_doc_row(d);
-    bg_doc_string(d, "spec", spec_name(v));
-    bg_doc_string(d, "quantizer", v->candidate ? spec_name(v) : bg_spec_quantizer(v->spec, quantizer));
-    bg_doc_string(d, "source", v->candidate ? "checkpoint" : "spec");
-    bg_doc_string(d, "over", v->layer >= 0 ? (v->group ? "tensor" : "layer") : v->group ? "group" : "all");
-    bg_doc_integer(d, "layer", v->layer);
-    bg_doc_string(d, "group", v->group ? v->group : "all");
-    bg_doc_integer(d, "tensors", v->tensors);
-    bg_doc_integer(d, "weights", (int64_t)v->weights);
-    bg_doc_number(d, "rate_bits", v->bits / v->weights);
-    bg_doc_number(d, "weight_mse", mse);
-    bg_doc_number(d, "weight_relative", v->energy > 0 ? v->squared / v->energy : 0);
-    bg_doc_number(d, "ratio", v->info.squared.mean / mse);
-    write_information(d, &v->info);
-    bg_doc_row_end(d);
-}
-
-static void write_noise(bg_doc *d, const job *j)
-{
-    static const char *const names[] = {"float64 sums", "bfloat16 activations"};
-    bg_doc_section(d, "noise");
-    for (int i = 0; i < 2; i++) {
-        const bg_information *x = &j->noise[i].info;
-        if (!j->noise[i].tokens)
-            continue;
-        bg_doc_row(d);
-        bg_doc_string(d, "arithmetic", names[i]);
-        bg_doc_integer(d, "tokens", x->positions);
-        bg_doc_number(d, "logits_mse", x->squared.mean);
-        bg_doc_number(d, "kl_mean", x->kl.mean);
-        bg_doc_number(d, "kl_max", x->kl_max);
-        bg_doc_number(d, "same_top", x->same_top.mean);
-        bg_doc_number(d, "log_ratio", x->log_ratio.mean);
-        bg_doc_row_end(d);
-    }
-}
-
-static void write_fit(bg_doc *d, const char *name, const double *rate, const double *predicted, const double *measured,
-                      int n)
-{
-    bg_linearity_fit f = bg_linearity_fit_of(rate, predicted, measured, n, linearity_tolerance);
-    bg_doc_row(d);
-    bg_doc_string(d, "measure", name);
-    bg_doc_integer(d, "specs", f.n);
-    bg_doc_number(d, "r2", f.r2);
-    bg_doc_number(d, "worst", f.worst);
-    bg_doc_number(d, "tolerance", linearity_tolerance);
-    bg_doc_number(d, "holds_from_bits", f.holds_from_bits);
-    bg_doc_row_end(d);
-}
-
-static void write_coefficients(bg_doc *d, const job *j)
-{
-    bg_doc_section(d, "coefficients");
-    for (int i = 0; i < j->linearity.n; i++) {
-        const bg_linear *l = &j->base->linears[i];
-        bg_doc_row(d);
-        bg_doc_string(d, "tensor", l->name);
-        bg_doc_string(d, "group", l->tensor->group);
-        bg_doc_integer(d, "layer", l->layer);
-        bg_doc_number(d, "step", j->linearity.step);
-        bg_doc_integer(d, "tokens", j->part.n);
-        bg_doc_number(d, "kl", j->linearity.kl[i]);
-        bg_doc_number(d, "log_ratio", j->linearity.log_ratio[i]);
-        bg_doc_row_end(d);
-    }
-}
-
-static int write_linearity(bg_doc *d, const job *j, bg_err *e)
-{
-    double *x = calloc(5 * (size_t)j->n + 1, sizeof *x), *rate = x, *kl = x + j->n, *log_ratio = kl + j->n;
-    double *kl_seen = log_ratio + j->n, *log_seen = kl_seen + j->n;
-    int n = 0;
-    if (!x)
-        return bg_no_memory(e, "linearity", 5 * (unsigned long long)j->n * sizeof *x);
-    write_coefficients(d, j);
-    bg_doc_section(d, "linearity");
-    for (int i = 0; i < j->n; i++) {
-        const bg_trial *v = &j->v[i];
-        if (v->skipped || v->layer >= 0 || v->group || v->embeddings)
-            continue;
-        rate[n] = v->bits / v->weights;
-        bg_linearity_predict(&j->linearity, v, &kl[n], &log_ratio[n]);
-        kl_seen[n] = v->info.kl.mean;
-        log_seen[n] = v->info.log_ratio.mean;
-        bg_doc_row(d);
-        bg_doc_string(d, "spec", spec_name(v));
-        bg_doc_number(d, "rate_bits", rate[n]);
-        bg_doc_number(d, "predicted_kl", kl[n]);
-        bg_doc_number(d, "measured_kl", kl_seen[n]);
-        bg_doc_number(d, "predicted_log_ratio", log_ratio[n]);
-        bg_doc_number(d, "measured_log_ratio", log_seen[n]);
-        bg_doc_number(d, "measured_log_ratio_se", v->info.log_ratio.se);
-        bg_doc_row_end(d);
-        n++;
-    }
-    bg_doc_section(d, "linearity_fit");
-    write_fit(d, "kl", rate, kl, kl_seen, n);
-    write_fit(d, "log_ratio", rate, log_ratio, log_seen, n);
-    free(x);
-    return BG_OK;
-}
-
-static int write_tokens(bg_doc *d, const job *j, bg_err *e)
-{
-    double *x = malloc((size_t)j->text.n * sizeof *x);
-    if (!x)
-        return bg_no_memory(e, "token rows", (unsigned long long)j->text.n * sizeof *x);
-    bg_doc_section(d, "tokens");
-    for (int i = 0; i < j->n; i++) {
-        const bg_trial *v = &j->v[i];
-        if (v->skipped || v->layer >= 0 || v->group)
-            continue;
-        bg_doc_row(d);
-        bg_doc_string(d, "spec", spec_name(v));
-        for (int64_t t = 0; t < j->text.n; t++)
-            x[t] = v->tokens[t].squared;
-        bg_doc_numbers(d, "squared", x, (size_t)j->text.n);
-        for (int64_t t = 0; t < j->text.n; t++)
-            x[t] = v->tokens[t].kl;
-        bg_doc_numbers(d, "kl", x, (size_t)j->text.n);
-        bg_doc_row_end(d);
-    }
-    free(x);
-    return BG_OK;
-}
-
-static void write_skipped(bg_doc *d, const job *j)
-{
-    bg_doc_section(d, "skipped");
-    for (int i = 0; i < j->n; i++) {
-        const bg_trial *v = &j->v[i];
-        if (!v->skipped || v->layer >= 0 || v->group)
-            continue;
-        bg_doc_row(d);
-        bg_doc_string(d, "spec", spec_name(v));
-        bg_doc_string(d, "tensor", v->skipped_tensor);
-        bg_doc_string(d, "reason", v->skipped);
-        bg_doc_row_end(d);
-    }
-}
-
-static int write_document(const job *j, const bg_provenance *p, bg_err *e)
-{
-    bg_doc d;
-    int status = bg_doc_begin(&d, "logits", bg_arg_output(j->a, "logits.json"), p, e);
-    if (status)
-        return status;
-    write_text(&d, j);
-    bg_doc_section(&d, "rows");
-    for (int i = 0; i < j->n; i++)
-        if (!j->v[i].skipped)
-            write_row(&d, &j->v[i]);
-    write_noise(&d, j);
-    if (j->linearity.n)
-        status = write_linearity(&d, j, e);
-    if (!status && bg_arg_given(j->a, "per-token"))
-        status = write_tokens(&d, j, e);
-    write_skipped(&d, j);
-    if (status) {
-        bg_doc_abandon(&d);
-        return status;
-    }
-    return bg_doc_commit(&d, e);
-}
-
-static void release(job *j)
+static void release(bg_logits *j)
 {
     bg_trials_free(j->v, j->n);
     bg_trials_free(j->noise, 2);
@@ -395,9 +148,9 @@ static int dress(void *self, const bg_linear *l, bg_matrix *m, bg_err *e)
     return l->tensor ? bg_calibration_dress(self, l->tensor, m, e) : BG_OK;
 }
 
-static int open_calibration(job *j, bg_provenance *p, bg_err *e)
+static int open_calibration(bg_logits *j, const bg_args *a, bg_provenance *p, bg_err *e)
 {
-    const char *path = bg_arg(j->a, "calibration");
+    const char *path = bg_arg(a, "calibration");
     if (!path)
         return BG_OK;
     int status = bg_calibration_open(path, j->ckpt, &j->calibration, p, e);
@@ -408,7 +161,8 @@ static int open_calibration(job *j, bg_provenance *p, bg_err *e)
 
 static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 {
-    job j = {.a = a, .options = {.seed = p->seed}};
+    bg_logits j = {.options = {.seed = p->seed}, .tolerance = linearity_tolerance,
+                   .per_token = bg_arg_given(a, "per-token")};
     int status = BG_OK;
     for (int i = 0; !status && i < bg_arg_count(a, "quantizer"); i++)
         status = bg_specs_parse(bg_arg_nth(a, "quantizer", i), &j.specs, &j.n_specs, e);
@@ -419,17 +173,17 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status)
         status = bg_arg_number(a, "activation-keep", 0, 1e6, &j.activation_keep, e);
     if (!status)
-        status = open_models(&j, p, e);
+        status = open_models(&j, a, p, e);
     if (!status)
-        status = open_calibration(&j, p, e);
+        status = open_calibration(&j, a, p, e);
     if (!status)
-        status = read_text(&j, p, e);
+        status = read_text(&j, a, p, e);
     if (!status)
-        status = make_trials(&j, e);
+        status = make_trials(&j, a, e);
     if (!status)
-        status = measure(&j, e);
+        status = measure(&j, a, e);
     if (!status)
-        status = write_document(&j, p, e);
+        status = bg_logits_write(&j, bg_arg_output(a, "logits.json"), p, e);
     release(&j);
     return status;
 }
