@@ -310,7 +310,7 @@ static void run_on_atoms(const bg_hist *h, grid *g, double origin, double distor
 
 int bg_rate_distortion(const bg_hist *h, double distortion, double nats, int most, bg_ba *out, bg_err *e)
 {
-    *out = (bg_ba){distortion, NAN, NAN, 0};
+    *out = (bg_ba){distortion, (double)NAN, (double)NAN, 0};
     if (!h->n || !(distortion > 0) || distortion >= h->sigma2) {
         out->lower_bits = out->upper_bits = distortion >= h->sigma2 ? 0 : (double)NAN;
         return BG_OK;

@@ -59,7 +59,7 @@ int bg_curves_measure(bg_curves *c, const bg_study *study, const bg_spec *specs,
     if (!c->at || !c->output_gap)
         return bg_no_memory(e, "points", points * sizeof *c->at);
     for (size_t i = 0; i < points; i++)
-        c->output_gap[i] = NAN;
+        c->output_gap[i] = (double)NAN;
     kept_bound kept = {0};
     bg_progress p;
     int status = BG_OK;

@@ -62,8 +62,8 @@ static int bounds_of(const job *j, const bg_tensor *t, tensor_bounds *out, bg_er
                                        : s.differential_entropy_bits;
     for (int k = 0; k < j->n; k++) {
         double d = j->relative[k] * s.sigma2;
-        out->channel[k] = out->group[k] = NAN;
-        out->ba[k] = (bg_ba){d, NAN, NAN, 0};
+        out->channel[k] = out->group[k] = (double)NAN;
+        out->ba[k] = (bg_ba){d, (double)NAN, (double)NAN, 0};
         out->shannon[k] = h.hist.is_density || j->relative[k] >= least_smooth ? bg_shannon_lower_bits(entropy, d) : (double)NAN;
         if (!status && !j->quick && s.sigma2 > 0)
             status = bg_rate_distortion(&h.hist, d, nats, MOST_ITERATIONS, &out->ba[k], e);

@@ -28,7 +28,7 @@ static int read_case(const cJSON *row, const char *path, int number, published_c
     *c = (published_case){.source = bg_json_string(row, "source", NULL), .spec = bg_json_string(row, "spec", NULL),
                           .quantity = bg_json_string(row, "quantity", NULL), .grade = bg_json_string(row, "grade", NULL),
                           .note = bg_json_string(row, "note", NULL), .value = bg_json_number(row, "value", (double)NAN),
-                          .tolerance = bg_json_number(row, "tolerance", (double)NAN), .ours = NAN};
+                          .tolerance = bg_json_number(row, "tolerance", (double)NAN), .ours = (double)NAN};
     if (!c->source || strncmp(c->source, "source:", 7) || !c->spec || !c->quantity || !c->grade || !isfinite(c->value) ||
         !(c->tolerance > 0))
         return bg_fail(e, BG_INPUT, "%s: case %d: source, spec, quantity, value, tolerance and grade are wanted", path, number);

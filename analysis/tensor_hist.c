@@ -149,7 +149,7 @@ static int read_binned(const bg_tensor *t, bg_tensor_hist *out, bg_err *e)
 {
     float *tile = malloc((size_t)(rows_a_tile(t) * t->cols) * sizeof *tile);
     double *room = calloc(2 * BG_BINS, sizeof *room);
-    binning b = {INFINITY, -(double)INFINITY, NULL, NULL};
+    binning b = {(double)INFINITY, -(double)INFINITY, NULL, NULL};
     int status = tile && room ? pass(t, tile, &b, out, e) : bg_no_memory(e, t->name, 2 * BG_BINS * sizeof *room);
     if (!status && b.high >= b.low) {
         b.sum = room, b.weight = room + BG_BINS;
@@ -210,8 +210,9 @@ static double ggd_shape(double ratio)
 
 void bg_statistics_of(const bg_hist *h, int mantissa_bits, bg_statistics *out)
 {
-    *out = (bg_statistics){.mean = h->mean, .sigma2 = h->sigma2, .min = h->min, .max = h->max, .skewness = NAN,
-                           .kurtosis_excess = NAN, .max_over_sigma = NAN, .differential_entropy_bits = NAN, .ggd_shape = NAN};
+    const double none = (double)NAN;
+    *out = (bg_statistics){.mean = h->mean, .sigma2 = h->sigma2, .min = h->min, .max = h->max, .skewness = none,
+                           .kurtosis_excess = none, .max_over_sigma = none, .differential_entropy_bits = none, .ggd_shape = none};
     if (!h->is_density) {
         out->weights = (uint64_t)h->total;
         out->distinct = h->n;

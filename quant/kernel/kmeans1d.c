@@ -76,7 +76,7 @@ static size_t least_of_few(const layer *l, size_t a, size_t end, size_t edge, do
 {
     double W = l->h->W[edge], M = l->h->M[edge], S = l->h->S[edge], sign = l->backward ? -1 : 1;
     size_t at = a;
-    *least = INFINITY;
+    *least = (double)INFINITY;
     for (size_t i = a; i < end; i++) {
         double w = sign * (W - l->W[i]), m = M - l->M[i], s = sign * (S - l->S[i]), c = s - m * m / w;
         double sum = l->from[i] + (w > 0 && c > 0 ? c : 0);
@@ -93,22 +93,17 @@ static size_t least_of(const layer *l, size_t a, size_t end, size_t edge, double
         return least_of_few(l, a, end, edge, least);
     double sums[BLOCK], W = l->h->W[edge], M = l->h->M[edge], S = l->h->S[edge], sign = l->backward ? -1 : 1;
     size_t at = a;
-    *least = INFINITY;
+    *least = (double)INFINITY;
     for (size_t i = a; i < end; i += BLOCK) {
         size_t n = end - i < BLOCK ? end - i : BLOCK;
-        double lowest = INFINITY;
-#pragma omp simd reduction(min : lowest)
-        for (size_t j = 0; j < n; j++) {
-            double w = sign * (W - l->W[i + j]), m = M - l->M[i + j], s = sign * (S - l->S[i + j]), c = s - m * m / w;
-            double sum = l->from[i + j] + (w > 0 && c > 0 ? c : 0);
-            sums[j] = sum;
-            lowest = sum < lowest ? sum : lowest;
+#pragma omp simd
+        for (size_t k = 0; k < n; k++) {
+            double w = sign * (W - l->W[i + k]), m = M - l->M[i + k], s = sign * (S - l->S[i + k]), c = s - m * m / w;
+            sums[k] = l->from[i + k] + (w > 0 && c > 0 ? c : 0);
         }
-        if (lowest < *least) {
-            *least = lowest;
-            for (at = i; sums[at - i] != lowest;)
-                at++;
-        }
+        for (size_t k = 0; k < n; k++)
+            if (sums[k] < *least)
+                *least = sums[k], at = i + k;
     }
     return at;
 }
@@ -257,7 +252,7 @@ static int search(const bg_hist *h, plan *p, bg_err *e)
     }
     p->hi[0] = 0;
     p->lo[p->K] = h->n;
-    p->known = INFINITY;
+    p->known = (double)INFINITY;
     bg_lloyd_fit(h, p->K, p->levels, p->levels + p->K);
     learn(h, p);
     for (; size >= LEAST_SIZE; size /= FINER) {
@@ -354,7 +349,7 @@ int bg_kmeans1d_ref(const bg_hist *h, int K, double *levels, double *sse, bg_err
         sum[j] = j ? (double)INFINITY : 0;
     for (int k = 1; !status && k <= K; k++)
         for (size_t j = 0; j <= n; j++) {
-            double least = INFINITY;
+            double least = (double)INFINITY;
             for (size_t i = 0; i <= j; i++) {
                 double d = sum[(size_t)(k - 1) * row + i] + cost(h, i, j);
                 if (d < least)

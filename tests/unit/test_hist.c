@@ -169,7 +169,7 @@ static void test_mse(void **state)
         for (int k = 0; k + 1 < K; k++)
             cuts[k] = 0.5 * (levels[k] + levels[k + 1]);
         for (int i = 0; i < N; i++) {
-            double best = INFINITY;
+            double best = (double)INFINITY;
             for (int k = 0; k < K; k++)
                 best = fmin(best, ((double)x[i] - levels[k]) * ((double)x[i] - levels[k]));
             sum += best / N;

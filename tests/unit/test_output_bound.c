@@ -86,7 +86,7 @@ static void test_edges(void **state)
     assert_int_equal(bg_feedback_pivots(dead, 3, pivots, NULL, &e), BG_INPUT);
     assert_int_equal(bg_output_bound_at_rate(&b, 0, 1, &w, &e), BG_INPUT);
     bg_output_bound_free(&b);
-    dead[4] = NAN;
+    dead[4] = (double)NAN;
     assert_int_equal(bg_output_bound_init(&b, dead, 3, &e), BG_INPUT);
 }
 
