@@ -36,6 +36,9 @@ $(AFTER): after-deps
 	@:
 else
 
+# Threads that wait sleep: spinning ones cost three times the work when something else runs on the machine.
+export OMP_WAIT_POLICY ?= passive
+
 # A model's documents lie in a directory named after it; a part of a model has a directory of its own.
 comma := ,
 empty :=
