@@ -296,6 +296,21 @@ static void run_table(const item *it, const float *x, size_t n, size_t g, room *
     }
 }
 
+/* Zero points z = round(−low/scale) within [0, M], as the range −z … M−z of codes about 0. */
+static void integer_zeros(room *r, size_t groups, double M)
+{
+    for (size_t k = 0; k < groups; k++) {
+        double scale = r->scale[k] > 0 ? (double)r->scale[k] : 1.0, z = __builtin_rint(-(double)r->low[k] / scale);
+        z = z < 0 ? 0 : z;
+        z = z > M ? M : z;
+        z = r->scale[k] > 0 ? z : 0;
+        r->low[k] = (float)-z;
+        r->high[k] = (float)(M - z);
+    }
+    fill(r->shift, groups, 0);
+    fill(r->rest, groups, 0);
+}
+
 /* zero=asym and zero=min with clip=max: grid_uniform.c's rule for all scopes of the row at once. */
 static void run_range(const item *it, const float *x, size_t n, size_t g, size_t groups, const float *least,
                       const float *largest, room *r, bg_error *e)
@@ -312,14 +327,15 @@ static void run_range(const item *it, const float *x, size_t n, size_t g, size_t
     for (size_t k = 0; k < groups && it->type == OTHER; k++)
         r->scale[k] = bg_scale_round(it->s, r->scale[k], M);
     bg_invert(r->scale, r->inverse, groups);
-    for (size_t k = 0; k < groups; k++) {
-        double zero = 0;
-        r->rest[k] = it->asym ? 0 : bg_scale_round(it->s, least[k], 1);
-        if (it->asym && r->scale[k] > 0)
-            zero = fmin(fmax(rint(-(double)r->low[k] / (double)r->scale[k]), 0), (double)M);
-        r->shift[k] = r->rest[k] * r->inverse[k];
-        r->low[k] = (float)-zero;
-        r->high[k] = M - (float)zero;
+    if (it->asym) {
+        integer_zeros(r, groups, (double)M);
+    } else {
+        for (size_t k = 0; k < groups; k++) {
+            r->rest[k] = bg_scale_round(it->s, least[k], 1);
+            r->shift[k] = r->rest[k] * r->inverse[k];
+        }
+        fill(r->low, groups, 0);
+        fill(r->high, groups, M);
     }
     bg_affine a = {r->scale, r->inverse, r->shift, r->low, r->high, r->rest};
     bg_group_affine(x, n, g, &a, e);

@@ -96,16 +96,20 @@ void bg_group_affine_ref(const float *x, size_t n, size_t g, const bg_affine *a,
     }
 }
 
-void bg_group_affine(const float *x, size_t n, size_t g, const bg_affine *a, bg_error *e)
+/* Whole groups; shifted is a constant in each caller: integer zero points need no shift. */
+BG_INLINE void affine_row(const float *x, size_t groups, size_t g, const bg_affine *a, int shifted, bg_error *e)
 {
-    size_t whole = g % 16 || !moderate(a->scale, (n + g - 1) / g) ? 0 : n / g;
     bg_f8 row = bg_f8_all(0), row_most = row;
-    for (size_t k = 0; k < whole; k++) {
+    for (size_t k = 0; k < groups; k++) {
         const float *p = x + k * g;
         bg_f8 inverse = bg_f8_all(a->inverse[k]), shift = bg_f8_all(a->shift[k]), low = bg_f8_all(a->low[k]),
               high = bg_f8_all(a->high[k]), s0 = bg_f8_all(0), s1 = s0, m0 = s0, m1 = s0;
         for (size_t i = 0; i < g; i += 16) {
-            bg_f8 y0 = bg_f8_load(p + i) * inverse - shift, y1 = bg_f8_load(p + i + 8) * inverse - shift;
+            bg_f8 y0 = bg_f8_load(p + i) * inverse, y1 = bg_f8_load(p + i + 8) * inverse;
+            if (shifted) {
+                y0 -= shift;
+                y1 -= shift;
+            }
             bg_f8 r0 = y0 - bg_f8_min(bg_f8_max(bg_f8_round(y0), low), high);
             bg_f8 r1 = y1 - bg_f8_min(bg_f8_max(bg_f8_round(y1), low), high);
             r0 *= r0;
@@ -120,6 +124,18 @@ void bg_group_affine(const float *x, size_t n, size_t g, const bg_affine *a, bg_
         row_most = bg_f8_max(row_most, square * bg_f8_max(m0, m1));
     }
     merge(e, row, row_most);
+}
+
+void bg_group_affine(const float *x, size_t n, size_t g, const bg_affine *a, bg_error *e)
+{
+    size_t groups = (n + g - 1) / g, whole = g % 16 || !moderate(a->scale, groups) ? 0 : n / g;
+    int shifted = 0;
+    for (size_t k = 0; k < groups; k++)
+        shifted |= a->shift[k] != 0;
+    if (shifted)
+        affine_row(x, whole, g, a, 1, e);
+    else
+        affine_row(x, whole, g, a, 0, e);
     if (whole * g < n) {
         bg_affine rest = {a->scale + whole, a->inverse + whole, a->shift + whole, a->low + whole, a->high + whole,
                           a->rest + whole};
