@@ -272,7 +272,7 @@ static int bounded(const bg_law *l)
 static const char *reason_not_to(const bg_matrix *m, const bg_spec *s)
 {
     bg_needs needs = bg_spec_needs(s);
-    if (s->grid->kind != BG_GRID_SCALAR || s->transform->run || s->rounding->run)
+    if (s->grid->kind != BG_GRID_SCALAR || s->transform->run || s->rounding->run || s->rounding->choose)
         return "needs samples: give the source n=";
     if (s->scope.kind == BG_SCOPE_CHANNEL)
         return "a density has no rows: give the source n=, or scope=N";
@@ -305,7 +305,7 @@ static int on_scope(const bg_matrix *m, const bg_spec *s, bg_measure *out, bg_er
 
 int bg_measure_law(const bg_matrix *m, const bg_hist *h, const bg_spec *s, bg_measure *out, bg_err *e)
 {
-    if (s->grid->on_law && !s->transform->run && !s->rounding->run)
+    if (s->grid->on_law && !s->transform->run && !s->rounding->run && !s->rounding->choose)
         return s->grid->on_law(s, m, out, e);
     out->skipped = reason_not_to(m, s);
     if (out->skipped)

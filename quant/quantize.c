@@ -17,7 +17,7 @@ static const char *const large_reason = "the matrix has more than 2^31 weights, 
 
 int bg_spec_is_plain(const bg_spec *s)
 {
-    return s->grid->kind == BG_GRID_SCALAR && !s->rounding->run && !s->transform->run;
+    return s->grid->kind == BG_GRID_SCALAR && !s->rounding->run && !s->rounding->choose && !s->transform->run;
 }
 
 int bg_spec_is_two_level(const bg_spec *s)
@@ -180,10 +180,12 @@ static void round_scope(const job *j, int64_t k, const bg_code *c)
     size_t n;
     int64_t first = scope_at(j, k, &n);
     int clips = bg_spec_needs(j->s) >= BG_NEEDS_MOMENTS;
+    int (*choose)(const bg_code *, float, double) = j->s->rounding->choose;
     double clipped = 0;
     for (size_t i = 0; i < n; i++) {
         float x = j->w[first + (int64_t)i];
-        int q = bg_code_index(c, x);
+        uint64_t at = (uint64_t)(first + (int64_t)i);
+        int q = choose ? choose(c, x, bg_uniform_at(j->m->seed, at)) : bg_code_index(c, x);
         clipped += clips ? bg_code_clips(c, x) : 0;
         j->out[first + (int64_t)i] = bg_code_value(c, q);
         if (j->codes)

@@ -177,6 +177,9 @@ struct bg_rounding {
     /* NULL for nearest, which the engine does itself; otherwise chooses points for a whole matrix. */
     int (*run)(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure,
                bg_stored *stored, bg_err *e);
+    /* Or point by point: the index of the point for x, u uniform in (0,1) and the same for the same seed and weight. NULL:
+     * the nearest. */
+    int (*choose)(const bg_code *c, float x, double u);
 };
 
 struct bg_coding {

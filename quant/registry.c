@@ -32,6 +32,7 @@
 
 #define ROUNDINGS(ROW) \
     ROW(nearest) \
+    ROW(stochastic) \
     ROW(gptq) \
     ROW(rdo)
 

@@ -214,6 +214,31 @@ static void any_number_of_threads(void **state)
     release(&f);
 }
 
+/* Twice the error of the nearest point and a mean error of nothing: step²/6 and 0, within four standard errors. */
+static void stochastic_rounding_has_no_bias(void **state)
+{
+    (void)state;
+    fixture f = make(64, 1024, 0.02f);
+    int n;
+    bg_spec *s = parse("uniform:bits=8,scope=128,scale=f32 uniform:bits=8,scope=128,scale=f32,round=stochastic", &n);
+    bg_measure r[2];
+    bg_err e = {0};
+    bg_matrix m = bg_matrix_of(f.w, f.rows, f.cols);
+    size_t all = (size_t)(f.rows * f.cols);
+    float *out = malloc(all * sizeof *out);
+    double bias = 0;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(bg_reconstruct(&m, &s[i], f.w, out, &r[i], NULL, &e), 0);
+    for (size_t i = 0; i < all; i++)
+        bias += ((double)out[i] - (double)f.w[i]) / (double)all;
+    same(s[1].text, "mse over twice the nearest's", r[1].mse, 2 * r[0].mse, 4 * 1.2 / sqrt((double)all) + 0.02);
+    if (!(fabs(bias) <= 4 * sqrt(r[1].mse / (double)all)))
+        fail_msg("a bias of %g, one standard error is %g", bias, sqrt(r[1].mse / (double)all));
+    free(out);
+    free(s);
+    release(&f);
+}
+
 static void what_cannot_be_measured_is_said(void **state)
 {
     (void)state;
@@ -243,6 +268,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_agree),          cmocka_unit_test(tiny_and_huge_weights), cmocka_unit_test(two_levels_agree),
         cmocka_unit_test(any_number_of_threads), cmocka_unit_test(what_cannot_be_measured_is_said),
+        cmocka_unit_test(stochastic_rounding_has_no_bias),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
