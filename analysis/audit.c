@@ -1,5 +1,5 @@
-/* Owns the comparison of stored tensors with the weights they were made of. The work is cut into chunks of rows that do not
- * depend on the number of threads; their sums are added in order. */
+/* Owns the comparison of stored tensors with the weights they were made of. The work is cut into chunks of rows that do
+ * not depend on the number of threads; their sums are added in order. */
 #define _GNU_SOURCE
 #include "analysis/audit.h"
 
@@ -19,14 +19,12 @@ typedef struct ladder {
     double level[MOST_LEVELS];
 } ladder;
 
-static int by_value(const void *a, const void *b)
-{
+static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static void make_ladder(const bg_tensor *t, ladder *l)
-{
+static void make_ladder(const bg_tensor *t, ladder *l) {
     l->n = 0;
     for (int i = 0; t->levels && i < t->index_levels; i++)
         if (isfinite(t->levels[i]))
@@ -34,9 +32,9 @@ static void make_ladder(const bg_tensor *t, ladder *l)
     qsort(l->level, (size_t)l->n, sizeof *l->level, by_value);
 }
 
-/* Error of the nearest level, and by how much w lies outside of all of them; `*step` is the last step before the border. */
-static double nearest_on_table(const ladder *l, double scale, double w, double *outside, double *step)
-{
+/* Error of the nearest level, and by how much w lies outside of all of them; `*step` is the last step before the
+ * border. */
+static double nearest_on_table(const ladder *l, double scale, double w, double *outside, double *step) {
     double x = w / scale;
     int low = 0, high = l->n - 1;
     while (high - low > 1) {
@@ -53,8 +51,7 @@ static double nearest_on_table(const ladder *l, double scale, double w, double *
 }
 
 /* Evenly spaced levels around the stored value `v` of code `c`: v + scale·(k − c), 0 ≤ k < K. */
-static double nearest_on_grid(int K, double scale, double v, int c, double w, double *outside, double *step)
-{
+static double nearest_on_grid(int K, double scale, double v, int c, double w, double *outside, double *step) {
     double k = (w - v) / scale + c, inside = fmin(fmax(k, 0), K - 1);
     *outside = fabs(scale) * fabs(k - inside);
     *step = fabs(scale);
@@ -73,8 +70,7 @@ typedef struct buffers {
     uint16_t *code;
 } buffers;
 
-static void add_moments(const float *w, const float *v, int64_t n, sums *s)
-{
+static void add_moments(const float *w, const float *v, int64_t n, sums *s) {
     for (int64_t i = 0; i < n; i++) {
         double x = (double)w[i], d = x - (double)v[i];
         if (!isfinite(d)) {
@@ -92,8 +88,7 @@ static void add_moments(const float *w, const float *v, int64_t n, sums *s)
     }
 }
 
-static void add_causes(const bg_tensor *t, const ladder *l, const buffers *b, int64_t n, sums *s)
-{
+static void add_causes(const bg_tensor *t, const ladder *l, const buffers *b, int64_t n, sums *s) {
     for (int64_t i = 0; i < n; i++) {
         double w = (double)b->w[i], v = (double)b->v[i], scale = (double)b->scale[i], d = w - v, outside, step, best;
         if (!isfinite(d) || scale == 0)
@@ -109,8 +104,7 @@ static void add_causes(const bg_tensor *t, const ladder *l, const buffers *b, in
 }
 
 /* What a least-squares scale (and offset) saves in one run of weights of one scale. */
-static double saved_by_scale(const float *w, const float *v, int64_t n, int offset)
-{
+static double saved_by_scale(const float *w, const float *v, int64_t n, int offset) {
     double sw = 0, sv = 0, wv = 0, vv = 0, ww = 0, e = 0;
     for (int64_t i = 0; i < n; i++) {
         double x = (double)w[i], y = (double)v[i];
@@ -130,8 +124,7 @@ static double saved_by_scale(const float *w, const float *v, int64_t n, int offs
     return isfinite(rest) ? fmax(0, e - fmax(0, rest)) : 0;
 }
 
-static void add_scales(const bg_tensor *t, const buffers *b, int64_t n, sums *s)
-{
+static void add_scales(const bg_tensor *t, const buffers *b, int64_t n, sums *s) {
     int offset = t->bytes[BG_PART_ZEROS] > 0;
     for (int64_t row = 0; row < n; row += t->cols)
         for (int64_t i = row, j; i < row + t->cols; i = j) {
@@ -141,9 +134,8 @@ static void add_scales(const bg_tensor *t, const buffers *b, int64_t n, sums *s)
         }
 }
 
-static int measure_chunk(const bg_tensor *base, const bg_tensor *t, const ladder *l, int64_t first, int64_t n, const buffers *b,
-                         sums *s, bg_err *e)
-{
+static int measure_chunk(const bg_tensor *base, const bg_tensor *t, const ladder *l, int64_t first, int64_t n,
+                         const buffers *b, sums *s, bg_err *e) {
     int status = bg_tensor_rows(base, first, n, b->w, e);
     if (!status)
         status = bg_tensor_rows(t, first, n, b->v, e);
@@ -164,8 +156,7 @@ static int measure_chunk(const bg_tensor *base, const bg_tensor *t, const ladder
 
 /* ---- all chunks ---- */
 
-static int open_buffers(buffers *b, size_t n, int coded)
-{
+static int open_buffers(buffers *b, size_t n, int coded) {
     *b = (buffers){.w = malloc(n * sizeof *b->w), .v = malloc(n * sizeof *b->v)};
     if (coded) {
         b->scale = malloc(n * sizeof *b->scale);
@@ -174,16 +165,14 @@ static int open_buffers(buffers *b, size_t n, int coded)
     return b->w && b->v && (!coded || (b->scale && b->code));
 }
 
-static void close_buffers(buffers *b)
-{
+static void close_buffers(buffers *b) {
     free(b->w);
     free(b->v);
     free(b->scale);
     free(b->code);
 }
 
-static void conclude(const bg_tensor *t, const sums *part, int64_t chunks, int coded, bg_loss *out)
-{
+static void conclude(const bg_tensor *t, const sums *part, int64_t chunks, int coded, bg_loss *out) {
     sums s = {0};
     for (int64_t i = 0; i < chunks; i++) {
         const sums *p = &part[i];
@@ -195,7 +184,8 @@ static void conclude(const bg_tensor *t, const sums *part, int64_t chunks, int c
     const double none = (double)NAN;
     double n = s.n, m = s.w1 / n, variance = fmax(0, s.w2 / n - m * m);
     double fourth = s.w4 / n - 4 * m * s.w3 / n + 6 * m * m * s.w2 / n - 3 * m * m * m * m;
-    *out = (bg_loss){.count = n, .sigma2 = variance, .mse = s.error / n, .max_error = s.largest, .unfinite = s.unfinite};
+    *out =
+        (bg_loss){.count = n, .sigma2 = variance, .mse = s.error / n, .max_error = s.largest, .unfinite = s.unfinite};
     out->kurtosis_excess = variance > 0 ? fourth / (variance * variance) - 3 : none;
     out->clipped = coded ? s.clipped / n : none;
     out->mse_clipping = coded ? s.clipping / n : none;
@@ -204,8 +194,7 @@ static void conclude(const bg_tensor *t, const sums *part, int64_t chunks, int c
     out->mse_choice = coded ? s.choice / n : none;
 }
 
-int bg_audit_compare(const bg_tensor *base, const bg_tensor *t, bg_loss *out, bg_err *e)
-{
+int bg_audit_compare(const bg_tensor *base, const bg_tensor *t, bg_loss *out, bg_err *e) {
     if (base->rows != t->rows || base->cols != t->cols)
         return bg_fail(e, BG_INPUT, "tensor '%s': %lld × %lld and %lld × %lld weights cannot be compared", t->name,
                        (long long)base->rows, (long long)base->cols, (long long)t->rows, (long long)t->cols);
@@ -250,8 +239,7 @@ int bg_audit_compare(const bg_tensor *base, const bg_tensor *t, bg_loss *out, bg
 
 /* ---- entropy ---- */
 
-int bg_audit_entropy(const bg_tensor *t, double *bits, bg_err *e)
-{
+int bg_audit_entropy(const bg_tensor *t, double *bits, bg_err *e) {
     *bits = (double)NAN;
     if (!t->format->indices || t->index_levels < 2 || t->index_levels > MOST_LEVELS || !t->count)
         return BG_OK;
@@ -297,13 +285,11 @@ int bg_audit_entropy(const bg_tensor *t, double *bits, bg_err *e)
 
 /* ---- matching ---- */
 
-static int same_shape(const bg_tensor *a, const bg_tensor *b)
-{
+static int same_shape(const bg_tensor *a, const bg_tensor *b) {
     return a->rows == b->rows && a->cols == b->cols;
 }
 
-const bg_tensor *bg_audit_match(const bg_ckpt *base, const bg_tensor *t, const char **how)
-{
+const bg_tensor *bg_audit_match(const bg_ckpt *base, const bg_tensor *t, const char **how) {
     static const char *const prefixes[] = {"model.", "transformer.", "language_model.", "model.language_model."};
     const bg_tensor *found = bg_ckpt_find(base, t->name);
     *how = "same";
@@ -334,8 +320,7 @@ const bg_tensor *bg_audit_match(const bg_ckpt *base, const bg_tensor *t, const c
 /* ---- a whole checkpoint ---- */
 
 /* Rate above the Shannon bound of a Gaussian of the same variance. */
-static void fill_row(bg_audit_row *r)
-{
+static void fill_row(bg_audit_row *r) {
     const double none = (double)NAN;
     r->rate_bits = 8 * (double)bg_tensor_bytes(r->tensor) / (double)r->tensor->count;
     r->relative = r->gap_bits = r->gap_empirical_bits = none;
@@ -346,9 +331,9 @@ static void fill_row(bg_audit_row *r)
         r->gap_bits = r->rate_bits + 0.5 * log2(r->relative);
 }
 
-/* Rate above what these very weights need at this distortion: the upper curve of Blahut–Arimoto, so the gap is a lower bound. */
-static int fill_empirical(bg_audit_row *r, bg_err *e)
-{
+/* Rate above what these very weights need at this distortion: the upper curve of Blahut–Arimoto, so the gap is a lower
+ * bound. */
+static int fill_empirical(bg_audit_row *r, bg_err *e) {
     bg_tensor_hist h;
     bg_ba ba;
     if (!isfinite(r->gap_bits) || !r->tensor->index_levels || !r->tensor->is_linear || r->loss.mse >= r->loss.sigma2)
@@ -362,15 +347,13 @@ static int fill_empirical(bg_audit_row *r, bg_err *e)
     return status;
 }
 
-static int worst_first(const void *a, const void *b)
-{
+static int worst_first(const void *a, const void *b) {
     const bg_audit_row *x = a, *y = b;
     double p = isnan(x->relative) ? -1 : x->relative, q = isnan(y->relative) ? -1 : y->relative;
     return p != q ? (p < q) - (p > q) : strcmp(x->tensor->name, y->tensor->name);
 }
 
-int bg_audit_all(const bg_ckpt *base, const bg_ckpt *c, bg_audit_row **rows, int *n, bg_err *e)
-{
+int bg_audit_all(const bg_ckpt *base, const bg_ckpt *c, bg_audit_row **rows, int *n, bg_err *e) {
     *n = 0;
     *rows = calloc((size_t)c->n_tensors + 1, sizeof **rows);
     if (!*rows)

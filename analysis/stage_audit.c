@@ -16,8 +16,7 @@ typedef struct totals {
     int64_t n_quantized;
 } totals;
 
-static totals add_up(const bg_ckpt *c, const bg_audit_row *rows, int n)
-{
+static totals add_up(const bg_ckpt *c, const bg_audit_row *rows, int n) {
     totals s = {0};
     for (int i = 0; i < c->n_tensors; i++) {
         s.weights += (double)c->tensors[i].count;
@@ -47,8 +46,7 @@ static totals add_up(const bg_ckpt *c, const bg_audit_row *rows, int n)
     return s;
 }
 
-static void write_model(bg_doc *d, const audited *a, int is_base)
-{
+static void write_model(bg_doc *d, const audited *a, int is_base) {
     const bg_ckpt *c = a->ckpt;
     totals s = add_up(c, a->rows, a->n);
     double relative = s.relative / s.relative_weights;
@@ -77,8 +75,7 @@ static void write_model(bg_doc *d, const audited *a, int is_base)
     bg_doc_row_end(d);
 }
 
-static void write_loss(bg_doc *d, const bg_audit_row *r)
-{
+static void write_loss(bg_doc *d, const bg_audit_row *r) {
     const bg_loss *l = &r->loss;
     bg_doc_number(d, "sigma2", l->sigma2);
     bg_doc_number(d, "kurtosis_excess", l->kurtosis_excess);
@@ -98,9 +95,8 @@ static void write_loss(bg_doc *d, const bg_audit_row *r)
         bg_doc_integer(d, "unfinite", (int64_t)l->unfinite);
 }
 
-static void write_tensor(bg_doc *d, const bg_ckpt *c, const bg_audit_row *r)
-{
-    static const char *const fields[BG_PARTS] = {"index_bits", "scale_bits", "zero_bits", "codebook_bits",
+static void write_tensor(bg_doc *d, const bg_ckpt *c, const bg_audit_row *r) {
+    static const char *const fields[BG_PARTS] = {"index_bits", "scale_bits",   "zero_bits",    "codebook_bits",
                                                  "order_bits", "padding_bits", "metadata_bits"};
     const bg_tensor *t = r->tensor;
     bg_doc_row(d);
@@ -127,8 +123,7 @@ static void write_tensor(bg_doc *d, const bg_ckpt *c, const bg_audit_row *r)
 }
 
 /* Base tensors that no tensor of the checkpoint stores. */
-static void write_unmatched(bg_doc *d, const bg_ckpt *base, const audited *a)
-{
+static void write_unmatched(bg_doc *d, const bg_ckpt *base, const audited *a) {
     for (int i = 0; i < base->n_tensors; i++) {
         const bg_tensor *t = &base->tensors[i];
         int used = !t->count || (!bg_dtypes[t->dtype].is_float && !t->index_levels);
@@ -144,21 +139,20 @@ static void write_unmatched(bg_doc *d, const bg_ckpt *base, const audited *a)
     }
 }
 
-static const bg_audit_row *row_of(const audited *a, const bg_tensor *base)
-{
+static const bg_audit_row *row_of(const audited *a, const bg_tensor *base) {
     for (int i = 0; i < a->n; i++)
         if (a->rows[i].base == base)
             return &a->rows[i];
     return NULL;
 }
 
-static void write_comparison(bg_doc *d, const audited *a, const audited *b)
-{
+static void write_comparison(bg_doc *d, const audited *a, const audited *b) {
     double weights = 0, rate = 0, gap = 0, ratio = 0;
     int64_t n = 0, better = 0;
     for (int i = 0; i < a->n; i++) {
         const bg_audit_row *x = &a->rows[i], *y = x->base ? row_of(b, x->base) : NULL;
-        if (!y || !x->tensor->index_levels || !y->tensor->index_levels || !isfinite(x->gap_bits) || !isfinite(y->gap_bits))
+        if (!y || !x->tensor->index_levels || !y->tensor->index_levels || !isfinite(x->gap_bits) ||
+            !isfinite(y->gap_bits))
             continue;
         double w = (double)x->tensor->count;
         n++;
@@ -175,8 +169,8 @@ static void write_comparison(bg_doc *d, const audited *a, const audited *b)
     else if (fabs(gap / weights) < 0.005)
         snprintf(verdict, sizeof verdict, "no difference in gap at %+.3f bits/weight of rate", rate / weights);
     else
-        snprintf(verdict, sizeof verdict, "%s is nearer to the bound by %.3f bits/weight", gap < 0 ? a->ckpt->title : b->ckpt->title,
-                 fabs(gap / weights));
+        snprintf(verdict, sizeof verdict, "%s is nearer to the bound by %.3f bits/weight",
+                 gap < 0 ? a->ckpt->title : b->ckpt->title, fabs(gap / weights));
     bg_doc_row(d);
     bg_doc_string(d, "model", a->ckpt->title);
     bg_doc_string(d, "against", b->ckpt->title);
@@ -190,8 +184,7 @@ static void write_comparison(bg_doc *d, const audited *a, const audited *b)
 }
 
 /* models[0] is the base when has_base. */
-static int write_all(const char *path, const audited *models, int n, int has_base, const bg_provenance *p, bg_err *e)
-{
+static int write_all(const char *path, const audited *models, int n, int has_base, const bg_provenance *p, bg_err *e) {
     bg_doc d;
     int status = bg_doc_begin(&d, "audit", path, p, e);
     if (status)
@@ -213,8 +206,7 @@ static int write_all(const char *path, const audited *models, int n, int has_bas
     return bg_doc_commit(&d, e);
 }
 
-static int run(const bg_args *a, bg_provenance *p, bg_err *e)
-{
+static int run(const bg_args *a, bg_provenance *p, bg_err *e) {
     int n = bg_args_words(a), has_base = n > 1 && !bg_arg_given(a, "no-base"), status = BG_OK;
     bg_ckpt_options o = {.include = bg_arg(a, "include"), .exclude = bg_arg(a, "exclude")};
     audited *models = calloc((size_t)n, sizeof *models);
@@ -252,8 +244,10 @@ const bg_stage bg_stage_audit = {
     .least = 1,
     .most = -1,
     .summary = "what shipped checkpoints cost and lost, tensor by tensor",
-    .about = "BASE holds the original weights, each QUANTIZED a GPTQ, AWQ, bitsandbytes, compressed-tensors, MX, FP8, HQQ or GGUF\n"
-             "checkpoint made from them. Rates are the true bytes, split by purpose; they add up to the files. With one model\n"
+    .about = "BASE holds the original weights, each QUANTIZED a GPTQ, AWQ, bitsandbytes, compressed-tensors, MX, FP8, "
+             "HQQ or GGUF\n"
+             "checkpoint made from them. Rates are the true bytes, split by purpose; they add up to the files. With "
+             "one model\n"
              "alone there is nothing to compare with: structure, rates and the entropy of the stored codes.",
     .example = "bitgap audit data/austen-3.7m data/austen-3.7m -o -",
     .options = options,

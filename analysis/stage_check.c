@@ -1,5 +1,5 @@
-/* bitgap check: is a file whole and sane? Checkpoints are opened (sizes, offsets, index) and every value is looked at; documents
- * are read against their table. One line a finding on standard output. */
+/* bitgap check: is a file whole and sane? Checkpoints are opened (sizes, offsets, index) and every value is looked at;
+ * documents are read against their table. One line a finding on standard output. */
 #define _GNU_SOURCE
 #include <math.h>
 #include <stdlib.h>
@@ -12,8 +12,7 @@ typedef struct findings {
     int damaged, odd;
 } findings;
 
-static void say(findings *f, int damaged, const char *model, const char *tensor, const char *what, double n)
-{
+static void say(findings *f, int damaged, const char *model, const char *tensor, const char *what, double n) {
     printf("%s: %s: %s: %.0f %s\n", damaged ? "damaged" : "odd", model, tensor, n, what);
     if (damaged)
         f->damaged++;
@@ -27,8 +26,7 @@ typedef struct counts {
     int64_t run;
 } counts;
 
-static void look_at_row(const float *x, int64_t n, counts *c)
-{
+static void look_at_row(const float *x, int64_t n, counts *c) {
     int dead = 1;
     for (int64_t i = 0; i < n; i++) {
         c->nan += isnan(x[i]);
@@ -43,16 +41,14 @@ static void look_at_row(const float *x, int64_t n, counts *c)
 }
 
 /* Two rows that are equal, or equal but for a shift by one, come from a slip in copying and never from training. */
-static void look_at_pair(const float *a, const float *b, int64_t n, counts *c)
-{
+static void look_at_pair(const float *a, const float *b, int64_t n, counts *c) {
     if (n < 16 || a[0] == 0)
         return;
     c->duplicate_rows += !memcmp(a, b, (size_t)n * sizeof *a);
     c->shifted_rows += !memcmp(a, b + 1, (size_t)(n - 1) * sizeof *a) || !memcmp(a + 1, b, (size_t)(n - 1) * sizeof *a);
 }
 
-static void look_at_scales(const float *s, int64_t n, counts *c)
-{
+static void look_at_scales(const float *s, int64_t n, counts *c) {
     for (int64_t i = 0; i < n; i++) {
         c->bad_scales += !isfinite(s[i]);
         c->zero_scales += s[i] == 0;
@@ -61,8 +57,7 @@ static void look_at_scales(const float *s, int64_t n, counts *c)
 }
 
 /* Tiles overlap by one row, so that every neighbouring pair is seen once. */
-static int look(const bg_tensor *t, float *tile, float *scales, int64_t step, counts *c, bg_err *e)
-{
+static int look(const bg_tensor *t, float *tile, float *scales, int64_t step, counts *c, bg_err *e) {
     int status = BG_OK;
     for (int64_t at = 0; !status && at < t->rows; at += step) {
         int64_t before = at > 0, n = t->rows - at < step ? t->rows - at : step;
@@ -82,8 +77,7 @@ static int look(const bg_tensor *t, float *tile, float *scales, int64_t step, co
     return status;
 }
 
-static void report(const bg_ckpt *m, const bg_tensor *t, const counts *c, findings *f)
-{
+static void report(const bg_ckpt *m, const bg_tensor *t, const counts *c, findings *f) {
     double zeros = c->zero_scales;
     if (c->nan + c->inf > 0)
         say(f, 1, m->title, t->name, "values are NaN or Inf", c->nan + c->inf);
@@ -105,8 +99,7 @@ static void report(const bg_ckpt *m, const bg_tensor *t, const counts *c, findin
         say(f, 1, m->title, t->name, "rows are the row before them, shifted by one", c->shifted_rows);
 }
 
-static int check_tensor(const bg_ckpt *m, const bg_tensor *t, findings *f, bg_err *e)
-{
+static int check_tensor(const bg_ckpt *m, const bg_tensor *t, findings *f, bg_err *e) {
     int64_t step = t->cols ? TILE / t->cols : 1;
     step = step < 1 ? 1 : step;
     size_t room = (size_t)((step + 1) * t->cols) * sizeof(float);
@@ -123,8 +116,7 @@ static int check_tensor(const bg_ckpt *m, const bg_tensor *t, findings *f, bg_er
 }
 
 /* A tensor that cannot be decoded is a finding, not the end of the check. */
-static int check_model(const char *path, findings *f, bg_err *e)
-{
+static int check_model(const char *path, findings *f, bg_err *e) {
     bg_ckpt *m;
     int status = bg_ckpt_open(path, &(bg_ckpt_options){0}, &m, e);
     if (status == BG_INPUT) {
@@ -148,15 +140,16 @@ static int check_model(const char *path, findings *f, bg_err *e)
         }
     }
     if (!status && sum != m->file_bytes)
-        say(f, 1, m->title, "all tensors", "bytes of the files belong to no tensor", (double)m->file_bytes - (double)sum);
+        say(f, 1, m->title, "all tensors", "bytes of the files belong to no tensor",
+            (double)m->file_bytes - (double)sum);
     if (!status)
-        printf("%s: %s, %d tensors, %llu bytes\n", path, m->container->name, m->n_tensors, (unsigned long long)m->file_bytes);
+        printf("%s: %s, %d tensors, %llu bytes\n", path, m->container->name, m->n_tensors,
+               (unsigned long long)m->file_bytes);
     bg_ckpt_close(m);
     return status;
 }
 
-static int check_document(const char *path, findings *f, bg_err *e)
-{
+static int check_document(const char *path, findings *f, bg_err *e) {
     cJSON *root;
     int status = bg_doc_read(path, NULL, &root, NULL, e);
     if (status == BG_INPUT) {
@@ -171,24 +164,24 @@ static int check_document(const char *path, findings *f, bg_err *e)
     return status;
 }
 
-static int is_document(const char *path)
-{
+static int is_document(const char *path) {
     static const char index[] = ".safetensors.index.json";
     size_t n = strlen(path), m = sizeof index - 1;
     return n > 5 && !strcmp(path + n - 5, ".json") && (n < m || strcmp(path + n - m, index)) && bg_is_file(path);
 }
 
-static int run(const bg_args *a, bg_provenance *p, bg_err *e)
-{
+static int run(const bg_args *a, bg_provenance *p, bg_err *e) {
     (void)p;
     findings f = {0};
     int status = BG_OK, n = bg_args_words(a);
     for (int i = 0; !status && i < n; i++)
-        status = is_document(bg_args_word(a, i)) ? check_document(bg_args_word(a, i), &f, e) : check_model(bg_args_word(a, i), &f, e);
+        status = is_document(bg_args_word(a, i)) ? check_document(bg_args_word(a, i), &f, e)
+                                                 : check_model(bg_args_word(a, i), &f, e);
     if (!status)
         printf("%d damaged, %d odd\n", f.damaged, f.odd);
     if (!status && f.damaged)
-        status = bg_fail(e, BG_INPUT, "check: %d finding%s; fetch the file again or make it anew", f.damaged, f.damaged > 1 ? "s" : "");
+        status = bg_fail(e, BG_INPUT, "check: %d finding%s; fetch the file again or make it anew", f.damaged,
+                         f.damaged > 1 ? "s" : "");
     return status;
 }
 
@@ -198,9 +191,11 @@ const bg_stage bg_stage_check = {
     .least = 1,
     .most = -1,
     .summary = "is a checkpoint or document whole and sane? exit 3 when not",
-    .about = "Checkpoints: every tensor accounted for and decoded; NaN and Inf, zero or subnormal scales, dead rows, regions of\n"
-             "zeros, repeated or shifted rows, group indices out of range, sizes against the index. Documents: every field\n"
-             "against its declaration.",
+    .about =
+        "Checkpoints: every tensor accounted for and decoded; NaN and Inf, zero or subnormal scales, dead rows, "
+        "regions of\n"
+        "zeros, repeated or shifted rows, group indices out of range, sizes against the index. Documents: every field\n"
+        "against its declaration.",
     .example = "bitgap check data/austen-3.7m",
     .is_tool = 1,
     .run = run,

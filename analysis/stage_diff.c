@@ -26,13 +26,11 @@ typedef struct change {
     double change; /* gap_bits of B − A, or D/σ² of B as a copy of A */
 } change;
 
-static int by_name(const void *a, const void *b)
-{
+static int by_name(const void *a, const void *b) {
     return strcmp(((const entry *)a)->name, ((const entry *)b)->name);
 }
 
-static void free_side(side *s)
-{
+static void free_side(side *s) {
     for (int i = 0; i < s->n; i++)
         free(s->entries[i].name);
     free(s->entries);
@@ -40,8 +38,7 @@ static void free_side(side *s)
     *s = (side){0};
 }
 
-static int add_entry(side *s, const char *name, bg_err *e)
-{
+static int add_entry(side *s, const char *name, bg_err *e) {
     entry *x = &s->entries[s->n];
     int layer;
     *x = (entry){.name = strdup(name), .group = bg_role_of(name, &layer)};
@@ -52,8 +49,7 @@ static int add_entry(side *s, const char *name, bg_err *e)
     return BG_OK;
 }
 
-static int sort_side(side *s, const char *title, int status, bg_err *e)
-{
+static int sort_side(side *s, const char *title, int status, bg_err *e) {
     s->title = strdup(title);
     if (!status && !s->title)
         status = bg_no_memory(e, title, strlen(title));
@@ -63,8 +59,7 @@ static int sort_side(side *s, const char *title, int status, bg_err *e)
 }
 
 /* The one audited model of a saved audit.json. */
-static int read_side(const char *path, side *s, bg_provenance *p, bg_err *e)
-{
+static int read_side(const char *path, side *s, bg_provenance *p, bg_err *e) {
     cJSON *root;
     int status = bg_doc_read(path, "audit", &root, p, e);
     if (status)
@@ -75,8 +70,7 @@ static int read_side(const char *path, side *s, bg_provenance *p, bg_err *e)
     s->entries = calloc((size_t)cJSON_GetArraySize(rows) + 1, sizeof *s->entries);
     if (!s->entries)
         status = bg_no_memory(e, path, (size_t)cJSON_GetArraySize(rows) * sizeof *s->entries);
-    cJSON_ArrayForEach(r, rows)
-    {
+    cJSON_ArrayForEach(r, rows) {
         if (!status && strcmp(bg_json_string(r, "model", ""), model))
             status = bg_fail(e, BG_INPUT, "%s: holds several models; audit them one at a time", path);
         if (!status)
@@ -95,8 +89,7 @@ static int read_side(const char *path, side *s, bg_provenance *p, bg_err *e)
 }
 
 /* A checkpoint against `base`, or, without one, only its rates. */
-static int audit_side(const bg_ckpt *base, const bg_ckpt *c, side *s, bg_err *e)
-{
+static int audit_side(const bg_ckpt *base, const bg_ckpt *c, side *s, bg_err *e) {
     bg_audit_row *rows;
     int n, status = bg_audit_all(base, c, &rows, &n, e);
     const double none = (double)NAN;
@@ -117,21 +110,18 @@ static int audit_side(const bg_ckpt *base, const bg_ckpt *c, side *s, bg_err *e)
     return sort_side(s, c->title, status, e);
 }
 
-static int is_document(const char *path)
-{
+static int is_document(const char *path) {
     size_t n = strlen(path);
     return n > 5 && !strcmp(path + n - 5, ".json") && bg_is_file(path);
 }
 
-static int open_model(const char *path, bg_ckpt **c, bg_provenance *p, bg_err *e)
-{
+static int open_model(const char *path, bg_ckpt **c, bg_provenance *p, bg_err *e) {
     int status = bg_ckpt_open(path, &(bg_ckpt_options){0}, c, e);
     return status ? status : bg_ckpt_provenance(*c, p, e);
 }
 
 /* Fills both sides. Without a reference, two models are compared directly: B is measured against A. */
-static int open_sides(const bg_args *a, side sides[2], bg_provenance *p, bg_err *e)
-{
+static int open_sides(const bg_args *a, side sides[2], bg_provenance *p, bg_err *e) {
     const char *reference = bg_arg(a, "reference");
     bg_ckpt *base = NULL, *models[2] = {NULL, NULL};
     int status = reference ? open_model(reference, &base, p, e) : BG_OK;
@@ -140,7 +130,8 @@ static int open_sides(const bg_args *a, side sides[2], bg_provenance *p, bg_err 
         status = is_document(path) ? read_side(path, &sides[i], p, e) : open_model(path, &models[i], p, e);
     }
     if (!status && !reference && !models[0] != !models[1])
-        status = bg_fail(e, BG_USAGE, "diff: a model beside a saved audit needs the --reference that the audit was made with");
+        status = bg_fail(e, BG_USAGE,
+                         "diff: a model beside a saved audit needs the --reference that the audit was made with");
     for (int i = 0; !status && i < 2; i++)
         if (models[i])
             status = audit_side(base ? base : i ? models[0] : NULL, models[i], &sides[i], e);
@@ -152,8 +143,7 @@ static int open_sides(const bg_args *a, side sides[2], bg_provenance *p, bg_err 
 
 /* ---- comparing ---- */
 
-static change compare(const entry *a, const entry *b, int direct)
-{
+static change compare(const entry *a, const entry *b, int direct) {
     change c = {a, b, "same", (double)NAN};
     if (!a || !b) {
         c.state = a ? "only_a" : "only_b";
@@ -169,17 +159,16 @@ static change compare(const entry *a, const entry *b, int direct)
     return c;
 }
 
-static int worst_first(const void *a, const void *b)
-{
+static int worst_first(const void *a, const void *b) {
     const change *x = a, *y = b;
-    double p = isfinite(x->change) ? x->change : (double)INFINITY, q = isfinite(y->change) ? y->change : (double)INFINITY;
+    double p = isfinite(x->change) ? x->change : (double)INFINITY,
+           q = isfinite(y->change) ? y->change : (double)INFINITY;
     const entry *s = x->a ? x->a : x->b, *t = y->a ? y->a : y->b;
     return p != q ? (p < q) - (p > q) : strcmp(s->name, t->name);
 }
 
 /* Merges the two sorted lists; out has room for both. */
-static int merge(const side *a, const side *b, int direct, change *out)
-{
+static int merge(const side *a, const side *b, int direct, change *out) {
     int n = 0;
     for (int i = 0, k = 0; i < a->n || k < b->n;) {
         int order = i == a->n ? 1 : k == b->n ? -1 : strcmp(a->entries[i].name, b->entries[k].name);
@@ -191,8 +180,7 @@ static int merge(const side *a, const side *b, int direct, change *out)
     return n;
 }
 
-static void write_change(bg_doc *d, const change *c, int direct)
-{
+static void write_change(bg_doc *d, const change *c, int direct) {
     const entry *t = c->a ? c->a : c->b;
     bg_doc_row(d);
     bg_doc_string(d, "tensor", t->name);
@@ -215,17 +203,15 @@ static void write_change(bg_doc *d, const change *c, int direct)
     bg_doc_row_end(d);
 }
 
-static int count(const change *c, int n, const char *state)
-{
+static int count(const change *c, int n, const char *state) {
     int k = 0;
     for (int i = 0; i < n; i++)
         k += !strcmp(c[i].state, state);
     return k;
 }
 
-static int write_document(const char *path, const side sides[2], const change *c, int n, int direct, double limit, int missed,
-                          const change *worst, const bg_provenance *p, bg_err *e)
-{
+static int write_document(const char *path, const side sides[2], const change *c, int n, int direct, double limit,
+                          int missed, const change *worst, const bg_provenance *p, bg_err *e) {
     bg_doc d;
     int status = bg_doc_begin(&d, "diff", path, p, e);
     if (status)
@@ -255,8 +241,7 @@ static int write_document(const char *path, const side sides[2], const change *c
     return bg_doc_commit(&d, e);
 }
 
-static int run(const bg_args *a, bg_provenance *p, bg_err *e)
-{
+static int run(const bg_args *a, bg_provenance *p, bg_err *e) {
     side sides[2] = {{0}, {0}};
     double limit = (double)NAN;
     int status = bg_arg_number(a, "fail-above", 0, 1e9, &limit, e), n = 0;
@@ -278,9 +263,10 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
         int missed = limit >= 0 && (gone || (worst && worst->change > limit));
         status = write_document(bg_arg_output(a, "diff.json"), sides, c, n, direct, limit, missed, worst, p, e);
         if (!status && missed)
-            status = gone ? bg_fail(e, BG_MISSED, "diff: tensors of %s are missing in %s", sides[0].title, sides[1].title)
-                          : bg_fail(e, BG_MISSED, "diff: '%s' is worse by %.4g, more than --fail-above %g", worst->a->name,
-                                    worst->change, limit);
+            status =
+                gone ? bg_fail(e, BG_MISSED, "diff: tensors of %s are missing in %s", sides[0].title, sides[1].title)
+                     : bg_fail(e, BG_MISSED, "diff: '%s' is worse by %.4g, more than --fail-above %g", worst->a->name,
+                               worst->change, limit);
     }
     free(c);
     free_side(&sides[0]);
@@ -290,7 +276,9 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 
 static const bg_option options[] = {
     {.name = "reference", .argument = "BASE", .help = "the original weights: A and B are both measured against them"},
-    {.name = "fail-above", .argument = "X", .help = "exit 1 when a tensor is worse by more than X bits of gap (without a reference: D/σ² above X) or gone"},
+    {.name = "fail-above",
+     .argument = "X",
+     .help = "exit 1 when a tensor is worse by more than X bits of gap (without a reference: D/σ² above X) or gone"},
     {0},
 };
 
@@ -300,8 +288,9 @@ const bg_stage bg_stage_diff = {
     .least = 2,
     .most = 2,
     .summary = "what changed between two checkpoints, and what got worse",
-    .about = "A and B are models or saved audits (audit.json of one model). With --reference both are measured against the\n"
-             "original weights and compared by gap; without, B is measured as a copy of A.",
+    .about =
+        "A and B are models or saved audits (audit.json of one model). With --reference both are measured against the\n"
+        "original weights and compared by gap; without, B is measured as a copy of A.",
     .example = "bitgap diff data/austen-3.7m data/austen-3.7m --fail-above 0 -o -",
     .options = options,
     .is_tool = 1,

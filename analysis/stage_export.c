@@ -1,13 +1,12 @@
-/* bitgap export: the tensors of any checkpoint as float32 under their Hugging Face names, so that any program can read what
- * Bitgap decoded. */
+/* bitgap export: the tensors of any checkpoint as float32 under their Hugging Face names, so that any program can read
+ * what Bitgap decoded. */
 #include <stdlib.h>
 #include "io/opt.h"
 #include "io/write_safetensors.h"
 
 enum { TILE = 1 << 18 }; /* weights decoded at a time */
 
-static int copy_tensor(const bg_tensor *t, float **tile, size_t *room, bg_safetensors_writer *w, bg_err *e)
-{
+static int copy_tensor(const bg_tensor *t, float **tile, size_t *room, bg_safetensors_writer *w, bg_err *e) {
     int64_t n = t->cols ? TILE / t->cols : 0;
     n = n < 1 ? 1 : n > t->rows ? t->rows : n;
     size_t need = (size_t)(n * t->cols) * sizeof **tile;
@@ -32,8 +31,7 @@ static int copy_tensor(const bg_tensor *t, float **tile, size_t *room, bg_safete
     return status;
 }
 
-static int write_all(const bg_ckpt *c, const char *path, bg_err *e)
-{
+static int write_all(const bg_ckpt *c, const char *path, bg_err *e) {
     bg_safetensors_entry *entries = calloc((size_t)c->n_tensors + 1, sizeof *entries);
     if (!entries)
         return bg_no_memory(e, c->title, (size_t)c->n_tensors * sizeof *entries);
@@ -61,8 +59,7 @@ static int write_all(const bg_ckpt *c, const char *path, bg_err *e)
     return status;
 }
 
-static int run(const bg_args *a, bg_provenance *p, bg_err *e)
-{
+static int run(const bg_args *a, bg_provenance *p, bg_err *e) {
     (void)p;
     bg_ckpt *c;
     const char *path = bg_arg_output(a, NULL);
@@ -92,7 +89,8 @@ const bg_stage bg_stage_export = {
     .least = 1,
     .most = 1,
     .summary = "any checkpoint's tensors as float32 safetensors",
-    .about = "Writes every tensor decoded to float32 under its Hugging Face name, whatever the format: GGUF names are translated and "
+    .about = "Writes every tensor decoded to float32 under its Hugging Face name, whatever the format: GGUF names are "
+             "translated and "
              "the rotary order of q and k rows undone, GPT-2's projections are turned to [out, in].",
     .example = "bitgap export data/austen-3.7m --include 'layers.0' -o /tmp/layer0.safetensors",
     .options = options,

@@ -6,8 +6,7 @@
 
 enum { CONFIG_LIMIT = 64 << 20 };
 
-static int read_beside(const char *directory, const char *name, cJSON **out, bg_err *e)
-{
+static int read_beside(const char *directory, const char *name, cJSON **out, bg_err *e) {
     char *path = bg_path_join(directory, name);
     *out = NULL;
     if (!path)
@@ -26,12 +25,11 @@ static int read_beside(const char *directory, const char *name, cJSON **out, bg_
 }
 
 /* Puts `block` (which becomes the config's) under quantization_config, naming its method when it does not itself. */
-static int adopt(cJSON **config, cJSON *block, const char *method, bg_err *e)
-{
+static int adopt(cJSON **config, cJSON *block, const char *method, bg_err *e) {
     if (!*config)
         *config = cJSON_CreateObject();
-    int ok = *config && (cJSON_HasObjectItem(block, "quant_method") ||
-                         cJSON_AddStringToObject(block, "quant_method", method));
+    int ok = *config &&
+             (cJSON_HasObjectItem(block, "quant_method") || cJSON_AddStringToObject(block, "quant_method", method));
     if (!ok || !cJSON_AddItemToObject(*config, "quantization_config", block)) {
         cJSON_Delete(block);
         return bg_no_memory(e, "the configuration", 64);
@@ -39,8 +37,7 @@ static int adopt(cJSON **config, cJSON *block, const char *method, bg_err *e)
     return BG_OK;
 }
 
-int bg_config_read(const char *directory, cJSON **out, bg_err *e)
-{
+int bg_config_read(const char *directory, cJSON **out, bg_err *e) {
     static const struct {
         const char *file, *method;
     } older[] = {{"quantize_config.json", "gptq"}, {"quant_config.json", "awq"}, {"hf_quant_config.json", "modelopt"}};

@@ -1,5 +1,5 @@
-/* Owns the AWQ layouts of 4 bits (AutoAWQ): GEMM packs outputs in the order 0,2,4,6,1,3,5,7, GEMV packs inputs in natural
- * order; zero points are stored as they are.
+/* Owns the AWQ layouts of 4 bits (AutoAWQ): GEMM packs outputs in the order 0,2,4,6,1,3,5,7, GEMV packs inputs in
+ * natural order; zero points are stored as they are.
  *
  *     W[o][i] = (code(i,o) − zero(i/gs,o))·scales[i/gs][o]
  *
@@ -17,8 +17,7 @@ typedef struct layout {
 } layout;
 
 /* Nibbles of a GEMM word to bytes in the order of the outputs: output j is in nibble 0,4,1,5,2,6,3,7. */
-static inline uint64_t spread(uint32_t word)
-{
+static inline uint64_t spread(uint32_t word) {
     uint64_t low = word & 0xffffu, high = word >> 16; /* nibbles 0..3 are outputs 0,2,4,6; 4..7 are 1,3,5,7 */
     low = (low | low << 24) & 0x000000ff000000ffu;
     low = (low | low << 12) & 0x000f000f000f000fu;
@@ -28,8 +27,7 @@ static inline uint64_t spread(uint32_t word)
 }
 
 /* Turns an 8 × 8 matrix of bytes, one row a word. */
-static inline void turn8(uint64_t m[8])
-{
+static inline void turn8(uint64_t m[8]) {
     for (int half = 4; half; half /= 2) {
         const uint64_t mask = half == 4 ? 0x00000000ffffffffu : half == 2 ? 0x0000ffff0000ffffu : 0x00ff00ff00ff00ffu;
         for (int i = 0; i < 8; i++)
@@ -42,8 +40,7 @@ static inline void turn8(uint64_t m[8])
 }
 
 /* words [I × W], one word eight outputs → codes of outputs [skip, skip + n). */
-static void turn_codes(const uint32_t *words, int64_t W, int64_t skip, int64_t n, int64_t cols, uint8_t *codes)
-{
+static void turn_codes(const uint32_t *words, int64_t W, int64_t skip, int64_t n, int64_t cols, uint8_t *codes) {
     for (int64_t w = 0; w < W; w++)
         for (int64_t i = 0; i < cols; i += 8) {
             uint64_t m[8] = {0};
@@ -59,11 +56,10 @@ static void turn_codes(const uint32_t *words, int64_t W, int64_t skip, int64_t n
         }
 }
 
-/* Words of the outputs [first, first + n) in `rows` rows of a packed matrix (malloc'ed): *W words a row, the first `*skip`
- * outputs of which come before `first`. */
-static int read_words(const bg_tensor *t, const bg_raw *r, int64_t first, int64_t n, uint32_t **out, int64_t *W, int64_t *skip,
-                      bg_err *e)
-{
+/* Words of the outputs [first, first + n) in `rows` rows of a packed matrix (malloc'ed): *W words a row, the first
+ * `*skip` outputs of which come before `first`. */
+static int read_words(const bg_tensor *t, const bg_raw *r, int64_t first, int64_t n, uint32_t **out, int64_t *W,
+                      int64_t *skip, bg_err *e) {
     int64_t rows = r->shape[0], width = r->shape[1], begin = first / 8;
     *W = (first + n + 7) / 8 - begin;
     *skip = first - 8 * begin;
@@ -82,8 +78,7 @@ static int read_words(const bg_tensor *t, const bg_raw *r, int64_t first, int64_
     return status;
 }
 
-static int fill_gemm(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e)
-{
+static int fill_gemm(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e) {
     const layout *l = t->layout;
     uint32_t *words = NULL;
     int64_t W, skip, n = tile->rows;
@@ -113,8 +108,7 @@ static int fill_gemm(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e
     return status;
 }
 
-static int fill_gemv(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e)
-{
+static int fill_gemv(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e) {
     const layout *l = t->layout;
     const bg_store *s = t->ckpt->impl;
     int64_t n = tile->rows, packed = tile->cols / 2, zeros = l->width / 2; /* bytes a row */
@@ -151,15 +145,17 @@ const bg_format bg_format_awq = {
 
 /* ---- claiming ---- */
 
-static int add(bg_load *l, const char *prefix, bg_raw *qweight, bg_raw *qzeros, bg_raw *scales, int gemv, int64_t O, int64_t I,
-               int64_t groups, int64_t size, bg_err *e)
-{
+static int add(bg_load *l, const char *prefix, bg_raw *qweight, bg_raw *qzeros, bg_raw *scales, int gemv, int64_t O,
+               int64_t I, int64_t groups, int64_t size, bg_err *e) {
     bg_tensor *t = bg_packed_add(l, prefix, ".weight", &bg_format_awq, (int64_t[]){O, I}, 2, sizeof(layout), e);
     if (!t)
         return e ? e->code : BG_INPUT;
     layout *y = t->layout;
     *y = (layout){.packed = {.fill = gemv ? fill_gemv : fill_gemm, .groups = groups, .group_size = size, .bits = 4},
-                  .qweight = qweight, .qzeros = qzeros, .scales = scales, .width = scales->shape[1]};
+                  .qweight = qweight,
+                  .qzeros = qzeros,
+                  .scales = scales,
+                  .width = scales->shape[1]};
     if (!gemv)
         bg_store_map(l->store, qweight);
     bg_packed_take(t, BG_PART_INDICES, qweight);
@@ -178,8 +174,7 @@ static int add(bg_load *l, const char *prefix, bg_raw *qweight, bg_raw *qzeros, 
 }
 
 /* Group size: as configured when it gives the groups that are there, else inputs ÷ groups. */
-static int64_t size_of_groups(const bg_load *l, int64_t I, int64_t groups)
-{
+static int64_t size_of_groups(const bg_load *l, int64_t I, int64_t groups) {
     double asked = bg_json_number(l->quantization, "group_size", bg_json_number(l->quantization, "q_group_size", 128));
     int64_t size = asked >= 1 && asked < (double)I ? (int64_t)asked : I;
     if (groups > 0 && (I + size - 1) / size != groups)
@@ -187,8 +182,7 @@ static int64_t size_of_groups(const bg_load *l, int64_t I, int64_t groups)
     return size;
 }
 
-static int claim_gemv(bg_load *l, const char *prefix, bg_raw *qweight, bg_raw *qzeros, bg_raw *scales, bg_err *e)
-{
+static int claim_gemv(bg_load *l, const char *prefix, bg_raw *qweight, bg_raw *qzeros, bg_raw *scales, bg_err *e) {
     const bg_store *s = l->store;
     int64_t O = qweight->shape[0], I, size = 0;
     if (__builtin_mul_overflow(qweight->shape[1], (int64_t)8, &I) || !qweight->count)
@@ -198,22 +192,24 @@ static int claim_gemv(bg_load *l, const char *prefix, bg_raw *qweight, bg_raw *q
     if (!status)
         status = bg_raw_expect(s, qzeros, BG_I32, 2, O, -1, e);
     if (!status && ((size = size_of_groups(l, I, 0)) < 1 || (I + size - 1) / size > scales->shape[1]))
-        status = bg_raw_wrong(s, scales, e, "groups of %lld do not fit; the file and its configuration disagree", (long long)size);
+        status = bg_raw_wrong(s, scales, e, "groups of %lld do not fit; the file and its configuration disagree",
+                              (long long)size);
     return status ? status : add(l, prefix, qweight, qzeros, scales, 1, O, I, (I + size - 1) / size, size, e);
 }
 
-int bg_claim_awq(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
-{
+int bg_claim_awq(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e) {
     const bg_store *s = l->store;
     bg_raw *qzeros = bg_store_find2(s, prefix, ".qzeros"), *scales = bg_store_find2(s, prefix, ".scales");
     const char *version = bg_json_string(l->quantization, "version", bg_json_string(l->quantization, "format", "gemm"));
     if (!scales || scales->rank != 2 || anchor->rank != 2)
-        return bg_raw_wrong(s, anchor, e, "there is no matrix '%s.scales' beside it; fetch the checkpoint again", prefix);
+        return bg_raw_wrong(s, anchor, e, "there is no matrix '%s.scales' beside it; fetch the checkpoint again",
+                            prefix);
     if (anchor->dtype != BG_I32 || (strcasecmp(version, "gemm") && strcasecmp(version, "gemv")))
         return bg_raw_wrong(s, anchor, e, "AWQ version '%s' packed into %s, which Bitgap cannot decode", version,
                             bg_dtypes[anchor->dtype].name);
     int64_t I = anchor->shape[0], O = scales->shape[1], bits = 4;
-    int status = bg_json_integer(l->quantization, bg_json_number(l->quantization, "bits", -1) >= 0 ? "bits" : "w_bit", &bits, e);
+    int status =
+        bg_json_integer(l->quantization, bg_json_number(l->quantization, "bits", -1) >= 0 ? "bits" : "w_bit", &bits, e);
     if (!status && bits != 4)
         status = bg_raw_wrong(s, anchor, e, "AWQ of %lld bits; only 4 exist", (long long)bits);
     if (status)

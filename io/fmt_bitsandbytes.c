@@ -1,5 +1,5 @@
-/* Owns bitsandbytes: NF4 and FP4 blocks over the flattened tensor (high nibble first), with absolute maxima as float32 or
- * quantized once more, and LLM.int8() rows.
+/* Owns bitsandbytes: NF4 and FP4 blocks over the flattened tensor (high nibble first), with absolute maxima as float32
+ * or quantized once more, and LLM.int8() rows.
  *
  *     value = quant_map[code]·absmax,  absmax = nested_quant_map[byte]·nested_absmax + offset  (two roundings)
  *     value = (q·SCB[o])·(1/127)
@@ -14,11 +14,22 @@
 
 enum { PIECE = 16384, NESTED_BLOCK = 256 }; /* weights decoded at a time, on the stack */
 
-const float bg_nf4_levels[16] = {
-    -1,                   -0.6961928009986877f,  -0.5250730514526367f,  -0.39491748809814453f,
-    -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0,
-    0.07958029955625534f, 0.16093020141124725f,  0.24611230194568634f,  0.33791524171829224f,
-    0.44070982933044434f, 0.5626170039176941f,   0.7229568362236023f,   1};
+const float bg_nf4_levels[16] = {-1,
+                                 -0.6961928009986877f,
+                                 -0.5250730514526367f,
+                                 -0.39491748809814453f,
+                                 -0.28444138169288635f,
+                                 -0.18477343022823334f,
+                                 -0.09105003625154495f,
+                                 0,
+                                 0.07958029955625534f,
+                                 0.16093020141124725f,
+                                 0.24611230194568634f,
+                                 0.33791524171829224f,
+                                 0.44070982933044434f,
+                                 0.5626170039176941f,
+                                 0.7229568362236023f,
+                                 1};
 
 const float bg_fp4_levels[16] = {
     0, 0.0052083334885537624f,  0.6666666865348816f,  1,  0.3333333432674408f,  0.5f,  0.1666666716337204f,  0.25f,
@@ -36,8 +47,7 @@ typedef struct layout {
 /* ---- decoding ---- */
 
 /* Scales of blocks [first, first + n). */
-static int read_absmax(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
-{
+static int read_absmax(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
     const layout *l = t->layout;
     if (!l->nested)
         return bg_raw_some(t->ckpt->impl, l->absmax, first, n, out, e);
@@ -57,8 +67,7 @@ typedef struct piece {
     float absmax[PIECE / 32 + 2];
 } piece;
 
-static int read_piece(const bg_tensor *t, piece *p, bg_err *e)
-{
+static int read_piece(const bg_tensor *t, piece *p, bg_err *e) {
     const layout *l = t->layout;
     uint8_t *raw = p->codes + PIECE / 2;
     int64_t bytes = (p->n + 1) / 2, b0 = p->first / l->block, b1 = (p->first + p->n - 1) / l->block;
@@ -74,8 +83,8 @@ static int read_piece(const bg_tensor *t, piece *p, bg_err *e)
 typedef void piece_sink(const layout *l, const piece *p, int64_t skip, void *out);
 
 /* Elements [first, first + n) in pieces that begin at even elements; `skip` leading codes of a piece are not wanted. */
-static int each_piece(const bg_tensor *t, int64_t first, int64_t n, piece_sink *sink, void *out, size_t width, bg_err *e)
-{
+static int each_piece(const bg_tensor *t, int64_t first, int64_t n, piece_sink *sink, void *out, size_t width,
+                      bg_err *e) {
     piece p;
     int64_t end = first + n;
     for (int64_t at = first; at < end;) {
@@ -90,8 +99,7 @@ static int each_piece(const bg_tensor *t, int64_t first, int64_t n, piece_sink *
     return BG_OK;
 }
 
-static void sink_values(const layout *l, const piece *p, int64_t skip, void *out)
-{
+static void sink_values(const layout *l, const piece *p, int64_t skip, void *out) {
     float *to = out;
     int64_t b0 = p->first / l->block;
     for (int64_t i = skip; i < p->n;) {
@@ -105,31 +113,26 @@ static void sink_values(const layout *l, const piece *p, int64_t skip, void *out
     }
 }
 
-static void sink_codes(const layout *l, const piece *p, int64_t skip, void *out)
-{
+static void sink_codes(const layout *l, const piece *p, int64_t skip, void *out) {
     (void)l;
     for (int64_t i = skip; i < p->n; i++)
         ((uint16_t *)out)[i - skip] = p->codes[i];
 }
 
-static void sink_scales(const layout *l, const piece *p, int64_t skip, void *out)
-{
+static void sink_scales(const layout *l, const piece *p, int64_t skip, void *out) {
     for (int64_t i = skip; i < p->n; i++)
         ((float *)out)[i - skip] = p->absmax[(p->first + i) / l->block - p->first / l->block];
 }
 
-static int rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
-{
+static int rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
     return each_piece(t, first * t->cols, n * t->cols, sink_values, out, sizeof *out, e);
 }
 
-static int indices(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e)
-{
+static int indices(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e) {
     return each_piece(t, first * t->cols, n * t->cols, sink_codes, out, sizeof *out, e);
 }
 
-static int scales(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
-{
+static int scales(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
     return each_piece(t, first * t->cols, n * t->cols, sink_scales, out, sizeof *out, e);
 }
 
@@ -143,8 +146,7 @@ const bg_format bg_format_bnb = {
 
 /* ---- LLM.int8() ---- */
 
-static int fill_int8(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e)
-{
+static int fill_int8(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e) {
     const bg_packed *p = t->layout;
     const bg_raw *const *raws = (const bg_raw *const *)(p + 1);
     int64_t n = tile->rows * tile->cols;
@@ -156,16 +158,14 @@ static int fill_int8(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e
     return status ? status : bg_raw_some(t->ckpt->impl, raws[1], first, tile->rows, tile->scales, e);
 }
 
-static int int8_rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
-{
+static int int8_rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
     int status = bg_packed_rows(t, first, n, out, e);
     for (int64_t i = 0; !status && i < n * t->cols; i++)
         out[i] *= 0.007874015718698502f; /* 1/127 */
     return status;
 }
 
-static int int8_scales(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
-{
+static int int8_scales(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
     int status = bg_packed_scales(t, first, n, out, e);
     for (int64_t i = 0; !status && i < n * t->cols; i++)
         out[i] *= 0.007874015718698502f;
@@ -180,8 +180,7 @@ const bg_format bg_format_bnb_8bit = {
     .scales = int8_scales,
 };
 
-int bg_claim_bnb_8bit(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
-{
+int bg_claim_bnb_8bit(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e) {
     const bg_store *s = l->store;
     bg_raw *weight = bg_store_find2(s, prefix, ".weight"), *order = bg_store_find2(s, prefix, ".weight_format");
     if (!weight || weight->dtype != BG_I8)
@@ -221,8 +220,7 @@ typedef struct state {
     double offset;
 } state;
 
-static int read_state(const bg_store *s, const bg_raw *r, state *o, bg_err *e)
-{
+static int read_state(const bg_store *s, const bg_raw *r, state *o, bg_err *e) {
     void *text;
     cJSON *j = NULL;
     if (r->bytes > 65536)
@@ -241,8 +239,7 @@ static int read_state(const bg_store *s, const bg_raw *r, state *o, bg_err *e)
     if (!status)
         status = bg_json_integer(j, "nested_blocksize", &o->nested_block, e);
     const cJSON *shape = cJSON_GetObjectItemCaseSensitive(j, "shape"), *d;
-    cJSON_ArrayForEach(d, shape)
-    {
+    cJSON_ArrayForEach(d, shape) {
         double v = cJSON_IsNumber(d) ? d->valuedouble : -1;
         if (o->rank == BG_MAX_RANK || !(v >= 0 && v <= 0x1p53) || v != (double)(int64_t)v) {
             o->rank = -1;
@@ -259,11 +256,11 @@ static int read_state(const bg_store *s, const bg_raw *r, state *o, bg_err *e)
     return status;
 }
 
-static int read_exactly(const bg_store *s, const bg_raw *r, const char *what, const char *prefix, uint64_t n, float *out, bg_err *e)
-{
+static int read_exactly(const bg_store *s, const bg_raw *r, const char *what, const char *prefix, uint64_t n,
+                        float *out, bg_err *e) {
     if (!r)
-        return bg_fail(e, BG_INPUT, "%s: there is no '%s.%s' beside '%s'; fetch the checkpoint again", s->files[0].path, prefix,
-                       what, prefix);
+        return bg_fail(e, BG_INPUT, "%s: there is no '%s.%s' beside '%s'; fetch the checkpoint again", s->files[0].path,
+                       prefix, what, prefix);
     if (r->dtype != BG_F32 || r->count != n)
         return bg_raw_wrong(s, r, e, "must hold %llu float32", (unsigned long long)n);
     return bg_raw_some(s, r, 0, (int64_t)n, out, e);
@@ -273,8 +270,8 @@ typedef struct raws {
     bg_raw *weight, *state, *absmax, *map, *nested_absmax, *nested_map;
 } raws;
 
-static int fill_layout(const bg_store *s, const char *prefix, const state *o, const raws *r, uint64_t blocks, layout *y, bg_err *e)
-{
+static int fill_layout(const bg_store *s, const char *prefix, const state *o, const raws *r, uint64_t blocks, layout *y,
+                       bg_err *e) {
     y->codes = r->weight;
     y->absmax = r->absmax;
     y->block = o->block;
@@ -289,21 +286,24 @@ static int fill_layout(const bg_store *s, const char *prefix, const state *o, co
         status = read_exactly(s, r->nested_absmax, "nested_absmax", prefix, (blocks + NESTED_BLOCK - 1) / NESTED_BLOCK,
                               y->nested_absmax, e);
     if (!status && (r->absmax->count != blocks || r->absmax->dtype != (y->nested ? BG_U8 : BG_F32)))
-        status = bg_raw_wrong(s, r->absmax, e, "must hold %llu %s", (unsigned long long)blocks, y->nested ? "U8" : "F32");
+        status =
+            bg_raw_wrong(s, r->absmax, e, "must hold %llu %s", (unsigned long long)blocks, y->nested ? "U8" : "F32");
     return status;
 }
 
 /* `anchor` is P.weight.quant_state.bitsandbytes__nf4 (or __fp4); prefix is P.weight. */
-int bg_claim_bnb_4bit(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
-{
+int bg_claim_bnb_4bit(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e) {
     const bg_store *s = l->store;
-    raws r = {.weight = bg_store_find(s, prefix), .state = anchor,
-              .absmax = bg_store_find2(s, prefix, ".absmax"), .map = bg_store_find2(s, prefix, ".quant_map"),
+    raws r = {.weight = bg_store_find(s, prefix),
+              .state = anchor,
+              .absmax = bg_store_find2(s, prefix, ".absmax"),
+              .map = bg_store_find2(s, prefix, ".quant_map"),
               .nested_absmax = bg_store_find2(s, prefix, ".nested_absmax"),
               .nested_map = bg_store_find2(s, prefix, ".nested_quant_map")};
     state o;
     if (!r.weight || !r.absmax)
-        return bg_raw_wrong(s, anchor, e, "there is no '%s' or no '%s.absmax' beside it; fetch the checkpoint again", prefix, prefix);
+        return bg_raw_wrong(s, anchor, e, "there is no '%s' or no '%s.absmax' beside it; fetch the checkpoint again",
+                            prefix, prefix);
     int status = read_state(s, anchor, &o, e);
     uint64_t count = 0, bytes;
     if (!status && bg_shape_size(o.shape, o.rank, 8, &count, &bytes, e))
@@ -314,8 +314,9 @@ int bg_claim_bnb_4bit(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
     if (status)
         return status;
     uint64_t blocks = (count + (uint64_t)o.block - 1) / (uint64_t)o.block;
-    bg_tensor *t = bg_packed_add(l, prefix, "", &bg_format_bnb, o.shape, o.rank,
-                                 sizeof(layout) + (size_t)((blocks + NESTED_BLOCK - 1) / NESTED_BLOCK) * sizeof(float), e);
+    bg_tensor *t =
+        bg_packed_add(l, prefix, "", &bg_format_bnb, o.shape, o.rank,
+                      sizeof(layout) + (size_t)((blocks + NESTED_BLOCK - 1) / NESTED_BLOCK) * sizeof(float), e);
     if (!t)
         return e ? e->code : BG_INPUT;
     status = fill_layout(s, prefix, &o, &r, blocks, t->layout, e);

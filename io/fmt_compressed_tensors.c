@@ -1,5 +1,5 @@
-/* Owns compressed-tensors' packed integers (llm-compressor, vLLM): a little-endian bit string along each row, stored with an
- * offset of 2^(b−1); zero points as bit strings down each column.
+/* Owns compressed-tensors' packed integers (llm-compressor, vLLM): a little-endian bit string along each row, stored
+ * with an offset of 2^(b−1); zero points as bit strings down each column.
  *
  *     W[o][i] = (q − zp)·scale[o][i/gs]     (scale of the tensor, the row, or the group; with g_idx, group g_idx[i])
  *
@@ -13,21 +13,19 @@
 typedef struct layout {
     bg_packed packed;
     const bg_raw *codes, *scales, *zeros;
-    int per_word;       /* fields of a word in files of older versions, whose fields never straddle; 0: a bit string */
-    int scale_stride;   /* scales a row: groups, 1, or 0 for one of the tensor */
+    int per_word;     /* fields of a word in files of older versions, whose fields never straddle; 0: a bit string */
+    int scale_stride; /* scales a row: groups, 1, or 0 for one of the tensor */
     int32_t groups_of_inputs[];
 } layout;
 
 /* Fields [first, first + n) of words that hold `per_word` whole fields each. */
-static void unpack_fields(const uint32_t *words, int bits, int per_word, int64_t n, uint8_t *out)
-{
+static void unpack_fields(const uint32_t *words, int bits, int per_word, int64_t n, uint8_t *out) {
     for (int64_t i = 0; i < n; i++)
         out[i] = (uint8_t)((words[i / per_word] >> (bits * (int)(i % per_word))) & ((1u << bits) - 1));
 }
 
 /* Zero points of rows [first, first + n): whole columns are small, but only the words that hold these rows are read. */
-static int fill_zeros(const bg_tensor *t, const layout *l, int64_t first, bg_tile *tile, bg_err *e)
-{
+static int fill_zeros(const bg_tensor *t, const layout *l, int64_t first, bg_tile *tile, bg_err *e) {
     int bits = l->packed.bits;
     int64_t G = tile->groups, n = tile->rows;
     int64_t w0 = l->per_word ? first / l->per_word : first * bits / 32;
@@ -49,8 +47,7 @@ static int fill_zeros(const bg_tensor *t, const layout *l, int64_t first, bg_til
     return status;
 }
 
-static int fill_scales(const bg_tensor *t, const layout *l, int64_t first, bg_tile *tile, bg_err *e)
-{
+static int fill_scales(const bg_tensor *t, const layout *l, int64_t first, bg_tile *tile, bg_err *e) {
     int64_t n = tile->rows * tile->groups;
     if (l->scale_stride)
         return bg_raw_some(t->ckpt->impl, l->scales, first * tile->groups, n, tile->scales, e);
@@ -60,8 +57,7 @@ static int fill_scales(const bg_tensor *t, const layout *l, int64_t first, bg_ti
     return status;
 }
 
-static int fill(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e)
-{
+static int fill(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e) {
     const layout *l = t->layout;
     int bits = l->packed.bits;
     int64_t W = l->codes->shape[1], n = tile->rows;
@@ -101,8 +97,7 @@ typedef struct parts {
 } parts;
 
 /* Is a row of I weights of b bits as wide as the file's? As a bit string, or in whole fields. */
-static int fits(const parts *p, int bits)
-{
+static int fits(const parts *p, int bits) {
     int64_t W = p->codes->shape[1];
     if (bits < 1 || bits > 8)
         return 0;
@@ -110,12 +105,10 @@ static int fits(const parts *p, int bits)
 }
 
 /* Bits that some configuration group asks for and that fit the width, else the only ones that fit. */
-static int find_bits(const bg_load *l, parts *p, bg_err *e)
-{
+static int find_bits(const bg_load *l, parts *p, bg_err *e) {
     const cJSON *group;
     int found = 0, many = 0;
-    cJSON_ArrayForEach(group, cJSON_GetObjectItemCaseSensitive(l->quantization, "config_groups"))
-    {
+    cJSON_ArrayForEach(group, cJSON_GetObjectItemCaseSensitive(l->quantization, "config_groups")) {
         double bits = bg_json_number(cJSON_GetObjectItemCaseSensitive(group, "weights"), "num_bits", 0);
         if (bits >= 1 && bits <= 8 && !found && fits(p, (int)bits))
             found = (int)bits;
@@ -124,7 +117,8 @@ static int find_bits(const bg_load *l, parts *p, bg_err *e)
         if (fits(p, b))
             many++, p->bits = b;
     if (!found && many != 1)
-        return bg_raw_wrong(l->store, p->codes, e, "%lld words a row do not tell the bits of %lld weights; config.json must",
+        return bg_raw_wrong(l->store, p->codes, e,
+                            "%lld words a row do not tell the bits of %lld weights; config.json must",
                             (long long)p->codes->shape[1], (long long)p->I);
     p->bits = found ? found : p->bits;
     p->per_word = p->codes->shape[1] == (p->I * p->bits + 31) / 32 ? 0 : 32 / p->bits;
@@ -132,11 +126,9 @@ static int find_bits(const bg_load *l, parts *p, bg_err *e)
 }
 
 /* Group size: one the configuration names if it gives the groups that are there, else inputs ÷ groups. */
-static int64_t size_of_groups(const bg_load *l, int64_t I, int64_t groups)
-{
+static int64_t size_of_groups(const bg_load *l, int64_t I, int64_t groups) {
     const cJSON *group;
-    cJSON_ArrayForEach(group, cJSON_GetObjectItemCaseSensitive(l->quantization, "config_groups"))
-    {
+    cJSON_ArrayForEach(group, cJSON_GetObjectItemCaseSensitive(l->quantization, "config_groups")) {
         double size = bg_json_number(cJSON_GetObjectItemCaseSensitive(group, "weights"), "group_size", 0);
         if (size >= 1 && size <= (double)I && (I + (int64_t)size - 1) / (int64_t)size == groups)
             return (int64_t)size;
@@ -144,13 +136,15 @@ static int64_t size_of_groups(const bg_load *l, int64_t I, int64_t groups)
     return I % groups ? 0 : I / groups;
 }
 
-static int find_groups(const bg_load *l, parts *p, bg_err *e)
-{
+static int find_groups(const bg_load *l, parts *p, bg_err *e) {
     const bg_store *s = l->store;
     const bg_raw *r = p->scales;
     if (!bg_dtypes[r->dtype].is_float)
         return bg_raw_wrong(s, r, e, "is %s, not a floating type", bg_dtypes[r->dtype].name);
-    p->groups = r->count == 1 ? 1 : r->rank == 2 && r->shape[0] == p->O ? r->shape[1] : r->count == (uint64_t)p->O ? 1 : 0;
+    p->groups = r->count == 1                         ? 1
+                : r->rank == 2 && r->shape[0] == p->O ? r->shape[1]
+                : r->count == (uint64_t)p->O          ? 1
+                                                      : 0;
     p->group_size = p->groups >= 1 ? size_of_groups(l, p->I, p->groups) : 0;
     if (p->group_size < 1)
         return bg_raw_wrong(s, r, e, "its shape does not fit %lld × %lld weights", (long long)p->O, (long long)p->I);
@@ -158,8 +152,7 @@ static int find_groups(const bg_load *l, parts *p, bg_err *e)
     return p->zeros ? bg_raw_expect(s, p->zeros, BG_I32, 2, down, p->groups, e) : BG_OK;
 }
 
-static int read_shape(const bg_load *l, parts *p, bg_err *e)
-{
+static int read_shape(const bg_load *l, parts *p, bg_err *e) {
     int64_t shape[2];
     int status = bg_raw_expect(l->store, p->shape, BG_I64, 1, 2, -1, e);
     if (!status)
@@ -169,13 +162,12 @@ static int read_shape(const bg_load *l, parts *p, bg_err *e)
     p->O = shape[0];
     p->I = shape[1];
     if (p->O < 1 || p->I < 1 || p->I > 8 * (int64_t)4 * p->codes->shape[1] || p->O != p->codes->shape[0])
-        return bg_raw_wrong(l->store, p->shape, e, "%lld × %lld weights are not what '%s' holds", (long long)p->O, (long long)p->I,
-                            p->codes->name);
+        return bg_raw_wrong(l->store, p->shape, e, "%lld × %lld weights are not what '%s' holds", (long long)p->O,
+                            (long long)p->I, p->codes->name);
     return BG_OK;
 }
 
-static int add(bg_load *l, const char *prefix, const parts *p, bg_err *e)
-{
+static int add(bg_load *l, const char *prefix, const parts *p, bg_err *e) {
     bg_tensor *t = bg_packed_add(l, prefix, ".weight", &bg_format_ct, (int64_t[]){p->O, p->I}, 2,
                                  sizeof(layout) + (p->g_idx ? (size_t)p->I * sizeof(int32_t) : 0), e);
     if (!t)
@@ -208,8 +200,7 @@ static int add(bg_load *l, const char *prefix, const parts *p, bg_err *e)
     return bg_tensor_storage(t, e, "int%d g%lld%s%s", p->bits, (long long)p->group_size, asym, order);
 }
 
-int bg_claim_ct(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
-{
+int bg_claim_ct(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e) {
     const bg_store *s = l->store;
     parts p = {.codes = anchor,
                .scales = bg_store_find2(s, prefix, ".weight_scale"),
@@ -219,8 +210,9 @@ int bg_claim_ct(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
     if (anchor->dtype == BG_U8)
         return BG_OK; /* FP4: fmt_mx.c */
     if (!p.scales || !p.shape)
-        return bg_raw_wrong(s, anchor, e, "there is no '%s.weight_scale' or no '%s.weight_shape' beside it; fetch the checkpoint again",
-                            prefix, prefix);
+        return bg_raw_wrong(
+            s, anchor, e, "there is no '%s.weight_scale' or no '%s.weight_shape' beside it; fetch the checkpoint again",
+            prefix, prefix);
     int status = bg_raw_expect(s, anchor, BG_I32, 2, -1, -1, e);
     if (!status && (anchor->shape[0] > INT32_MAX || anchor->shape[1] > INT32_MAX))
         status = bg_raw_wrong(s, anchor, e, "is too large");

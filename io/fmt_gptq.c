@@ -2,9 +2,9 @@
  *
  *     W[o][i] = scales[g][o]·(code(i,o) − zero(g,o)),  g = g_idx[i]
  *
- * 32 codes take `bits` words of 32 bits: a little-endian bit string, or, in format gptq_p and for 5, 6 and 7 bits, planes. The
- * first version of the format stores zero − 1, with the borrow running through the whole word.
- * Source: ModelCloud/GPTQModel 7.7 nn_modules/qlinear, utils/planar_packing.py, utils/model.py.
+ * 32 codes take `bits` words of 32 bits: a little-endian bit string, or, in format gptq_p and for 5, 6 and 7 bits,
+ * planes. The first version of the format stores zero − 1, with the borrow running through the whole word. Source:
+ * ModelCloud/GPTQModel 7.7 nn_modules/qlinear, utils/planar_packing.py, utils/model.py.
  */
 #include "io/packed.h"
 
@@ -22,8 +22,7 @@ typedef struct layout {
 /* Planes of a planar code, lowest bits first: widths that add up to the bits. */
 static const int planes[8][3] = {{0}, {1}, {2}, {2, 1}, {4}, {4, 1}, {4, 2}, {4, 2, 1}};
 
-static void unpack_planar(const uint32_t *words, int bits, uint8_t out[32])
-{
+static void unpack_planar(const uint32_t *words, int bits, uint8_t out[32]) {
     int shift = 0;
     for (int i = 0; i < 32; i++)
         out[i] = 0;
@@ -37,8 +36,7 @@ static void unpack_planar(const uint32_t *words, int bits, uint8_t out[32])
 }
 
 /* 32 codes of `bits` words. */
-static void unpack_chunk(const layout *l, const uint32_t *words, uint8_t out[32])
-{
+static void unpack_chunk(const layout *l, const uint32_t *words, uint8_t out[32]) {
     int bits = l->packed.bits;
     if (l->planar)
         unpack_planar(words, bits, out);
@@ -47,8 +45,7 @@ static void unpack_chunk(const layout *l, const uint32_t *words, uint8_t out[32]
 }
 
 /* Eight nibbles to eight bytes. */
-static inline uint64_t spread(uint32_t word)
-{
+static inline uint64_t spread(uint32_t word) {
     uint64_t x = word;
     x = (x | x << 16) & 0x0000ffff0000ffffu;
     x = (x | x << 8) & 0x00ff00ff00ff00ffu;
@@ -56,8 +53,7 @@ static inline uint64_t spread(uint32_t word)
 }
 
 /* words [W × n] (one column an output) → codes [n × cols]. */
-static void turn_codes(const layout *l, const uint32_t *words, int64_t W, int64_t n, int64_t cols, uint8_t *codes)
-{
+static void turn_codes(const layout *l, const uint32_t *words, int64_t W, int64_t n, int64_t cols, uint8_t *codes) {
     int bits = l->packed.bits;
     if (bits == 4 && cols == 8 * W) {
         for (int64_t o = 0; o < n; o++)
@@ -78,8 +74,7 @@ static void turn_codes(const layout *l, const uint32_t *words, int64_t W, int64_
         }
 }
 
-static int fill_codes(const bg_tensor *t, const layout *l, int64_t first, bg_tile *tile, bg_err *e)
-{
+static int fill_codes(const bg_tensor *t, const layout *l, int64_t first, bg_tile *tile, bg_err *e) {
     int64_t W = l->qweight->shape[0], O = l->qweight->shape[1], n = tile->rows;
     uint32_t *words = malloc((size_t)(W * n) * sizeof *words);
     if (!words)
@@ -88,7 +83,8 @@ static int fill_codes(const bg_tensor *t, const layout *l, int64_t first, bg_til
     if (n == O)
         status = bg_raw_read(t->ckpt->impl, l->qweight, 0, words, l->qweight->bytes, e);
     for (int64_t k = 0; !status && n < O && k < W; k++)
-        status = bg_raw_read(t->ckpt->impl, l->qweight, (uint64_t)(k * O + first) * 4, words + k * n, (uint64_t)n * 4, e);
+        status =
+            bg_raw_read(t->ckpt->impl, l->qweight, (uint64_t)(k * O + first) * 4, words + k * n, (uint64_t)n * 4, e);
     if (!status)
         turn_codes(l, words, W, n, tile->cols, tile->codes);
     if (first + n == O)
@@ -97,16 +93,14 @@ static int fill_codes(const bg_tensor *t, const layout *l, int64_t first, bg_til
     return status;
 }
 
-/* Adds 1 to the zero points of a word as version 1 took it away: with carry through the whole word where fields are powers of
- * two wide, field by field otherwise. */
-static uint32_t undo_version1(uint32_t word, int bits)
-{
+/* Adds 1 to the zero points of a word as version 1 took it away: with carry through the whole word where fields are
+ * powers of two wide, field by field otherwise. */
+static uint32_t undo_version1(uint32_t word, int bits) {
     return word + (bits == 2 ? 0x55555555u : bits == 4 ? 0x11111111u : bits == 8 ? 0x01010101u : 0);
 }
 
 /* Zero points of outputs [first, first + n) of group g into every groups-th place of `out`. */
-static int fill_zeros(const bg_tensor *t, const layout *l, int64_t first, int64_t g, bg_tile *tile, bg_err *e)
-{
+static int fill_zeros(const bg_tensor *t, const layout *l, int64_t first, int64_t g, bg_tile *tile, bg_err *e) {
     int bits = l->packed.bits, fieldwise = l->version1 && (bits & (bits - 1));
     int64_t width = l->qzeros->shape[1];
     for (int64_t o = first & ~(int64_t)31; o < first + tile->rows; o += 32) {
@@ -121,14 +115,12 @@ static int fill_zeros(const bg_tensor *t, const layout *l, int64_t first, int64_
         unpack_chunk(l, words, zeros);
         for (int k = 0; k < 32; k++)
             if (o + k >= first && o + k < first + tile->rows)
-                tile->zeros[(o + k - first) * tile->groups + g] =
-                    (float)((zeros[k] + fieldwise) & ((1 << bits) - 1));
+                tile->zeros[(o + k - first) * tile->groups + g] = (float)((zeros[k] + fieldwise) & ((1 << bits) - 1));
     }
     return BG_OK;
 }
 
-static int fill(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e)
-{
+static int fill(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e) {
     const layout *l = t->layout;
     int status = fill_codes(t, l, first, tile, e);
     float *row = malloc((size_t)tile->rows * sizeof *row);
@@ -161,33 +153,35 @@ typedef struct parts {
     int bits, planar, version1;
 } parts;
 
-static int read_format(const bg_load *l, parts *p, bg_err *e)
-{
+static int read_format(const bg_load *l, parts *p, bg_err *e) {
     const cJSON *q = l->quantization;
     const char *format = bg_json_string(q, "checkpoint_format", bg_json_string(q, "format", "gptq"));
     const char *words = bg_json_string(q, "pack_dtype", "int32");
     if (bg_json_bool(q, "is_marlin_format", 0) || !strcmp(format, "marlin"))
-        return bg_fail(e, BG_INPUT, "%s: GPTQ repacked for Marlin kernels, which Bitgap cannot decode; use the original GPTQ files",
+        return bg_fail(e, BG_INPUT,
+                       "%s: GPTQ repacked for Marlin kernels, which Bitgap cannot decode; use the original GPTQ files",
                        l->ckpt->title);
     if (strcmp(words, "int32"))
         return bg_fail(e, BG_INPUT, "%s: GPTQ packed into %s; only int32 is read", l->ckpt->title, words);
     if (strcmp(format, "gptq") && strcmp(format, "gptq_v2") && strcmp(format, "gptq_p"))
-        return bg_fail(e, BG_INPUT, "%s: GPTQ checkpoint format '%s', which Bitgap cannot decode", l->ckpt->title, format);
+        return bg_fail(e, BG_INPUT, "%s: GPTQ checkpoint format '%s', which Bitgap cannot decode", l->ckpt->title,
+                       format);
     p->version1 = !strcmp(format, "gptq");
     p->planar = !strcmp(format, "gptq_p");
     return BG_OK;
 }
 
-/* Bits and inputs: from g_idx when it is there (a layer may override the configuration), else from the configuration. */
-static int find_bits(const bg_load *l, parts *p, bg_err *e)
-{
+/* Bits and inputs: from g_idx when it is there (a layer may override the configuration), else from the configuration.
+ */
+static int find_bits(const bg_load *l, parts *p, bg_err *e) {
     int64_t W = p->qweight->shape[0], bits = 4;
     int status = bg_json_integer(l->quantization, "bits", &bits, e);
     if (status)
         return bg_context(e, "%s", l->ckpt->title);
     if (p->g_idx) {
         if (p->g_idx->rank != 1 || p->g_idx->shape[0] < 1 || W > INT64_MAX / 32 || 32 * W % p->g_idx->shape[0])
-            return bg_raw_wrong(l->store, p->g_idx, e, "its length does not fit %lld rows of packed words", (long long)W);
+            return bg_raw_wrong(l->store, p->g_idx, e, "its length does not fit %lld rows of packed words",
+                                (long long)W);
         bits = 32 * W / p->g_idx->shape[0];
     }
     if (bits < 2 || bits > 8)
@@ -197,13 +191,13 @@ static int find_bits(const bg_load *l, parts *p, bg_err *e)
     if (p->bits > 4 && p->bits < 8)
         p->planar = 1;
     if (p->planar && (p->bits & (p->bits - 1)) && (p->inputs % 32 || p->outputs % 32))
-        return bg_raw_wrong(l->store, p->qweight, e, "planar packing of %lld × %lld weights, which are not multiples of 32",
+        return bg_raw_wrong(l->store, p->qweight, e,
+                            "planar packing of %lld × %lld weights, which are not multiples of 32",
                             (long long)p->outputs, (long long)p->inputs);
     return BG_OK;
 }
 
-static int find_groups(const bg_load *l, parts *p, bg_err *e)
-{
+static int find_groups(const bg_load *l, parts *p, bg_err *e) {
     const bg_store *s = l->store;
     double asked = bg_json_number(l->quantization, "group_size", 128);
     p->groups = p->scales->shape[0];
@@ -211,10 +205,12 @@ static int find_groups(const bg_load *l, parts *p, bg_err *e)
     int64_t needed = (p->inputs + p->group_size - 1) / p->group_size;
     if (needed != p->groups) { /* a layer of its own, or a file without a configuration */
         if (l->quantization && !cJSON_HasObjectItem(l->quantization, "dynamic"))
-            return bg_raw_wrong(s, p->scales, e, "%lld groups where group_size %lld needs %lld; the file and its configuration disagree",
+            return bg_raw_wrong(s, p->scales, e,
+                                "%lld groups where group_size %lld needs %lld; the file and its configuration disagree",
                                 (long long)p->groups, (long long)p->group_size, (long long)needed);
         if (p->groups < 1 || p->groups > p->inputs)
-            return bg_raw_wrong(s, p->scales, e, "%lld groups of %lld inputs", (long long)p->groups, (long long)p->inputs);
+            return bg_raw_wrong(s, p->scales, e, "%lld groups of %lld inputs", (long long)p->groups,
+                                (long long)p->inputs);
         p->group_size = (p->inputs + p->groups - 1) / p->groups;
     }
     int status = bg_raw_expect(s, p->scales, BG_DTYPES, 2, p->groups, p->outputs, e);
@@ -224,8 +220,7 @@ static int find_groups(const bg_load *l, parts *p, bg_err *e)
 }
 
 /* A stored zero of all ones is a true zero point of 0: only the carry rule restores it. */
-static int warn_of_wrapping(const bg_load *l, const parts *p, bg_err *e)
-{
+static int warn_of_wrapping(const bg_load *l, const parts *p, bg_err *e) {
     if (!p->version1 || bg_json_bool(l->quantization, "sym", 1) || p->bits == 3)
         return BG_OK;
     void *data;
@@ -239,20 +234,24 @@ static int warn_of_wrapping(const bg_load *l, const parts *p, bg_err *e)
             wraps |= codes[k] == (1 << p->bits) - 1;
     }
     if (wraps)
-        bg_warn("%s: its version-1 zero points wrap around; written with sym=false, decoded with carry", p->qzeros->name);
+        bg_warn("%s: its version-1 zero points wrap around; written with sym=false, decoded with carry",
+                p->qzeros->name);
     free(data);
     return BG_OK;
 }
 
-static int add(bg_load *l, const char *prefix, const parts *p, bg_err *e)
-{
+static int add(bg_load *l, const char *prefix, const parts *p, bg_err *e) {
     bg_tensor *t = bg_packed_add(l, prefix, ".weight", &bg_format_gptq, (int64_t[]){p->outputs, p->inputs}, 2,
                                  sizeof(layout) + (size_t)p->inputs * sizeof(int32_t), e);
     if (!t)
         return e ? e->code : BG_INPUT;
     layout *y = t->layout;
     *y = (layout){.packed = {.fill = fill, .groups = p->groups, .group_size = p->group_size, .bits = p->bits},
-                  .qweight = p->qweight, .qzeros = p->qzeros, .scales = p->scales, .planar = p->planar, .version1 = p->version1};
+                  .qweight = p->qweight,
+                  .qzeros = p->qzeros,
+                  .scales = p->scales,
+                  .planar = p->planar,
+                  .version1 = p->version1};
     int ordered = 1, status = BG_OK;
     if (p->g_idx) {
         status = bg_raw_groups(l->store, p->g_idx, p->inputs, p->groups, y->groups_of_inputs, e);
@@ -276,11 +275,12 @@ static int add(bg_load *l, const char *prefix, const parts *p, bg_err *e)
     else
         snprintf(group, sizeof group, "g%d", t->group_size);
     return bg_tensor_storage(t, e, "GPTQ %d-bit %s%s%s", p->bits, group, ordered ? "" : " act-order",
-                             p->planar ? " planar" : p->version1 ? "" : " v2");
+                             p->planar     ? " planar"
+                             : p->version1 ? ""
+                                           : " v2");
 }
 
-int bg_claim_gptq(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
-{
+int bg_claim_gptq(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e) {
     const bg_store *s = l->store;
     parts p = {.qweight = anchor,
                .qzeros = bg_store_find2(s, prefix, ".qzeros"),

@@ -3,8 +3,8 @@
  *     axis 1: W [O,I] as [O·I/gs, gs], one scale a row; axis 0: [gs, O·I/gs], one scale a column
  *     value = (code − zero)·scale
  *
- * Part k of the rows stands in the k-th bits from the top of each word: 4bit_u8, 2bit_u8, 1bit_u8, 3bit_32 (ten codes in 30 bits).
- * Source: mobiusml/hqq 0.2.8 hqq/core/{quantize,bitpack}.py.
+ * Part k of the rows stands in the k-th bits from the top of each word: 4bit_u8, 2bit_u8, 1bit_u8, 3bit_32 (ten codes
+ * in 30 bits). Source: mobiusml/hqq 0.2.8 hqq/core/{quantize,bitpack}.py.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "io/packed.h"
@@ -17,16 +17,15 @@ typedef struct layout {
     int axis, parts, bits;
 } layout;
 
-/* Part of the flattened tensor (whose elements are those of the reshaped matrix, in the same order): one part of the words, and
- * for axis 0 one line. */
+/* Part of the flattened tensor (whose elements are those of the reshaped matrix, in the same order): one part of the
+ * words, and for axis 0 one line. */
 typedef struct piece {
     int64_t first, n;
     uint8_t codes[PIECE];
     float scales[PIECE + 1], zeros[PIECE + 1]; /* of lines first / width…, or of the elements themselves */
 } piece;
 
-static int read_piece(const bg_tensor *t, piece *p, bg_err *e)
-{
+static int read_piece(const bg_tensor *t, piece *p, bg_err *e) {
     const layout *l = t->layout;
     const bg_store *s = t->ckpt->impl;
     union {
@@ -46,8 +45,8 @@ static int read_piece(const bg_tensor *t, piece *p, bg_err *e)
 
 typedef void piece_sink(const layout *l, const piece *p, void *out);
 
-static int each_piece(const bg_tensor *t, int64_t first, int64_t n, piece_sink *sink, void *out, size_t width, bg_err *e)
-{
+static int each_piece(const bg_tensor *t, int64_t first, int64_t n, piece_sink *sink, void *out, size_t width,
+                      bg_err *e) {
     const layout *l = t->layout;
     piece p;
     int status = BG_OK;
@@ -65,13 +64,11 @@ static int each_piece(const bg_tensor *t, int64_t first, int64_t n, piece_sink *
 }
 
 /* Place of element i's scale in the piece. */
-static int64_t scale_of(const layout *l, const piece *p, int64_t i)
-{
+static int64_t scale_of(const layout *l, const piece *p, int64_t i) {
     return l->axis ? (p->first + i) / l->width - p->first / l->width : i;
 }
 
-static void sink_values(const layout *l, const piece *p, void *out)
-{
+static void sink_values(const layout *l, const piece *p, void *out) {
     float *to = out;
     for (int64_t i = 0; i < p->n;) {
         int64_t k = scale_of(l, p, i), end = l->axis ? (p->first / l->width + k + 1) * l->width - p->first : i + 1;
@@ -81,31 +78,26 @@ static void sink_values(const layout *l, const piece *p, void *out)
     }
 }
 
-static void sink_codes(const layout *l, const piece *p, void *out)
-{
+static void sink_codes(const layout *l, const piece *p, void *out) {
     (void)l;
     for (int64_t i = 0; i < p->n; i++)
         ((uint16_t *)out)[i] = p->codes[i];
 }
 
-static void sink_scales(const layout *l, const piece *p, void *out)
-{
+static void sink_scales(const layout *l, const piece *p, void *out) {
     for (int64_t i = 0; i < p->n; i++)
         ((float *)out)[i] = p->scales[scale_of(l, p, i)];
 }
 
-static int rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
-{
+static int rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
     return each_piece(t, first * t->cols, n * t->cols, sink_values, out, sizeof *out, e);
 }
 
-static int indices(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e)
-{
+static int indices(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e) {
     return each_piece(t, first * t->cols, n * t->cols, sink_codes, out, sizeof *out, e);
 }
 
-static int scales(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
-{
+static int scales(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
     return each_piece(t, first * t->cols, n * t->cols, sink_scales, out, sizeof *out, e);
 }
 
@@ -126,8 +118,7 @@ typedef struct parts {
 } parts;
 
 /* A number that stands beside the codes as a tensor of one element, else in the configuration. */
-static int setting(const bg_load *l, const char *prefix, const char *key, int64_t *out, parts *p, bg_err *e)
-{
+static int setting(const bg_load *l, const char *prefix, const char *key, int64_t *out, parts *p, bg_err *e) {
     char suffix[32];
     float v;
     snprintf(suffix, sizeof suffix, ".%s", key);
@@ -137,7 +128,8 @@ static int setting(const bg_load *l, const char *prefix, const char *key, int64_
     if (!r)
         return bg_json_integer(q ? q : l->quantization, key, out, e);
     int64_t wide;
-    int status = r->dtype == BG_I64 && r->count == 1 ? bg_raw_read(l->store, r, 0, &wide, 8, e) : bg_raw_scalar(l->store, r, &v, e);
+    int status = r->dtype == BG_I64 && r->count == 1 ? bg_raw_read(l->store, r, 0, &wide, 8, e)
+                                                     : bg_raw_scalar(l->store, r, &v, e);
     if (status)
         return status;
     if (r->dtype != BG_I64 && !(v >= 0 && v < 0x1p24f))
@@ -148,8 +140,7 @@ static int setting(const bg_load *l, const char *prefix, const char *key, int64_
 }
 
 /* [rows, columns] where a file of one module has it: in the configuration. */
-static int configured_shape(const bg_load *l, int64_t dims[2])
-{
+static int configured_shape(const bg_load *l, int64_t dims[2]) {
     const cJSON *places[] = {l->quantization, l->ckpt->config};
     for (int k = 0; k < 2; k++) {
         const cJSON *shape = cJSON_GetObjectItemCaseSensitive(places[k], "shape");
@@ -164,8 +155,7 @@ static int configured_shape(const bg_load *l, int64_t dims[2])
     return 0;
 }
 
-static int read_settings(const bg_load *l, const char *prefix, parts *p, bg_err *e)
-{
+static int read_settings(const bg_load *l, const char *prefix, parts *p, bg_err *e) {
     p->bits = 4;
     p->group = 64;
     p->axis = 1;
@@ -181,22 +171,23 @@ static int read_settings(const bg_load *l, const char *prefix, parts *p, bg_err 
     if (!p->shape || p->shape->count != 2 || (p->shape->dtype != BG_I64 && p->shape->dtype != BG_I32))
         return bg_raw_wrong(l->store, p->codes, e, "HQQ codes without '%s.shape' [rows, columns] beside them", prefix);
     int32_t narrow[2];
-    status = bg_raw_read(l->store, p->shape, 0, p->shape->dtype == BG_I64 ? (void *)p->dims : (void *)narrow, p->shape->bytes, e);
+    status = bg_raw_read(l->store, p->shape, 0, p->shape->dtype == BG_I64 ? (void *)p->dims : (void *)narrow,
+                         p->shape->bytes, e);
     for (int i = 0; i < 2 && p->shape->dtype == BG_I32; i++)
         p->dims[i] = narrow[i];
     return status;
 }
 
-static int check(const bg_load *l, const parts *p, int64_t *lines, int64_t *width, int *per, bg_err *e)
-{
+static int check(const bg_load *l, const parts *p, int64_t *lines, int64_t *width, int *per, bg_err *e) {
     static const int in_word[9] = {0, 8, 4, 10, 2, 1, 1, 0, 1}; /* 5 and 6 bits are stored as bytes */
     const bg_store *s = l->store;
     int64_t count;
-    if (p->bits < 1 || p->bits > 8 || !in_word[p->bits] || p->axis > 1 || p->group < 1 || p->dims[0] < 1 || p->dims[1] < 1 ||
-        __builtin_mul_overflow(p->dims[0], p->dims[1], &count) || count % p->group || count > INT64_MAX / 64)
-        return bg_raw_wrong(s, p->codes, e, "%lld bits, groups of %lld along axis %lld of %lld × %lld weights cannot be HQQ",
-                            (long long)p->bits, (long long)p->group, (long long)p->axis, (long long)p->dims[0],
-                            (long long)p->dims[1]);
+    if (p->bits < 1 || p->bits > 8 || !in_word[p->bits] || p->axis > 1 || p->group < 1 || p->dims[0] < 1 ||
+        p->dims[1] < 1 || __builtin_mul_overflow(p->dims[0], p->dims[1], &count) || count % p->group ||
+        count > INT64_MAX / 64)
+        return bg_raw_wrong(
+            s, p->codes, e, "%lld bits, groups of %lld along axis %lld of %lld × %lld weights cannot be HQQ",
+            (long long)p->bits, (long long)p->group, (long long)p->axis, (long long)p->dims[0], (long long)p->dims[1]);
     *per = in_word[p->bits];
     *lines = p->axis ? count / p->group : p->group;
     *width = p->axis ? p->group : count / p->group;
@@ -209,15 +200,17 @@ static int check(const bg_load *l, const parts *p, int64_t *lines, int64_t *widt
     return status;
 }
 
-int bg_claim_hqq(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
-{
+int bg_claim_hqq(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e) {
     const bg_store *s = l->store;
-    parts p = {.codes = anchor, .scale = bg_store_find2(s, prefix, ".scale"), .zero = bg_store_find2(s, prefix, ".zero"),
+    parts p = {.codes = anchor,
+               .scale = bg_store_find2(s, prefix, ".scale"),
+               .zero = bg_store_find2(s, prefix, ".zero"),
                .shape = bg_store_find2(s, prefix, ".shape")};
     int64_t lines = 0, width = 0;
     int per = 1;
     if (!p.scale || !p.zero)
-        return bg_raw_wrong(s, anchor, e, "there is no '%s.scale' or no '%s.zero' beside it; fetch the checkpoint again", prefix,
+        return bg_raw_wrong(s, anchor, e,
+                            "there is no '%s.scale' or no '%s.zero' beside it; fetch the checkpoint again", prefix,
                             prefix);
     int status = read_settings(l, prefix, &p, e);
     if (!status)
@@ -228,8 +221,14 @@ int bg_claim_hqq(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
     if (!t)
         return e ? e->code : BG_INPUT;
     layout *y = t->layout;
-    *y = (layout){.codes = anchor, .scale = p.scale, .zero = p.zero, .part = anchor->shape[0] * width, .width = width,
-                  .axis = (int)p.axis, .parts = per, .bits = p.bits == 5 || p.bits == 6 ? 8 : (int)p.bits};
+    *y = (layout){.codes = anchor,
+                  .scale = p.scale,
+                  .zero = p.zero,
+                  .part = anchor->shape[0] * width,
+                  .width = width,
+                  .axis = (int)p.axis,
+                  .parts = per,
+                  .bits = p.bits == 5 || p.bits == 6 ? 8 : (int)p.bits};
     bg_packed_take(t, BG_PART_INDICES, anchor);
     bg_packed_take(t, BG_PART_SCALES, p.scale);
     bg_packed_take(t, BG_PART_ZEROS, p.zero);
@@ -238,5 +237,6 @@ int bg_claim_hqq(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
         bg_packed_take(t, BG_PART_METADATA, p.meta[i]);
     t->index_levels = 1 << p.bits;
     t->group_size = (int)p.group;
-    return bg_tensor_storage(t, e, "HQQ %lld-bit g%lld axis %lld", (long long)p.bits, (long long)p.group, (long long)p.axis);
+    return bg_tensor_storage(t, e, "HQQ %lld-bit g%lld axis %lld", (long long)p.bits, (long long)p.group,
+                             (long long)p.axis);
 }

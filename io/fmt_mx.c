@@ -1,5 +1,5 @@
-/* Owns microscaling: E2M1 codes, low nibble first, whose scales are powers of two for 32 weights (MXFP4) or E4M3 for 16 times
- * one float32 of the tensor (NVFP4).
+/* Owns microscaling: E2M1 codes, low nibble first, whose scales are powers of two for 32 weights (MXFP4) or E4M3 for 16
+ * times one float32 of the tensor (NVFP4).
  *
  *     gpt-oss              value = E2M1·2^(scale−127)
  *     compressed-tensors   the same, and value = E2M1·(scale / global)     (divide: global = 448·6/amax)
@@ -21,8 +21,7 @@ typedef struct layout {
     float global;
 } layout;
 
-static int fill(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e)
-{
+static int fill(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e) {
     const layout *l = t->layout;
     int64_t bytes = tile->cols / 2, n = tile->rows, scales = n * tile->groups;
     uint8_t *raw = malloc((size_t)(n * bytes) + 1);
@@ -52,9 +51,8 @@ const bg_format bg_format_mx = {
     .scales = bg_packed_scales,
 };
 
-static int add(bg_load *l, const char *prefix, const char *suffix, bg_raw *codes, bg_raw *scales, bg_raw *global, kind k,
-               const int64_t *shape, int rank, bg_err *e)
-{
+static int add(bg_load *l, const char *prefix, const char *suffix, bg_raw *codes, bg_raw *scales, bg_raw *global,
+               kind k, const int64_t *shape, int rank, bg_err *e) {
     int64_t block = k == POWER ? 32 : 16;
     float value = 1;
     int status = global ? bg_raw_scalar(l->store, global, &value, e) : BG_OK;
@@ -64,7 +62,10 @@ static int add(bg_load *l, const char *prefix, const char *suffix, bg_raw *codes
     layout *y = t->layout;
     int64_t groups = shape[rank - 1] / block;
     *y = (layout){.packed = {.fill = fill, .groups = groups, .group_size = block, .levels = bg_e2m1_levels, .bits = 4},
-                  .codes = codes, .scales = scales, .kind = k, .global = value};
+                  .codes = codes,
+                  .scales = scales,
+                  .kind = k,
+                  .global = value};
     bg_packed_take(t, BG_PART_INDICES, codes);
     bg_packed_take(t, BG_PART_SCALES, scales);
     bg_packed_take(t, BG_PART_SCALES, global);
@@ -75,8 +76,8 @@ static int add(bg_load *l, const char *prefix, const char *suffix, bg_raw *codes
 }
 
 /* Codes [O, I/2] with scales [O, I/block]. */
-static int add_matrix(bg_load *l, const char *prefix, bg_raw *codes, bg_raw *scales, bg_raw *global, kind k, bg_err *e)
-{
+static int add_matrix(bg_load *l, const char *prefix, bg_raw *codes, bg_raw *scales, bg_raw *global, kind k,
+                      bg_err *e) {
     int64_t block = k == POWER ? 32 : 16, O = codes->shape[0], I;
     if (codes->rank != 2 || !codes->count || __builtin_mul_overflow(codes->shape[1], (int64_t)2, &I) || I % block)
         return bg_raw_wrong(l->store, codes, e, "its rows are not whole blocks of %lld weights", (long long)block);
@@ -85,15 +86,15 @@ static int add_matrix(bg_load *l, const char *prefix, bg_raw *codes, bg_raw *sca
 }
 
 /* gpt-oss: P_blocks [experts, rows, groups, 16] and P_scales [experts, rows, groups]. */
-static int claim_blocks(bg_load *l, const char *prefix, bg_raw *codes, bg_err *e)
-{
+static int claim_blocks(bg_load *l, const char *prefix, bg_raw *codes, bg_err *e) {
     const bg_store *s = l->store;
     bg_raw *scales = bg_store_find2(s, prefix, "_scales");
     int rank = codes->rank;
     int64_t shape[BG_MAX_RANK];
     if (!scales || codes->dtype != BG_U8 || rank < 3 || codes->shape[rank - 1] != 16)
         return BG_OK;
-    if (scales->dtype != BG_U8 || scales->rank != rank - 1 || memcmp(scales->shape, codes->shape, (size_t)(rank - 1) * sizeof *shape))
+    if (scales->dtype != BG_U8 || scales->rank != rank - 1 ||
+        memcmp(scales->shape, codes->shape, (size_t)(rank - 1) * sizeof *shape))
         return bg_raw_wrong(s, scales, e, "does not hold one U8 for each block of '%s'", codes->name);
     memcpy(shape, codes->shape, sizeof shape);
     if (__builtin_mul_overflow(shape[rank - 2], (int64_t)32, &shape[rank - 2]) || !codes->count)
@@ -101,13 +102,13 @@ static int claim_blocks(bg_load *l, const char *prefix, bg_raw *codes, bg_err *e
     return add(l, prefix, "", codes, scales, NULL, POWER, shape, rank - 1, e);
 }
 
-int bg_claim_mx(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
-{
+int bg_claim_mx(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e) {
     const bg_store *s = l->store;
     size_t n = strlen(anchor->name);
     if (n > 7 && !strcmp(anchor->name + n - 7, "_blocks"))
         return claim_blocks(l, prefix, anchor, e);
-    bg_raw *scales = bg_store_find2(s, prefix, ".weight_scale"), *global = bg_store_find2(s, prefix, ".weight_global_scale"),
+    bg_raw *scales = bg_store_find2(s, prefix, ".weight_scale"),
+           *global = bg_store_find2(s, prefix, ".weight_global_scale"),
            *second = bg_store_find2(s, prefix, ".weight_scale_2");
     if (!scales || anchor->dtype != BG_U8)
         return BG_OK;

@@ -1,5 +1,5 @@
-/* Owns the GGUF container: header, metadata and tensor list, each number checked against what is left of the file before it
- * is believed.
+/* Owns the GGUF container: header, metadata and tensor list, each number checked against what is left of the file
+ * before it is believed.
  *
  *     "GGUF" u32 version, u64 tensors, u64 pairs | pairs | tensor infos | padding | data, each tensor aligned
  */
@@ -11,7 +11,7 @@
 
 enum { T_U8, T_I8, T_U16, T_I16, T_U32, T_I32, T_F32, T_BOOL, T_STRING, T_ARRAY, T_U64, T_I64, T_F64, T_TYPES };
 static const unsigned char type_size[T_TYPES] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-static const char *const type_names[T_TYPES] = {"u8",     "i8",    "u16", "i16", "u32", "i32", "f32",
+static const char *const type_names[T_TYPES] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
                                                 "bool", "string", "array", "u64", "i64", "f64"};
 
 enum { FIRST_READ = 1 << 18, LONGEST_KEY = 65535, LONGEST_STRING = 1 << 30, LONGEST_NAME = 63, MOST_DIMS = 4 };
@@ -34,11 +34,11 @@ struct bg_gguf {
 /* ---- reading the header piece by piece ---- */
 
 /* Makes the next n bytes available and moves past them; *from is their place. */
-static int take(bg_gguf *g, uint64_t n, size_t *from, bg_err *e)
-{
+static int take(bg_gguf *g, uint64_t n, size_t *from, bg_err *e) {
     if (n > g->size - g->at)
-        return bg_fail(e, BG_INPUT, "header ends early at byte %zu (%llu bytes wanted); truncated or damaged, fetch it again",
-                       g->at, (unsigned long long)n);
+        return bg_fail(e, BG_INPUT,
+                       "header ends early at byte %zu (%llu bytes wanted); truncated or damaged, fetch it again", g->at,
+                       (unsigned long long)n);
     uint64_t end = g->at + n;
     if (end > g->have) {
         uint64_t want = end > 2 * (uint64_t)g->have ? end : 2 * (uint64_t)g->have;
@@ -58,16 +58,14 @@ static int take(bg_gguf *g, uint64_t n, size_t *from, bg_err *e)
     return BG_OK;
 }
 
-static uint64_t little(const char *p, unsigned n)
-{
+static uint64_t little(const char *p, unsigned n) {
     uint64_t v = 0;
     while (n--)
         v = v << 8 | (unsigned char)p[n];
     return v;
 }
 
-static int take_number(bg_gguf *g, unsigned n, uint64_t *out, bg_err *e)
-{
+static int take_number(bg_gguf *g, unsigned n, uint64_t *out, bg_err *e) {
     size_t from = 0;
     int status = take(g, n, &from, e);
     if (!status)
@@ -75,8 +73,7 @@ static int take_number(bg_gguf *g, unsigned n, uint64_t *out, bg_err *e)
     return status;
 }
 
-static int take_string(bg_gguf *g, uint64_t longest, const char *what, size_t *from, uint64_t *length, bg_err *e)
-{
+static int take_string(bg_gguf *g, uint64_t longest, const char *what, size_t *from, uint64_t *length, bg_err *e) {
     int status = take_number(g, 8, length, e);
     if (status)
         return status;
@@ -86,8 +83,7 @@ static int take_string(bg_gguf *g, uint64_t longest, const char *what, size_t *f
 }
 
 /* n values of a type; strings and booleans are looked at one by one. */
-static int take_values(bg_gguf *g, uint32_t type, uint64_t n, bg_err *e)
-{
+static int take_values(bg_gguf *g, uint32_t type, uint64_t n, bg_err *e) {
     size_t from;
     uint64_t length;
     int status = BG_OK;
@@ -109,8 +105,7 @@ static int take_values(bg_gguf *g, uint32_t type, uint64_t n, bg_err *e)
 }
 
 /* The key's text is stored as an offset until the header is complete. */
-static int take_pair(bg_gguf *g, pair *p, size_t *key_at, bg_err *e)
-{
+static int take_pair(bg_gguf *g, pair *p, size_t *key_at, bg_err *e) {
     uint64_t length, type, element = 0, count = 1;
     int status = take_string(g, LONGEST_KEY, "key", key_at, &length, e);
     if (!status && !length)
@@ -132,25 +127,26 @@ static int take_pair(bg_gguf *g, pair *p, size_t *key_at, bg_err *e)
     }
     if (status)
         return status;
-    *p = (pair){.key = {NULL, (size_t)length}, .type = (uint32_t)type, .element = (uint32_t)element, .count = count, .at = g->at};
+    *p = (pair){.key = {NULL, (size_t)length},
+                .type = (uint32_t)type,
+                .element = (uint32_t)element,
+                .count = count,
+                .at = g->at};
     status = take_values(g, type == T_ARRAY ? p->element : p->type, count, e);
     return status ? bg_context(e, "key '%.*s'", (int)length, g->head + *key_at) : BG_OK;
 }
 
-static int compare_text(bg_gguf_text a, const char *b, size_t n)
-{
+static int compare_text(bg_gguf_text a, const char *b, size_t n) {
     int order = memcmp(a.text, b, a.length < n ? a.length : n);
     return order ? order : (a.length > n) - (a.length < n);
 }
 
-static int by_key(const void *a, const void *b)
-{
+static int by_key(const void *a, const void *b) {
     const pair *x = a, *y = b;
     return compare_text(x->key, y->key.text, y->key.length);
 }
 
-static int take_pairs(bg_gguf *g, bg_err *e)
-{
+static int take_pairs(bg_gguf *g, bg_err *e) {
     size_t *keys = calloc((size_t)g->n_pairs + 1, sizeof *keys);
     g->pairs = calloc((size_t)g->n_pairs + 1, sizeof *g->pairs);
     int status = keys && g->pairs ? BG_OK : bg_no_memory(e, "metadata", g->n_pairs * sizeof *g->pairs);
@@ -170,8 +166,7 @@ static int take_pairs(bg_gguf *g, bg_err *e)
 
 /* ---- looking values up ---- */
 
-static const pair *find(const bg_gguf *g, const char *key)
-{
+static const pair *find(const bg_gguf *g, const char *key) {
     uint64_t low = 0, high = g->n_pairs;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
@@ -186,24 +181,20 @@ static const pair *find(const bg_gguf *g, const char *key)
     return NULL;
 }
 
-int bg_gguf_has(const bg_gguf *g, const char *key)
-{
+int bg_gguf_has(const bg_gguf *g, const char *key) {
     return find(g, key) != NULL;
 }
 
-static int other_kind(const pair *p, const char *key, const char *wanted, bg_err *e)
-{
+static int other_kind(const pair *p, const char *key, const char *wanted, bg_err *e) {
     return bg_fail(e, BG_INPUT, "key '%s' is %s, not %s", key, type_names[p->type], wanted);
 }
 
-static int is_integer(uint32_t type)
-{
+static int is_integer(uint32_t type) {
     return type <= T_I32 || type == T_U64 || type == T_I64;
 }
 
 /* A value that is no string as a double, and as an integer where it is one and fits. */
-static double value_at(const char *p, uint32_t type, int64_t *integer)
-{
+static double value_at(const char *p, uint32_t type, int64_t *integer) {
     uint64_t u = little(p, type_size[type]);
     float f;
     double d;
@@ -234,8 +225,7 @@ static double value_at(const char *p, uint32_t type, int64_t *integer)
     return (double)*integer;
 }
 
-int bg_gguf_integer_at(const bg_gguf *g, const char *key, size_t index, int64_t *out, bg_err *e)
-{
+int bg_gguf_integer_at(const bg_gguf *g, const char *key, size_t index, int64_t *out, bg_err *e) {
     const pair *p = find(g, key);
     if (!p)
         return BG_OK;
@@ -245,21 +235,20 @@ int bg_gguf_integer_at(const bg_gguf *g, const char *key, size_t index, int64_t 
     if (p->type != T_ARRAY)
         index = 0;
     if (index >= p->count)
-        return bg_fail(e, BG_INPUT, "key '%s' has %llu values, number %zu is needed", key, (unsigned long long)p->count, index);
+        return bg_fail(e, BG_INPUT, "key '%s' has %llu values, number %zu is needed", key, (unsigned long long)p->count,
+                       index);
     value_at(g->head + p->at + index * type_size[type], type, out);
     return BG_OK;
 }
 
-int bg_gguf_integer(const bg_gguf *g, const char *key, int64_t *out, bg_err *e)
-{
+int bg_gguf_integer(const bg_gguf *g, const char *key, int64_t *out, bg_err *e) {
     const pair *p = find(g, key);
     if (p && p->type == T_ARRAY)
         return other_kind(p, key, "an integer", e);
     return bg_gguf_integer_at(g, key, 0, out, e);
 }
 
-int bg_gguf_number(const bg_gguf *g, const char *key, double *out, bg_err *e)
-{
+int bg_gguf_number(const bg_gguf *g, const char *key, double *out, bg_err *e) {
     const pair *p = find(g, key);
     int64_t unused = 0;
     if (!p)
@@ -270,8 +259,7 @@ int bg_gguf_number(const bg_gguf *g, const char *key, double *out, bg_err *e)
     return BG_OK;
 }
 
-int bg_gguf_bool(const bg_gguf *g, const char *key, int *out, bg_err *e)
-{
+int bg_gguf_bool(const bg_gguf *g, const char *key, int *out, bg_err *e) {
     const pair *p = find(g, key);
     if (p && p->type != T_BOOL)
         return other_kind(p, key, "a bool", e);
@@ -280,13 +268,11 @@ int bg_gguf_bool(const bg_gguf *g, const char *key, int *out, bg_err *e)
     return BG_OK;
 }
 
-static bg_gguf_text text_at(const bg_gguf *g, size_t at)
-{
+static bg_gguf_text text_at(const bg_gguf *g, size_t at) {
     return (bg_gguf_text){g->head + at + 8, (size_t)little(g->head + at, 8)};
 }
 
-int bg_gguf_string(const bg_gguf *g, const char *key, bg_gguf_text *out, bg_err *e)
-{
+int bg_gguf_string(const bg_gguf *g, const char *key, bg_gguf_text *out, bg_err *e) {
     const pair *p = find(g, key);
     if (p && p->type != T_STRING)
         return other_kind(p, key, "a string", e);
@@ -295,8 +281,7 @@ int bg_gguf_string(const bg_gguf *g, const char *key, bg_gguf_text *out, bg_err 
     return BG_OK;
 }
 
-int bg_gguf_texts(const bg_gguf *g, const char *key, bg_gguf_text **out, size_t *n, bg_err *e)
-{
+int bg_gguf_texts(const bg_gguf *g, const char *key, bg_gguf_text **out, size_t *n, bg_err *e) {
     const pair *p = find(g, key);
     *out = NULL;
     *n = 0;
@@ -317,8 +302,7 @@ int bg_gguf_texts(const bg_gguf *g, const char *key, bg_gguf_text **out, size_t 
     return BG_OK;
 }
 
-int bg_gguf_numbers(const bg_gguf *g, const char *key, double **out, size_t *n, bg_err *e)
-{
+int bg_gguf_numbers(const bg_gguf *g, const char *key, double **out, size_t *n, bg_err *e) {
     const pair *p = find(g, key);
     int64_t unused = 0;
     *out = NULL;
@@ -339,8 +323,7 @@ int bg_gguf_numbers(const bg_gguf *g, const char *key, double **out, size_t *n, 
 
 /* ---- the header ---- */
 
-static int take_head(bg_gguf *g, bg_err *e)
-{
+static int take_head(bg_gguf *g, bg_err *e) {
     size_t from;
     uint64_t version;
     int status = take(g, 4, &from, e);
@@ -376,8 +359,7 @@ static int take_head(bg_gguf *g, bg_err *e)
     return status;
 }
 
-int bg_gguf_open(const char *path, bg_gguf **out, bg_err *e)
-{
+int bg_gguf_open(const char *path, bg_gguf **out, bg_err *e) {
     bg_store s = {0};
     *out = NULL;
     int status = bg_gguf_add(&s, path, out, e);
@@ -391,8 +373,7 @@ int bg_gguf_open(const char *path, bg_gguf **out, bg_err *e)
     return status;
 }
 
-void bg_gguf_close(bg_gguf *g)
-{
+void bg_gguf_close(bg_gguf *g) {
     if (!g)
         return;
     free(g->path);
@@ -403,8 +384,7 @@ void bg_gguf_close(bg_gguf *g)
 
 /* ---- tensors ---- */
 
-static int pad(const bg_gguf *g, uint64_t at, uint64_t *out)
-{
+static int pad(const bg_gguf *g, uint64_t at, uint64_t *out) {
     if (__builtin_add_overflow(at, g->alignment - 1, out))
         return -1;
     *out &= ~(g->alignment - 1);
@@ -412,8 +392,7 @@ static int pad(const bg_gguf *g, uint64_t at, uint64_t *out)
 }
 
 /* Dimensions come fastest first. Missing ones count as 1, so that a tensor without any is one element. */
-static int take_shape(bg_gguf *g, bg_raw *r, const bg_gguf_type **type, bg_err *e)
-{
+static int take_shape(bg_gguf *g, bg_raw *r, const bg_gguf_type **type, bg_err *e) {
     uint64_t dims, ne[MOST_DIMS] = {1, 1, 1, 1}, id, total;
     int status = take_number(g, 4, &dims, e);
     if (!status && dims > MOST_DIMS)
@@ -446,8 +425,7 @@ static int take_shape(bg_gguf *g, bg_raw *r, const bg_gguf_type **type, bg_err *
 }
 
 /* offset must be where the tensors before it end: no holes, no overlaps. */
-static int take_tensor(bg_gguf *g, bg_store *s, uint64_t *expected, bg_err *e)
-{
+static int take_tensor(bg_gguf *g, bg_store *s, uint64_t *expected, bg_err *e) {
     size_t from;
     uint64_t length, next;
     const bg_gguf_type *type;
@@ -467,15 +445,14 @@ static int take_tensor(bg_gguf *g, bg_store *s, uint64_t *expected, bg_err *e)
     if (!status)
         status = take_number(g, 8, &r->offset, e);
     if (!status && r->offset != *expected)
-        status = bg_fail(e, BG_INPUT, "lies at byte %llu of the data where %llu is expected", (unsigned long long)r->offset,
-                         (unsigned long long)*expected);
+        status = bg_fail(e, BG_INPUT, "lies at byte %llu of the data where %llu is expected",
+                         (unsigned long long)r->offset, (unsigned long long)*expected);
     if (!status && (__builtin_add_overflow(r->offset, r->bytes, &next) || pad(g, next, expected)))
         status = bg_fail(e, BG_INPUT, "its place overflows");
     return status ? bg_context(e, "tensor '%s'", r->name) : BG_OK;
 }
 
-static int take_tensors(bg_gguf *g, bg_store *s, bg_err *e)
-{
+static int take_tensors(bg_gguf *g, bg_store *s, bg_err *e) {
     int first = s->n_raws, status = BG_OK;
     uint64_t expected = 0;
     for (uint64_t i = 0; !status && i < g->tensors; i++)
@@ -485,16 +462,16 @@ static int take_tensors(bg_gguf *g, bg_store *s, bg_err *e)
     for (int i = first; !status && i < s->n_raws; i++) {
         bg_raw *r = &s->raws[i];
         uint64_t end;
-        if (__builtin_add_overflow(r->offset, g->data_start, &r->offset) || __builtin_add_overflow(r->offset, r->bytes, &end) ||
-            (r->bytes && end > g->size))
-            status = bg_fail(e, BG_INPUT, "tensor '%s' ends past the end of the file (%llu bytes); truncated, fetch it again",
+        if (__builtin_add_overflow(r->offset, g->data_start, &r->offset) ||
+            __builtin_add_overflow(r->offset, r->bytes, &end) || (r->bytes && end > g->size))
+            status = bg_fail(e, BG_INPUT,
+                             "tensor '%s' ends past the end of the file (%llu bytes); truncated, fetch it again",
                              r->name, (unsigned long long)g->size);
     }
     return status;
 }
 
-int bg_gguf_add(bg_store *s, const char *path, bg_gguf **out, bg_err *e)
-{
+int bg_gguf_add(bg_store *s, const char *path, bg_gguf **out, bg_err *e) {
     int index, status = bg_store_open(s, path, &index, e);
     if (status)
         return status;

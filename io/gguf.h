@@ -47,21 +47,22 @@ int bg_gguf_add(bg_store *s, const char *path, bg_gguf **out, bg_err *e);
 
 /* One weight of a block: value = scale·q − minimum, evaluated in float32 in that order. */
 typedef struct bg_gguf_element {
-    unsigned code;  /* as stored, unsigned */
-    float q;        /* the integer or table value that is scaled */
+    unsigned code; /* as stored, unsigned */
+    float q;       /* the integer or table value that is scaled */
     float scale, minimum;
 } bg_gguf_element;
 
 typedef struct bg_gguf_type {
     const char *name;
-    int block, bytes;           /* weights and bytes of a block; bytes 0: removed or unknown id */
-    bg_dtype dtype;             /* of plain elements; BG_PACKED otherwise */
-    int scale_bytes, zero_bytes;/* of the block; the rest are indices */
-    int levels;                 /* codes of a weight */
-    const float *table;         /* [levels] of table types: q of a code; NULL: q = code + a constant */
-    int group;                  /* weights that share a scale */
+    int block, bytes;            /* weights and bytes of a block; bytes 0: removed or unknown id */
+    bg_dtype dtype;              /* of plain elements; BG_PACKED otherwise */
+    int scale_bytes, zero_bytes; /* of the block; the rest are indices */
+    int levels;                  /* codes of a weight */
+    const float *table;          /* [levels] of table types: q of a code; NULL: q = code + a constant */
+    int group;                   /* weights that share a scale */
     void (*element)(const uint8_t *block, int n, bg_gguf_element *out); /* NULL: cannot be decoded */
-    void (*decode)(const uint8_t *blocks, float *out, size_t n_blocks); /* tuned; equals bg_gguf_decode_ref bit for bit */
+    void (*decode)(const uint8_t *blocks, float *out,
+                   size_t n_blocks); /* tuned; equals bg_gguf_decode_ref bit for bit */
 } bg_gguf_type;
 
 /* NULL for removed and unknown ids. */

@@ -14,8 +14,7 @@
 #include <string.h>
 
 /* One component of a path, from outside: letters, digits and "._-", no leading dot. */
-static int plain(const char *s, size_t n)
-{
+static int plain(const char *s, size_t n) {
     if (!n || n > 128 || *s == '.')
         return 0;
     for (size_t i = 0; i < n; i++)
@@ -24,11 +23,12 @@ static int plain(const char *s, size_t n)
     return 1;
 }
 
-static char *cache_directory(void)
-{
+static char *cache_directory(void) {
     static const struct {
         const char *variable, *below;
-    } places[] = {{"HF_HUB_CACHE", ""}, {"HF_HOME", "/hub"}, {"XDG_CACHE_HOME", "/huggingface/hub"},
+    } places[] = {{"HF_HUB_CACHE", ""},
+                  {"HF_HOME", "/hub"},
+                  {"XDG_CACHE_HOME", "/huggingface/hub"},
                   {"HOME", "/.cache/huggingface/hub"}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         const char *value = getenv(places[i].variable);
@@ -39,8 +39,7 @@ static char *cache_directory(void)
     return NULL;
 }
 
-char *bg_hub_find(const char *name)
-{
+char *bg_hub_find(const char *name) {
     const char *slash = strchr(name, '/');
     if (!slash || !plain(name, (size_t)(slash - name)) || !plain(slash + 1, strlen(slash + 1)))
         return NULL;

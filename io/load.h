@@ -32,7 +32,8 @@ extern const bg_format bg_format_source;
 /* config.json of a directory, with the quantization descriptions that older writers put beside it. *out NULL: none. */
 int bg_config_read(const char *directory, cJSON **out, bg_err *e);
 
-/* Path of `org/name` in the local Hugging Face cache (malloc'ed), or NULL. No error: the caller says what was not found. */
+/* Path of `org/name` in the local Hugging Face cache (malloc'ed), or NULL. No error: the caller says what was not
+ * found. */
 char *bg_hub_find(const char *name);
 
 /* Place of a role in the order of a layer, for sorting. */

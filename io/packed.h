@@ -1,5 +1,5 @@
-/* Packed formats in safetensors: what they share. A format unpacks a tile of rows into one byte a code, with the scales and
- * zero points of those rows; from there decoding, indices and scales are the same for all.
+/* Packed formats in safetensors: what they share. A format unpacks a tile of rows into one byte a code, with the scales
+ * and zero points of those rows; from there decoding, indices and scales are the same for all.
  *
  *     value = (code − zero)·scale            integers (GPTQ, AWQ, compressed-tensors, HQQ, int8)
  *     value = levels[code]·scale             tables (FP4, FP8)
@@ -13,9 +13,9 @@
 
 typedef struct bg_tile {
     int64_t rows, cols, groups;
-    uint8_t *codes;  /* [rows × cols] */
-    float *scales;   /* [rows × groups] */
-    float *zeros;    /* [rows × groups]; not used with levels */
+    uint8_t *codes; /* [rows × cols] */
+    float *scales;  /* [rows × groups] */
+    float *zeros;   /* [rows × groups]; not used with levels */
 } bg_tile;
 
 /* Fills the tile from row `first` on; tile->rows of them. Thread-safe. */
@@ -39,7 +39,8 @@ int bg_packed_scales(const bg_tensor *t, int64_t first, int64_t n, float *out, b
 void bg_packed_combine(const bg_packed *p, const bg_tile *t, float *out);
 void bg_packed_combine_ref(const bg_packed *p, const bg_tile *t, float *out);
 
-/* Unpacks n fields of b bits (1..8) of a little-endian bit string that begins at in[0]; reads only the bytes they touch. */
+/* Unpacks n fields of b bits (1..8) of a little-endian bit string that begins at in[0]; reads only the bytes they
+ * touch. */
 void bg_unpack_bits(const uint8_t *in, int bits, size_t n, uint8_t *out);
 void bg_unpack_bits_ref(const uint8_t *in, int bits, size_t n, uint8_t *out);
 
@@ -49,8 +50,8 @@ const float *bg_e4m3_levels(void);
 
 /* Starts a tensor named prefix + suffix: a layout of `size` bytes (zeroed, owned by the tensor), shape and format.
  * NULL: see e. */
-bg_tensor *bg_packed_add(bg_load *l, const char *prefix, const char *suffix, const bg_format *f, const int64_t *shape, int rank,
-                         size_t size, bg_err *e);
+bg_tensor *bg_packed_add(bg_load *l, const char *prefix, const char *suffix, const bg_format *f, const int64_t *shape,
+                         int rank, size_t size, bg_err *e);
 /* Counts a raw tensor's bytes under a part and claims it; NULL raw is nothing. */
 void bg_packed_take(bg_tensor *t, bg_part part, bg_raw *r);
 
@@ -66,8 +67,8 @@ int bg_raw_groups(const bg_store *s, const bg_raw *r, int64_t n, int64_t groups,
 /* The single value of a scalar or one-element tensor. */
 int bg_raw_scalar(const bg_store *s, const bg_raw *r, float *out, bg_err *e);
 
-/* What each format claims: `anchor` is the raw tensor whose name is prefix + the suffix of its row. A function that finds the
- * tensor is not its own leaves it unclaimed and returns BG_OK. */
+/* What each format claims: `anchor` is the raw tensor whose name is prefix + the suffix of its row. A function that
+ * finds the tensor is not its own leaves it unclaimed and returns BG_OK. */
 typedef int bg_claim(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e);
 bg_claim bg_claim_gptq, bg_claim_awq, bg_claim_bnb_4bit, bg_claim_bnb_8bit, bg_claim_ct, bg_claim_mx, bg_claim_scaled,
     bg_claim_hqq;

@@ -1,7 +1,7 @@
 /* Owns the roles: what a tensor does in its model, told from its Hugging Face name alone.
  *
- * A name is PREFIX.layers.N.MODULE.weight; MODULE is looked up by the end of its path. The rows stand in the order in which a
- * layer computes, which is also the order in which tensors are listed.
+ * A name is PREFIX.layers.N.MODULE.weight; MODULE is looked up by the end of its path. The rows stand in the order in
+ * which a layer computes, which is also the order in which tensors are listed.
  */
 #define _GNU_SOURCE
 #include "io/load.h"
@@ -29,7 +29,8 @@ static const role roles[] = {
     {"mlp.gate_up_proj", 1, "gate_up_proj"},
     {"mlp.gate_proj", 1, "gate_proj w1 ffn_gate ffn_gate_exps"},
     {"mlp.up_proj", 1, "up_proj w3 c_fc fc1 fc_in dense_h_to_4h intermediate.dense ffn.lin1 Wi ffn_up ffn_up_exps"},
-    {"mlp.down_proj", 1, "down_proj w2 mlp.c_proj fc2 fc_out dense_4h_to_h output.dense ffn.lin2 ffn_down ffn_down_exps"},
+    {"mlp.down_proj", 1,
+     "down_proj w2 mlp.c_proj fc2 fc_out dense_4h_to_h output.dense ffn.lin2 ffn_down ffn_down_exps"},
     {"lm_head", 1, "lm_head embed_out output"},
     {"source", 1, "source"},
     {"linear", 1, ""}, /* a matrix of a role of its own: bg_ckpt_open decides by its shape */
@@ -40,28 +41,24 @@ static const role roles[] = {
 
 enum { ROLES = sizeof roles / sizeof *roles };
 
-int bg_role_order(const char *group)
-{
+int bg_role_order(const char *group) {
     int i = 0;
     while (i < ROLES - 1 && strcmp(roles[i].group, group))
         i++;
     return i;
 }
 
-int bg_role_is_linear(const char *group)
-{
+int bg_role_is_linear(const char *group) {
     return roles[bg_role_order(group)].is_linear;
 }
 
 /* Is `ending` all of text[0..n), or what follows a dot at its end? */
-static int ends_with(const char *text, size_t n, const char *ending, size_t m)
-{
+static int ends_with(const char *text, size_t n, const char *ending, size_t m) {
     return n >= m && !memcmp(text + n - m, ending, m) && (n == m || text[n - m - 1] == '.');
 }
 
 /* The number behind a component that lists layers ("layers.12."); −1 when there is none. */
-static int layer_of(const char *name)
-{
+static int layer_of(const char *name) {
     static const char *const lists[] = {"layers", "layer", "h", "blocks", "block", "blk"};
     for (const char *p = name; p; p = strchr(p, '.'), p += p != NULL) {
         for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
@@ -77,8 +74,7 @@ static int layer_of(const char *name)
     return -1;
 }
 
-static int is_norm(const char *module, size_t n)
-{
+static int is_norm(const char *module, size_t n) {
     static const char *const words[] = {"norm", "Norm", "ln_", "ln1", "ln2"};
     size_t last = n;
     while (last && module[last - 1] != '.')
@@ -89,8 +85,7 @@ static int is_norm(const char *module, size_t n)
     return 0;
 }
 
-const char *bg_role_of(const char *name, int *layer)
-{
+const char *bg_role_of(const char *name, int *layer) {
     *layer = layer_of(name);
     size_t n = strlen(name);
     if (ends_with(name, n, "bias", 4))

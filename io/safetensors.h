@@ -6,8 +6,8 @@
 
 #include "io/store.h"
 
-/* Opens one .safetensors file and appends its tensors (unsorted). Refuses everything the format forbids: holes, overlaps,
- * trailing bytes, duplicate names, numbers that are not plain integers, nesting, sizes that do not agree. */
+/* Opens one .safetensors file and appends its tensors (unsorted). Refuses everything the format forbids: holes,
+ * overlaps, trailing bytes, duplicate names, numbers that are not plain integers, nesting, sizes that do not agree. */
 int bg_safetensors_add(bg_store *s, const char *path, bg_err *e);
 
 /* Opens the shards that an index file (model.safetensors.index.json) names, and checks its map against them. */

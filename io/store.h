@@ -15,15 +15,15 @@ typedef struct bg_store_file {
 } bg_store_file;
 
 typedef struct bg_raw {
-    char *name;       /* as stored */
-    bg_dtype dtype;   /* BG_PACKED for GGUF's block types */
-    int kind;         /* GGUF type number; −1 in safetensors */
+    char *name;     /* as stored */
+    bg_dtype dtype; /* BG_PACKED for GGUF's block types */
+    int kind;       /* GGUF type number; −1 in safetensors */
     int rank;
     int64_t shape[BG_MAX_RANK]; /* row-major: the last dimension is contiguous */
-    uint64_t count;   /* elements */
-    uint64_t offset, bytes; /* place in the file */
+    uint64_t count;             /* elements */
+    uint64_t offset, bytes;     /* place in the file */
     int file;
-    int claimed;      /* belongs to a logical tensor already */
+    int claimed; /* belongs to a logical tensor already */
 } bg_raw;
 
 typedef struct bg_store {
@@ -36,7 +36,8 @@ typedef struct bg_store {
 
 /* Opens a regular file for reading and appends it; *index receives its place. */
 int bg_store_open(bg_store *s, const char *path, int *index, bg_err *e);
-/* Appends a zeroed raw tensor; the store owns it and its name. NULL: out of memory. The pointer lives until the next call. */
+/* Appends a zeroed raw tensor; the store owns it and its name. NULL: out of memory. The pointer lives until the next
+ * call. */
 bg_raw *bg_store_add(bg_store *s);
 /* Sorts by name; BG_INPUT when a name occurs twice. */
 int bg_store_sort(bg_store *s, bg_err *e);
@@ -46,8 +47,8 @@ bg_raw *bg_store_find(const bg_store *s, const char *name);
 bg_raw *bg_store_find2(const bg_store *s, const char *prefix, const char *suffix);
 void bg_store_free(bg_store *s);
 
-/* Maps the file that holds r. For layouts whose rows are spread over the file, where a pread for each piece would be a system
- * call for a few weights. Not being able to is no error: reads then use pread. */
+/* Maps the file that holds r. For layouts whose rows are spread over the file, where a pread for each piece would be a
+ * system call for a few weights. Not being able to is no error: reads then use pread. */
 void bg_store_map(bg_store *s, const bg_raw *r);
 /* Lets go of the mapped pages of r (they stay in the page cache); later reads fetch them again. */
 void bg_raw_release(const bg_store *s, const bg_raw *r);

@@ -10,20 +10,17 @@ enum { ALIGNMENT = 32, F32 = 0, F16 = 1, Q4_0 = 2, Q4_1 = 3, Q5_0 = 6, Q5_1 = 7,
 
 /* ---- container ---- */
 
-static void put_number(FILE *f, uint64_t v, int bytes)
-{
+static void put_number(FILE *f, uint64_t v, int bytes) {
     for (int i = 0; i < bytes; i++)
         putc((int)(v >> (8 * i) & 255), f);
 }
 
-static void put_text(FILE *f, const char *s)
-{
+static void put_text(FILE *f, const char *s) {
     put_number(f, strlen(s), 8);
     fputs(s, f);
 }
 
-static void put_pair(FILE *f, const bg_gguf_pair *p)
-{
+static void put_pair(FILE *f, const bg_gguf_pair *p) {
     float number = (float)p->number;
     uint32_t bits;
     memcpy(&bits, &number, sizeof bits);
@@ -45,8 +42,7 @@ static void put_pair(FILE *f, const bg_gguf_pair *p)
     }
 }
 
-static int size_of(const bg_gguf_entry *t, uint64_t *bytes, bg_err *e)
-{
+static int size_of(const bg_gguf_entry *t, uint64_t *bytes, bg_err *e) {
     const bg_gguf_type *type = bg_gguf_type_of(t->type);
     uint64_t count, unused;
     size_t length = strlen(t->name);
@@ -62,14 +58,12 @@ static int size_of(const bg_gguf_entry *t, uint64_t *bytes, bg_err *e)
     return BG_OK;
 }
 
-static uint64_t padding(uint64_t at)
-{
+static uint64_t padding(uint64_t at) {
     return (ALIGNMENT - at % ALIGNMENT) % ALIGNMENT;
 }
 
-int bg_gguf_begin(bg_gguf_writer *w, const char *path, const bg_gguf_pair *pairs, int n_pairs, const bg_gguf_entry *entries, int n,
-                  bg_err *e)
-{
+int bg_gguf_begin(bg_gguf_writer *w, const char *path, const bg_gguf_pair *pairs, int n_pairs,
+                  const bg_gguf_entry *entries, int n, bg_err *e) {
     char *head = NULL;
     size_t length = 0;
     uint64_t at = 0, bytes = 0;
@@ -107,15 +101,14 @@ int bg_gguf_begin(bg_gguf_writer *w, const char *path, const bg_gguf_pair *pairs
     return status || !n ? status : size_of(&entries[0], &w->left, e);
 }
 
-int bg_gguf_put(bg_gguf_writer *w, const void *data, uint64_t bytes, bg_err *e)
-{
+int bg_gguf_put(bg_gguf_writer *w, const void *data, uint64_t bytes, bg_err *e) {
     static const char zeros[ALIGNMENT];
     const char *from = data;
     while (w->at < w->n && (bytes || !w->left)) {
         uint64_t m = bytes < w->left ? bytes : w->left, size;
         if (m && fwrite(from, 1, (size_t)m, w->out.file) != m)
-            return bg_fail(e, BG_RESOURCE, "%s: write failed: %s; is the disk full?", w->out.path ? w->out.path : "standard output",
-                           strerror(errno));
+            return bg_fail(e, BG_RESOURCE, "%s: write failed: %s; is the disk full?",
+                           w->out.path ? w->out.path : "standard output", strerror(errno));
         from += m;
         bytes -= m;
         w->left -= m;
@@ -131,30 +124,26 @@ int bg_gguf_put(bg_gguf_writer *w, const void *data, uint64_t bytes, bg_err *e)
     return bytes ? bg_fail(e, BG_RESOURCE, "internal: more bytes of tensors written than declared") : BG_OK;
 }
 
-int bg_gguf_commit(bg_gguf_writer *w, bg_err *e)
-{
+int bg_gguf_commit(bg_gguf_writer *w, bg_err *e) {
     int status = bg_gguf_put(w, NULL, 0, e); /* empty tensors at the end */
     if (!status && w->at < w->n)
         status = bg_fail(e, BG_RESOURCE, "internal: fewer bytes of tensors written than declared");
     return status ? status : bg_out_commit(&w->out, e);
 }
 
-void bg_gguf_abandon(bg_gguf_writer *w)
-{
+void bg_gguf_abandon(bg_gguf_writer *w) {
     bg_out_abandon(&w->out);
 }
 
 /* ---- blocks ---- */
 
-static void put_half(uint8_t *out, float v)
-{
+static void put_half(uint8_t *out, float v) {
     uint16_t h = bg_f32_to_f16(v);
     memcpy(out, &h, sizeof h);
 }
 
 /* Places codes of a block of 32: scale, minimum, fifth bits, nibbles. */
-static void place(uint32_t type, const uint8_t *code, float d, float m, uint8_t *out)
-{
+static void place(uint32_t type, const uint8_t *code, float d, float m, uint8_t *out) {
     int five = type == Q5_0 || type == Q5_1, minimum = type == Q4_1 || type == Q5_1;
     uint32_t high = 0;
     put_half(out, d);
@@ -179,8 +168,7 @@ static void place(uint32_t type, const uint8_t *code, float d, float m, uint8_t 
 }
 
 /* Symmetric: the weight of largest magnitude, the first of equals, becomes the lowest code. */
-static float encode_signed(const float *x, int half, uint8_t *code)
-{
+static float encode_signed(const float *x, int half, uint8_t *code) {
     float most = 0, value = 0;
     for (int i = 0; i < BLOCK; i++)
         if (fabsf(x[i]) > most) {
@@ -195,8 +183,7 @@ static float encode_signed(const float *x, int half, uint8_t *code)
     return d;
 }
 
-static float encode_ranged(const float *x, int top, uint8_t *code, float *minimum)
-{
+static float encode_ranged(const float *x, int top, uint8_t *code, float *minimum) {
     float least = x[0], most = x[0];
     for (int i = 1; i < BLOCK; i++) {
         least = x[i] < least ? x[i] : least;
@@ -211,8 +198,7 @@ static float encode_ranged(const float *x, int top, uint8_t *code, float *minimu
     return d;
 }
 
-static float encode_bytes(const float *x, uint8_t *code)
-{
+static float encode_bytes(const float *x, uint8_t *code) {
     float most = 0;
     for (int i = 0; i < BLOCK; i++)
         most = fmaxf(most, fabsf(x[i]));
@@ -222,13 +208,11 @@ static float encode_bytes(const float *x, uint8_t *code)
     return d;
 }
 
-static int is_block(uint32_t type)
-{
+static int is_block(uint32_t type) {
     return type == Q4_0 || type == Q4_1 || type == Q5_0 || type == Q5_1 || type == Q8_0;
 }
 
-int bg_gguf_encode(uint32_t type, const float *x, int64_t n, uint8_t *out, bg_err *e)
-{
+int bg_gguf_encode(uint32_t type, const float *x, int64_t n, uint8_t *out, bg_err *e) {
     const bg_gguf_type *t = bg_gguf_type_of(type);
     if (type == F32) {
         memcpy(out, x, (size_t)n * sizeof *x);
@@ -242,7 +226,8 @@ int bg_gguf_encode(uint32_t type, const float *x, int64_t n, uint8_t *out, bg_er
         return BG_OK;
     }
     if (!is_block(type) || n % BLOCK)
-        return bg_fail(e, BG_USAGE, "%lld weights cannot be encoded as %s", (long long)n, t ? t->name : "an unknown type");
+        return bg_fail(e, BG_USAGE, "%lld weights cannot be encoded as %s", (long long)n,
+                       t ? t->name : "an unknown type");
     for (int64_t i = 0; i < n; i++)
         if (!isfinite(x[i]))
             return bg_fail(e, BG_INPUT, "weight %lld is %g, which %s cannot hold", (long long)i, (double)x[i], t->name);
@@ -260,11 +245,12 @@ int bg_gguf_encode(uint32_t type, const float *x, int64_t n, uint8_t *out, bg_er
     return BG_OK;
 }
 
-int bg_gguf_pack(uint32_t type, const uint16_t *codes, const float *scales, const float *minima, int64_t blocks, uint8_t *out, bg_err *e)
-{
+int bg_gguf_pack(uint32_t type, const uint16_t *codes, const float *scales, const float *minima, int64_t blocks,
+                 uint8_t *out, bg_err *e) {
     const bg_gguf_type *t = bg_gguf_type_of(type);
     if (!is_block(type) || ((type == Q4_1 || type == Q5_1) != (minima != NULL)))
-        return bg_fail(e, BG_USAGE, "codes %s minima cannot be packed as %s", minima ? "with" : "without", t ? t->name : "an unknown type");
+        return bg_fail(e, BG_USAGE, "codes %s minima cannot be packed as %s", minima ? "with" : "without",
+                       t ? t->name : "an unknown type");
     for (int64_t k = 0; k < blocks; k++, out += t->bytes) {
         uint8_t code[BLOCK];
         for (int i = 0; i < BLOCK; i++) {

@@ -1,5 +1,5 @@
-/* Writing GGUF version 3: metadata, tensor list, data in the order of the entries; and the reference encoders of its block types
- * (ggml-org/ggml src/ggml-quants.c), which make the same bytes as the C library.
+/* Writing GGUF version 3: metadata, tensor list, data in the order of the entries; and the reference encoders of its
+ * block types (ggml-org/ggml src/ggml-quants.c), which make the same bytes as the C library.
  */
 #ifndef BG_IO_WRITE_GGUF_H
 #define BG_IO_WRITE_GGUF_H
@@ -29,8 +29,8 @@ typedef struct bg_gguf_writer {
     uint64_t left; /* bytes of the current tensor still to come */
 } bg_gguf_writer;
 
-int bg_gguf_begin(bg_gguf_writer *w, const char *path, const bg_gguf_pair *pairs, int n_pairs, const bg_gguf_entry *entries, int n,
-                  bg_err *e);
+int bg_gguf_begin(bg_gguf_writer *w, const char *path, const bg_gguf_pair *pairs, int n_pairs,
+                  const bg_gguf_entry *entries, int n, bg_err *e);
 /* Bytes of the current tensor, or of it and the next ones, in order. */
 int bg_gguf_put(bg_gguf_writer *w, const void *data, uint64_t bytes, bg_err *e);
 int bg_gguf_commit(bg_gguf_writer *w, bg_err *e);
@@ -38,8 +38,9 @@ void bg_gguf_abandon(bg_gguf_writer *w);
 
 /* Encodes n weights (whole blocks) of F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1 or Q8_0. BG_USAGE for another type. */
 int bg_gguf_encode(uint32_t type, const float *x, int64_t n, uint8_t *out, bg_err *e);
-/* Packs codes that were chosen elsewhere: one scale (and, for Q4_1 and Q5_1, one minimum) a block, rounded to float16. Codes of Q8_0 are
- * offset by 128, of Q4_0 by 8, of Q5_0 by 16, as bg_format.indices reads them. */
-int bg_gguf_pack(uint32_t type, const uint16_t *codes, const float *scales, const float *minima, int64_t blocks, uint8_t *out, bg_err *e);
+/* Packs codes that were chosen elsewhere: one scale (and, for Q4_1 and Q5_1, one minimum) a block, rounded to float16.
+ * Codes of Q8_0 are offset by 128, of Q4_0 by 8, of Q5_0 by 16, as bg_format.indices reads them. */
+int bg_gguf_pack(uint32_t type, const uint16_t *codes, const float *scales, const float *minima, int64_t blocks,
+                 uint8_t *out, bg_err *e);
 
 #endif

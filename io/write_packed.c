@@ -1,5 +1,5 @@
-/* Owns the packing of codes into the layouts of other programs; the readers in fmt_gptq.c, fmt_awq.c, fmt_bitsandbytes.c and
- * fmt_compressed_tensors.c define each layout. */
+/* Owns the packing of codes into the layouts of other programs; the readers in fmt_gptq.c, fmt_awq.c,
+ * fmt_bitsandbytes.c and fmt_compressed_tensors.c define each layout. */
 #define _GNU_SOURCE
 #include "io/write_packed.h"
 
@@ -10,9 +10,8 @@
 
 /* ---- parcels ---- */
 
-int bg_parcel_add(bg_parcel *p, const char *prefix, const char *suffix, bg_dtype dtype, int rank, const int64_t *shape, void *data,
-                  bg_err *e)
-{
+int bg_parcel_add(bg_parcel *p, const char *prefix, const char *suffix, bg_dtype dtype, int rank, const int64_t *shape,
+                  void *data, bg_err *e) {
     char *name = NULL;
     if (p->n == p->room) {
         int room = p->room ? 2 * p->room : 64;
@@ -32,13 +31,13 @@ int bg_parcel_add(bg_parcel *p, const char *prefix, const char *suffix, bg_dtype
     return BG_OK;
 }
 
-int bg_parcel_write(const bg_parcel *p, const char *path, bg_err *e)
-{
+int bg_parcel_write(const bg_parcel *p, const char *path, bg_err *e) {
     bg_safetensors_writer w;
     int status = bg_safetensors_begin(&w, path, p->entries, p->n, (const char *const[]){"format", "pt", NULL}, e);
     for (int i = 0; !status && i < p->n; i++) {
         uint64_t count, bytes;
-        status = bg_shape_size(p->entries[i].shape, p->entries[i].rank, bg_dtypes[p->entries[i].dtype].bits, &count, &bytes, e);
+        status = bg_shape_size(p->entries[i].shape, p->entries[i].rank, bg_dtypes[p->entries[i].dtype].bits, &count,
+                               &bytes, e);
         if (!status)
             status = bg_safetensors_put(&w, p->data[i], bytes, e);
     }
@@ -48,8 +47,7 @@ int bg_parcel_write(const bg_parcel *p, const char *path, bg_err *e)
     return status;
 }
 
-void bg_parcel_free(bg_parcel *p)
-{
+void bg_parcel_free(bg_parcel *p) {
     for (int i = 0; i < p->n; i++) {
         free((char *)p->entries[i].name);
         free(p->data[i]);
@@ -61,33 +59,31 @@ void bg_parcel_free(bg_parcel *p)
 
 /* ---- fields ---- */
 
-static int64_t groups_of(const bg_codes *q)
-{
+static int64_t groups_of(const bg_codes *q) {
     return (q->cols + q->group_size - 1) / q->group_size;
 }
 
-static unsigned zero_at(const bg_codes *q, int64_t row, int64_t group)
-{
+static unsigned zero_at(const bg_codes *q, int64_t row, int64_t group) {
     return q->zeros ? (unsigned)q->zeros[row * groups_of(q) + group] : 1u << (q->bits - 1);
 }
 
-static int check(const bg_codes *q, const char *layout, int64_t rows_of, int64_t cols_of, bg_err *e)
-{
+static int check(const bg_codes *q, const char *layout, int64_t rows_of, int64_t cols_of, bg_err *e) {
     if (q->rows < 1 || q->cols < 1 || q->group_size < 1 || q->rows % rows_of || q->cols % cols_of)
-        return bg_fail(e, BG_USAGE, "%s cannot hold %lld × %lld weights: rows must be a multiple of %lld, columns of %lld", layout,
+        return bg_fail(e, BG_USAGE,
+                       "%s cannot hold %lld × %lld weights: rows must be a multiple of %lld, columns of %lld", layout,
                        (long long)q->rows, (long long)q->cols, (long long)rows_of, (long long)cols_of);
     for (int64_t i = 0; i < q->rows * q->cols; i++)
         if (q->codes[i] >> q->bits)
             return bg_fail(e, BG_USAGE, "%s: code %u does not fit %d bits", layout, q->codes[i], q->bits);
     for (int64_t i = 0; q->zeros && i < q->rows * groups_of(q); i++)
         if (!(q->zeros[i] >= 0 && q->zeros[i] < (float)(1 << q->bits) && q->zeros[i] == floorf(q->zeros[i])))
-            return bg_fail(e, BG_USAGE, "%s: zero point %g is no whole number of %d bits", layout, (double)q->zeros[i], q->bits);
+            return bg_fail(e, BG_USAGE, "%s: zero point %g is no whole number of %d bits", layout, (double)q->zeros[i],
+                           q->bits);
     return BG_OK;
 }
 
 /* Field `index` of a little-endian bit string of words `stride` apart. */
-static void put_field(uint32_t *words, int64_t stride, int64_t index, int bits, unsigned value)
-{
+static void put_field(uint32_t *words, int64_t stride, int64_t index, int bits, unsigned value) {
     int64_t at = index * bits;
     uint64_t pair = (uint64_t)value << (at % 32);
     words[at / 32 * stride] |= (uint32_t)pair;
@@ -96,8 +92,7 @@ static void put_field(uint32_t *words, int64_t stride, int64_t index, int bits, 
 }
 
 /* Scales in their stored type, [rows × groups], or turned to [groups × rows]. */
-static void *stored_scales(const bg_codes *q, bg_dtype dtype, int turned)
-{
+static void *stored_scales(const bg_codes *q, bg_dtype dtype, int turned) {
     int64_t R = q->rows, G = groups_of(q);
     char *out = malloc((size_t)(R * G) * (bg_dtypes[dtype].bits / 8));
     for (int64_t r = 0; out && r < R; r++)
@@ -115,8 +110,7 @@ static void *stored_scales(const bg_codes *q, bg_dtype dtype, int turned)
 
 /* ---- GPTQ ---- */
 
-static uint32_t *gptq_zeros(const bg_codes *q, int64_t W)
-{
+static uint32_t *gptq_zeros(const bg_codes *q, int64_t W) {
     int64_t G = groups_of(q);
     uint32_t *words = calloc((size_t)(G * W), sizeof *words);
     for (int64_t g = 0; words && g < G; g++) {
@@ -130,8 +124,7 @@ static uint32_t *gptq_zeros(const bg_codes *q, int64_t W)
     return words;
 }
 
-int bg_pack_gptq(bg_parcel *p, const char *module, const bg_codes *q, bg_err *e)
-{
+int bg_pack_gptq(bg_parcel *p, const char *module, const bg_codes *q, bg_err *e) {
     if (q->bits != 2 && q->bits != 3 && q->bits != 4 && q->bits != 8)
         return bg_fail(e, BG_USAGE, "GPTQ cannot hold %d bits", q->bits);
     int status = check(q, "GPTQ", 32, 32, e);
@@ -160,14 +153,12 @@ int bg_pack_gptq(bg_parcel *p, const char *module, const bg_codes *q, bg_err *e)
 /* ---- AWQ ---- */
 
 /* Nibble of output column o in its word. */
-static int awq_shift(int64_t o)
-{
+static int awq_shift(int64_t o) {
     static const int place[8] = {0, 4, 1, 5, 2, 6, 3, 7};
     return 4 * place[o % 8];
 }
 
-int bg_pack_awq(bg_parcel *p, const char *module, const bg_codes *q, bg_err *e)
-{
+int bg_pack_awq(bg_parcel *p, const char *module, const bg_codes *q, bg_err *e) {
     if (q->bits != 4)
         return bg_fail(e, BG_USAGE, "AWQ cannot hold %d bits", q->bits);
     int status = check(q, "AWQ", 8, q->group_size < 1 ? 1 : q->group_size, e);
@@ -187,15 +178,16 @@ int bg_pack_awq(bg_parcel *p, const char *module, const bg_codes *q, bg_err *e)
         return status;
     }
     status = bg_parcel_add(p, module, ".qzeros", BG_I32, 2, (int64_t[]){G, W}, zeros, e);
-    return status ? status : bg_parcel_add(p, module, ".scales", BG_F16, 2, (int64_t[]){G, O}, stored_scales(q, BG_F16, 1), e);
+    return status ? status
+                  : bg_parcel_add(p, module, ".scales", BG_F16, 2, (int64_t[]){G, O}, stored_scales(q, BG_F16, 1), e);
 }
 
 /* ---- compressed-tensors ---- */
 
-int bg_pack_ct(bg_parcel *p, const char *module, const bg_codes *q, bg_dtype scale, bg_err *e)
-{
+int bg_pack_ct(bg_parcel *p, const char *module, const bg_codes *q, bg_dtype scale, bg_err *e) {
     if (q->bits < 1 || q->bits > 8 || (scale != BG_F32 && scale != BG_F16 && scale != BG_BF16))
-        return bg_fail(e, BG_USAGE, "compressed-tensors cannot hold %d bits with scales of %s", q->bits, bg_dtypes[scale].name);
+        return bg_fail(e, BG_USAGE, "compressed-tensors cannot hold %d bits with scales of %s", q->bits,
+                       bg_dtypes[scale].name);
     int status = check(q, "compressed-tensors", 1, 1, e);
     if (status)
         return status;
@@ -228,22 +220,19 @@ int bg_pack_ct(bg_parcel *p, const char *module, const bg_codes *q, bg_dtype sca
 
 /* ---- bitsandbytes ---- */
 
-static int by_value(const void *a, const void *b)
-{
+static int by_value(const void *a, const void *b) {
     float x = *(const float *)a, y = *(const float *)b;
     return (x > y) - (x < y);
 }
 
 /* Boundary m of `intervals` equal ones in [0.1, 1], in float32 from the nearer end, as torch.linspace makes them (with
  * fused products). */
-static float boundary(int m, int intervals)
-{
+static float boundary(int m, int intervals) {
     float step = (1.0f - 0.1f) / (float)intervals;
     return m < (intervals + 1) / 2 ? fmaf(step, (float)m, 0.1f) : fmaf(-step, (float)(intervals - m), 1.0f);
 }
 
-void bg_bnb_dynamic_map(float out[256])
-{
+void bg_bnb_dynamic_map(float out[256]) {
     int n = 0;
     for (int i = 0; i < 7; i++) {
         int intervals = 1 << i;
@@ -259,8 +248,7 @@ void bg_bnb_dynamic_map(float out[256])
     qsort(out, 256, sizeof *out, by_value);
 }
 
-static uint8_t nearest_in_map(const float *map, float x)
-{
+static uint8_t nearest_in_map(const float *map, float x) {
     int best = 0;
     for (int i = 1; i < 256; i++)
         if (fabsf(map[i] - x) < fabsf(map[best] - x))
@@ -269,8 +257,7 @@ static uint8_t nearest_in_map(const float *map, float x)
 }
 
 /* absmax → bytes, nested maxima (⌈blocks/256⌉) and the offset. */
-static void nest(const float *absmax, int64_t blocks, const float *map, uint8_t *bytes, float *nested, float *offset)
-{
+static void nest(const float *absmax, int64_t blocks, const float *map, uint8_t *bytes, float *nested, float *offset) {
     double sum = 0;
     for (int64_t k = 0; k < blocks; k++)
         sum += (double)absmax[k];
@@ -286,31 +273,35 @@ static void nest(const float *absmax, int64_t blocks, const float *map, uint8_t 
     }
 }
 
-static void *copy_of(const void *data, size_t bytes)
-{
+static void *copy_of(const void *data, size_t bytes) {
     void *out = malloc(bytes + 1);
     return out ? memcpy(out, data, bytes) : NULL;
 }
 
-static int add_state(bg_parcel *p, const char *module, const bg_codes *q, int fp4, int nested, float offset, const char *dtype, bg_err *e)
-{
+static int add_state(bg_parcel *p, const char *module, const bg_codes *q, int fp4, int nested, float offset,
+                     const char *dtype, bg_err *e) {
     char *text = NULL, more[128] = "";
     const char *type = fp4 ? "fp4" : "nf4";
     if (nested)
-        snprintf(more, sizeof more, ", \"nested_blocksize\": 256, \"nested_dtype\": \"float32\", \"nested_offset\": %.17g", (double)offset);
-    int n = asprintf(&text, "{\"quant_type\": \"%s\", \"blocksize\": %lld, \"dtype\": \"%s\", \"shape\": [%lld, %lld]%s}", type,
-                     (long long)q->group_size, dtype, (long long)q->rows, (long long)q->cols, more);
+        snprintf(more, sizeof more,
+                 ", \"nested_blocksize\": 256, \"nested_dtype\": \"float32\", \"nested_offset\": %.17g",
+                 (double)offset);
+    int n =
+        asprintf(&text, "{\"quant_type\": \"%s\", \"blocksize\": %lld, \"dtype\": \"%s\", \"shape\": [%lld, %lld]%s}",
+                 type, (long long)q->group_size, dtype, (long long)q->rows, (long long)q->cols, more);
     if (n < 0)
         return bg_no_memory(e, module, 256);
-    return bg_parcel_add(p, module, fp4 ? ".weight.quant_state.bitsandbytes__fp4" : ".weight.quant_state.bitsandbytes__nf4", BG_U8, 1,
-                         (int64_t[]){n}, text, e);
+    return bg_parcel_add(p, module,
+                         fp4 ? ".weight.quant_state.bitsandbytes__fp4" : ".weight.quant_state.bitsandbytes__nf4", BG_U8,
+                         1, (int64_t[]){n}, text, e);
 }
 
-static int add_absmax(bg_parcel *p, const char *module, const float *absmax, int64_t blocks, int nested, float *offset, bg_err *e)
-{
+static int add_absmax(bg_parcel *p, const char *module, const float *absmax, int64_t blocks, int nested, float *offset,
+                      bg_err *e) {
     *offset = 0;
     if (!nested)
-        return bg_parcel_add(p, module, ".weight.absmax", BG_F32, 1, (int64_t[]){blocks}, copy_of(absmax, (size_t)blocks * 4), e);
+        return bg_parcel_add(p, module, ".weight.absmax", BG_F32, 1, (int64_t[]){blocks},
+                             copy_of(absmax, (size_t)blocks * 4), e);
     int64_t outer = (blocks + 255) / 256;
     float map[256], *maxima = malloc((size_t)outer * sizeof *maxima);
     uint8_t *bytes = malloc((size_t)blocks);
@@ -324,15 +315,18 @@ static int add_absmax(bg_parcel *p, const char *module, const float *absmax, int
     }
     status = bg_parcel_add(p, module, ".weight.nested_absmax", BG_F32, 1, (int64_t[]){outer}, maxima, e);
     return status ? status
-                  : bg_parcel_add(p, module, ".weight.nested_quant_map", BG_F32, 1, (int64_t[]){256}, copy_of(map, sizeof map), e);
+                  : bg_parcel_add(p, module, ".weight.nested_quant_map", BG_F32, 1, (int64_t[]){256},
+                                  copy_of(map, sizeof map), e);
 }
 
-int bg_pack_bnb(bg_parcel *p, const char *module, const bg_codes *q, int fp4, int nested, const char *dtype, bg_err *e)
-{
+int bg_pack_bnb(bg_parcel *p, const char *module, const bg_codes *q, int fp4, int nested, const char *dtype,
+                bg_err *e) {
     int64_t count = q->rows * q->cols;
     if (q->bits != 4 || q->zeros || q->group_size < 64 || (q->group_size & (q->group_size - 1)))
-        return bg_fail(e, BG_USAGE, "bitsandbytes holds 4-bit codes of a table in blocks of 64, 128, …; not %d bits in blocks of %lld", q->bits,
-                       (long long)q->group_size);
+        return bg_fail(
+            e, BG_USAGE,
+            "bitsandbytes holds 4-bit codes of a table in blocks of 64, 128, …; not %d bits in blocks of %lld", q->bits,
+            (long long)q->group_size);
     int64_t blocks = (count + q->group_size - 1) / q->group_size, bytes = (count + 1) / 2;
     uint8_t *packed = calloc((size_t)bytes, 1);
     for (int64_t i = 0; packed && i < count; i++)

@@ -1,5 +1,5 @@
-/* How fast stored weights become float32, on all threads: GGUF's block types in memory, packed safetensors layers through
- * bg_tensor_rows from the page cache, and memcpy of the float32 result beside them. Lines: what, value, unit.
+/* How fast stored weights become float32, on all threads: GGUF's block types in memory, packed safetensors layers
+ * through bg_tensor_rows from the page cache, and memcpy of the float32 result beside them. Lines: what, value, unit.
  *
  *     bench_decode [DIRECTORY]     scratch; default $BENCH_DATA, else /tmp
  */
@@ -16,23 +16,20 @@ enum { SIDE = 4096, WEIGHTS = SIDE * SIDE, TILE = 256, REPEATS = 3, CHUNK = 1 <<
 
 static float *out;
 
-static void print(const char *what, double seconds, double bits)
-{
+static void print(const char *what, double seconds, double bits) {
     printf("%s\t%.2f\tGweights/s\n", what, WEIGHTS / seconds / 1e9);
     printf("%s\t%.2f\tGB/s read and written\n", what, WEIGHTS * (bits / 8 + 4) / seconds / 1e9);
 }
 
 /* ---- in memory ---- */
 
-static void decode_blocks(const bg_gguf_type *t, const uint8_t *blocks)
-{
+static void decode_blocks(const bg_gguf_type *t, const uint8_t *blocks) {
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < WEIGHTS; i += CHUNK)
         t->decode(blocks + (size_t)(i / t->block) * (size_t)t->bytes, out + i, (size_t)(CHUNK / t->block));
 }
 
-static void bench_gguf(const uint8_t *bytes)
-{
+static void bench_gguf(const uint8_t *bytes) {
     for (uint32_t id = 0; id < 64; id++) {
         const bg_gguf_type *t = bg_gguf_type_of(id);
         double best = 1e9;
@@ -48,8 +45,7 @@ static void bench_gguf(const uint8_t *bytes)
     }
 }
 
-static void bench_memcpy(const float *from)
-{
+static void bench_memcpy(const float *from) {
     double best = 1e9;
     for (int r = 0; r < REPEATS; r++) {
         double began = bg_now();
@@ -73,19 +69,33 @@ typedef struct layer {
 
 static const layer layers[] = {
     {"BF16", 16, "{}", {{"l.weight", BG_BF16, 2, {SIDE, SIDE}}}},
-    {"GPTQ 4-bit g128", 4.25, "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":128}}",
-     {{"l.qweight", BG_I32, 2, {SIDE / 8, SIDE}}, {"l.qzeros", BG_I32, 2, {SIDE / 128, SIDE / 8}}, {"l.scales", BG_F16, 2, {SIDE / 128, SIDE}}}},
-    {"AWQ 4-bit g128", 4.25, "{\"quantization_config\":{\"quant_method\":\"awq\",\"bits\":4,\"group_size\":128}}",
-     {{"l.qweight", BG_I32, 2, {SIDE, SIDE / 8}}, {"l.qzeros", BG_I32, 2, {SIDE / 128, SIDE / 8}}, {"l.scales", BG_F16, 2, {SIDE / 128, SIDE}}}},
-    {"compressed-tensors int4 g128", 4.125, "{}",
-     {{"l.weight_packed", BG_I32, 2, {SIDE, SIDE / 8}}, {"l.weight_scale", BG_F16, 2, {SIDE, SIDE / 128}}, {"l.weight_shape", BG_I64, 1, {2}}}},
+    {"GPTQ 4-bit g128",
+     4.25,
+     "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":128}}",
+     {{"l.qweight", BG_I32, 2, {SIDE / 8, SIDE}},
+      {"l.qzeros", BG_I32, 2, {SIDE / 128, SIDE / 8}},
+      {"l.scales", BG_F16, 2, {SIDE / 128, SIDE}}}},
+    {"AWQ 4-bit g128",
+     4.25,
+     "{\"quantization_config\":{\"quant_method\":\"awq\",\"bits\":4,\"group_size\":128}}",
+     {{"l.qweight", BG_I32, 2, {SIDE, SIDE / 8}},
+      {"l.qzeros", BG_I32, 2, {SIDE / 128, SIDE / 8}},
+      {"l.scales", BG_F16, 2, {SIDE / 128, SIDE}}}},
+    {"compressed-tensors int4 g128",
+     4.125,
+     "{}",
+     {{"l.weight_packed", BG_I32, 2, {SIDE, SIDE / 8}},
+      {"l.weight_scale", BG_F16, 2, {SIDE, SIDE / 128}},
+      {"l.weight_shape", BG_I64, 1, {2}}}},
     {"FP8 rows", 8, "{}", {{"l.weight", BG_F8_E4M3, 2, {SIDE, SIDE}}, {"l.weight_scale", BG_F32, 2, {SIDE, 1}}}},
-    {"MXFP4", 4.25, "{}", {{"l.weight_packed", BG_U8, 2, {SIDE, SIDE / 2}}, {"l.weight_scale", BG_U8, 2, {SIDE, SIDE / 32}}}},
+    {"MXFP4",
+     4.25,
+     "{}",
+     {{"l.weight_packed", BG_U8, 2, {SIDE, SIDE / 2}}, {"l.weight_scale", BG_U8, 2, {SIDE, SIDE / 32}}}},
 };
 
 /* Any bytes will do but for scales, which are small positive numbers of their type, and shapes. */
-static int write_layer(const layer *l, const char *path, const uint8_t *bytes, bg_err *e)
-{
+static int write_layer(const layer *l, const char *path, const uint8_t *bytes, bg_err *e) {
     bg_safetensors_writer w;
     int n = 0;
     while (n < 4 && l->entries[n].name)
@@ -116,8 +126,7 @@ static int write_layer(const layer *l, const char *path, const uint8_t *bytes, b
     return status;
 }
 
-static int bench_layer(const layer *l, const char *directory, const uint8_t *bytes, bg_err *e)
-{
+static int bench_layer(const layer *l, const char *directory, const uint8_t *bytes, bg_err *e) {
     char path[512];
     snprintf(path, sizeof path, "%s/config.json", directory);
     FILE *f = fopen(path, "w");
@@ -148,8 +157,7 @@ static int bench_layer(const layer *l, const char *directory, const uint8_t *byt
     return BG_OK;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     const char *data = getenv("BENCH_DATA");
     char directory[256];
     bg_err e = {0};

@@ -11,8 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { FUZZ_MOST = 1 << 20 };
 
-static inline void put_file(const char *path, const uint8_t *data, size_t size)
-{
+static inline void put_file(const char *path, const uint8_t *data, size_t size) {
     FILE *f = fopen(path, "wb");
     if (!f)
         abort();
@@ -21,8 +20,7 @@ static inline void put_file(const char *path, const uint8_t *data, size_t size)
     fclose(f);
 }
 
-static inline void decode_tensor(const bg_tensor *t)
-{
+static inline void decode_tensor(const bg_tensor *t) {
     bg_err e = {0};
     if (!t->count || t->count > FUZZ_MOST)
         return;
@@ -41,8 +39,7 @@ static inline void decode_tensor(const bg_tensor *t)
     free(codes);
 }
 
-static inline void decode_all(const char *path)
-{
+static inline void decode_all(const char *path) {
     bg_err e = {0};
     bg_ckpt *c = NULL;
     if (bg_ckpt_open(path, &(bg_ckpt_options){0}, &c, &e))

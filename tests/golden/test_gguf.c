@@ -1,12 +1,12 @@
-/* GGUF: every block type against the gguf package and ggml's C code, whole files, hostile files, names and row order. */
+/* GGUF: every block type against the gguf package and ggml's C code, whole files, hostile files, names and row order.
+ */
 #include "tests/golden/golden.h"
 
 #include <string.h>
 #include "io/gguf.h"
 
 /* A tensor of raw block bytes (U8 [rows, bytes]) decoded by the tuned and by the plain decoder. */
-static void check_blocks(const char *stem)
-{
+static void check_blocks(const char *stem) {
     char path[256];
     snprintf(path, sizeof path, GOLDEN "gguf/%s.safetensors", stem);
     bg_ckpt *in = open_or_fail(path);
@@ -40,8 +40,7 @@ static void check_blocks(const char *stem)
     bg_ckpt_close(expected);
 }
 
-static void test_block_types(void **state)
-{
+static void test_block_types(void **state) {
     (void)state;
     check_blocks("blocks_random");
     check_blocks("encoder");
@@ -49,8 +48,7 @@ static void test_block_types(void **state)
 }
 
 /* Random bytes, NaN and Inf scales among them: tuned equals plain to the bit, codes stay below `levels`. */
-static void test_tuned_equals_plain(void **state)
-{
+static void test_tuned_equals_plain(void **state) {
     (void)state;
     enum { BLOCKS = 300 };
     static uint8_t raw[BLOCKS * 300];
@@ -82,10 +80,10 @@ static void test_tuned_equals_plain(void **state)
     assert_int_equal(tested, 16);
 }
 
-static void test_whole_files(void **state)
-{
+static void test_whole_files(void **state) {
     (void)state;
-    static const char *const files[][2] = {{"tiny_v3", "tiny_v3"}, {"tiny_v2", "tiny_v3"}, {"tiny_v3_align64", "tiny_v3_align64"}};
+    static const char *const files[][2] = {
+        {"tiny_v3", "tiny_v3"}, {"tiny_v2", "tiny_v3"}, {"tiny_v3_align64", "tiny_v3_align64"}};
     static const char *const names[][2] = {{"model.embed_tokens.weight", "token_embd.weight"},
                                            {"lm_head.weight", "output.weight"},
                                            {"model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight"},
@@ -120,8 +118,7 @@ static void test_whole_files(void **state)
     }
 }
 
-static void test_metadata(void **state)
-{
+static void test_metadata(void **state) {
     (void)state;
     bg_gguf *g;
     bg_err e = {0};
@@ -152,16 +149,14 @@ static void test_metadata(void **state)
     bg_gguf_close(g);
 }
 
-static void test_verdicts(void **state)
-{
+static void test_verdicts(void **state) {
     (void)state;
     cJSON *cases;
     bg_err e = {0};
     assert_int_equal(bg_json_read(GOLDEN "gguf_bad/cases.json", 1 << 20, &cases, &e), BG_OK);
     int n = 0;
     const cJSON *one;
-    cJSON_ArrayForEach(one, cases)
-    {
+    cJSON_ArrayForEach(one, cases) {
         char path[256];
         bg_ckpt *c = NULL;
         snprintf(path, sizeof path, GOLDEN "gguf_bad/%s.gguf", one->string);
@@ -180,8 +175,7 @@ static void test_verdicts(void **state)
 }
 
 /* Row 2j of a head in the file is row j of the model, row 2j+1 is row j + half. */
-static void test_rotary_order_is_undone(void **state)
-{
+static void test_rotary_order_is_undone(void **state) {
     (void)state;
     bg_ckpt *c = open_or_fail(GOLDEN "models/gguf_llama_q8");
     bg_store s = {0};
@@ -217,8 +211,7 @@ static void test_rotary_order_is_undone(void **state)
     bg_ckpt_close(c);
 }
 
-static void test_models_have_names_and_config(void **state)
-{
+static void test_models_have_names_and_config(void **state) {
     (void)state;
     static const char *const models[] = {"gguf_llama3_f16", "gguf_llama_q8", "gguf_qwen2_f16"};
     for (size_t i = 0; i < 3; i++) {
@@ -233,8 +226,7 @@ static void test_models_have_names_and_config(void **state)
         snprintf(path, sizeof path, GOLDEN "models/%s/names.json", models[i]);
         assert_int_equal(bg_json_read(path, 1 << 20, &names, &e), BG_OK);
         const cJSON *one;
-        cJSON_ArrayForEach(one, names)
-        {
+        cJSON_ArrayForEach(one, names) {
             if (one->string[0] != '(' && !bg_ckpt_find(c, one->string))
                 fail_msg("%s: no %s", models[i], one->string);
         }
@@ -246,12 +238,14 @@ static void test_models_have_names_and_config(void **state)
     bg_ckpt_close(c);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_block_types),  cmocka_unit_test(test_tuned_equals_plain),
-        cmocka_unit_test(test_whole_files),  cmocka_unit_test(test_metadata),
-        cmocka_unit_test(test_verdicts),     cmocka_unit_test(test_rotary_order_is_undone),
+        cmocka_unit_test(test_block_types),
+        cmocka_unit_test(test_tuned_equals_plain),
+        cmocka_unit_test(test_whole_files),
+        cmocka_unit_test(test_metadata),
+        cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_rotary_order_is_undone),
         cmocka_unit_test(test_models_have_names_and_config),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Packed formats in safetensors against what their own packages decode, bit for bit; and how they refuse what cannot be. */
+/* Packed formats in safetensors against what their own packages decode, bit for bit; and how they refuse what cannot
+ * be. */
 #define _GNU_SOURCE
 #include "tests/golden/golden.h"
 
@@ -12,9 +13,9 @@
 
 static char scratch[] = "/tmp/bitgap-packed-XXXXXX";
 
-/* A directory whose model.safetensors is `file` and whose config.json is `config` (NULL: none): a checkpoint of one module. */
-static bg_ckpt *open_beside(const char *file, const char *config, int *status, bg_err *e)
-{
+/* A directory whose model.safetensors is `file` and whose config.json is `config` (NULL: none): a checkpoint of one
+ * module. */
+static bg_ckpt *open_beside(const char *file, const char *config, int *status, bg_err *e) {
     char model[256], json[256], *real = realpath(file, NULL);
     assert_non_null(real);
     snprintf(model, sizeof model, "%s/model.safetensors", scratch);
@@ -41,8 +42,7 @@ static bg_ckpt *open_beside(const char *file, const char *config, int *status, b
 }
 
 /* What holds for every packed tensor: scales and codes have their ranges, bytes add up to the file. */
-static void check_sides(const bg_ckpt *c, const bg_tensor *t)
-{
+static void check_sides(const bg_ckpt *c, const bg_tensor *t) {
     bg_err e = {0};
     uint16_t *codes = malloc((size_t)t->count * sizeof *codes);
     float *scales = malloc((size_t)t->count * sizeof *scales);
@@ -61,8 +61,7 @@ static void check_sides(const bg_ckpt *c, const bg_tensor *t)
 }
 
 /* Every DIR/X.safetensors with X.json (or the given config) and X_expected.safetensors. */
-static int check_folder(const char *folder, const char *config)
-{
+static int check_folder(const char *folder, const char *config) {
     glob_t found;
     char pattern[256], path[256], json[256];
     snprintf(pattern, sizeof pattern, GOLDEN "%s/*_expected.safetensors", folder);
@@ -89,34 +88,30 @@ static int check_folder(const char *folder, const char *config)
     return n;
 }
 
-static void test_gptq(void **state)
-{
+static void test_gptq(void **state) {
     (void)state;
     assert_int_equal(check_folder("gptq", NULL), 17);
 }
 
-static void test_awq(void **state)
-{
+static void test_awq(void **state) {
     (void)state;
     assert_int_equal(check_folder("awq", NULL), 5);
 }
 
-static void test_bitsandbytes(void **state)
-{
+static void test_bitsandbytes(void **state) {
     (void)state;
     assert_int_equal(check_folder("bnb", "{}"), 10);
 }
 
-static void test_compressed_tensors(void **state)
-{
+static void test_compressed_tensors(void **state) {
     (void)state;
     assert_int_equal(check_folder("ct", NULL), 12);
 }
 
-static void test_gpt_oss(void **state)
-{
+static void test_gpt_oss(void **state) {
     (void)state;
-    bg_ckpt *c = open_or_fail(GOLDEN "mxfp4/gptoss.safetensors"), *want = open_or_fail(GOLDEN "mxfp4/gptoss_expected.safetensors");
+    bg_ckpt *c = open_or_fail(GOLDEN "mxfp4/gptoss.safetensors"),
+            *want = open_or_fail(GOLDEN "mxfp4/gptoss_expected.safetensors");
     const bg_tensor *t = tensor_or_fail(c, "model.layers.0.mlp.experts.gate_up_proj");
     assert_int_equal(t->rank, 3);
     assert_string_equal(t->group, "mlp.gate_up_proj");
@@ -126,9 +121,9 @@ static void test_gpt_oss(void **state)
     bg_ckpt_close(want);
 }
 
-/* The golden HQQ file holds codes, scales and zeros; the numbers that describe them stand beside them in real checkpoints. */
-static void test_hqq(void **state)
-{
+/* The golden HQQ file holds codes, scales and zeros; the numbers that describe them stand beside them in real
+ * checkpoints. */
+static void test_hqq(void **state) {
     (void)state;
     cJSON *manifest;
     bg_err e = {0};
@@ -139,14 +134,14 @@ static void test_hqq(void **state)
     bg_ckpt *want = open_or_fail(GOLDEN "hqq/hqq_expected.safetensors");
     const cJSON *one;
     int n = 0;
-    cJSON_ArrayForEach(one, manifest)
-    {
+    cJSON_ArrayForEach(one, manifest) {
         static const char *const keys[] = {"nbits", "group_size", "axis"};
         char names[7][80], path[256];
         bg_safetensors_entry entries[7] = {0};
         int64_t numbers[3];
         const cJSON *dims = cJSON_GetObjectItem(one, "shape");
-        int64_t shape[2] = {(int64_t)cJSON_GetArrayItem(dims, 0)->valuedouble, (int64_t)cJSON_GetArrayItem(dims, 1)->valuedouble};
+        int64_t shape[2] = {(int64_t)cJSON_GetArrayItem(dims, 0)->valuedouble,
+                            (int64_t)cJSON_GetArrayItem(dims, 1)->valuedouble};
         static const char *const parts[] = {"W_q", "scale", "zero"};
         const bg_raw *raws[3];
         for (int k = 0; k < 3; k++) {
@@ -188,17 +183,21 @@ static void test_hqq(void **state)
     bg_ckpt_close(want);
 }
 
-static void test_refusals(void **state)
-{
+static void test_refusals(void **state) {
     (void)state;
     static const char *const cases[][3] = {
-        {"gptq/gptq_4b_sym_seq_g32_gptq", "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":16}}", "disagree"},
-        {"gptq/gptq_4b_sym_seq_g32_gptq", "{\"quantization_config\":{\"quant_method\":\"gptq\",\"checkpoint_format\":\"marlin\"}}", "Marlin"},
+        {"gptq/gptq_4b_sym_seq_g32_gptq",
+         "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":16}}", "disagree"},
+        {"gptq/gptq_4b_sym_seq_g32_gptq",
+         "{\"quantization_config\":{\"quant_method\":\"gptq\",\"checkpoint_format\":\"marlin\"}}", "Marlin"},
         {"gptq/gptq_4b_sym_seq_g32_gptq", "{\"quantization_config\":{\"quant_method\":\"torchao\"}}", "torchao"},
-        {"gptq/gptq_4b_sym_seq_g32_gptq", "{\"quantization_config\":{\"quant_method\":\"gptq\",\"pack_dtype\":\"int16\"}}", "int16"},
-        {"awq/awq_gemm_32x64_g32", "{\"quantization_config\":{\"quant_method\":\"awq\",\"version\":\"gemv_fast\"}}", "gemv_fast"},
+        {"gptq/gptq_4b_sym_seq_g32_gptq",
+         "{\"quantization_config\":{\"quant_method\":\"gptq\",\"pack_dtype\":\"int16\"}}", "int16"},
+        {"awq/awq_gemm_32x64_g32", "{\"quantization_config\":{\"quant_method\":\"awq\",\"version\":\"gemv_fast\"}}",
+         "gemv_fast"},
         {"awq/awq_gemm_32x64_g32", "{\"quantization_config\":{\"quant_method\":\"awq\",\"bits\":8}}", "only 4"},
-        {"ct/int4_group_sym", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"marlin-24\"}}", "marlin-24"},
+        {"ct/int4_group_sym",
+         "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"marlin-24\"}}", "marlin-24"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char path[256];
@@ -213,8 +212,7 @@ static void test_refusals(void **state)
 }
 
 /* Bit strings of every width and length, and every way a tile can be combined, against the plain loops. */
-static void test_tuned_equals_plain(void **state)
-{
+static void test_tuned_equals_plain(void **state) {
     (void)state;
     uint8_t raw[600], a[512], b[512];
     for (size_t i = 0; i < sizeof raw; i++)
@@ -238,39 +236,40 @@ static void test_tuned_equals_plain(void **state)
     }
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
         for (int kind = 0; kind < 4; kind++) {
-            bg_packed p = {.group_size = sizes[k], .groups = (COLS + sizes[k] - 1) / sizes[k], .bits = 4,
+            bg_packed p = {.group_size = sizes[k],
+                           .groups = (COLS + sizes[k] - 1) / sizes[k],
+                           .bits = 4,
                            .levels = kind & 1 ? bg_e2m1_levels : NULL};
             if (kind & 2) {
                 p.group_of = order;
                 p.groups = COLS;
             }
-            bg_tile t = {.rows = ROWS, .cols = COLS, .groups = p.groups, .codes = codes, .scales = scales, .zeros = zeros};
+            bg_tile t = {
+                .rows = ROWS, .cols = COLS, .groups = p.groups, .codes = codes, .scales = scales, .zeros = zeros};
             bg_packed_combine(&p, &t, fast);
             bg_packed_combine_ref(&p, &t, plain);
             assert_floats_equal("combine", fast, plain, ROWS * COLS);
         }
 }
 
-static int make_scratch(void **state)
-{
+static int make_scratch(void **state) {
     (void)state;
     return !mkdtemp(scratch);
 }
 
-static int remove_scratch(void **state)
-{
+static int remove_scratch(void **state) {
     char command[64];
     (void)state;
     snprintf(command, sizeof command, "rm -r %s", scratch);
     return system(command);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gptq),      cmocka_unit_test(test_awq),      cmocka_unit_test(test_bitsandbytes),
-        cmocka_unit_test(test_compressed_tensors), cmocka_unit_test(test_gpt_oss), cmocka_unit_test(test_hqq),
-        cmocka_unit_test(test_refusals),  cmocka_unit_test(test_tuned_equals_plain),
+        cmocka_unit_test(test_gptq),         cmocka_unit_test(test_awq),
+        cmocka_unit_test(test_bitsandbytes), cmocka_unit_test(test_compressed_tensors),
+        cmocka_unit_test(test_gpt_oss),      cmocka_unit_test(test_hqq),
+        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_tuned_equals_plain),
     };
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }

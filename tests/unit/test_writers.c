@@ -1,5 +1,5 @@
-/* What is written reads back to the same bits; encoders make the reference's bytes; formats return the gap that theory gives
- * them on N(0,1). */
+/* What is written reads back to the same bits; encoders make the reference's bytes; formats return the gap that theory
+ * gives them on N(0,1). */
 #define _GNU_SOURCE
 #include "tests/golden/golden.h"
 
@@ -15,15 +15,13 @@ enum { ROWS = 64, COLS = 160 };
 
 static char scratch[] = "/tmp/bitgap-writers-XXXXXX";
 
-static const char *at(const char *name)
-{
+static const char *at(const char *name) {
     static char path[256];
     snprintf(path, sizeof path, "%s/%s", scratch, name);
     return path;
 }
 
-static void put_config(const char *text)
-{
+static void put_config(const char *text) {
     FILE *f = fopen(at("config.json"), "w");
     assert_non_null(f);
     fputs(text, f);
@@ -37,20 +35,23 @@ typedef struct sample {
     bg_codes q;
 } sample;
 
-static void fill(sample *s, int bits, int64_t group, int zeros)
-{
+static void fill(sample *s, int bits, int64_t group, int zeros) {
     for (int i = 0; i < ROWS * COLS; i++) {
         uint64_t r = bg_bits_at(7, (uint64_t)i);
         s->codes[i] = (uint16_t)(r & ((1u << bits) - 1));
         s->zeros[i] = (float)((r >> 20) & ((1u << bits) - 1));
         s->scales[i] = bg_f16_to_f32((uint16_t)(0x2000 + (r >> 40) % 0x1000));
     }
-    s->q = (bg_codes){.rows = ROWS, .cols = COLS, .group_size = group, .bits = bits, .codes = s->codes, .scales = s->scales,
+    s->q = (bg_codes){.rows = ROWS,
+                      .cols = COLS,
+                      .group_size = group,
+                      .bits = bits,
+                      .codes = s->codes,
+                      .scales = s->scales,
                       .zeros = zeros ? s->zeros : NULL};
 }
 
-static void read_back(const sample *s, bg_parcel *p)
-{
+static void read_back(const sample *s, bg_parcel *p) {
     bg_err e = {0};
     if (bg_parcel_write(p, at("model.safetensors"), &e))
         fail_msg("%s", e.text);
@@ -65,14 +66,14 @@ static void read_back(const sample *s, bg_parcel *p)
             float zero = s->q.zeros ? s->zeros[g] : (float)(1 << (s->q.bits - 1));
             float want = ((float)s->codes[r * COLS + i] - zero) * s->scales[g];
             if (values[r * COLS + i] != want)
-                fail_msg("%s: [%d][%d] is %g, not %g", t->storage, (int)r, (int)i, (double)values[r * COLS + i], (double)want);
+                fail_msg("%s: [%d][%d] is %g, not %g", t->storage, (int)r, (int)i, (double)values[r * COLS + i],
+                         (double)want);
         }
     free(values);
     bg_ckpt_close(c);
 }
 
-static void test_gptq(void **state)
-{
+static void test_gptq(void **state) {
     static const int bits[] = {2, 3, 4, 8};
     (void)state;
     for (size_t i = 0; i < 4; i++)
@@ -82,15 +83,15 @@ static void test_gptq(void **state)
             bg_parcel p = {0};
             bg_err e = {0};
             fill(&s, bits[i], 32, zeros);
-            snprintf(config, sizeof config, "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":%d,\"group_size\":32}}", bits[i]);
+            snprintf(config, sizeof config,
+                     "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":%d,\"group_size\":32}}", bits[i]);
             put_config(config);
             assert_int_equal(bg_pack_gptq(&p, "l", &s.q, &e), BG_OK);
             read_back(&s, &p);
         }
 }
 
-static void test_awq(void **state)
-{
+static void test_awq(void **state) {
     (void)state;
     for (int zeros = 0; zeros < 2; zeros++) {
         sample s;
@@ -103,8 +104,7 @@ static void test_awq(void **state)
     }
 }
 
-static void test_compressed_tensors(void **state)
-{
+static void test_compressed_tensors(void **state) {
     (void)state;
     for (int bits = 1; bits <= 8; bits++)
         for (int zeros = 0; zeros < 2; zeros++) {
@@ -114,7 +114,8 @@ static void test_compressed_tensors(void **state)
             bg_err e = {0};
             fill(&s, bits, bits % 2 ? COLS : 32, zeros);
             snprintf(config, sizeof config,
-                     "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"config_groups\":{\"a\":{\"weights\":{\"num_bits\":%d}}}}}",
+                     "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"config_groups\":{\"a\":{"
+                     "\"weights\":{\"num_bits\":%d}}}}}",
                      bits);
             put_config(config);
             assert_int_equal(bg_pack_ct(&p, "l", &s.q, bits % 3 ? BG_F16 : BG_F32, &e), BG_OK);
@@ -122,8 +123,7 @@ static void test_compressed_tensors(void **state)
         }
 }
 
-static void test_what_layouts_cannot_hold(void **state)
-{
+static void test_what_layouts_cannot_hold(void **state) {
     (void)state;
     sample s;
     bg_parcel p = {0};
@@ -141,8 +141,7 @@ static void test_what_layouts_cannot_hold(void **state)
     assert_int_equal(p.n, 0);
 }
 
-static void test_dynamic_map(void **state)
-{
+static void test_dynamic_map(void **state) {
     (void)state;
     float map[256];
     bg_bnb_dynamic_map(map);
@@ -153,8 +152,7 @@ static void test_dynamic_map(void **state)
     bg_ckpt_close(c);
 }
 
-static void test_bitsandbytes(void **state)
-{
+static void test_bitsandbytes(void **state) {
     (void)state;
     put_config("{}");
     for (int kind = 0; kind < 4; kind++) {
@@ -183,8 +181,7 @@ static void test_bitsandbytes(void **state)
 }
 
 /* The golden encoder bytes are those of the gguf package and of the C library. */
-static void test_gguf_encoders(void **state)
-{
+static void test_gguf_encoders(void **state) {
     (void)state;
     static const char *const names[] = {"BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"};
     bg_ckpt *c = open_or_fail(GOLDEN "gguf/encoder.safetensors");
@@ -209,7 +206,8 @@ static void test_gguf_encoders(void **state)
                 codes[n] = (uint16_t)one.code;
             }
             float minimum = -one.minimum;
-            assert_int_equal(bg_gguf_pack(id, codes, &one.scale, type->zero_bytes ? &minimum : NULL, 1, again, &e), BG_OK);
+            assert_int_equal(bg_gguf_pack(id, codes, &one.scale, type->zero_bytes ? &minimum : NULL, 1, again, &e),
+                             BG_OK);
             assert_memory_equal(again, bytes + b * (uint64_t)type->bytes, (size_t)type->bytes);
         }
         free(want);
@@ -223,13 +221,15 @@ static void test_gguf_encoders(void **state)
     bg_ckpt_close(c);
 }
 
-static void test_gguf_container(void **state)
-{
+static void test_gguf_container(void **state) {
     (void)state;
-    bg_gguf_pair pairs[] = {{"general.architecture", BG_GGUF_STRING, 0, "qwen2"}, {"qwen2.block_count", BG_GGUF_U32, 1, NULL},
+    bg_gguf_pair pairs[] = {{"general.architecture", BG_GGUF_STRING, 0, "qwen2"},
+                            {"qwen2.block_count", BG_GGUF_U32, 1, NULL},
                             {"qwen2.attention.layer_norm_rms_epsilon", BG_GGUF_F32, 1e-6, NULL},
                             {"tokenizer.ggml.add_bos_token", BG_GGUF_BOOL, 1, NULL}};
-    bg_gguf_entry entries[] = {{"blk.0.attn_q.weight", 8, 2, {3, 64}}, {"output_norm.weight", 0, 1, {5}}, {"token_embd.weight", 30, 2, {7, 3}}};
+    bg_gguf_entry entries[] = {{"blk.0.attn_q.weight", 8, 2, {3, 64}},
+                               {"output_norm.weight", 0, 1, {5}},
+                               {"token_embd.weight", 30, 2, {7, 3}}};
     float x[192], norm[5] = {1, 2, 3, 4, 5};
     uint8_t blocks[6 * 34];
     uint16_t codes[21];
@@ -249,7 +249,8 @@ static void test_gguf_container(void **state)
     bg_ckpt *c = open_or_fail(at("a.gguf"));
     assert_string_equal(bg_json_string(c->config, "model_type", ""), "qwen2");
     assert_true(bg_json_number(c->config, "rms_norm_eps", 0) == (double)1e-6f);
-    float *q = values_of(tensor_or_fail(c, "model.layers.0.self_attn.q_proj.weight")), *n = values_of(tensor_or_fail(c, "model.norm.weight"));
+    float *q = values_of(tensor_or_fail(c, "model.layers.0.self_attn.q_proj.weight")),
+          *n = values_of(tensor_or_fail(c, "model.norm.weight"));
     float *embed = values_of(tensor_or_fail(c, "model.embed_tokens.weight")), want[192];
     bg_gguf_decode_ref(bg_gguf_type_of(8), blocks, want, 6);
     assert_floats_equal("q", q, want, 192);
@@ -267,8 +268,7 @@ static void test_gguf_container(void **state)
 
 enum { WEIGHTS = 1 << 21, WIDTH = 1 << 12 };
 
-static void check_gap(const char *path, const char *name, double rate, double gap)
-{
+static void check_gap(const char *path, const char *name, double rate, double gap) {
     bg_ckpt *base = open_or_fail("source:gaussian,n=2097152,cols=4096"), *c = open_or_fail(path);
     const bg_tensor *t = tensor_or_fail(c, name);
     bg_loss loss;
@@ -286,8 +286,7 @@ static void check_gap(const char *path, const char *name, double rate, double ga
     bg_ckpt_close(c);
 }
 
-static void test_gguf_gaps(void **state)
-{
+static void test_gguf_gaps(void **state) {
     static const struct {
         uint32_t type;
         double rate, gap;
@@ -313,8 +312,7 @@ static void test_gguf_gaps(void **state)
     free(x);
 }
 
-static void test_packed_gaps(void **state)
-{
+static void test_packed_gaps(void **state) {
     (void)state;
     float *x = malloc(WEIGHTS * sizeof *x), *scales = malloc(WEIGHTS / 64 * sizeof *scales);
     uint16_t *codes = malloc(WEIGHTS * sizeof *codes);
@@ -337,10 +335,12 @@ static void test_packed_gaps(void **state)
                 codes[b * block + i] = (uint16_t)(kind < 2 ? best : (int)nearbyintf(w[i] / scales[b]) + 8);
             }
         }
-        bg_codes q = {.rows = WEIGHTS / WIDTH, .cols = WIDTH, .group_size = block, .bits = 4, .codes = codes, .scales = scales};
+        bg_codes q = {
+            .rows = WEIGHTS / WIDTH, .cols = WIDTH, .group_size = block, .bits = 4, .codes = codes, .scales = scales};
         bg_parcel p = {0};
         put_config("{}");
-        assert_int_equal(kind < 2 ? bg_pack_bnb(&p, "l", &q, 0, kind, "float32", &e) : bg_pack_ct(&p, "l", &q, BG_F16, &e), BG_OK);
+        assert_int_equal(
+            kind < 2 ? bg_pack_bnb(&p, "l", &q, 0, kind, "float32", &e) : bg_pack_ct(&p, "l", &q, BG_F16, &e), BG_OK);
         assert_int_equal(bg_parcel_write(&p, at("model.safetensors"), &e), BG_OK);
         bg_parcel_free(&p);
         static const double rate[] = {4.5, 4.0 + 8.0 / 64 + 32.0 / 16384, 4.125}, gap[] = {1.057, 0.684, 1.033};
@@ -363,28 +363,30 @@ static void test_packed_gaps(void **state)
     free(codes);
 }
 
-static int make_scratch(void **state)
-{
+static int make_scratch(void **state) {
     (void)state;
     return !mkdtemp(scratch);
 }
 
-static int remove_scratch(void **state)
-{
+static int remove_scratch(void **state) {
     char command[64];
     (void)state;
     snprintf(command, sizeof command, "rm -r %s", scratch);
     return system(command);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gptq),           cmocka_unit_test(test_awq),
-        cmocka_unit_test(test_compressed_tensors), cmocka_unit_test(test_what_layouts_cannot_hold),
-        cmocka_unit_test(test_dynamic_map),    cmocka_unit_test(test_bitsandbytes),
-        cmocka_unit_test(test_gguf_encoders),  cmocka_unit_test(test_gguf_container),
-        cmocka_unit_test(test_gguf_gaps),      cmocka_unit_test(test_packed_gaps),
+        cmocka_unit_test(test_gptq),
+        cmocka_unit_test(test_awq),
+        cmocka_unit_test(test_compressed_tensors),
+        cmocka_unit_test(test_what_layouts_cannot_hold),
+        cmocka_unit_test(test_dynamic_map),
+        cmocka_unit_test(test_bitsandbytes),
+        cmocka_unit_test(test_gguf_encoders),
+        cmocka_unit_test(test_gguf_container),
+        cmocka_unit_test(test_gguf_gaps),
+        cmocka_unit_test(test_packed_gaps),
     };
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }
