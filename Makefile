@@ -11,6 +11,10 @@ LAYERS  =#                     0,5,11: only these layers
 GROUPS  =#                     mlp.down_proj,attn.q_proj: only these roles
 SPECS   = scalar vector#       what to sweep: specs, presets, aliases (bitgap list)
 OUTPUT_SPECS = uniform:bits=2..6/8,scope=channel uniform:bits=3/4,scope=128 rtn nf4#  what to run the model with
+TABLE_SPECS = int8 rtn gptq awq smoothquant nf4:double=true kmeans:bits=4,scope=channel# the rows of make tables
+BASE    = $(MODEL)#            what audit compares with
+COPIES  = int8 rtn nf4#        specs of the copies that are audited when QUANTIZED= is not given
+BUDGET  = 4.5#                 bits a weight that allocate may spend
 TEXT    = data/text/calib.txt# calibration text
 TEST    = data/text/test.txt#  text whose perplexity is measured
 QA      = data/text/qa.jsonl#  questions
@@ -83,9 +87,30 @@ $(OUT)/logits.json: $(MODEL_FILES) $(TEST) $(OUT)/with.OUTPUT_SPECS $(call stage
 $(OUT)/correlation.json: $(OUT)/logits.json $(OUT)/curves.json $(call stage,correlate)
 	$(RUN) correlate $(filter %.json,$^) $(FLAGS)
 
+# allocate: where should the bits go?
+$(OUT)/allocation.json: $(OUT)/curves.json $(OUT)/logits.json $(call stage,allocate)
+	$(RUN) allocate $(filter %.json,$^) --budget $(BUDGET) $(FLAGS)
+
+# quantize, audit: what did the checkpoint cost that somebody made? Without QUANTIZED= copies are made first
+$(OUT)/quantized/%/config.json: $(MODEL_FILES) $(call stage,quantize)
+	$(RUN) quantize $(BASE) -q $* -o $(@D)
+QUANTIZED = $(COPIES:%=$(OUT)/quantized/%)
+$(OUT)/audit.json: $(OUT)/with.QUANTIZED $(if $(filter file,$(origin QUANTIZED)),$(COPIES:%=$(OUT)/quantized/%/config.json)) $(call stage,audit)
+	$(RUN) audit $(BASE) $(QUANTIZED) $(FLAGS)
+audit: $(OUT)/audit.json ## BASE= and QUANTIZED="DIR FILE.gguf": rate, error and gap of shipped checkpoints
+	$(BITGAP) report $< -o $(OUT) --name audit
+
+# calibrate, evaluate: perplexity, questions, memory and speed of the methods people compare
+$(OUT)/calibration.json: $(MODEL_FILES) $(TEXT) $(call stage,calibrate)
+	$(RUN) calibrate $(MODEL) --text $(TEXT) $(FLAGS)
+$(OUT)/evaluation.json: $(OUT)/calibration.json $(TEST) $(QA) $(OUT)/with.TABLE_SPECS $(call stage,evaluate)
+	$(RUN) evaluate $(MODEL) -q $(TABLE_SPECS) --text $(TEST) --windows 16 --qa $(QA) --calibration $< $(FLAGS)
+tables: $(OUT)/groups.json $(OUT)/evaluation.json ## the comparison tables people know: perplexity, size, speed of TABLE_SPECS
+	$(BITGAP) report $(filter %.json,$^) -o $(OUT) --name tables
+
 # report: everything a person reads. A model without config.json and tokenizer cannot be run: no logits then; nor for a part.
 RUNNABLE  := $(and $(wildcard $(MODEL)/config.json),$(wildcard $(MODEL)/tokenizer.json),$(if $(PART),,yes))
-DOCUMENTS := groups bounds curves gaps $(if $(RUNNABLE),logits correlation)
+DOCUMENTS := groups bounds curves gaps $(if $(RUNNABLE),logits correlation allocation audit)
 TEMPLATES := $(wildcard templates/* templates/*/*)
 $(OUT)/report.html: $(DOCUMENTS:%=$(OUT)/%.json) $(TEMPLATES) $(BITGAP)
 	$(RUN) report $(filter %.json,$^) -o $(OUT)
