@@ -10,7 +10,7 @@ matrix "$bad" $w 2 32 7fc0
 expect 0 '"nans": 64' "$BITGAP" extract "$bad" -o -
 matrix "$bad" $w 2 32 3f80 bf80 7f80
 expect 0 '"infs": 21' "$BITGAP" extract "$bad" -o -
-expect 4 '/nowhere/x.json' "$BITGAP" extract "$good" -o /nowhere/x.json
+expect 4 '/nowhere/x' "$BITGAP" extract "$good" -o /nowhere/x.json
 
 printf '{"bitgap":{"document":"curves"' >"$scratch/cut.json"
 refused 'cut.json' "$BITGAP" bound "$scratch/cut.json" -o "$out"
