@@ -345,6 +345,12 @@ static int apply_pairs(bg_spec *s, const pairs *p, int from, int to, const char 
     return BG_OK;
 }
 
+/* Entropy-coded with a given step: the grid is as long as the weights need, and bits, unless given, say nothing. */
+static int open_ended(const bg_spec *s)
+{
+    return bg_spec_number(s, "step") > 0 && s->coding->bits && !bg_spec_given(s, "bits") && !bg_spec_given(s, "levels");
+}
+
 /* Writes the canonical text: values that differ from `base` (the same spec without the user's keys). Bits are always
  * shown where they are the user's choice. */
 static int canonical(bg_spec *s, const bg_spec *base, bg_err *e)
@@ -355,7 +361,7 @@ static int canonical(bg_spec *s, const bg_spec *base, bg_err *e)
         const bg_value *v = &s->values[i], *b = value_of(base, v->key->name);
         int show = !b || strcmp(b->text, v->text) != 0;
         if (!strcmp(v->key->name, "bits"))
-            show = (show || !b->given) && v->text[0] && !bg_spec_given(s, "levels");
+            show = (show || !b->given) && v->text[0] && !bg_spec_given(s, "levels") && !open_ended(s);
         if (!show)
             continue;
         int wrote = snprintf(s->text + at, sizeof s->text - at, "%c%s=%s", sep, v->key->name, v->text);
@@ -572,6 +578,8 @@ int bg_spec_points(const bg_spec *s)
 
 double bg_spec_bits(const bg_spec *s)
 {
+    if (open_ended(s))
+        return (double)NAN;
     return s->grid->bits ? s->grid->bits(s) : log2(bg_spec_points(s));
 }
 

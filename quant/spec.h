@@ -65,7 +65,8 @@ double bg_spec_number(const bg_spec *s, const char *key);
 const char *bg_spec_word(const bg_spec *s, const char *key);
 int bg_spec_is(const bg_spec *s, const char *key, const char *word);
 int bg_spec_given(const bg_spec *s, const char *key);
-/* Nominal index bits per weight: `bits`, or log2 of `levels` / of the grid's own number of points. */
+/* Nominal index bits per weight: `bits`, or log2 of `levels` / of the grid's own number of points. NaN where the weights
+ * decide (an entropy-coded grid with a given step). */
 double bg_spec_bits(const bg_spec *s);
 
 /* "uniform:scope=128" of "uniform:bits=4,scope=128": the curve a point is on. buf of BG_SPEC_TEXT bytes; returns buf. */

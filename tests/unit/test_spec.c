@@ -25,6 +25,8 @@ static void points_have_one_text(void **state)
     canonical("uniform:bits=3,zero=sym,clip=max,scope=tensor", "uniform:bits=3");
     canonical("uniform:clip=3sigma", "uniform:bits=4,clip=3sigma");
     canonical("uniform:levels=15", "uniform:levels=15");
+    canonical("uniform:step=0.5sigma,code=entropy", "uniform:step=0.5sigma,code=entropy");
+    canonical("uniform:step=0.5sigma,code=entropy,bits=4", "uniform:bits=4,step=0.5sigma,code=entropy");
     canonical("nf4:scope=64", "nf4");
     canonical("nf4:double=true", "nf4:double=true");
     canonical("rtn:bits=3", "rtn:bits=3");
