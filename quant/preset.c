@@ -60,10 +60,13 @@ const bg_alias bg_aliases[] = {
      "uniform:" WIDTHS ",scope=tensor/32/128 uniform:" WIDTHS ",zero=asym uniform:" WIDTHS ",clip=3sigma lloyd:" WIDTHS},
     {"vector", "k-means codebooks: vectors, products, residuals",
      "vq:dim=2,bits=1/2/3/4 vq:dim=4,bits=1/2 vq:dim=8,bits=1 pq:dim=8,parts=4,bits=1/2/3 rvq:dim=4,stages=2,bits=1/2/3"},
+    {"coded", "codes that come near the bound: entropy-coded scalars, lattices, trellises",
+     "ecsq:rate=1/2/3/4 tcq:bits=1/2/3/4,states=8/256 tcq:rate=1/2/3/4,states=8/256,code=entropy bitshift:bits=2,L=8/12 e8p "
+     "lattice:kind=e8/leech,rate=2/3/4 uniform:step=0.5sigma/1sigma,code=entropy,round=nearest/rdo"},
     {"deployed", "formats that are shipped", "rtn int8 nf4 nf4:double=true fp4 mxfp4 nvfp4 fp8 q8_0 q4_0 q4_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs"},
     {"calibrated", "the methods that look at activations, at 3 and 4 bits (need --calibration)",
      "gptq:bits=3/4 gptq:bits=3/4,order=act awq:bits=3/4 uniform:bits=3/4,scope=128,zero=asym,transform=hadamard,round=gptq "
      "gptq:bits=3,transform=outliers nf4:round=gptq smoothquant llm.int8"},
-    {"all", "every alias together", "scalar vector deployed pot:bits=2..6 apot:bits=2..6"},
+    {"all", "every alias together", "scalar vector coded deployed pot:bits=2..6 apot:bits=2..6"},
     {0},
 };
