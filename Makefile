@@ -204,6 +204,8 @@ $(BUILD)/measuring: $(filter-out $(BUILD)/reports/% $(BUILD)/analysis/stage_%,$(
 	@touch $@
 
 COMPILE = $(CC) $(ALL_CFLAGS)
+# Kept: a setting forgotten would make everything stale.
+.PRECIOUS: $(BUILD)/with.% $(OUT)/with.%
 $(BUILD)/with.%: FORCE
 	$(remember)
 
