@@ -270,7 +270,7 @@ static int refresh(bg_training *t, const float *before, bg_err *e)
 
 static int lloyd(bg_training *t, double *distortion, int *iterations, bg_err *e)
 {
-    double last = INFINITY;
+    double last = HUGE_VAL;
     t->stretch = STRETCH;
     size_t bytes = (size_t)t->K * (size_t)t->d * sizeof(float);
     float *before = malloc(bytes);
@@ -449,7 +449,7 @@ static int allocate(bg_codebook *c, bg_training *t, bg_err *e)
 
 int bg_codebook_train(bg_codebook *c, const float *x, size_t n, size_t stride, const bg_codebook_options *o, bg_err *e)
 {
-    *c = (bg_codebook){.K = o->K, .d = o->d, .tail = o->tail, .mse = INFINITY};
+    *c = (bg_codebook){.K = o->K, .d = o->d, .tail = o->tail, .mse = HUGE_VAL};
     bg_training t = {.x = x, .n = n, .stride = stride, .K = o->K, .d = o->d};
     int s = allocate(c, &t, e);
     for (int r = 0; !s && r < (o->restarts > 1 ? o->restarts : 1); r++) {

@@ -159,7 +159,7 @@ typedef struct bg_square {
 /* The words of list[n] that may win somewhere in the square, to out; returns how many. */
 static size_t contenders(const float *words, const bg_square *q, const uint16_t *list, size_t n, uint16_t *out)
 {
-    double bound = INFINITY;
+    double bound = HUGE_VAL;
     for (size_t i = 0; i < n; i++) {
         double near = 0, far = 0;
         interval((double)words[2 * list[i]], q->x0, q->x1, &near, &far);
