@@ -10,7 +10,8 @@ MODEL   = data/austen-3.7m#    a Hugging Face directory, .safetensors, .gguf, or
 LAYERS  =#                     0,5,11: only these layers
 GROUPS  =#                     mlp.down_proj,attn.q_proj: only these roles
 SPECS   = scalar vector#       what to sweep: specs, presets, aliases (bitgap list)
-OUTPUT_SPECS = uniform:bits=2..6/8,scope=channel uniform:bits=3/4,scope=128 rtn nf4#  what to run the model with
+CALIBRATED = gptq:bits=3/4 awq:bits=3/4# what to sweep beside, if the model can be run on the calibration text
+OUTPUT_SPECS = uniform:bits=2..6/8,scope=channel uniform:bits=3/4,scope=128 rtn nf4 $(CALIBRATED)#  what to run the model with
 TABLE_SPECS = int8 rtn gptq awq smoothquant nf4:double=true kmeans:bits=4,scope=channel# the rows of make tables
 BASE    = $(MODEL)#            what audit compares with
 COPIES  = int8 rtn nf4#        specs of the copies that are audited when QUANTIZED= is not given
@@ -69,21 +70,28 @@ FLAGS = $(THREADS:%=-j %) -o $@
 $(OUT)/groups.json: $(MODEL_FILES) $(call stage,extract)
 	$(RUN) extract $(MODEL) $(LAYERS:%=--layers %) $(GROUPS:%=--groups %) $(FLAGS)
 
-# bound: what any code must pay for these weights
-$(OUT)/bounds.json: $(OUT)/groups.json $(call stage,bound)
-	$(RUN) bound $< $(FLAGS)
+# calibrate: what the layers see of a text. A model without config.json and tokenizer cannot be run; nor can a part of one.
+RUNNABLE    := $(and $(wildcard $(MODEL)/config.json),$(wildcard $(MODEL)/tokenizer.json),$(if $(PART),,yes))
+CALIBRATION := $(if $(RUNNABLE),$(OUT)/calibration.json)
+CALIBRATED_WITH = $(CALIBRATION:%=--calibration %)
+$(OUT)/calibration.json: $(MODEL_FILES) $(TEXT) $(call stage,calibrate)
+	$(RUN) calibrate $(MODEL) --text $(TEXT) --samples 32 $(FLAGS)
+
+# bound: what any code must pay for these weights, and for what their layers compute
+$(OUT)/bounds.json: $(OUT)/groups.json $(CALIBRATION) $(call stage,bound)
+	$(RUN) bound $< $(CALIBRATED_WITH) $(FLAGS)
 
 # curve: what each quantizer does pay
-$(OUT)/curves.json: $(OUT)/groups.json $(OUT)/with.SPECS $(call stage,curve)
-	$(RUN) curve $< -q $(SPECS) $(FLAGS)
+$(OUT)/curves.json: $(OUT)/groups.json $(CALIBRATION) $(OUT)/with.SPECS $(OUT)/with.CALIBRATED $(call stage,curve)
+	$(RUN) curve $< -q $(SPECS) $(if $(RUNNABLE),$(CALIBRATED) $(CALIBRATED_WITH)) $(FLAGS)
 
 # gap: the difference
 $(OUT)/gaps.json: $(OUT)/curves.json $(OUT)/bounds.json $(call stage,gap)
 	$(RUN) gap $(filter %.json,$^) $(FLAGS)
 
 # logits, correlate: does it matter at the output?
-$(OUT)/logits.json: $(MODEL_FILES) $(TEST) $(OUT)/with.OUTPUT_SPECS $(call stage,logits)
-	$(RUN) logits $(MODEL) -q $(OUTPUT_SPECS) -t $(TEST) $(FLAGS)
+$(OUT)/logits.json: $(MODEL_FILES) $(CALIBRATION) $(TEST) $(OUT)/with.OUTPUT_SPECS $(call stage,logits)
+	$(RUN) logits $(MODEL) -q $(OUTPUT_SPECS) -t $(TEST) --linearity $(CALIBRATED_WITH) $(FLAGS)
 $(OUT)/correlation.json: $(OUT)/logits.json $(OUT)/curves.json $(call stage,correlate)
 	$(RUN) correlate $(filter %.json,$^) $(FLAGS)
 
@@ -100,17 +108,14 @@ $(OUT)/audit.json: $(OUT)/with.QUANTIZED $(if $(filter file,$(origin QUANTIZED))
 audit: $(OUT)/audit.json ## BASE= and QUANTIZED="DIR FILE.gguf": rate, error and gap of shipped checkpoints
 	$(BITGAP) report $< -o $(OUT) --name audit
 
-# calibrate, evaluate: perplexity, questions, memory and speed of the methods people compare
-$(OUT)/calibration.json: $(MODEL_FILES) $(TEXT) $(call stage,calibrate)
-	$(RUN) calibrate $(MODEL) --text $(TEXT) $(FLAGS)
+# evaluate: perplexity, questions, memory and speed of the methods people compare
 $(OUT)/evaluation.json: $(OUT)/calibration.json $(TEST) $(QA) $(OUT)/with.TABLE_SPECS $(call stage,evaluate)
 	$(RUN) evaluate $(MODEL) -q $(TABLE_SPECS) --text $(TEST) --windows 16 --qa $(QA) --calibration $< $(FLAGS)
 tables: $(OUT)/groups.json $(OUT)/evaluation.json ## the comparison tables people know: perplexity, size, speed of TABLE_SPECS
 	$(BITGAP) report $(filter %.json,$^) -o $(OUT) --name tables
 
-# report: everything a person reads. A model without config.json and tokenizer cannot be run: no logits then; nor for a part.
-RUNNABLE  := $(and $(wildcard $(MODEL)/config.json),$(wildcard $(MODEL)/tokenizer.json),$(if $(PART),,yes))
-DOCUMENTS := groups bounds curves gaps $(if $(RUNNABLE),logits correlation allocation audit)
+# report: everything a person reads
+DOCUMENTS := groups bounds curves gaps $(if $(RUNNABLE),calibration logits correlation allocation audit evaluation)
 TEMPLATES := $(wildcard templates/* templates/*/*)
 $(OUT)/report.html: $(DOCUMENTS:%=$(OUT)/%.json) $(TEMPLATES) $(BITGAP)
 	$(RUN) report $(filter %.json,$^) -o $(OUT)
