@@ -59,7 +59,7 @@ const bg_alias bg_aliases[] = {
     {"notebook", "the sweep of a typical notebook: per tensor, 3 sigma, groups, Lloyd-Max, six widths",
      "uniform:" WIDTHS ",scope=tensor/32/128 uniform:" WIDTHS ",zero=asym uniform:" WIDTHS ",clip=3sigma lloyd:" WIDTHS},
     {"vector", "k-means codebooks: vectors, products, residuals",
-     "vq:dim=2,bits=1/2/3/4 vq:dim=4,bits=1/2 vq:dim=8,bits=1 pq:dim=8,parts=4,bits=1/2/3 rvq:dim=4,stages=2,bits=1/2/3"},
+     "vq:dim=2,bits=2/3/4 vq:dim=4,bits=1/2 vq:dim=8,bits=1 pq:dim=8,parts=4,bits=2/3 rvq:dim=4,stages=2,bits=1/2"},
     {"coded", "codes that come near the bound: entropy-coded scalars, lattices, trellises",
      "ecsq:rate=1/2/3/4 tcq:bits=1/2/3/4,states=8/256 tcq:rate=1/2/3/4,states=8/256,code=entropy bitshift:bits=2,L=8/12 e8p "
      "lattice:kind=e8/leech,rate=2/3/4 uniform:step=0.5sigma/1sigma,code=entropy,round=nearest/rdo"},
