@@ -91,7 +91,7 @@ $(OUT)/gaps.json: $(OUT)/curves.json $(OUT)/bounds.json $(call stage,gap)
 
 # logits, correlate: does it matter at the output?
 $(OUT)/logits.json: $(MODEL_FILES) $(CALIBRATION) $(TEST) $(OUT)/with.OUTPUT_SPECS $(call stage,logits)
-	$(RUN) logits $(MODEL) -q $(OUTPUT_SPECS) -t $(TEST) --linearity $(CALIBRATED_WITH) $(FLAGS)
+	$(RUN) logits $(MODEL) -q $(OUTPUT_SPECS) -t $(TEST) --windows 8 --linearity $(CALIBRATED_WITH) $(FLAGS)
 $(OUT)/correlation.json: $(OUT)/logits.json $(OUT)/curves.json $(call stage,correlate)
 	$(RUN) correlate $(filter %.json,$^) $(FLAGS)
 
@@ -108,10 +108,13 @@ $(OUT)/audit.json: $(OUT)/with.QUANTIZED $(if $(filter file,$(origin QUANTIZED))
 audit: $(OUT)/audit.json ## BASE= and QUANTIZED="DIR FILE.gguf": rate, error and gap of shipped checkpoints
 	$(BITGAP) report $< -o $(OUT) --name audit
 
-# evaluate: perplexity, questions, memory and speed of the methods people compare
-$(OUT)/evaluation.json: $(OUT)/calibration.json $(TEST) $(QA) $(OUT)/with.TABLE_SPECS $(call stage,evaluate)
-	$(RUN) evaluate $(MODEL) -q $(TABLE_SPECS) --text $(TEST) --windows 16 --qa $(QA) --calibration $< $(FLAGS)
-tables: $(OUT)/groups.json $(OUT)/evaluation.json ## the comparison tables people know: perplexity, size, speed of TABLE_SPECS
+# evaluate: perplexity, questions, memory and speed of the methods people compare; in the report a few on less text
+EVALUATE = evaluate $(MODEL) --text $(TEST) --qa $(QA) $(CALIBRATED_WITH) $(FLAGS)
+$(OUT)/evaluation.json: $(MODEL_FILES) $(CALIBRATION) $(TEST) $(QA) $(call stage,evaluate)
+	$(RUN) $(EVALUATE) -q int8 rtn gptq nf4:double=true --windows 8 --repeats 1
+$(OUT)/tables/evaluation.json: $(MODEL_FILES) $(CALIBRATION) $(TEST) $(QA) $(OUT)/with.TABLE_SPECS $(call stage,evaluate)
+	$(RUN) $(EVALUATE) -q $(TABLE_SPECS) --windows 40 --output-dir $(@D)
+tables: $(OUT)/groups.json $(OUT)/tables/evaluation.json ## the comparison tables people know: perplexity, size, speed of TABLE_SPECS
 	$(BITGAP) report $(filter %.json,$^) -o $(OUT) --name tables
 
 # report: everything a person reads
