@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include "quant/kernel/gemm.h"
 
 enum { NAME_TEXT = 256, WHOLE_NAME = NAME_TEXT + 8, READ_WEIGHTS = 1 << 18 /* weights one thread reads at a time */ };
 
@@ -160,6 +161,7 @@ static int open_outer(bg_model *m, const char *root, bg_err *e)
 int bg_model_open(const bg_ckpt *c, bg_model **out, bg_err *e)
 {
     *out = NULL;
+    bg_gemm_prepare();
     const bg_arch *a = NULL;
     const char *root = NULL;
     bg_model_config config;

@@ -4,6 +4,7 @@
 #include "quant/kernel/gemm.h"
 
 #include <cblas.h>
+#include <stdlib.h>
 
 enum {
     CHUNK_ROWS = 512, /* rows of x: the packed panel of w is reused this many times */
@@ -75,6 +76,19 @@ void bg_gemm(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, co
                     (int)ldx, w + c.col * in, (int)in, 0, to, (int)ldy);
         add_bias(c.rows, c.cols, bias ? bias + c.col : NULL, to, ldy);
     }
+}
+
+void bg_gemm_prepare(void)
+{
+    enum { SIDE = 512 };
+    static int prepared;
+    if (prepared)
+        return;
+    float *x = calloc(2 * (size_t)SIDE * SIDE, sizeof *x);
+    if (x)
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, SIDE, SIDE, SIDE, 1, x, SIDE, x, SIDE, 0, x + SIDE * SIDE, SIDE);
+    free(x);
+    prepared = 1;
 }
 
 void bg_gemm_ref(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, const float *w, const float *bias,
