@@ -10,7 +10,7 @@ MODEL   = data/austen-3.7m#    a Hugging Face directory, .safetensors, .gguf, or
 LAYERS  =#                     0,5,11: only these layers
 GROUPS  =#                     mlp.down_proj,attn.q_proj: only these roles
 SPECS   = scalar vector#       what to sweep: specs, presets, aliases (bitgap list)
-CALIBRATED = gptq:bits=3/4 awq:bits=3/4# what to sweep beside, if the model can be run on the calibration text
+CALIBRATED = gptq:bits=3/4 awq:bits=4# what to sweep beside, if the model can be run on the calibration text
 OUTPUT_SPECS = uniform:bits=2/3/4/6,scope=channel uniform:bits=3/4,scope=128 rtn nf4 $(CALIBRATED)#  what to run the model with
 TABLE_SPECS = int8 rtn gptq awq smoothquant nf4:double=true kmeans:bits=4,scope=channel# the rows of make tables
 BASE    = $(MODEL)#            what audit compares with
@@ -111,7 +111,7 @@ audit: $(OUT)/audit.json ## BASE= and QUANTIZED="DIR FILE.gguf": rate, error and
 # evaluate: perplexity, questions, memory and speed of the methods people compare; in the report a few on less text
 EVALUATE = evaluate $(MODEL) --text $(TEST) --qa $(QA) $(CALIBRATED_WITH) $(FLAGS)
 $(OUT)/evaluation.json: $(MODEL_FILES) $(CALIBRATION) $(TEST) $(QA) $(call stage,evaluate)
-	$(RUN) $(EVALUATE) -q rtn gptq nf4:double=true --windows 8 --repeats 1
+	$(RUN) $(EVALUATE) -q rtn nf4:double=true --windows 8 --repeats 1
 $(OUT)/tables/evaluation.json: $(MODEL_FILES) $(CALIBRATION) $(TEST) $(QA) $(OUT)/with.TABLE_SPECS $(call stage,evaluate)
 	$(RUN) $(EVALUATE) -q $(TABLE_SPECS) --windows 40 --output-dir $(@D)
 tables: $(OUT)/groups.json $(OUT)/tables/evaluation.json ## the comparison tables people know: perplexity, size, speed of TABLE_SPECS
