@@ -6,13 +6,19 @@
 
 enum { PIECE = 256 };
 
+typedef struct bg_books_shape {
+    int dim, parts, stages; /* parts divides dim */
+    int words;              /* of each codebook */
+} bg_books_shape;
+
 struct bg_trained {
     bg_books_shape shape;
     int sub;            /* dim / parts */
     bg_codebook *books; /* [parts × stages], stages of a part together */
 };
 
-int bg_books_words(const bg_spec *s, int dim, int books, int *words, bg_err *e)
+/* bits·dim/books must be a whole number from 1 to 16, unless words are given. */
+static int words_of(const bg_spec *s, int dim, int books, int *words, bg_err *e)
 {
     if (bg_spec_given(s, "words")) {
         *words = (int)bg_spec_number(s, "words");
@@ -25,6 +31,33 @@ int bg_books_words(const bg_spec *s, int dim, int books, int *words, bg_err *e)
                        s->text, log2_words);
     *words = 1 << (int)round(log2_words);
     return BG_OK;
+}
+
+static int at_least_one(double x)
+{
+    return x > 1 ? (int)x : 1;
+}
+
+static int shape_of(const bg_spec *s, bg_books_shape *shape, bg_err *e)
+{
+    *shape = (bg_books_shape){.dim = (int)bg_spec_number(s, "dim"), .parts = at_least_one(bg_spec_number(s, "parts")),
+                              .stages = at_least_one(bg_spec_number(s, "stages"))};
+    if (shape->dim % shape->parts || shape->dim / shape->parts > BG_VQ_MAX_DIM)
+        return bg_fail(e, BG_USAGE, "'%s': parts must divide dim into at most %d weights each", s->text, BG_VQ_MAX_DIM);
+    return words_of(s, shape->dim, shape->parts * shape->stages, &shape->words, e);
+}
+
+int bg_books_check(const bg_spec *s, bg_err *e)
+{
+    bg_books_shape shape;
+    return shape_of(s, &shape, e);
+}
+
+double bg_books_bits(const bg_spec *s)
+{
+    bg_books_shape shape;
+    return shape_of(s, &shape, NULL) ? 0
+                                     : (double)bg_index_bits(shape.words) * shape.parts * shape.stages / shape.dim;
 }
 
 static int allocate(const bg_books_shape *shape, bg_trained **out, bg_err *e)
@@ -55,7 +88,7 @@ static void subtract(const bg_codebook *b, float *x, size_t n, size_t stride)
     }
 }
 
-int bg_books_train(const bg_spec *s, const bg_matrix *m, const bg_books_shape *shape, bg_trained **out, bg_err *e)
+static int train(const bg_spec *s, const bg_matrix *m, const bg_books_shape *shape, bg_trained **out, bg_err *e)
 {
     float *x = NULL;
     size_t n = 0, dim = (size_t)shape->dim;
@@ -85,6 +118,13 @@ int bg_books_train(const bg_spec *s, const bg_matrix *m, const bg_books_shape *s
     }
     *out = t;
     return BG_OK;
+}
+
+int bg_books_train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err *e)
+{
+    bg_books_shape shape;
+    int status = shape_of(s, &shape, e);
+    return status ? status : train(s, m, &shape, out, e);
 }
 
 /* Codes n ≤ PIECE vectors of `dims` components through the stages of one part; x and out are `stride` apart and may be

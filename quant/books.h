@@ -16,17 +16,13 @@
      "weights to train on: all of them up to this many, then one vector of each equal stretch"},                       \
         {"restarts", BG_KEY_INTEGER, 1, 64, NULL, "1", "trainings from other seeds; the best is kept"}
 
-typedef struct bg_books_shape {
-    int dim, parts, stages; /* parts divides dim */
-    int words;              /* of each codebook */
-} bg_books_shape;
-
-int bg_books_train(const bg_spec *s, const bg_matrix *m, const bg_books_shape *shape, bg_trained **out, bg_err *e);
+/* The functions of a row; its keys `parts` and `stages` say which quantizer it is, and count as 1 where it has none. */
+int bg_books_check(const bg_spec *s, bg_err *e);
+double bg_books_bits(const bg_spec *s);
+int bg_books_train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err *e);
 int bg_books_tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n, int64_t C, const float *w, float *out,
                   bg_rate *rate, bg_err *e);
 void bg_books_side(const bg_spec *s, const bg_trained *t, bg_rate *rate);
 void bg_books_release(bg_trained *t);
-/* bits·dim/books must be a whole number from 1 to 16 (or words given, at most 65536): BG_USAGE. *words receives K. */
-int bg_books_words(const bg_spec *s, int dim, int books, int *words, bg_err *e);
 
 #endif

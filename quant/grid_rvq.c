@@ -11,32 +11,6 @@ static const bg_key keys[] = {
     {0},
 };
 
-static int shape_of(const bg_spec *s, bg_books_shape *shape, bg_err *e)
-{
-    *shape = (bg_books_shape){
-        .dim = (int)bg_spec_number(s, "dim"), .parts = 1, .stages = (int)bg_spec_number(s, "stages")};
-    return bg_books_words(s, shape->dim, shape->stages, &shape->words, e);
-}
-
-static int check(const bg_spec *s, bg_err *e)
-{
-    bg_books_shape shape;
-    return shape_of(s, &shape, e);
-}
-
-static double bits(const bg_spec *s)
-{
-    bg_books_shape shape;
-    return shape_of(s, &shape, NULL) ? 0 : (double)bg_index_bits(shape.words) * shape.stages / shape.dim;
-}
-
-static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err *e)
-{
-    bg_books_shape shape;
-    int status = shape_of(s, &shape, e);
-    return status ? status : bg_books_train(s, m, &shape, out, e);
-}
-
 const bg_grid bg_grid_rvq = {
     .name = "rvq",
     .title = "residual vector quantization: stages of codebooks",
@@ -46,9 +20,9 @@ const bg_grid bg_grid_rvq = {
     .refuses = "levels zero clip",
     .default_scope = "tensor",
     .kind = BG_GRID_VECTOR,
-    .check = check,
-    .bits = bits,
-    .train = train,
+    .check = bg_books_check,
+    .bits = bg_books_bits,
+    .train = bg_books_train,
     .tile = bg_books_tile,
     .side = bg_books_side,
     .release = bg_books_release,

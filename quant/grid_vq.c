@@ -12,31 +12,6 @@ static const bg_key keys[] = {
     {0},
 };
 
-static int shape_of(const bg_spec *s, bg_books_shape *shape, bg_err *e)
-{
-    *shape = (bg_books_shape){.dim = (int)bg_spec_number(s, "dim"), .parts = 1, .stages = 1};
-    return bg_books_words(s, shape->dim, 1, &shape->words, e);
-}
-
-static int check(const bg_spec *s, bg_err *e)
-{
-    bg_books_shape shape;
-    return shape_of(s, &shape, e);
-}
-
-static double bits(const bg_spec *s)
-{
-    bg_books_shape shape;
-    return shape_of(s, &shape, NULL) ? 0 : (double)bg_index_bits(shape.words) / shape.dim;
-}
-
-static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err *e)
-{
-    bg_books_shape shape;
-    int status = shape_of(s, &shape, e);
-    return status ? status : bg_books_train(s, m, &shape, out, e);
-}
-
 const bg_grid bg_grid_vq = {
     .name = "vq",
     .title = "vector quantization, k-means codebook",
@@ -46,9 +21,9 @@ const bg_grid bg_grid_vq = {
     .refuses = "levels zero clip",
     .default_scope = "tensor",
     .kind = BG_GRID_VECTOR,
-    .check = check,
-    .bits = bits,
-    .train = train,
+    .check = bg_books_check,
+    .bits = bg_books_bits,
+    .train = bg_books_train,
     .tile = bg_books_tile,
     .side = bg_books_side,
     .release = bg_books_release,
