@@ -15,6 +15,7 @@
 #include <string.h>
 #include "quant/codebook.h"
 #include "quant/entropy.h"
+#include "quant/kernel/simd.h"
 #include "quant/kernel/trellis.h"
 
 enum { MOST_LEVELS = 8192, STRETCHES = 2048, PASSES = 24, OUTER = 6, INNER = 8, SAMPLE = 1 << 17, PIECE = 4096 };
@@ -132,24 +133,31 @@ static int work_new(bg_work *w, const bg_trained *t, size_t n, bg_err *e)
     return bg_no_memory(e, "trellis", n * (sizeof *w->cost + sizeof *w->best));
 }
 
-static inline float lesser(float a, float b) { return a < b ? a : b; }
+/* The member of subset c that is best for x, sought from `i` upwards. */
+static inline int winner(const bg_trained *t, int c, float x, int i)
+{
+    while (x > t->cut[c][i])
+        i++;
+    return i;
+}
 
 /* Costs of the best member of each subset, in quanta above the least of the four. */
-static void costs(const bg_trained *t, float x, uint16_t cost[4], uint16_t best[4])
+static inline void costs(const bg_trained *t, float x, uint16_t cost[4], uint16_t best[4])
 {
-    float s = (x - t->from) * t->per, by[4];
+    float s = (x - t->from) * t->per;
     const uint16_t *start = t->start[s > 0 ? (s < STRETCHES ? (int)s : STRETCHES) : 0];
-    for (int c = 0; c < 4; c++) {
-        int i = start[c];
-        while (x > t->cut[c][i])
-            i++;
-        float r = x - t->value[c][i];
-        best[c] = (uint16_t)i;
-        by[c] = r * r + t->add[c][i];
-    }
-    float least = lesser(lesser(by[0], by[1]), lesser(by[2], by[3]));
+    int i0 = winner(t, 0, x, start[0]), i1 = winner(t, 1, x, start[1]);
+    int i2 = winner(t, 2, x, start[2]), i3 = winner(t, 3, x, start[3]);
+    bg_f4 value = {t->value[0][i0], t->value[1][i1], t->value[2][i2], t->value[3][i3]};
+    bg_f4 add = {t->add[0][i0], t->add[1][i1], t->add[2][i2], t->add[3][i3]};
+    best[0] = (uint16_t)i0, best[1] = (uint16_t)i1, best[2] = (uint16_t)i2, best[3] = (uint16_t)i3;
+    bg_f4 r = (bg_f4){x, x, x, x} - value, by = r * r + add;
+    bg_f4 least = bg_f4_min(by, __builtin_shufflevector(by, by, 1, 0, 3, 2));
+    least = bg_f4_min(least, __builtin_shufflevector(least, least, 2, 3, 0, 1));
+    bg_f4 most = {BG_TRELLIS_COST, BG_TRELLIS_COST, BG_TRELLIS_COST, BG_TRELLIS_COST};
+    bg_i4 quanta = __builtin_convertvector(bg_f4_min((by - least) * t->quanta + 0.5f, most), bg_i4);
     for (int c = 0; c < 4; c++)
-        cost[c] = (uint16_t)lesser((by[c] - least) * t->quanta + 0.5f, BG_TRELLIS_COST);
+        cost[c] = (uint16_t)quanta[c];
 }
 
 /* index[n]: the level of each weight of one sequence, on the best path from state 0. */
@@ -281,16 +289,19 @@ static int train_entropy(bg_trained *t, const bg_sample *z, double rate, double 
         envelopes(t);
         return BG_OK;
     }
+    bg_sample rough = *z; /* finds λ; the head of the sample is one, too */
+    rough.n = z->n / 8 > PIECE ? z->n / 8 : z->n;
     for (int o = 0; o < OUTER; o++) {
+        const bg_sample *y = o < OUTER - 2 ? &rough : z;
         int status = lay_levels(t, z, lambda, e);
         for (int i = 0; !status && i < INNER; i++) {
             envelopes(t);
-            if ((status = code_sample(t, z, e)))
+            if ((status = code_sample(t, y, e)))
                 return status;
-            centroids(t, z, counts);
+            centroids(t, y, counts);
             for (int k = 1; k < t->K; k++)
                 t->level[k] = fmaxf(t->level[k], t->level[k - 1]);
-            got = lengths(t, z, counts, lambda);
+            got = lengths(t, y, counts, lambda);
         }
         if (status)
             return status;
@@ -337,7 +348,7 @@ static bg_trained *new_trained(const bg_spec *s)
     return NULL;
 }
 
-/* A sample of the weights in random order (the code takes them as independent), and the extremes of all of them. */
+/* A sample of the weights, every eighth of it together, so that the head is a smaller sample; and the extremes of all. */
 static int read_sample(const bg_matrix *m, bg_sample *z, bg_err *e)
 {
     float *all = NULL;
@@ -352,13 +363,15 @@ static int read_sample(const bg_matrix *m, bg_sample *z, bg_err *e)
         return n ? bg_no_memory(e, "training weights", z->n * 6) : bg_fail(e, BG_USAGE, "there are no weights");
     }
     double sum = 0, squares = 0;
+    size_t eighth = z->n / 8;
     z->low = HUGE_VAL, z->high = -HUGE_VAL;
     for (size_t i = 0; i < n; i++)
         z->low = fmin(z->low, (double)all[i]), z->high = fmax(z->high, (double)all[i]);
     for (size_t i = 0; i < z->n; i++) {
         size_t a = (size_t)((double)i * (double)n / (double)z->n), b = (size_t)((double)(i + 1) * (double)n / (double)z->n);
-        z->x[i] = all[a + bg_bits_at(m->seed ^ 0x7c9u, i) % (b > a ? b - a : 1)];
-        sum += (double)z->x[i];
+        float x = all[a + bg_bits_at(m->seed ^ 0x7c9u, i) % (b > a ? b - a : 1)];
+        z->x[i < eighth * 8 ? i % 8 * eighth + i / 8 : i] = x;
+        sum += (double)x;
     }
     free(all);
     z->mean = sum / (double)z->n;

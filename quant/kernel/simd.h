@@ -183,6 +183,10 @@ BG_INLINE bg_h8 bg_h8_spread(const uint16_t four[4], bg_b16 byte)
 {
     return (bg_h8)_mm_shuffle_epi8(_mm_loadl_epi64((const __m128i *)four), (__m128i)byte);
 }
+/* bytes of v put where `byte` (0…15) says */
+BG_INLINE bg_h8 bg_h8_shuffle(bg_h8 v, bg_b16 byte) { return (bg_h8)_mm_shuffle_epi8((__m128i)v, (__m128i)byte); }
+/* the least lane, in all lanes */
+BG_INLINE bg_h8 bg_h8_least(bg_h8 v) { return (bg_h8)_mm_broadcastw_epi16(_mm_minpos_epu16((__m128i)v)); }
 /* bit l of the low byte: a[l] = b[l]; of the high byte: c[l] = d[l]; in memory the low byte comes first */
 BG_INLINE uint16_t bg_h8_equal(bg_h8 a, bg_h8 b, bg_h8 c, bg_h8 d)
 {
@@ -206,6 +210,20 @@ BG_INLINE bg_h8 bg_h8_spread(const uint16_t four[4], bg_b16 byte)
     for (int l = 0; l < 8; l++)
         out[l] = four[byte[2 * l] / 2];
     return out;
+}
+BG_INLINE bg_h8 bg_h8_shuffle(bg_h8 v, bg_b16 byte)
+{
+    bg_h8 out;
+    for (int l = 0; l < 8; l++)
+        out[l] = v[byte[2 * l] / 2];
+    return out;
+}
+BG_INLINE bg_h8 bg_h8_least(bg_h8 v)
+{
+    uint16_t low = v[0];
+    for (int l = 1; l < 8; l++)
+        low = v[l] < low ? v[l] : low;
+    return (bg_h8){low, low, low, low, low, low, low, low};
 }
 BG_INLINE uint16_t bg_h8_equal(bg_h8 a, bg_h8 b, bg_h8 c, bg_h8 d)
 {

@@ -23,8 +23,12 @@ int bg_trellis_init(bg_trellis *t, int states)
     return 0;
 }
 
-/* A step's choices: for each eight j two bytes, of states 2j and of 2j + 1; a set bit came from j, a clear one from j + half. */
-static size_t step_bytes(const bg_trellis *t) { return t->half < 8 ? 2 : (size_t)t->half / 4; }
+/* A step's choices: for each eight j two bytes, of states 2j and of 2j + 1; a set bit came from j, a clear one from j + half.
+ * With 4 or 8 states one byte has a bit for each state. */
+static int is_small(const bg_trellis *t) { return t->half < 8; }
+static size_t step_bytes(const bg_trellis *t) { return is_small(t) ? 1 : (size_t)t->half / 4; }
+static size_t choice_byte(const bg_trellis *t, int j, int odd) { return is_small(t) ? 0 : (size_t)(2 * (j >> 3) + odd); }
+static int choice_bit(const bg_trellis *t, int j, int odd) { return is_small(t) ? 2 * j + odd : j & 7; }
 
 size_t bg_trellis_room(const bg_trellis *t, size_t n) { return n * step_bytes(t); }
 
@@ -42,7 +46,7 @@ static void trace(const bg_trellis *t, const uint16_t *m, size_t n, const uint8_
     for (size_t i = n, bytes = step_bytes(t); i-- > 0;) {
         int j = s >> 1, odd = s & 1;
         input[i] = (uint8_t)odd;
-        s = choices[i * bytes + (size_t)(2 * (j >> 3) + odd)] >> (j & 7) & 1 ? j : j + t->half;
+        s = choices[i * bytes + choice_byte(t, j, odd)] >> choice_bit(t, j, odd) & 1 ? j : j + t->half;
     }
 }
 
@@ -61,8 +65,8 @@ void bg_trellis_search_ref(const bg_trellis *t, const uint16_t (*cost)[4], size_
             unsigned a = cost[i][t->pair[j]], b = cost[i][t->pair[j] ^ 2];
             unsigned e0 = add(m[j], a), e1 = add(m[j + t->half], b), o0 = add(m[j], b), o1 = add(m[j + t->half], a);
             next[2 * j] = (uint16_t)(e1 < e0 ? e1 : e0), next[2 * j + 1] = (uint16_t)(o1 < o0 ? o1 : o0);
-            row[2 * (j >> 3)] |= (uint8_t)((e0 <= e1) << (j & 7));
-            row[2 * (j >> 3) + 1] |= (uint8_t)((o0 <= o1) << (j & 7));
+            row[choice_byte(t, j, 0)] |= (uint8_t)((e0 <= e1) << choice_bit(t, j, 0));
+            row[choice_byte(t, j, 1)] |= (uint8_t)((o0 <= o1) << choice_bit(t, j, 1));
         }
         for (int s = 0; s < t->states; s++)
             least = next[s] < least ? next[s] : least;
@@ -78,20 +82,43 @@ static void ease(uint16_t *m, int states)
     bg_h8 least = bg_h8_load(m);
     for (int s = 8; s < states; s += 8)
         least = bg_h8_min(least, bg_h8_load(m + s));
-    uint16_t low = least[0];
-    for (int l = 1; l < 8; l++)
-        low = least[l] < low ? least[l] : low;
-    bg_h8 all = {low, low, low, low, low, low, low, low};
+    bg_h8 all = bg_h8_least(least);
     for (int s = 0; s < states; s += 8)
         bg_h8_store(m + s, bg_h8_load(m + s) - all);
+}
+
+/* 4 or 8 states: all metrics in one register. Lane s = 2j + odd takes j's metric and j + half's, each with its subset's cost. */
+static void search_small(const bg_trellis *t, const uint16_t (*cost)[4], size_t n, uint8_t *choices, uint8_t *input)
+{
+    bg_b16 from_low, from_high, cost_low, cost_high;
+    for (int b = 0; b < 16; b++) {
+        int s = b / 2 & (t->states - 1), j = s >> 1, low = t->pair[j] ^ (s & 1) << 1;
+        from_low[b] = (uint8_t)(2 * j + b % 2), from_high[b] = (uint8_t)(2 * (j + t->half) + b % 2);
+        cost_low[b] = (uint8_t)(2 * low + b % 2), cost_high[b] = (uint8_t)(2 * (low ^ 2) + b % 2);
+    }
+    uint16_t room[8];
+    start(t, room);
+    for (int s = t->states; s < 8; s++)
+        room[s] = room[s & (t->states - 1)];
+    bg_h8 m = bg_h8_load(room);
+    for (size_t i = 0; i < n; i++) {
+        bg_h8 low = bg_h8_add(bg_h8_shuffle(m, from_low), bg_h8_spread(cost[i], cost_low));
+        bg_h8 high = bg_h8_add(bg_h8_shuffle(m, from_high), bg_h8_spread(cost[i], cost_high));
+        m = bg_h8_min(low, high);
+        choices[i] = (uint8_t)bg_h8_equal(m, low, m, low);
+        if (i % EASE == EASE - 1)
+            m -= bg_h8_least(m);
+    }
+    bg_h8_store(room, m);
+    trace(t, room, n, choices, input);
 }
 
 /* Because z is linear in the bits of j, its pattern over eight neighbours is that of j = 0…7 up to an exclusive or with one
  * of four constants: four shuffles of a step's costs serve all j. */
 void bg_trellis_search(const bg_trellis *t, const uint16_t (*cost)[4], size_t n, uint8_t *choices, uint8_t *input)
 {
-    if (t->half < 8) {
-        bg_trellis_search_ref(t, cost, n, choices, input);
+    if (is_small(t)) {
+        search_small(t, cost, n, choices, input);
         return;
     }
     uint16_t rows[2][BG_TRELLIS_MOST], *m = rows[0], *next = rows[1];
