@@ -37,7 +37,7 @@ static void write_rows(bg_doc *d, const char *stage, const char *name, const bg_
 int bg_timings_write(const char *stage, const char *document, const bg_timing *rows, int n, const bg_provenance *p, bg_err *e)
 {
     const char *name = bg_path_base(document);
-    if (!strcmp(document, "-"))
+    if (bg_is_special(document))
         return BG_OK;
     char *directory = strndup(document, (size_t)(name - document)), *path = NULL;
     if (directory)

@@ -77,6 +77,12 @@ int bg_file_read(const char *path, size_t limit, char **out, size_t *length, bg_
     return BG_OK;
 }
 
+int bg_is_special(const char *path)
+{
+    struct stat s;
+    return !strcmp(path, "-") || (!stat(path, &s) && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode));
+}
+
 int bg_out_open(bg_out *o, const char *path, bg_err *e)
 {
     *o = (bg_out){0};
@@ -85,12 +91,13 @@ int bg_out_open(bg_out *o, const char *path, bg_err *e)
         return BG_OK;
     }
     o->path = strdup(path);
-    if (!o->path || asprintf(&o->temporary, "%s.%ld.part", path, (long)getpid()) < 0) {
+    int special = bg_is_special(path);
+    if (!o->path || (!special && asprintf(&o->temporary, "%s.%ld.part", path, (long)getpid()) < 0)) {
         o->temporary = NULL;
         bg_out_abandon(o);
         return bg_no_memory(e, path, PATH_MAX);
     }
-    o->file = fopen(o->temporary, "wbe");
+    o->file = fopen(special ? path : o->temporary, "wbe");
     if (!o->file) {
         int status = bg_fail(e, BG_RESOURCE, "%s: cannot write: %s; choose another -o", path, strerror(errno));
         free(o->temporary);
@@ -111,7 +118,7 @@ int bg_out_commit(bg_out *o, bg_err *e)
     o->file = NULL;
     if (bad)
         status = bg_fail(e, BG_RESOURCE, "%s: write failed: %s; is the disk full?", name, strerror(errno));
-    else if (o->path && rename(o->temporary, o->path))
+    else if (o->temporary && rename(o->temporary, o->path))
         status = bg_fail(e, BG_RESOURCE, "%s: cannot rename into place: %s", name, strerror(errno));
     if (!status) {
         free(o->temporary);

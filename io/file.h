@@ -13,8 +13,10 @@ int bg_file_read(const char *path, size_t limit, char **out, size_t *length, bg_
 /* Reads exactly `length` bytes at `offset`, in pieces that stay in cache; a short file is BG_INPUT. */
 int bg_pread(int fd, const char *path, void *out, size_t length, uint64_t offset, bg_err *e);
 
-/* Output beside its target, renamed on commit: an interrupted run leaves no half file.
- * Path "-" is standard output, which is flushed on commit. */
+/* Nonzero for "-" (standard output), a device, a pipe: what is written to, because renaming a file into its place would
+ * destroy it. */
+int bg_is_special(const char *path);
+/* Output beside its target, renamed on commit: an interrupted run leaves no half file. Special paths are written directly. */
 typedef struct bg_out {
     FILE *file;
     char *path, *temporary;

@@ -96,7 +96,7 @@ static void search_small(const bg_trellis *t, const uint16_t (*cost)[4], size_t 
         from_low[b] = (uint8_t)(2 * j + b % 2), from_high[b] = (uint8_t)(2 * (j + t->half) + b % 2);
         cost_low[b] = (uint8_t)(2 * low + b % 2), cost_high[b] = (uint8_t)(2 * (low ^ 2) + b % 2);
     }
-    uint16_t room[8];
+    uint16_t room[8] = {0};
     start(t, room);
     for (int s = t->states; s < 8; s++)
         room[s] = room[s & (t->states - 1)];

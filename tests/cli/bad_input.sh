@@ -51,6 +51,14 @@ expect 0 '"reason"' "$BITGAP" curve "$bad" -q uniform:bits=4 -o -
 # 48 columns in groups of 32: the last group of a row is short, and its scale is counted: 4 + 8·16/192 bits.
 expect 0 '"rate_bits": 4\.66666666' "$BITGAP" curve "$good" -q uniform:bits=4,scope=32 -o -
 
+# A pipe or a device is written to, not replaced.
+mkfifo "$scratch/pipe"
+cat "$scratch/pipe" >"$scratch/came" &
+"$BITGAP" curve "$good" -q nf4 -o "$scratch/pipe"
+wait $!
+{ [ -p "$scratch/pipe" ] && grep -q '"rate_bits"' "$scratch/came" && [ ! -e "$scratch/timings.json" ]; } || fail 'output into a pipe'
+pass 'output into a pipe'
+
 # Output that cannot be written.
 expect 4 '/nowhere/x.json' "$BITGAP" curve "$good" -q nf4 -o /nowhere/x.json
 got=0
