@@ -250,15 +250,27 @@ static int whole_tensor_code(walk *k, bg_err *e)
     return status;
 }
 
-/* Column steps that add equally to the loss, each as a 16-bit number. */
+/* Column steps that add equally to the loss, each as a 16-bit number. The finest of them decides how long the code must
+ * be to reach as far as the whole tensor's. */
 static void water_steps(walk *k)
 {
     bg_code base = k->codes[0];
+    float finest = base.scale;
     for (int64_t at = 0; at < k->C; at++) {
         double share = exp2(0.5 * k->f->mean_log2) / (double)k->f->M[at * (k->C + 1)];
         uint16_t stored = bg_f32_to_bf16((float)((double)base.scale * share));
         k->codes[at] = base;
         k->codes[at].scale = bg_bf16_to_f32(stored);
+        finest = fminf(finest, k->codes[at].scale);
+    }
+    enum { LONGEST = 1 << 15 };
+    double longer = (double)base.scale / (double)finest;
+    int lo = (int)fmax(-LONGEST, floor(base.lo * longer)), hi = (int)fmin(LONGEST - 1, ceil(base.hi * longer));
+    k->K = hi - lo + 1;
+    for (int64_t at = 0; at < k->C; at++) {
+        k->codes[at].lo = lo;
+        k->codes[at].hi = hi;
+        k->codes[at].K = k->K;
     }
 }
 

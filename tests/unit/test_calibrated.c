@@ -164,6 +164,20 @@ static void gptq_reaches_what_theory_predicts(void **state)
     layer_free(&l);
 }
 
+/* Columns of very unequal pivots have very unequal steps; the code must reach as far in the finest of them. */
+static void unequal_steps_reach_every_weight(void **state)
+{
+    (void)state;
+    layer l = layer_make(64, 128, 0.9, 12);
+    bg_measure coarse = quantize(&l, "uniform:step=0.2sigma,code=entropy,round=gptq,steps=water");
+    bg_measure fine = quantize(&l, "uniform:step=0.1sigma,code=entropy,round=gptq,steps=water");
+    bg_measure equal = quantize(&l, "uniform:step=0.1sigma,code=entropy,round=gptq");
+    assert_true(coarse.clipped == 0 && fine.clipped == 0);
+    assert_true(fabs(coarse.output_mse / fine.output_mse - 4) < 0.2);
+    assert_true(fine.output_mse < 0.2 * equal.output_mse);
+    layer_free(&l);
+}
+
 static void every_choice_of_gptq_helps(void **state)
 {
     (void)state;
@@ -351,7 +365,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gptq_without_correlation_is_nearest), cmocka_unit_test(gptq_is_the_published_algorithm),
         cmocka_unit_test(gptq_reaches_what_theory_predicts),   cmocka_unit_test(every_choice_of_gptq_helps),
-        cmocka_unit_test(threads_do_not_matter),               cmocka_unit_test(rotation_is_orthogonal),
+        cmocka_unit_test(unequal_steps_reach_every_weight),    cmocka_unit_test(threads_do_not_matter),
+                     cmocka_unit_test(rotation_is_orthogonal),
         cmocka_unit_test(rotation_equals_the_reference),       cmocka_unit_test(transforms_do_what_they_promise),
         cmocka_unit_test(pruning_counts_and_places_zeros),     cmocka_unit_test(extremes_are_defined),
     };
