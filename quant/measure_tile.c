@@ -252,30 +252,14 @@ static void scales_of(const item *it, const float *least, const float *largest, 
         scale[k] = bg_scale_round(it->s, scale[k], top);
 }
 
-/* How far |x|/s reaches: 1/(step at magnitude 1), and a little more where f16 rounds s down; no bound where scales may be
- * far from what was wanted. */
-static float reach_of(const item *it, const float *scale, size_t groups)
+static void run_symmetric(const item *it, const float *x, size_t n, size_t g, size_t groups, const float *least,
+                          const float *largest, room *r, bg_error *e)
 {
-    float reach = 1 / it->unit.scale;
-    int exact = it->type == F32 && !it->two_level;
-    for (size_t k = 0; k < groups && !exact; k++)
-        if (it->type != F16 || it->two_level || !(scale[k] >= 0x1p-14f && scale[k] < 65504))
-            return INFINITY;
-    return reach * (1 + 0x1p-10f);
-}
-
-static void run_symmetric(const item *it, const float *x, size_t n, size_t g, size_t groups, room *r, bg_error *e)
-{
-    if (it->unit.zero == 0) {
-        bg_group_symmetric(x, n, g, r->scale, r->inverse, (float)it->unit.lo, (float)it->unit.hi,
-                           reach_of(it, r->scale, groups), e);
-        return;
-    }
-    fill(r->shift, groups, -it->unit.zero);
+    fill(r->shift, groups, 0 - it->unit.zero);
     fill(r->low, groups, (float)it->unit.lo);
     fill(r->high, groups, (float)it->unit.hi);
     fill(r->rest, groups, 0);
-    bg_affine a = {r->scale, r->inverse, r->shift, r->low, r->high, r->rest};
+    bg_affine a = {r->scale, r->inverse, r->shift, r->low, r->high, r->rest, least, largest};
     bg_group_affine(x, n, g, &a, e);
 }
 
@@ -299,11 +283,12 @@ static void run_table(const item *it, const float *x, size_t n, size_t g, room *
 /* Zero points z = round(−low/scale) within [0, M], as the range −z … M−z of codes about 0. */
 static void integer_zeros(room *r, size_t groups, double M)
 {
+#pragma omp simd
     for (size_t k = 0; k < groups; k++) {
-        double scale = r->scale[k] > 0 ? (double)r->scale[k] : 1.0, z = __builtin_rint(-(double)r->low[k] / scale);
-        z = z < 0 ? 0 : z;
-        z = z > M ? M : z;
-        z = r->scale[k] > 0 ? z : 0;
+        double scale = (double)r->scale[k], z = __builtin_rint(-(double)r->low[k] / (scale > 0 ? scale : 1.0));
+        z = z > 0 ? z : 0.0;
+        z = z < M ? z : M;
+        z = scale > 0 ? z : 0.0;
         r->low[k] = (float)-z;
         r->high[k] = (float)(M - z);
     }
@@ -337,7 +322,7 @@ static void run_range(const item *it, const float *x, size_t n, size_t g, size_t
         fill(r->low, groups, 0);
         fill(r->high, groups, M);
     }
-    bg_affine a = {r->scale, r->inverse, r->shift, r->low, r->high, r->rest};
+    bg_affine a = {r->scale, r->inverse, r->shift, r->low, r->high, r->rest, least, largest};
     bg_group_affine(x, n, g, &a, e);
 }
 
@@ -407,7 +392,7 @@ static int run_item(pass *p, int i, const float *x, size_t n, int64_t first_scop
     bg_invert(r->scale, r->inverse, groups);
     add_grids(r->scale, NULL, NULL, groups, grid);
     if (it->how == SYMMETRIC)
-        run_symmetric(it, x, n, g, groups, r, total);
+        run_symmetric(it, x, n, g, groups, least, largest, r, total);
     else
         run_table(it, x, n, g, r, total);
     return BG_OK;

@@ -96,32 +96,72 @@ void bg_group_affine_ref(const float *x, size_t n, size_t g, const bg_affine *a,
     }
 }
 
-/* Whole groups; shifted is a constant in each caller: integer zero points need no shift. */
-BG_INLINE void affine_row(const float *x, size_t groups, size_t g, const bg_affine *a, int shifted, bg_error *e)
+/* One group of a row; every lane of a field is the same. */
+typedef struct affine_group {
+    bg_f8 inverse, shift, low, high, square;
+} affine_group;
+
+/* Adds s²·Σ r² to the lanes of the row. shifted, careful and together are constants in each caller: a group that is not looked
+ * at carefully has no weight beyond its bounds, and its largest error is not wanted. `together` vectors run side by side. */
+BG_INLINE void affine_group_error(const float *p, size_t g, const affine_group *a, int shifted, int careful, int together,
+                                  bg_f8 *row, bg_f8 *row_most)
 {
-    bg_f8 row = bg_f8_all(0), row_most = row;
-    for (size_t k = 0; k < groups; k++) {
-        const float *p = x + k * g;
-        bg_f8 inverse = bg_f8_all(a->inverse[k]), shift = bg_f8_all(a->shift[k]), low = bg_f8_all(a->low[k]),
-              high = bg_f8_all(a->high[k]), s0 = bg_f8_all(0), s1 = s0, m0 = s0, m1 = s0;
-        for (size_t i = 0; i < g; i += 16) {
-            bg_f8 y0 = bg_f8_load(p + i) * inverse, y1 = bg_f8_load(p + i + 8) * inverse;
-            if (shifted) {
-                y0 -= shift;
-                y1 -= shift;
-            }
-            bg_f8 r0 = y0 - bg_f8_min(bg_f8_max(bg_f8_round(y0), low), high);
-            bg_f8 r1 = y1 - bg_f8_min(bg_f8_max(bg_f8_round(y1), low), high);
-            r0 *= r0;
-            r1 *= r1;
-            s0 += r0;
-            s1 += r1;
-            m0 = bg_f8_max(m0, r0);
-            m1 = bg_f8_max(m1, r1);
+    bg_f8 sum[4] = {{0}}, most = {0};
+    for (size_t i = 0; i < g; i += 8 * (size_t)together)
+        for (int u = 0; u < together; u++) {
+            bg_f8 y = bg_f8_load(p + i + 8 * u) * a->inverse;
+            if (shifted)
+                y -= a->shift;
+            bg_f8 q = bg_f8_round(y);
+            if (careful)
+                q = bg_f8_min(bg_f8_max(q, a->low), a->high);
+            bg_f8 r = y - q;
+            if (careful)
+                most = bg_f8_max(most, r * r);
+            sum[u] = bg_f8_fma(r, r, sum[u]);
         }
-        bg_f8 square = bg_f8_all(a->scale[k] * a->scale[k]);
-        row += square * (s0 + s1);
-        row_most = bg_f8_max(row_most, square * bg_f8_max(m0, m1));
+    *row = bg_f8_fma(a->square, (sum[0] + sum[1]) + (sum[2] + sum[3]), *row);
+    if (careful)
+        *row_most = bg_f8_max(*row_most, a->square * most);
+}
+
+/* Bit l: group k + l has weights that round beyond its bounds (rounding is monotone: its ends tell), or may hold an error above
+ * `known`. */
+static unsigned careful_groups(const bg_affine *a, size_t k, size_t groups, float known)
+{
+    unsigned bits = 0;
+    if (k + 8 <= groups) {
+        bg_f8 inverse = bg_f8_load(a->inverse + k), shift = bg_f8_load(a->shift + k);
+        bg_f8 first = bg_f8_round(bg_f8_load(a->least + k) * inverse - shift);
+        bg_f8 last = bg_f8_round(bg_f8_load(a->most + k) * inverse - shift);
+        bg_i8 beyond = (first < bg_f8_load(a->low + k)) | (last > bg_f8_load(a->high + k));
+        return bg_i8_bits(beyond | (bg_f8_load(a->scale + k) > bg_f8_all(known)));
+    }
+    for (size_t l = 0; k + l < groups; l++) {
+        size_t j = k + l;
+        int beyond = rintf(a->least[j] * a->inverse[j] - a->shift[j]) < a->low[j] ||
+                     rintf(a->most[j] * a->inverse[j] - a->shift[j]) > a->high[j];
+        bits |= (unsigned)(beyond || a->scale[j] > known) << l;
+    }
+    return bits;
+}
+
+/* Whole groups of a row. An error inside the bounds is at most half a scale, so only scales above twice the largest error so
+ * far need a look at it; the margin is for the rounding of r²·s². */
+BG_INLINE void affine_row(const float *x, size_t groups, size_t g, const bg_affine *a, int shifted, int together, bg_error *e)
+{
+    bg_f8 row = {0}, row_most = {0};
+    float known = 2 * e->most * (1 - 0x1p-18f);
+    for (size_t k = 0; k < groups; k += 8) {
+        unsigned careful = careful_groups(a, k, groups, known);
+        for (size_t j = k; j < groups && j < k + 8; j++) {
+            affine_group of = {bg_f8_all(a->inverse[j]), bg_f8_all(a->shift[j]), bg_f8_all(a->low[j]), bg_f8_all(a->high[j]),
+                               bg_f8_all(a->scale[j] * a->scale[j])};
+            if (careful >> (j - k) & 1)
+                affine_group_error(x + j * g, g, &of, shifted, 1, together, &row, &row_most);
+            else
+                affine_group_error(x + j * g, g, &of, shifted, 0, together, &row, &row_most);
+        }
     }
     merge(e, row, row_most);
 }
@@ -132,68 +172,17 @@ void bg_group_affine(const float *x, size_t n, size_t g, const bg_affine *a, bg_
     int shifted = 0;
     for (size_t k = 0; k < groups; k++)
         shifted |= a->shift[k] != 0;
-    if (shifted)
-        affine_row(x, whole, g, a, 1, e);
+    if (g % 32)
+        affine_row(x, whole, g, a, 1, 2, e);
+    else if (shifted)
+        affine_row(x, whole, g, a, 1, 4, e);
     else
-        affine_row(x, whole, g, a, 0, e);
+        affine_row(x, whole, g, a, 0, 4, e);
     if (whole * g < n) {
         bg_affine rest = {a->scale + whole, a->inverse + whole, a->shift + whole, a->low + whole, a->high + whole,
-                          a->rest + whole};
+                          a->rest + whole, NULL, NULL};
         bg_group_affine_ref(x + whole * g, n - whole * g, g, &rest, e);
     }
-}
-
-static void symmetric_ref(const float *x, size_t n, size_t g, const float *scale, const float *inverse, float low,
-                          float high, bg_error *e)
-{
-    for (size_t i = 0; i < n; i++) {
-        float y = x[i] * inverse[i / g], q = rintf(y), s = scale[i / g];
-        q = q < low ? low : q > high ? high : q;
-        double d = s != 0 ? (double)s * (double)(y - q) : (double)x[i];
-        e->sse += d * d;
-        e->most = fabsf((float)d) > e->most ? fabsf((float)d) : e->most;
-    }
-}
-
-/* One row of whole groups; clamp is a constant in each caller, so that the common case pays for no bounds. */
-BG_INLINE void symmetric_row(const float *x, size_t groups, size_t g, const float *scale, const float *inverse, float low,
-                             float high, int clamp, bg_error *e)
-{
-    bg_f8 row = bg_f8_all(0), row_most = row, top = bg_f8_all(high), bottom = bg_f8_all(low);
-    for (size_t k = 0; k < groups; k++) {
-        const float *p = x + k * g;
-        bg_f8 v = bg_f8_all(inverse[k]), s0 = bg_f8_all(0), s1 = s0, m0 = s0, m1 = s0;
-        for (size_t i = 0; i < g; i += 16) {
-            bg_f8 y0 = bg_f8_load(p + i) * v, y1 = bg_f8_load(p + i + 8) * v, q0 = bg_f8_round(y0), q1 = bg_f8_round(y1);
-            if (clamp) {
-                q0 = bg_f8_max(bg_f8_min(q0, top), bottom);
-                q1 = bg_f8_max(bg_f8_min(q1, top), bottom);
-            }
-            bg_f8 r0 = y0 - q0, r1 = y1 - q1;
-            r0 *= r0;
-            r1 *= r1;
-            s0 += r0;
-            s1 += r1;
-            m0 = bg_f8_max(m0, r0);
-            m1 = bg_f8_max(m1, r1);
-        }
-        bg_f8 square = bg_f8_all(scale[k] * scale[k]);
-        row += square * (s0 + s1);
-        row_most = bg_f8_max(row_most, square * bg_f8_max(m0, m1));
-    }
-    merge(e, row, row_most);
-}
-
-void bg_group_symmetric(const float *x, size_t n, size_t g, const float *scale, const float *inverse, float low, float high,
-                        float reach, bg_error *e)
-{
-    size_t whole = g % 16 || !moderate(scale, (n + g - 1) / g) ? 0 : n / g;
-    if (reach < high + 0.5f && -reach > low - 0.5f)
-        symmetric_row(x, whole, g, scale, inverse, low, high, 0, e);
-    else
-        symmetric_row(x, whole, g, scale, inverse, low, high, 1, e);
-    if (whole * g < n)
-        symmetric_ref(x + whole * g, n - whole * g, g, scale + whole, inverse + whole, low, high, e);
 }
 
 /* ---- tables ---- */
@@ -213,90 +202,102 @@ void bg_group_table_ref(const float *x, size_t n, size_t g, const float *scale, 
     }
 }
 
-/* The level of y among 16: the cuts below y are counted, the level is looked up in registers. */
-BG_INLINE bg_f8 table16(bg_f8 y, const bg_f8 *cut, bg_f8 lower, bg_f8 upper)
+BG_INLINE bg_f8 either(bg_i8 mask, bg_f8 a, bg_f8 b) { return (bg_f8)bg_i8_select(mask, (bg_i8)a, (bg_i8)b); }
+
+/* Levels and cuts in registers, for a search by halves whose every step is a comparison and a look-up among four. A look-up's
+ * index is a sum of comparisons, which are 0 or −1, so that entries a b c d for the answers 00 01 10 11 stand as a d c b. */
+typedef struct halves {
+    bg_f8 middle, second[2], third, fourth[2], level[4]; /* 8 levels have only fourth[0], level[0] and level[1] */
+} halves;
+
+static bg_f8 four(float a, float b, float c, float d)
 {
-    bg_i8 a = y > cut[0], b = y > cut[1];
-    for (int k = 2; k < 14; k += 2) {
-        a += y > cut[k];
-        b += y > cut[k + 1];
+    return (bg_f8){a, d, c, b, a, d, c, b};
+}
+
+static void halves_of_16(halves *h, const float *level, const float *cut)
+{
+    h->middle = bg_f8_all(cut[7]);
+    h->third = four(cut[1], cut[5], cut[9], cut[13]);
+    for (int b = 0; b < 2; b++) {
+        h->second[b] = bg_f8_all(cut[8 * b + 3]);
+        h->fourth[b] = four(cut[8 * b], cut[8 * b + 2], cut[8 * b + 4], cut[8 * b + 6]);
     }
-    bg_i8 index = -(a + b + (y > cut[14]));
-    return (bg_f8)bg_i8_select(index > 7, (bg_i8)bg_f8_permute(upper, index & 7), (bg_i8)bg_f8_permute(lower, index & 7));
+    for (int q = 0; q < 4; q++)
+        h->level[q] = four(level[4 * q], level[4 * q + 1], level[4 * q + 2], level[4 * q + 3]);
+}
+
+BG_INLINE bg_f8 level_of_16(bg_f8 y, const halves *h)
+{
+    bg_i8 a = y > h->middle, b = y > either(a, h->second[1], h->second[0]), c = y > bg_f8_among_four(h->third, a + a + b);
+    bg_i8 bc = b + b + c, d = y > either(a, bg_f8_among_four(h->fourth[1], bc), bg_f8_among_four(h->fourth[0], bc));
+    bg_i8 cd = c + c + d;
+    return either(a, either(b, bg_f8_among_four(h->level[3], cd), bg_f8_among_four(h->level[2], cd)),
+                       either(b, bg_f8_among_four(h->level[1], cd), bg_f8_among_four(h->level[0], cd)));
 }
 
 /* Tables that mirror themselves: |y| among the 8 magnitudes. */
-BG_INLINE bg_f8 table8(bg_f8 y, const bg_f8 *cut, bg_f8 magnitudes)
+static void halves_of_8(halves *h, const float *level, const float *cut)
 {
-    bg_i8 a = y > cut[0], b = y > cut[1];
-    a += y > cut[2];
-    b += y > cut[3];
-    a += y > cut[4];
-    b += y > cut[5];
-    return bg_f8_permute(magnitudes, -(a + b + (y > cut[6])));
+    h->middle = bg_f8_all(cut[3]);
+    h->second[0] = bg_f8_all(cut[1]), h->second[1] = bg_f8_all(cut[5]);
+    h->third = four(cut[0], cut[2], cut[4], cut[6]);
+    for (int q = 0; q < 2; q++)
+        h->level[q] = four(level[4 * q], level[4 * q + 1], level[4 * q + 2], level[4 * q + 3]);
 }
 
-static size_t run16(const float *x, size_t n, size_t g, const float *scale, const float *inverse, const float *level,
-                    const float *cuts, bg_error *e)
+BG_INLINE bg_f8 level_of_8(bg_f8 y, const halves *h)
 {
-    bg_f8 cut[15], lower = bg_f8_load(level), upper = bg_f8_load(level + 8), row = bg_f8_all(0), row_most = row;
-    for (int k = 0; k < 15; k++)
-        cut[k] = bg_f8_all(cuts[k]);
-    for (size_t k = 0; k < n / g; k++) {
-        bg_f8 v = bg_f8_all(inverse[k]), s = bg_f8_all(0), m = s;
-        for (size_t i = 0; i < g; i += 8) {
-            bg_f8 y = bg_f8_load(x + k * g + i) * v, r = y - table16(y, cut, lower, upper);
-            r *= r;
-            s += r;
-            m = bg_f8_max(m, r);
-        }
-        bg_f8 square = bg_f8_all(scale[k] * scale[k]);
-        row += square * s;
-        row_most = bg_f8_max(row_most, square * m);
-    }
-    merge(e, row, row_most);
-    return n / g * g;
+    bg_i8 a = y > h->middle, b = y > either(a, h->second[1], h->second[0]), c = y > bg_f8_among_four(h->third, a + a + b);
+    bg_i8 bc = b + b + c;
+    return either(a, bg_f8_among_four(h->level[1], bc), bg_f8_among_four(h->level[0], bc));
 }
 
-static size_t run8(const float *x, size_t n, size_t g, const float *scale, const float *inverse, const float *level,
-                   const float *cuts, bg_error *e)
+/* Whole groups. mirrored is a constant in each caller. */
+BG_INLINE void table_row(const float *x, size_t groups, size_t g, const float *scale, const float *inverse, const halves *h,
+                         int mirrored, bg_error *e)
 {
-    bg_f8 cut[7], magnitudes = bg_f8_load(level + 7), row = bg_f8_all(0), row_most = row;
-    bg_i8 mask = bg_i8_all(0x7FFFFFFF);
-    for (int k = 0; k < 7; k++)
-        cut[k] = bg_f8_all(cuts[7 + k]);
-    for (size_t k = 0; k < n / g; k++) {
-        bg_f8 v = bg_f8_all(inverse[k]), s = bg_f8_all(0), m = s;
+    bg_f8 row = {0}, row_most = {0};
+    for (size_t k = 0; k < groups; k++) {
+        bg_f8 by = bg_f8_all(inverse[k]), square = bg_f8_all(scale[k] * scale[k]), sum = {0}, most = {0};
         for (size_t i = 0; i < g; i += 8) {
-            bg_f8 y = (bg_f8)((bg_i8)(bg_f8_load(x + k * g + i) * v) & mask), r = y - table8(y, cut, magnitudes);
+            bg_f8 y = bg_f8_load(x + k * g + i) * by;
+            if (mirrored)
+                y = bg_f8_max(y, -y);
+            bg_f8 r = y - (mirrored ? level_of_8(y, h) : level_of_16(y, h));
             r *= r;
-            s += r;
-            m = bg_f8_max(m, r);
+            sum += r;
+            most = bg_f8_max(most, r);
         }
-        bg_f8 square = bg_f8_all(scale[k] * scale[k]);
-        row += square * s;
-        row_most = bg_f8_max(row_most, square * m);
+        row = bg_f8_fma(square, sum, row);
+        row_most = bg_f8_max(row_most, square * most);
     }
     merge(e, row, row_most);
-    return n / g * g;
 }
 
 void bg_group_table(const float *x, size_t n, size_t g, const float *scale, const float *inverse, const float *levels,
                     const float *cuts, int K, bg_error *e)
 {
-    size_t done = 0;
-    if (g % 8 == 0 && K <= 16 && moderate(scale, (n + g - 1) / g)) {
+    size_t whole = g % 16 || K > 16 || !moderate(scale, (n + g - 1) / g) ? 0 : n / g;
+    if (whole) {
         float level[16], cut[16];
         int mirrored = K == 15;
+        halves h;
         for (int k = 0; k < 16; k++) {
             level[k] = levels[k < K ? k : K - 1];
             cut[k] = k < K - 1 ? cuts[k] : INFINITY;
             mirrored &= k >= K || (levels[k] == -levels[K - 1 - k] && (k == K - 1 || cuts[k] == -cuts[K - 2 - k]));
         }
-        done = (mirrored ? run8 : run16)(x, n, g, scale, inverse, level, cut, e);
+        if (mirrored) {
+            halves_of_8(&h, level + 7, cut + 7);
+            table_row(x, whole, g, scale, inverse, &h, 1, e);
+        } else {
+            halves_of_16(&h, level, cut);
+            table_row(x, whole, g, scale, inverse, &h, 0, e);
+        }
     }
-    if (done < n)
-        bg_group_table_ref(x + done, n - done, g, scale + done / g, inverse + done / g, levels, cuts, K, e);
+    if (whole * g < n)
+        bg_group_table_ref(x + whole * g, n - whole * g, g, scale + whole, inverse + whole, levels, cuts, K, e);
 }
 
 /* ---- scales ---- */

@@ -27,14 +27,11 @@ void bg_range_join(const float *least, const float *most, size_t n, size_t toget
  * every weight becomes rest[k]. */
 typedef struct bg_affine {
     const float *scale, *inverse, *shift, *low, *high, *rest;
+    const float *least, *most; /* of the weights, as bg_group_range tells: groups that stay inside their bounds are not clamped */
 } bg_affine;
 void bg_group_affine(const float *x, size_t n, size_t g, const bg_affine *a, bg_error *e);
+/* least and most are not used. */
 void bg_group_affine_ref(const float *x, size_t n, size_t g, const bg_affine *a, bg_error *e);
-
-/* The same with shift 0 and one low and high for all groups: the symmetric grids. reach bounds |x·inverse|: where it tells
- * that no weight rounds beyond low or high, they are not looked at. */
-void bg_group_symmetric(const float *x, size_t n, size_t g, const float *scale, const float *inverse, float low, float high,
-                        float reach, bg_error *e);
 
 /* Tables of K ≤ 16 ascending levels: y = x·inverse[k]; error scale[k]·(y − nearest level by cuts). */
 void bg_group_table(const float *x, size_t n, size_t g, const float *scale, const float *inverse, const float *levels,

@@ -51,6 +51,8 @@ BG_INLINE bg_i8 bg_i8_select(bg_i8 mask, bg_i8 a, bg_i8 b)
 BG_INLINE unsigned bg_i8_bits(bg_i8 mask) { return (unsigned)_mm256_movemask_ps((__m256)mask); }
 /* lane l of the result is lane index[l] (0…7) of v */
 BG_INLINE bg_f8 bg_f8_permute(bg_f8 v, bg_i8 index) { return (bg_f8)_mm256_permutevar8x32_ps((__m256)v, (__m256i)index); }
+/* the same inside each half of four: the low two bits of the index count; cheaper */
+BG_INLINE bg_f8 bg_f8_among_four(bg_f8 v, bg_i8 index) { return (bg_f8)_mm256_permutevar_ps((__m256)v, (__m256i)index); }
 #else
 BG_INLINE bg_f8 bg_f8_nfma(bg_f8 a, bg_f8 b, bg_f8 c)
 {
@@ -97,6 +99,13 @@ BG_INLINE bg_f8 bg_f8_permute(bg_f8 v, bg_i8 index)
         out[l] = v[index[l] & 7];
     return out;
 }
+BG_INLINE bg_f8 bg_f8_among_four(bg_f8 v, bg_i8 index)
+{
+    bg_f8 out = v;
+    for (int l = 0; l < 8; l++)
+        out[l] = v[(l & 4) | (index[l] & 3)];
+    return out;
+}
 #endif
 
 /* ---- four floats: what crosses lanes is cheap here ---- */
@@ -127,7 +136,7 @@ BG_INLINE bg_b16 bg_i4_bytes(bg_i4 a, bg_i4 b, bg_i4 c, bg_i4 d)
     return (bg_b16)_mm_packus_epi16(_mm_packs_epi32((__m128i)a, (__m128i)b), _mm_packs_epi32((__m128i)c, (__m128i)d));
 }
 BG_INLINE unsigned bg_i4_bits(bg_i4 mask) { return (unsigned)_mm_movemask_ps((__m128)mask); }
-BG_INLINE bg_f4 bg_f4_permute(bg_f4 v, bg_i4 index) { return (bg_f4)_mm_permutevar_ps((__m128)v, (__m128i)index); }
+BG_INLINE bg_f4 bg_f4_among_four(bg_f4 v, bg_i4 index) { return (bg_f4)_mm_permutevar_ps((__m128)v, (__m128i)index); }
 #else
 BG_INLINE bg_f4 bg_f4_min(bg_f4 a, bg_f4 b)
 {
@@ -153,7 +162,7 @@ BG_INLINE unsigned bg_i4_bits(bg_i4 mask)
 {
     return (unsigned)((mask[0] & 1) | (mask[1] & 2) | (mask[2] & 4) | (mask[3] & 8));
 }
-BG_INLINE bg_f4 bg_f4_permute(bg_f4 v, bg_i4 index)
+BG_INLINE bg_f4 bg_f4_among_four(bg_f4 v, bg_i4 index)
 {
     return (bg_f4){v[index[0] & 3], v[index[1] & 3], v[index[2] & 3], v[index[3] & 3]};
 }
