@@ -9,6 +9,8 @@
  * sums F_k(b), B_k(b) are a small dynamic programme, and a bucket with F + B above the error of a known partition (that of
  * Lloyd–Max) holds no cut k of an optimum. What is left is covered by smaller buckets; when a bucket is one place, the bound is the
  * cost itself, F_K is the minimum and its path the answer.
+ *
+ * Where cells have few atoms these bounds are weak, and a price a cell finds the cuts sooner (kmeans1d_lagrange.c).
  */
 #include "quant/kernel/kmeans1d.h"
 
@@ -17,15 +19,7 @@
 #include <string.h>
 #include "quant/kernel/lloyd.h"
 
-enum { LEAST_BUCKETS = 256, BUCKETS_A_CELL = 4, FINER = 4, LEAST_SIZE = 3, PARALLEL_FROM = 1 << 16 };
-
-static double cost(const bg_hist *h, size_t i, size_t j)
-{
-    if (j <= i)
-        return 0;
-    double w = h->W[j] - h->W[i], m = h->M[j] - h->M[i], c = h->S[j] - h->S[i] - m * m / w;
-    return w > 0 && c > 0 ? c : 0;
-}
+enum { LEAST_BUCKETS = 256, BUCKETS_A_CELL = 4, FINER = 4, LEAST_SIZE = 3, PARALLEL_FROM = 1 << 16, PRICED_BELOW = 256 };
 
 /* Buckets of all cuts, cut k's at [start[k], start[k+1]). */
 typedef struct plan {
@@ -221,7 +215,7 @@ static void learn(const bg_hist *h, plan *p)
     double sum = 0;
     for (size_t k = 0, i = 0; k < (size_t)p->K; k++) {
         size_t j = k + 1 < (size_t)p->K ? atoms_up_to(h, 0.5 * (p->levels[k] + p->levels[k + 1])) : h->n;
-        sum += cost(h, i, j);
+        sum += bg_kmeans1d_cost(h, i, j);
         i = j;
     }
     p->known = fmin(p->known, sum + 1e-12 * h->S[h->n]);
@@ -253,7 +247,6 @@ static int search(const bg_hist *h, plan *p, bg_err *e)
     p->hi[0] = 0;
     p->lo[p->K] = h->n;
     p->known = (double)INFINITY;
-    bg_lloyd_fit(h, p->K, p->levels, p->levels + p->K);
     learn(h, p);
     for (; size >= LEAST_SIZE; size /= FINER) {
         int status = lay_buckets(p, size, e);
@@ -305,32 +298,43 @@ static int finish(const bg_hist *h, int K, double *levels, double *sse, bg_err *
     return BG_OK;
 }
 
+/* cut[K+1] by buckets. */
+static int cuts_by_bands(const bg_hist *h, plan *p, size_t *cut, bg_err *e)
+{
+    int status = search(h, p, e);
+    for (size_t k = (size_t)p->K + 1, at = 0; !status && k-- > 0;) {
+        cut[k] = p->p[p->start[k] + at];
+        at = k ? p->best[p->start[k] + at] : 0;
+    }
+    free(p->p);
+    return status;
+}
+
 int bg_kmeans1d(const bg_hist *h, int K, double *levels, double *sse, bg_err *e)
 {
     if (h->n <= (size_t)K) {
         few_atoms(h, K, levels, sse);
         return BG_OK;
     }
-    size_t numbers = 3 * (size_t)K + 6, doubles = (size_t)K + bg_lloyd_work(K);
+    size_t numbers = 4 * (size_t)K + 8, doubles = (size_t)K + bg_lloyd_work(K);
     plan p = {.K = K, .start = calloc(numbers * sizeof *p.start + doubles * sizeof *p.levels, 1)};
     if (!p.start)
         return bg_no_memory(e, "optimal k-means", numbers * sizeof *p.start + doubles * sizeof *p.levels);
     p.lo = p.start + K + 2;
     p.hi = p.lo + K + 1;
+    size_t *cut = p.hi + K + 1;
     p.levels = (double *)(void *)(p.start + numbers);
-    int status = search(h, &p, e);
-    if (!status) {
-        *sse = 0;
-        size_t at = 0, end = h->n;
-        for (int k = K; k >= 1; k--) {
-            at = p.best[p.start[k] + at];
-            size_t begin = p.p[p.start[k - 1] + at];
-            levels[k - 1] = cell_level(h, begin, end, sse);
-            end = begin;
-        }
+    double near = bg_lloyd_fit(h, K, p.levels, p.levels + K) * h->total;
+    int found = 0, status = BG_OK;
+    if (h->n / PRICED_BELOW < (size_t)K)
+        status = bg_kmeans1d_lagrange(h, K, near, cut, &found, e);
+    if (!status && !found)
+        status = cuts_by_bands(h, &p, cut, e);
+    *sse = 0;
+    for (int k = 0; !status && k < K; k++)
+        levels[k] = cell_level(h, cut[k], cut[k + 1], sse);
+    if (!status)
         status = finish(h, K, levels, sse, e);
-    }
-    free(p.p);
     free(p.start);
     return status;
 }
@@ -351,7 +355,7 @@ int bg_kmeans1d_ref(const bg_hist *h, int K, double *levels, double *sse, bg_err
         for (size_t j = 0; j <= n; j++) {
             double least = (double)INFINITY;
             for (size_t i = 0; i <= j; i++) {
-                double d = sum[(size_t)(k - 1) * row + i] + cost(h, i, j);
+                double d = sum[(size_t)(k - 1) * row + i] + bg_kmeans1d_cost(h, i, j);
                 if (d < least)
                     least = d, best[(size_t)k * row + j] = (uint32_t)i;
             }

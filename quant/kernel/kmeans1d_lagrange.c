@@ -1,0 +1,92 @@
+/* Owns optimal partitions at a price a cell: the least of Σ c + λ·cells, for exact k-means with many cells (kmeans1d.h).
+ *
+ * The least error of K cells is convex in K where c is Monge, so the partition that is best at some λ and has K cells is the
+ * best of K cells (Aggarwal, Schieber and Tokuyama 1994, "Finding a minimum-weight k-link path in graphs with the concave Monge
+ * property"; Grønlund et al. 2017, arXiv 1701.07204, for k-means). At one λ
+ *     L(t) = min over t′ < t of L(t′) + c(t′, t) + λ
+ * is found with a queue of candidates: once a later t′ wins, it wins for all larger t (Galil and Park 1992). The number of
+ * cells goes as λ^(−1/3), because D goes as K^(−2): a few λ suffice.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include "quant/kernel/kmeans1d.h"
+
+typedef struct price {
+    const bg_hist *h;
+    double lambda;
+    double *least;    /* [n+1] L */
+    size_t *from;     /* [n+1] where the last cell begins */
+    size_t *candidate, *since; /* [n+1] the queue: a candidate wins from `since` to the next one's */
+} price;
+
+static double via(const price *p, size_t i, size_t t) { return p->least[i] + bg_kmeans1d_cost(p->h, i, t); }
+
+/* The first t in (wins, n] where the later j beats i, or n + 1; i still wins at `wins`. */
+static size_t takes_over(const price *p, size_t i, size_t j, size_t wins)
+{
+    size_t n = p->h->n, step = 1, high = wins + 1;
+    while (high <= n && !(via(p, j, high) < via(p, i, high)))
+        wins = high, high += step, step *= 2;
+    if (high > n) {
+        high = n;
+        if (wins >= n || !(via(p, j, n) < via(p, i, n)))
+            return n + 1;
+    }
+    while (high - wins > 1) {
+        size_t middle = wins + (high - wins) / 2;
+        if (via(p, j, middle) < via(p, i, middle))
+            high = middle;
+        else
+            wins = middle;
+    }
+    return high;
+}
+
+/* Cells of the best partition. */
+static size_t best_at(price *p)
+{
+    size_t n = p->h->n, front = 0, back = 1, cells = 0;
+    p->least[0] = 0, p->candidate[0] = 0, p->since[0] = 1;
+    for (size_t t = 1; t <= n; t++) {
+        while (front + 1 < back && p->since[front + 1] <= t)
+            front++;
+        p->from[t] = p->candidate[front];
+        p->least[t] = via(p, p->candidate[front], t) + p->lambda;
+        size_t at = t + 1;
+        for (; t < n && back > front; back--) {
+            size_t i = p->candidate[back - 1], s = p->since[back - 1] > t ? p->since[back - 1] : t + 1;
+            if (!(via(p, t, s) < via(p, i, s))) {
+                at = takes_over(p, i, t, s);
+                break;
+            }
+        }
+        if (t < n && at <= n)
+            p->candidate[back] = t, p->since[back++] = at;
+    }
+    for (size_t t = n; t > 0; t = p->from[t])
+        cells++;
+    return cells;
+}
+
+int bg_kmeans1d_lagrange(const bg_hist *h, int K, double near, size_t *cut, int *found, bg_err *e)
+{
+    enum { TRIALS = 60 };
+    size_t n = h->n, room = (n + 2) * (sizeof(double) + 3 * sizeof(size_t)), cells = 0;
+    price p = {.h = h, .lambda = 2 * near / K, .least = malloc(room)};
+    if (!p.least)
+        return bg_no_memory(e, "optimal k-means", room);
+    p.from = (size_t *)(void *)(p.least + n + 2), p.candidate = p.from + n + 2, p.since = p.candidate + n + 2;
+    double low = 0, high = (double)INFINITY;
+    for (int i = 0; i < TRIALS && p.lambda > 0 && (cells = best_at(&p)) != (size_t)K; i++) {
+        *(cells > (size_t)K ? &low : &high) = p.lambda;
+        p.lambda *= pow((double)cells / K, 3);
+        if (!(p.lambda > low && p.lambda < high) || i > 8)
+            p.lambda = low > 0 && isfinite(high) ? sqrt(low * high) : low > 0 ? 4 * low : high / 4;
+    }
+    if (cells == (size_t)K)
+        for (size_t k = (size_t)K + 1, t = n; k-- > 0; t = t ? p.from[t] : 0)
+            cut[k] = t;
+    free(p.least);
+    *found = cells == (size_t)K;
+    return BG_OK;
+}
