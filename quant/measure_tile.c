@@ -11,6 +11,7 @@
 #include <string.h>
 #include "quant/engine.h"
 #include "quant/kernel/group.h"
+#include "quant/kernel/simd.h"
 #include "quant/measure.h"
 
 enum { TILE = 1 << 18 /* weights of a tile: 512 KiB of bf16, which is also the piece that reads fastest */ };
@@ -59,7 +60,8 @@ typedef struct pass {
     bg_err *e;
 } pass;
 
-/* What a thread needs for a tile; all arrays of scopes hold as many as a tile has at most. */
+/* What a thread needs for a tile; all arrays of scopes hold as many as a tile has at most, made up to eights so that loops
+ * over scopes may run on to a multiple of 8. */
 typedef struct room {
     uint16_t *codes;
     float *x, *row;
@@ -197,7 +199,7 @@ static void room_free(room *r, const pass *p)
 static int room_init(room *r, const pass *p, bg_err *e)
 {
     size_t weights = (size_t)(p->tile_rows * p->m->cols), row = (size_t)p->m->cols;
-    size_t groups = weights / (size_t)p->least_scope + (size_t)p->tile_rows + 1, lists = 6 + 2 * (size_t)p->n_scopes;
+    size_t groups = (weights / (size_t)p->least_scope + (size_t)p->tile_rows + 8) / 8 * 8, lists = 6 + 2 * (size_t)p->n_scopes;
     int codes = p->m->codes16 != NULL;
     *r = (room){.bytes = (weights + row + groups * lists + 64) * sizeof(float)};
     r->block = malloc(r->bytes);
@@ -280,17 +282,32 @@ static void run_table(const item *it, const float *x, size_t n, size_t g, room *
     }
 }
 
-/* Zero points z = round(−low/scale) within [0, M], as the range −z … M−z of codes about 0. */
-static void integer_zeros(room *r, size_t groups, double M)
+/* Ends of the scopes, zero included where the code must hold it, and (high − low)/M between them. */
+static void range_scales(const item *it, const float *least, const float *largest, size_t groups, room *r)
 {
-#pragma omp simd
-    for (size_t k = 0; k < groups; k++) {
-        double scale = (double)r->scale[k], z = __builtin_rint(-(double)r->low[k] / (scale > 0 ? scale : 1.0));
-        z = z > 0 ? z : 0.0;
-        z = z < M ? z : M;
-        z = scale > 0 ? z : 0.0;
-        r->low[k] = (float)-z;
-        r->high[k] = (float)(M - z);
+    bg_f8 reach = bg_f8_all(it->asym ? 0 : HUGE_VALF);
+    for (size_t k = 0; k < groups; k += 8) {
+        bg_f8 low = bg_f8_min(bg_f8_load(least + k), reach), high = bg_f8_max(bg_f8_load(largest + k), -reach);
+        bg_f8_store(r->low + k, low);
+        bg_f8_store(r->scale + k, bg_d8_to((bg_d8_from(high) - bg_d8_from(low)) / (double)it->M));
+    }
+    if (it->type == F16)
+        bg_round_f16(r->scale, groups);
+    for (size_t k = 0; k < groups && it->type == OTHER; k++)
+        r->scale[k] = bg_scale_round(it->s, r->scale[k], it->M);
+}
+
+/* Zero points z = round(−low/scale) within [0, M], as the range −z … M−z of codes about 0. */
+static void integer_zeros(room *r, size_t groups, float M)
+{
+    bg_f8 most = bg_f8_all(M), zero = bg_f8_all(0);
+    for (size_t k = 0; k < groups; k += 8) {
+        bg_f8 scale = bg_f8_load(r->scale + k), low = bg_f8_load(r->low + k);
+        bg_f8 divisor = bg_f8_either(scale > 0, scale, bg_f8_all(1));
+        bg_f8 z = bg_d8_to(bg_d8_round(-bg_d8_from(low) / bg_d8_from(divisor)));
+        z = bg_f8_either(scale > 0, bg_f8_min(bg_f8_max(z, zero), most), zero);
+        bg_f8_store(r->low + k, -z);
+        bg_f8_store(r->high + k, most - z);
     }
     fill(r->shift, groups, 0);
     fill(r->rest, groups, 0);
@@ -300,27 +317,17 @@ static void integer_zeros(room *r, size_t groups, double M)
 static void run_range(const item *it, const float *x, size_t n, size_t g, size_t groups, const float *least,
                       const float *largest, room *r, bg_error *e)
 {
-    float M = it->M;
-    for (size_t k = 0; k < groups; k++) {
-        r->low[k] = it->asym && least[k] > 0 ? 0 : least[k];
-        r->high[k] = it->asym && largest[k] < 0 ? 0 : largest[k];
-    }
-    for (size_t k = 0; k < groups; k++)
-        r->scale[k] = (float)(((double)r->high[k] - (double)r->low[k]) / (double)M);
-    if (it->type == F16)
-        bg_round_f16(r->scale, groups);
-    for (size_t k = 0; k < groups && it->type == OTHER; k++)
-        r->scale[k] = bg_scale_round(it->s, r->scale[k], M);
+    range_scales(it, least, largest, groups, r);
     bg_invert(r->scale, r->inverse, groups);
     if (it->asym) {
-        integer_zeros(r, groups, (double)M);
+        integer_zeros(r, groups, it->M);
     } else {
         for (size_t k = 0; k < groups; k++) {
             r->rest[k] = bg_scale_round(it->s, least[k], 1);
             r->shift[k] = r->rest[k] * r->inverse[k];
         }
         fill(r->low, groups, 0);
-        fill(r->high, groups, M);
+        fill(r->high, groups, it->M);
     }
     bg_affine a = {r->scale, r->inverse, r->shift, r->low, r->high, r->rest, least, largest};
     bg_group_affine(x, n, g, &a, e);
@@ -353,13 +360,16 @@ static void run_fixed(const item *it, const float *x, size_t n, bg_error *total,
     }
 }
 
-/* A scope's points are scale·k + offset; in a range code k counts from its lowest, low·scale + rest. */
-static void add_grids(const float *scale, const float *low, const float *rest, size_t groups, grid_sum *grid)
+/* A scope's points are scale·k + offset; in a range code k counts from its lowest, low·scale + rest. Only grids that can be
+ * shown are summed. */
+static void add_grids(int points, const float *scale, const float *low, const float *rest, size_t groups, grid_sum *grid)
 {
-    for (size_t k = 0; k < groups; k++) {
+    if (points > BG_SHOWN)
+        return;
+    for (size_t k = 0; k < groups; k++)
         grid->scale += (double)scale[k];
-        grid->offset += low ? (double)low[k] * (double)scale[k] + (double)rest[k] : 0.0;
-    }
+    for (size_t k = 0; low && k < groups; k++)
+        grid->offset += (double)low[k] * (double)scale[k] + (double)rest[k];
     grid->scopes += (double)groups;
 }
 
@@ -378,7 +388,7 @@ static int run_item(pass *p, int i, const float *x, size_t n, int64_t first_scop
         return run_fitted(it, &r->fitted[i], x, n, g, total, clipped, e);
     if (it->how == RANGE) {
         run_range(it, x, n, g, groups, least, largest, r, total);
-        add_grids(r->scale, r->low, r->rest, groups, grid);
+        add_grids((int)it->M + 1, r->scale, r->low, r->rest, groups, grid);
         return BG_OK;
     }
     if (it->two_level && p->collect) {
@@ -390,7 +400,7 @@ static int run_item(pass *p, int i, const float *x, size_t n, int64_t first_scop
     else
         scales_of(it, least, largest, groups, r->scale);
     bg_invert(r->scale, r->inverse, groups);
-    add_grids(r->scale, NULL, NULL, groups, grid);
+    add_grids(it->unit.K, r->scale, NULL, NULL, groups, grid);
     if (it->how == SYMMETRIC)
         run_symmetric(it, x, n, g, groups, least, largest, r, total);
     else

@@ -202,8 +202,6 @@ void bg_group_table_ref(const float *x, size_t n, size_t g, const float *scale, 
     }
 }
 
-BG_INLINE bg_f8 either(bg_i8 mask, bg_f8 a, bg_f8 b) { return (bg_f8)bg_i8_select(mask, (bg_i8)a, (bg_i8)b); }
-
 /* Levels and cuts in registers, for a search by halves whose every step is a comparison and a look-up among four. A look-up's
  * index is a sum of comparisons, which are 0 or −1, so that entries a b c d for the answers 00 01 10 11 stand as a d c b. */
 typedef struct halves {
@@ -229,11 +227,11 @@ static void halves_of_16(halves *h, const float *level, const float *cut)
 
 BG_INLINE bg_f8 level_of_16(bg_f8 y, const halves *h)
 {
-    bg_i8 a = y > h->middle, b = y > either(a, h->second[1], h->second[0]), c = y > bg_f8_among_four(h->third, a + a + b);
-    bg_i8 bc = b + b + c, d = y > either(a, bg_f8_among_four(h->fourth[1], bc), bg_f8_among_four(h->fourth[0], bc));
+    bg_i8 a = y > h->middle, b = y > bg_f8_either(a, h->second[1], h->second[0]), c = y > bg_f8_among_four(h->third, a + a + b);
+    bg_i8 bc = b + b + c, d = y > bg_f8_either(a, bg_f8_among_four(h->fourth[1], bc), bg_f8_among_four(h->fourth[0], bc));
     bg_i8 cd = c + c + d;
-    return either(a, either(b, bg_f8_among_four(h->level[3], cd), bg_f8_among_four(h->level[2], cd)),
-                       either(b, bg_f8_among_four(h->level[1], cd), bg_f8_among_four(h->level[0], cd)));
+    return bg_f8_either(a, bg_f8_either(b, bg_f8_among_four(h->level[3], cd), bg_f8_among_four(h->level[2], cd)),
+                       bg_f8_either(b, bg_f8_among_four(h->level[1], cd), bg_f8_among_four(h->level[0], cd)));
 }
 
 /* Tables that mirror themselves: |y| among the 8 magnitudes. */
@@ -248,9 +246,9 @@ static void halves_of_8(halves *h, const float *level, const float *cut)
 
 BG_INLINE bg_f8 level_of_8(bg_f8 y, const halves *h)
 {
-    bg_i8 a = y > h->middle, b = y > either(a, h->second[1], h->second[0]), c = y > bg_f8_among_four(h->third, a + a + b);
+    bg_i8 a = y > h->middle, b = y > bg_f8_either(a, h->second[1], h->second[0]), c = y > bg_f8_among_four(h->third, a + a + b);
     bg_i8 bc = b + b + c;
-    return either(a, bg_f8_among_four(h->level[1], bc), bg_f8_among_four(h->level[0], bc));
+    return bg_f8_either(a, bg_f8_among_four(h->level[1], bc), bg_f8_among_four(h->level[0], bc));
 }
 
 /* Whole groups. mirrored is a constant in each caller. */

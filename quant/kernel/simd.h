@@ -14,6 +14,7 @@
 
 typedef float bg_f8 __attribute__((vector_size(32)));
 typedef int32_t bg_i8 __attribute__((vector_size(32)));
+typedef double bg_d8 __attribute__((vector_size(64))); /* the compiler cuts it into what the machine has */
 typedef float bg_f4 __attribute__((vector_size(16)));
 typedef int32_t bg_i4 __attribute__((vector_size(16)));
 typedef uint8_t bg_b16 __attribute__((vector_size(16)));
@@ -107,6 +108,12 @@ BG_INLINE bg_f8 bg_f8_among_four(bg_f8 v, bg_i8 index)
     return out;
 }
 #endif
+
+BG_INLINE bg_f8 bg_f8_either(bg_i8 mask, bg_f8 a, bg_f8 b) { return (bg_f8)bg_i8_select(mask, (bg_i8)a, (bg_i8)b); }
+BG_INLINE bg_d8 bg_d8_from(bg_f8 v) { return __builtin_convertvector(v, bg_d8); }
+BG_INLINE bg_f8 bg_d8_to(bg_d8 v) { return __builtin_convertvector(v, bg_f8); }
+/* nearest integer, ties to even; what is above 2⁵¹ stays about as large */
+BG_INLINE bg_d8 bg_d8_round(bg_d8 v) { return (v + 0x1.8p52) - 0x1.8p52; }
 
 /* ---- four floats: what crosses lanes is cheap here ---- */
 
