@@ -109,6 +109,19 @@ static int find_scope(pass *p, int64_t size, int across)
     return p->n_scopes++;
 }
 
+/* The scope size of an item, entered into the list when it is new. */
+static int scope_of(pass *p, const item *it)
+{
+    int64_t C = p->m->cols, size = it->how == FIXED ? C : bg_scope_size(it->s, p->m->rows, C);
+    return find_scope(p, size, it->s->scope.kind == BG_SCOPE_BLOCK && it->how != FIXED && C % size != 0);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    int64_t x = ((const scope_size *)a)->size, y = ((const scope_size *)b)->size;
+    return (x > y) - (x < y);
+}
+
 static int64_t gcd(int64_t a, int64_t b)
 {
     return b ? gcd(b, a % b) : a;
@@ -140,9 +153,7 @@ static int plan(pass *p, bg_err *e)
         int status = classify(it, e);
         if (status)
             return bg_context(e, "%s", it->s->text);
-        int64_t size = it->how == FIXED ? m->cols : bg_scope_size(it->s, m->rows, m->cols);
-        it->scope = find_scope(p, size, it->s->scope.kind == BG_SCOPE_BLOCK && it->how != FIXED && m->cols % size != 0);
-        p->least_scope = size < p->least_scope ? size : p->least_scope;
+        scope_of(p, it);
         if (it->two_level && it->how == FITTED)
             return bg_fail(e, BG_USAGE, "%s: this grid has no scales to quantize", it->s->text);
         if (it->two_level) {
@@ -152,6 +163,11 @@ static int plan(pass *p, bg_err *e)
                 return bg_no_memory(e, "block scales", scopes * sizeof *it->scales);
         }
     }
+    qsort(p->scopes, (size_t)p->n_scopes, sizeof *p->scopes, by_size); /* so that ranges can be joined from smaller ones */
+    for (int i = 0; i < p->n; i++)
+        p->items[i].scope = scope_of(p, &p->items[i]);
+    if (p->n_scopes && p->scopes[0].size < p->least_scope)
+        p->least_scope = p->scopes[0].size;
     p->tile_rows = rows_of_tile(p);
     p->tiles = p->tile_rows ? (m->rows + p->tile_rows - 1) / p->tile_rows : 0;
     p->errors = calloc((size_t)(p->tiles * (p->n + 1)), sizeof *p->errors);
@@ -257,11 +273,13 @@ static void scales_of(const item *it, const float *least, const float *largest, 
 static void run_symmetric(const item *it, const float *x, size_t n, size_t g, size_t groups, const float *least,
                           const float *largest, room *r, bg_error *e)
 {
-    fill(r->shift, groups, 0 - it->unit.zero);
+    int shifted = it->unit.zero < 0 || it->unit.zero > 0;
+    if (shifted)
+        fill(r->shift, groups, -it->unit.zero);
     fill(r->low, groups, (float)it->unit.lo);
     fill(r->high, groups, (float)it->unit.hi);
     fill(r->rest, groups, 0);
-    bg_affine a = {r->scale, r->inverse, r->shift, r->low, r->high, r->rest, least, largest};
+    bg_affine a = {r->scale, r->inverse, shifted ? r->shift : NULL, r->low, r->high, r->rest, least, largest};
     bg_group_affine(x, n, g, &a, e);
 }
 
@@ -309,7 +327,6 @@ static void integer_zeros(room *r, size_t groups, float M)
         bg_f8_store(r->low + k, -z);
         bg_f8_store(r->high + k, most - z);
     }
-    fill(r->shift, groups, 0);
     fill(r->rest, groups, 0);
 }
 
@@ -329,7 +346,7 @@ static void run_range(const item *it, const float *x, size_t n, size_t g, size_t
         fill(r->low, groups, 0);
         fill(r->high, groups, it->M);
     }
-    bg_affine a = {r->scale, r->inverse, r->shift, r->low, r->high, r->rest, least, largest};
+    bg_affine a = {r->scale, r->inverse, it->asym ? NULL : r->shift, r->low, r->high, r->rest, least, largest};
     bg_group_affine(x, n, g, &a, e);
 }
 
@@ -410,6 +427,21 @@ static int run_item(pass *p, int i, const float *x, size_t n, int64_t first_scop
 
 /* ---- one tile ---- */
 
+/* Ranges of the scopes of one size: joined from the largest size already known that divides it, or from the weights. */
+static void find_ranges(const pass *p, int s, const float *x, size_t n, room *r)
+{
+    size_t size = (size_t)p->scopes[s].size, part = 1, from = 0;
+    for (size_t i = 0; i < (size_t)s; i++) {
+        size_t known = (size_t)p->scopes[i].size;
+        if (p->scopes[i].across == p->scopes[s].across && known > part && size % known == 0)
+            part = known, from = i;
+    }
+    if (part > 1)
+        bg_range_join(r->least[from], r->largest[from], (n + part - 1) / part, size / part, r->least[s], r->largest[s]);
+    else
+        bg_group_range(x, n, size, r->least[s], r->largest[s]);
+}
+
 static int run_row(pass *p, const float *x, size_t n, int64_t row, int across, room *r, int64_t tile, bg_err *e)
 {
     bg_error *errors = p->errors + tile * p->n;
@@ -417,7 +449,7 @@ static int run_row(pass *p, const float *x, size_t n, int64_t row, int across, r
     grid_sum *grids = p->grids + tile * p->n;
     for (int s = 0; s < p->n_scopes; s++)
         if (p->scopes[s].across == across)
-            bg_group_range(x, n, (size_t)p->scopes[s].size, r->least[s], r->largest[s]);
+            find_ranges(p, s, x, n, r);
     for (int i = 0; i < p->n; i++) {
         const scope_size *s = &p->scopes[p->items[i].scope];
         if (s->across != across || (!p->collect && p->items[i].out == NULL))

@@ -23,12 +23,16 @@ static void merge(bg_error *e, bg_f8 sum, bg_f8 most)
 /* Whether s² of all of them is a normal float, and so the lanes may be kept in float. Zero scales are not. */
 static int moderate(const float *scale, size_t groups)
 {
-    float least = INFINITY, most = 0;
-    for (size_t k = 0; k < groups; k++) {
-        least = scale[k] < least ? scale[k] : least;
-        most = scale[k] > most ? scale[k] : most;
+    bg_f8 least = bg_f8_all(1), most = least;
+    size_t k = 0;
+    for (; k + 8 <= groups; k += 8) {
+        least = bg_f8_min(least, bg_f8_load(scale + k));
+        most = bg_f8_max(most, bg_f8_load(scale + k));
     }
-    return least > 1e-15f && most < 1e15f;
+    unsigned odd = bg_i8_bits(~((least > 1e-15f) & (most < 1e15f)));
+    for (; k < groups; k++)
+        odd |= !(scale[k] > 1e-15f && scale[k] < 1e15f);
+    return !odd;
 }
 
 /* ---- range ---- */
@@ -88,7 +92,7 @@ void bg_group_affine_ref(const float *x, size_t n, size_t g, const bg_affine *a,
 {
     for (size_t i = 0; i < n; i++) {
         size_t k = i / g;
-        float y = x[i] * a->inverse[k] - a->shift[k], q = rintf(y);
+        float y = x[i] * a->inverse[k] - (a->shift ? a->shift[k] : 0), q = rintf(y);
         q = q < a->low[k] ? a->low[k] : q > a->high[k] ? a->high[k] : q;
         double d = a->scale[k] != 0 ? (double)a->scale[k] * (double)(y - q) : (double)x[i] - (double)a->rest[k];
         e->sse += d * d;
@@ -96,71 +100,68 @@ void bg_group_affine_ref(const float *x, size_t n, size_t g, const bg_affine *a,
     }
 }
 
-/* One group of a row; every lane of a field is the same. */
-typedef struct affine_group {
-    bg_f8 inverse, shift, low, high, square;
-} affine_group;
-
-/* Adds s²·Σ r² to the lanes of the row. shifted, careful and together are constants in each caller: a group that is not looked
- * at carefully has no weight beyond its bounds, and its largest error is not wanted. `together` vectors run side by side. */
-BG_INLINE void affine_group_error(const float *p, size_t g, const affine_group *a, int shifted, int careful, int together,
-                                  bg_f8 *row, bg_f8 *row_most)
-{
-    bg_f8 sum[4] = {{0}}, most = {0};
-    for (size_t i = 0; i < g; i += 8 * (size_t)together)
-        for (int u = 0; u < together; u++) {
-            bg_f8 y = bg_f8_load(p + i + 8 * u) * a->inverse;
-            if (shifted)
-                y -= a->shift;
-            bg_f8 q = bg_f8_round(y);
-            if (careful)
-                q = bg_f8_min(bg_f8_max(q, a->low), a->high);
-            bg_f8 r = y - q;
-            if (careful)
-                most = bg_f8_max(most, r * r);
-            sum[u] = bg_f8_fma(r, r, sum[u]);
-        }
-    *row = bg_f8_fma(a->square, (sum[0] + sum[1]) + (sum[2] + sum[3]), *row);
-    if (careful)
-        *row_most = bg_f8_max(*row_most, a->square * most);
-}
-
 /* Bit l: group k + l has weights that round beyond its bounds (rounding is monotone: its ends tell), or may hold an error above
- * `known`. */
-static unsigned careful_groups(const bg_affine *a, size_t k, size_t groups, float known)
+ * half of `known`. */
+BG_INLINE unsigned careful_groups(const bg_affine *a, size_t k, size_t groups, float known, int shifted)
 {
-    unsigned bits = 0;
     if (k + 8 <= groups) {
-        bg_f8 inverse = bg_f8_load(a->inverse + k), shift = bg_f8_load(a->shift + k);
+        bg_f8 inverse = bg_f8_load(a->inverse + k), shift = shifted ? bg_f8_load(a->shift + k) : bg_f8_all(0);
         bg_f8 first = bg_f8_round(bg_f8_load(a->least + k) * inverse - shift);
         bg_f8 last = bg_f8_round(bg_f8_load(a->most + k) * inverse - shift);
         bg_i8 beyond = (first < bg_f8_load(a->low + k)) | (last > bg_f8_load(a->high + k));
         return bg_i8_bits(beyond | (bg_f8_load(a->scale + k) > bg_f8_all(known)));
     }
+    unsigned bits = 0;
     for (size_t l = 0; k + l < groups; l++) {
         size_t j = k + l;
-        int beyond = rintf(a->least[j] * a->inverse[j] - a->shift[j]) < a->low[j] ||
-                     rintf(a->most[j] * a->inverse[j] - a->shift[j]) > a->high[j];
+        float shift = shifted ? a->shift[j] : 0;
+        int beyond = rintf(a->least[j] * a->inverse[j] - shift) < a->low[j] ||
+                     rintf(a->most[j] * a->inverse[j] - shift) > a->high[j];
         bits |= (unsigned)(beyond || a->scale[j] > known) << l;
     }
     return bits;
+}
+
+/* Σ r² by lanes of group j, at p. shifted, careful and together are constants in each caller: a group that is not looked at
+ * carefully has no weight beyond its bounds, and its largest error is not wanted. `together` vectors run side by side. */
+BG_INLINE bg_f8 affine_squares(const float *p, size_t g, const bg_affine *a, size_t j, int shifted, int careful, int together,
+                               bg_f8 *most)
+{
+    bg_f8 inverse = bg_f8_all(a->inverse[j]), sum[4] = {{0}}, largest = {0};
+    for (size_t i = 0; i < g; i += 8 * (size_t)together)
+        for (int u = 0; u < together; u++) {
+            bg_f8 y = bg_f8_load(p + i + 8 * u) * inverse;
+            if (shifted)
+                y -= bg_f8_all(a->shift[j]);
+            bg_f8 q = bg_f8_round(y);
+            if (careful)
+                q = bg_f8_min(bg_f8_max(q, bg_f8_all(a->low[j])), bg_f8_all(a->high[j]));
+            bg_f8 r = y - q;
+            if (careful)
+                largest = bg_f8_max(largest, r * r);
+            sum[u] = bg_f8_fma(r, r, sum[u]);
+        }
+    if (careful)
+        *most = largest;
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
 /* Whole groups of a row. An error inside the bounds is at most half a scale, so only scales above twice the largest error so
  * far need a look at it; the margin is for the rounding of r²·s². */
 BG_INLINE void affine_row(const float *x, size_t groups, size_t g, const bg_affine *a, int shifted, int together, bg_error *e)
 {
-    bg_f8 row = {0}, row_most = {0};
+    bg_f8 row = {0}, row_most = {0}, most;
     float known = 2 * e->most * (1 - 0x1p-18f);
     for (size_t k = 0; k < groups; k += 8) {
-        unsigned careful = careful_groups(a, k, groups, known);
+        unsigned careful = careful_groups(a, k, groups, known, shifted);
         for (size_t j = k; j < groups && j < k + 8; j++) {
-            affine_group of = {bg_f8_all(a->inverse[j]), bg_f8_all(a->shift[j]), bg_f8_all(a->low[j]), bg_f8_all(a->high[j]),
-                               bg_f8_all(a->scale[j] * a->scale[j])};
-            if (careful >> (j - k) & 1)
-                affine_group_error(x + j * g, g, &of, shifted, 1, together, &row, &row_most);
-            else
-                affine_group_error(x + j * g, g, &of, shifted, 0, together, &row, &row_most);
+            bg_f8 square = bg_f8_all(a->scale[j] * a->scale[j]), sum;
+            if (careful >> (j - k) & 1) {
+                sum = affine_squares(x + j * g, g, a, j, shifted, 1, together, &most);
+                row_most = bg_f8_max(row_most, square * most);
+            } else
+                sum = affine_squares(x + j * g, g, a, j, shifted, 0, together, &most);
+            row = bg_f8_fma(square, sum, row);
         }
     }
     merge(e, row, row_most);
@@ -168,19 +169,20 @@ BG_INLINE void affine_row(const float *x, size_t groups, size_t g, const bg_affi
 
 void bg_group_affine(const float *x, size_t n, size_t g, const bg_affine *a, bg_error *e)
 {
-    size_t groups = (n + g - 1) / g, whole = g % 16 || !moderate(a->scale, groups) ? 0 : n / g;
-    int shifted = 0;
-    for (size_t k = 0; k < groups; k++)
-        shifted |= a->shift[k] != 0;
-    if (g % 32)
+    size_t whole = g % 16 || !moderate(a->scale, (n + g - 1) / g) ? 0 : n / g;
+    if (g % 32 && a->shift)
         affine_row(x, whole, g, a, 1, 2, e);
-    else if (shifted)
+    else if (g % 32)
+        affine_row(x, whole, g, a, 0, 2, e);
+    else if (a->shift)
         affine_row(x, whole, g, a, 1, 4, e);
+    else if (g == 32)
+        affine_row(x, whole, 32, a, 0, 4, e);
     else
         affine_row(x, whole, g, a, 0, 4, e);
     if (whole * g < n) {
-        bg_affine rest = {a->scale + whole, a->inverse + whole, a->shift + whole, a->low + whole, a->high + whole,
-                          a->rest + whole, NULL, NULL};
+        bg_affine rest = {a->scale + whole, a->inverse + whole, a->shift ? a->shift + whole : NULL, a->low + whole,
+                          a->high + whole, a->rest + whole, NULL, NULL};
         bg_group_affine_ref(x + whole * g, n - whole * g, g, &rest, e);
     }
 }
@@ -203,35 +205,40 @@ void bg_group_table_ref(const float *x, size_t n, size_t g, const float *scale, 
 }
 
 /* Levels and cuts in registers, for a search by halves whose every step is a comparison and a look-up among four. A look-up's
- * index is a sum of comparisons, which are 0 or −1, so that entries a b c d for the answers 00 01 10 11 stand as a d c b. */
+ * index is a sum of comparisons, which are 0 or −1, so that entries a b c d for the answers 00 01 10 11 stand as a d c b.
+ * The last step compares the squared distances themselves, because cuts stand midway between levels. */
 typedef struct halves {
-    bg_f8 middle, second[2], third, fourth[2], level[4]; /* 8 levels have only fourth[0], level[0] and level[1] */
+    bg_f8 middle, second[2], third, even[2], odd[2]; /* of 8 levels only even[0] and odd[0] */
 } halves;
 
-static bg_f8 four(float a, float b, float c, float d)
+static bg_f8 four(const float *at, int stride)
 {
+    float a = at[0], b = at[stride], c = at[2 * stride], d = at[3 * stride];
     return (bg_f8){a, d, c, b, a, d, c, b};
 }
 
 static void halves_of_16(halves *h, const float *level, const float *cut)
 {
     h->middle = bg_f8_all(cut[7]);
-    h->third = four(cut[1], cut[5], cut[9], cut[13]);
-    for (int b = 0; b < 2; b++) {
-        h->second[b] = bg_f8_all(cut[8 * b + 3]);
-        h->fourth[b] = four(cut[8 * b], cut[8 * b + 2], cut[8 * b + 4], cut[8 * b + 6]);
-    }
-    for (int q = 0; q < 4; q++)
-        h->level[q] = four(level[4 * q], level[4 * q + 1], level[4 * q + 2], level[4 * q + 3]);
+    h->second[0] = bg_f8_all(cut[3]), h->second[1] = bg_f8_all(cut[11]);
+    h->third = four(cut + 1, 4);
+    for (int b = 0; b < 2; b++)
+        h->even[b] = four(level + 8 * b, 2), h->odd[b] = four(level + 8 * b + 1, 2);
 }
 
-BG_INLINE bg_f8 level_of_16(bg_f8 y, const halves *h)
+BG_INLINE bg_f8 least_square(bg_f8 y, bg_f8 a, bg_f8 b)
+{
+    bg_f8 u = y - a, v = y - b;
+    return bg_f8_min(u * u, v * v);
+}
+
+/* Squared distance to the nearest of 16. */
+BG_INLINE bg_f8 square_of_16(bg_f8 y, const halves *h)
 {
     bg_i8 a = y > h->middle, b = y > bg_f8_either(a, h->second[1], h->second[0]), c = y > bg_f8_among_four(h->third, a + a + b);
-    bg_i8 bc = b + b + c, d = y > bg_f8_either(a, bg_f8_among_four(h->fourth[1], bc), bg_f8_among_four(h->fourth[0], bc));
-    bg_i8 cd = c + c + d;
-    return bg_f8_either(a, bg_f8_either(b, bg_f8_among_four(h->level[3], cd), bg_f8_among_four(h->level[2], cd)),
-                       bg_f8_either(b, bg_f8_among_four(h->level[1], cd), bg_f8_among_four(h->level[0], cd)));
+    bg_i8 bc = b + b + c;
+    return least_square(y, bg_f8_either(a, bg_f8_among_four(h->even[1], bc), bg_f8_among_four(h->even[0], bc)),
+                        bg_f8_either(a, bg_f8_among_four(h->odd[1], bc), bg_f8_among_four(h->odd[0], bc)));
 }
 
 /* Tables that mirror themselves: |y| among the 8 magnitudes. */
@@ -239,16 +246,22 @@ static void halves_of_8(halves *h, const float *level, const float *cut)
 {
     h->middle = bg_f8_all(cut[3]);
     h->second[0] = bg_f8_all(cut[1]), h->second[1] = bg_f8_all(cut[5]);
-    h->third = four(cut[0], cut[2], cut[4], cut[6]);
-    for (int q = 0; q < 2; q++)
-        h->level[q] = four(level[4 * q], level[4 * q + 1], level[4 * q + 2], level[4 * q + 3]);
+    h->even[0] = four(level, 2), h->odd[0] = four(level + 1, 2);
 }
 
-BG_INLINE bg_f8 level_of_8(bg_f8 y, const halves *h)
+BG_INLINE bg_f8 square_of_8(bg_f8 y, const halves *h)
 {
-    bg_i8 a = y > h->middle, b = y > bg_f8_either(a, h->second[1], h->second[0]), c = y > bg_f8_among_four(h->third, a + a + b);
-    bg_i8 bc = b + b + c;
-    return bg_f8_either(a, bg_f8_among_four(h->level[1], bc), bg_f8_among_four(h->level[0], bc));
+    bg_i8 a = y > h->middle, b = y > bg_f8_either(a, h->second[1], h->second[0]), ab = a + a + b;
+    return least_square(y, bg_f8_among_four(h->even[0], ab), bg_f8_among_four(h->odd[0], ab));
+}
+
+/* Whether the search by halves finds the nearest level by `cuts`: they stand midway, to float rounding. */
+static int are_midway(const float *levels, const float *cuts, int K)
+{
+    for (int k = 0; k + 1 < K; k++)
+        if (!(fabsf(cuts[k] - 0.5f * (levels[k] + levels[k + 1])) <= 0x1p-21f * (levels[K - 1] - levels[0])))
+            return 0;
+    return 1;
 }
 
 /* Whole groups. mirrored is a constant in each caller. */
@@ -262,10 +275,9 @@ BG_INLINE void table_row(const float *x, size_t groups, size_t g, const float *s
             bg_f8 y = bg_f8_load(x + k * g + i) * by;
             if (mirrored)
                 y = bg_f8_max(y, -y);
-            bg_f8 r = y - (mirrored ? level_of_8(y, h) : level_of_16(y, h));
-            r *= r;
-            sum += r;
-            most = bg_f8_max(most, r);
+            bg_f8 r2 = mirrored ? square_of_8(y, h) : square_of_16(y, h);
+            sum += r2;
+            most = bg_f8_max(most, r2);
         }
         row = bg_f8_fma(square, sum, row);
         row_most = bg_f8_max(row_most, square * most);
@@ -276,7 +288,7 @@ BG_INLINE void table_row(const float *x, size_t groups, size_t g, const float *s
 void bg_group_table(const float *x, size_t n, size_t g, const float *scale, const float *inverse, const float *levels,
                     const float *cuts, int K, bg_error *e)
 {
-    size_t whole = g % 16 || K > 16 || !moderate(scale, (n + g - 1) / g) ? 0 : n / g;
+    size_t whole = g % 8 || K > 16 || !moderate(scale, (n + g - 1) / g) || !are_midway(levels, cuts, K) ? 0 : n / g;
     if (whole) {
         float level[16], cut[16];
         int mirrored = K == 15;

@@ -23,7 +23,7 @@ void bg_group_range_ref(const float *x, size_t n, size_t g, float *least, float 
 void bg_range_join(const float *least, const float *most, size_t n, size_t together, float *joined_least,
                    float *joined_most);
 
-/* Affine codes: y = x·inverse[k] − shift[k]; q = clamp(round(y), low[k], high[k]); error scale[k]·(y − q). Where scale is 0
+/* Affine codes: y = x·inverse[k] − shift[k] (shift NULL: 0); q = clamp(round(y), low[k], high[k]); error scale[k]·(y − q). Where scale is 0
  * every weight becomes rest[k]. */
 typedef struct bg_affine {
     const float *scale, *inverse, *shift, *low, *high, *rest;
