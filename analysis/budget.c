@@ -60,7 +60,7 @@ static int walk(chain *c, const float *w, bg_err *e)
             bg_scope_stats st;
             bg_hist hist;
             bg_code ideal, stored;
-            status = bg_scope_stats_for(c->s, x, n, &st, &hist, e);
+            status = bg_scope_stats_for(c->s, x, NULL, n, &st, &hist, e);
             if (!status)
                 status = bg_code_fit(c->s, &st, &other, &stored, e);
             st.ideal = 1;
@@ -144,8 +144,9 @@ int bg_budget_of(const bg_matrix *m, const bg_spec *s, bg_budget *out, bg_err *e
     bg_spec nearest = *s;
     size_t bytes = (size_t)(m->rows * m->cols) * sizeof(float);
     *out = (bg_budget){0};
-    if (s->transform->run || !m->memory)
-        return bg_fail(e, BG_USAGE, "'%s': an error budget is of a quantizer without transform, on a matrix in memory", s->text);
+    if (s->transform->run || !m->memory || bg_spec_is_weighted(s))
+        return bg_fail(e, BG_USAGE, "'%s': an error budget is of a quantizer without transform and weighting, on a matrix in "
+                       "memory", s->text);
     float *hat = malloc(bytes + 1);
     if (!hat)
         return bg_no_memory(e, "error budget", bytes);

@@ -22,34 +22,22 @@ struct bg_calibration {
 
 /* ---- which model ---- */
 
-static int hash_tensor(const bg_tensor *t, bg_sha256 *hash, float **row, bg_err *e)
+int bg_calibration_tensor_hash(const bg_tensor *t, bg_sha256 *out, bg_err *e)
 {
-    char text[sizeof hash->hex + 600];
-    int n = snprintf(text, sizeof text, "%s %.400s", hash->hex, t->name);
+    char text[640];
+    int n = snprintf(text, sizeof text, "%.400s", t->name);
     for (int i = 0; i < t->rank && n < (int)sizeof text - 24; i++)
         n += snprintf(text + n, sizeof text - (size_t)n, " %lld", (long long)t->shape[i]);
-    *hash = bg_sha256_of(text, (size_t)n);
-    if (!t->is_linear || t->rows < 1 || t->cols < 1)
-        return BG_OK;
-    size_t bytes = (size_t)t->cols * sizeof **row;
-    float *more = realloc(*row, sizeof hash->hex + bytes);
-    if (!more)
-        return bg_no_memory(e, t->name, bytes);
-    *row = more;
-    memcpy(more, hash->hex, 64);
-    int status = bg_tensor_rows(t, 0, 1, more + 16, e);
-    if (!status)
-        *hash = bg_sha256_of(more, 64 + bytes);
-    return status;
-}
-
-int bg_calibration_model_hash(const bg_ckpt *c, bg_sha256 *out, bg_err *e)
-{
-    int status = BG_OK;
-    float *row = NULL;
-    *out = (bg_sha256){0};
-    for (int i = 0; i < c->n_tensors && !status; i++)
-        status = hash_tensor(&c->tensors[i], out, &row, e);
+    size_t bytes = (size_t)t->cols * sizeof(float);
+    char *all = malloc((size_t)n + bytes);
+    float *row = malloc(bytes);
+    int status = all && row ? bg_tensor_rows(t, 0, 1, row, e) : bg_no_memory(e, t->name, 2 * bytes);
+    if (!status) {
+        memcpy(all, text, (size_t)n);
+        memcpy(all + n, row, bytes);
+        *out = bg_sha256_of(all, (size_t)n + bytes);
+    }
+    free(all);
     free(row);
     return status;
 }
@@ -99,14 +87,29 @@ static int open_side(bg_calibration *k, const cJSON *settings, bg_err *e)
     return k->fd >= 0 ? BG_OK : again(e, k->side, "it cannot be opened");
 }
 
+/* Of the tensors that were opened (a part of the model, perhaps) every one with statistics must be the one they are of. */
 static int check_model(const bg_calibration *k, const cJSON *settings, const bg_ckpt *c, bg_err *e)
 {
-    bg_sha256 hash;
-    int status = bg_calibration_model_hash(c, &hash, e);
-    if (!status && strcmp(hash.hex, bg_json_string(settings, "model_sha256", "")))
-        return bg_fail(e, BG_INPUT, "%s: it was made of another model ('%.80s') than %s; run bitgap calibrate on this one",
-                       k->path, bg_json_string(settings, "model", "?"), c->title);
-    return status;
+    int known = 0, status = BG_OK;
+    const cJSON *row;
+    cJSON_ArrayForEach(row, bg_doc_rows(k->root, "layers"))
+    {
+        bg_sha256 hash;
+        const bg_tensor *t = bg_ckpt_find(c, bg_json_string(row, "tensor", ""));
+        if (!t || t->rows < 1)
+            continue;
+        known++;
+        status = bg_calibration_tensor_hash(t, &hash, e);
+        if (!status && strcmp(hash.hex, bg_json_string(row, "tensor_sha256", "")))
+            status = bg_fail(e, BG_INPUT, "%s: '%s' is not the tensor it was made of: it is of another model ('%.80s') than %s; "
+                             "run bitgap calibrate on this one", k->path, t->name,
+                             bg_json_string(settings, "model", "?"), c->title);
+        if (status)
+            return status;
+    }
+    return known ? BG_OK
+                 : bg_fail(e, BG_INPUT, "%s: it was made of another model ('%.80s'), which shares no layer with %s; run bitgap "
+                           "calibrate on this one", k->path, bg_json_string(settings, "model", "?"), c->title);
 }
 
 int bg_calibration_open(const char *path, const bg_ckpt *c, bg_calibration **out, bg_provenance *p, bg_err *e)

@@ -34,8 +34,8 @@ int bg_calibration_has(const bg_calibration *k, const char *tensor);
  * as it is. The arrays live in k until the next call or its end: one thread at a time. Fits bg_curve_dress. */
 int bg_calibration_dress(void *k, const bg_tensor *t, bg_matrix *m, bg_err *e);
 
-/* What tells one model's weights from another's without reading them all: sha256 of every tensor's name and shape and of
- * the first row of each matrix of the study. */
-int bg_calibration_model_hash(const bg_ckpt *c, bg_sha256 *out, bg_err *e);
+/* What tells one model's tensor from another's without reading it all: sha256 of its name, shape and first row (as float32).
+ * It must have a row. */
+int bg_calibration_tensor_hash(const bg_tensor *t, bg_sha256 *out, bg_err *e);
 
 #endif

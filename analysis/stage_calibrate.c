@@ -24,19 +24,20 @@ static char *side_path(const char *path)
 static int write_document(const char *path, const char *side, const bg_ckpt *c, const bg_model *m,
                           const bg_calibrate_options *o, const bg_calibrate_result *r, const bg_provenance *p, bg_err *e)
 {
-    bg_sha256 model, hash;
+    bg_sha256 *tensor = calloc((size_t)m->n_linears + 1, sizeof *tensor), hash;
     bg_doc d;
-    int status = bg_calibration_model_hash(c, &model, e);
-    if (!status)
-        status = bg_sha256_file(side, 0, &hash, NULL, e);
+    int status = tensor ? bg_sha256_file(side, 0, &hash, NULL, e) : bg_no_memory(e, "hashes", (unsigned)m->n_linears);
+    for (int i = 0; i < m->n_linears && !status; i++)
+        status = bg_calibration_tensor_hash(m->linears[i].tensor, &tensor[i], e);
     if (!status)
         status = bg_doc_begin(&d, "calibration", path, p, e);
-    if (status)
+    if (status) {
+        free(tensor);
         return status;
+    }
     bg_doc_section(&d, "settings");
     bg_doc_row(&d);
     bg_doc_string(&d, "model", c->title);
-    bg_doc_string(&d, "model_sha256", model.hex);
     bg_doc_integer(&d, "samples", r->samples);
     bg_doc_integer(&d, "length", r->samples ? r->tokens / r->samples : 0);
     bg_doc_integer(&d, "tokens", r->tokens);
@@ -52,6 +53,7 @@ static int write_document(const char *path, const char *side, const bg_ckpt *c, 
         bg_doc_string(&d, "tensor", l->linear->name);
         bg_doc_string(&d, "group", l->linear->tensor->group);
         bg_doc_integer(&d, "layer", l->linear->layer);
+        bg_doc_string(&d, "tensor_sha256", tensor[i].hex);
         bg_doc_integer(&d, "cols", l->linear->in);
         bg_doc_string(&d, "shares", l->shares->name);
         bg_doc_integer(&d, "tokens", r->tokens);
@@ -61,6 +63,7 @@ static int write_document(const char *path, const char *side, const bg_ckpt *c, 
         bg_doc_number(&d, "max_abs", l->max_abs);
         bg_doc_row_end(&d);
     }
+    free(tensor);
     return bg_doc_commit(&d, e);
 }
 

@@ -18,9 +18,13 @@ int bg_spec_is_two_level(const bg_spec *s);
 
 extern const bg_grid bg_grid_uniform; /* the pass over tiles knows its rule for zero=asym and zero=min */
 
-/* Statistics of n weights as the spec's grid needs them; hist (may be NULL) is filled and attached where it asks for one,
- * and is the caller's to free. */
-int bg_scope_stats_for(const bg_spec *s, const float *x, size_t n, bg_scope_stats *st, bg_hist *hist, bg_err *e);
+/* Does it fit its grid to what matters at the output (weighted=true, clip=output)? Then it needs a second moment. */
+int bg_spec_is_weighted(const bg_spec *s);
+
+/* Statistics of n weights as the spec's grid needs them, each counting by its importance (NULL: alike); hist is filled and
+ * attached where the grid asks for one, and is the caller's to free. */
+int bg_scope_stats_for(const bg_spec *s, const float *x, const float *importance, size_t n, bg_scope_stats *st,
+                       bg_hist *hist, bg_err *e);
 /* Fits a scope of n weights and takes its error: Σ d², the largest |d|, how many lie beyond the grid. */
 int bg_scope_error(const bg_spec *s, bg_code_room *room, const float *x, size_t n, double *sse, float *most,
                    double *clipped, bg_err *e);

@@ -120,6 +120,7 @@ const bg_grid bg_grid_e8p = {
     .refuses = "bits levels zero clip scope code",
     .default_scope = "tensor",
     .kind = BG_GRID_VECTOR,
+    .vector = 8,
     .bits = bits,
     .train = train,
     .tile = tile,

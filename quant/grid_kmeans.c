@@ -10,43 +10,18 @@ static const bg_key keys[] = {
     {0},
 };
 
-static bg_needs needs(const bg_spec *s)
-{
-    return bg_spec_number(s, "weighted") > 0 ? BG_NEEDS_VALUES : BG_NEEDS_HIST;
-}
-
-/* The histogram of a scope in which a weight counts by its importance. */
-static int weigh(const bg_scope_stats *st, bg_hist *h, bg_err *e)
-{
-    double *importance = malloc((st->n + 1) * sizeof *importance);
-    if (!importance)
-        return bg_no_memory(e, "weighted k-means", st->n * sizeof *importance);
-    for (size_t i = 0; i < st->n; i++)
-        importance[i] = (double)st->importance[i];
-    int status = bg_hist_from_values(h, st->x, importance, st->n, e);
-    free(importance);
-    return status;
-}
-
 static int fit(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *levels, float *cuts, bg_err *e)
 {
-    int K = bg_spec_points(s), own = needs(s) == BG_NEEDS_VALUES, status = BG_OK;
-    if (own && !st->importance)
-        return bg_fail(e, BG_USAGE, "kmeans: weighted=true needs --calibration");
-    bg_hist weighted = {0};
+    int K = bg_spec_points(s);
     double *y = malloc((size_t)K * sizeof *y), sse;
     if (!y)
         return bg_no_memory(e, "optimal k-means", (unsigned long long)K * sizeof *y);
-    if (own)
-        status = weigh(st, &weighted, e);
-    if (!status)
-        status = bg_kmeans1d(own ? &weighted : st->hist, K, y, &sse, e);
+    int status = bg_kmeans1d(st->hist, K, y, &sse, e);
     for (int k = 0; k < K && !status; k++) {
         levels[k] = (float)y[k];
         if (k)
             cuts[k - 1] = (float)(0.5 * (y[k - 1] + y[k]));
     }
-    bg_hist_free(&weighted);
     free(y);
     *out = (bg_code){.K = K, .scale = 1, .levels = levels, .cuts = cuts};
     return status;
@@ -62,6 +37,5 @@ const bg_grid bg_grid_kmeans = {
     .default_scope = "tensor",
     .kind = BG_GRID_SCALAR,
     .flags = BG_GRID_FITS_HIST | BG_GRID_STORES_LEVELS,
-    .needs = needs,
     .fit = fit,
 };

@@ -84,7 +84,7 @@ static void build(const double *magnitude, int n, bg_code *out, float *levels, f
 static double error_with(const bg_spec *s, const bg_scope_stats *st, bg_code *c, double a, double *points)
 {
     c->scale = st->ideal ? (float)a : bg_scale_round(s, (float)a, 1);
-    if (!st->x) {
+    if (st->hist) {
         for (int k = 0; k < c->K; k++)
             points[k] = (double)bg_code_value(c, k);
         return bg_hist_mse(st->hist, points, c->K);
@@ -102,7 +102,7 @@ static int fit_to(const bg_spec *s, const bg_scope_stats *st, bg_code *out, bg_e
     double a = fmax(fabs(st->min), fabs(st->max)), least = INFINITY, best = a, clip = bg_spec_number(s, "clip");
     if (clip > 0)
         best = fmin(a, clip * st->sigma);
-    if (bg_spec_is(s, "clip", "mse")) {
+    if (bg_spec_is(s, "clip", "mse") || bg_spec_is(s, "clip", "output")) {
         double *points = malloc((size_t)out->K * sizeof *points);
         if (!points)
             return bg_no_memory(e, "levels of a grid", (unsigned long long)out->K * sizeof *points);
@@ -135,7 +135,7 @@ static int fit_apot(const bg_spec *s, const bg_scope_stats *st, bg_code *out, fl
 
 static bg_needs needs(const bg_spec *s)
 {
-    if (bg_spec_is(s, "clip", "mse"))
+    if (bg_spec_is(s, "clip", "mse") || bg_spec_is(s, "clip", "output"))
         return s->scope.kind == BG_SCOPE_TENSOR ? BG_NEEDS_HIST : BG_NEEDS_VALUES;
     return bg_spec_number(s, "clip") > 0 ? BG_NEEDS_MOMENTS : BG_NEEDS_ABSMAX;
 }

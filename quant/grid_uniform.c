@@ -11,7 +11,7 @@
  *     step=Nsigma given outright; entropy-coded without `bits` the grid is as long as the weights need.
  * One bit with step=int has no positive mid-tread point: it is the sign grid ±a/2. One bit with step=range rounds all to 0.
  *
- * clip=mse searches a (or the common shrink of both ends) for the least squared error: on a histogram a coarse scan, then a
+ * clip=mse, or clip=output with each weight counting by the power of its input, searches a (or the common shrink of both ends) for the least squared error: on a histogram a coarse scan, then a
  * golden section; on a group's own weights a scan in steps of 1 %. Check: 4 bits on N(0,1), mid-rise, clip=mse: step 0.33520,
  * mse 0.01154288 (Max 1960).
  */
@@ -201,7 +201,7 @@ static int fit(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *
         code_for(s, &inside, K, 1, out);
         return BG_OK;
     }
-    if (bg_spec_is(s, "clip", "mse") && st->max > st->min) {
+    if ((bg_spec_is(s, "clip", "mse") || bg_spec_is(s, "clip", "output")) && st->max > st->min) {
         if (st->hist)
             return search_hist(s, st, K, out, e);
         search_values(s, st, K, out);
@@ -213,7 +213,7 @@ static int fit(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *
 
 static bg_needs needs(const bg_spec *s)
 {
-    if (bg_spec_is(s, "clip", "mse"))
+    if (bg_spec_is(s, "clip", "mse") || bg_spec_is(s, "clip", "output"))
         return s->scope.kind == BG_SCOPE_TENSOR ? BG_NEEDS_HIST : BG_NEEDS_VALUES;
     if (bg_spec_number(s, "clip") > 0 || bg_spec_number(s, "step") > 0)
         return BG_NEEDS_MOMENTS;

@@ -274,6 +274,8 @@ static const char *reason_not_to(const bg_matrix *m, const bg_spec *s)
     bg_needs needs = bg_spec_needs(s);
     if (s->grid->kind != BG_GRID_SCALAR || s->transform->run || s->rounding->run || s->rounding->choose)
         return "needs samples: give the source n=";
+    if (bg_spec_is_weighted(s))
+        return "a density has no inputs to weigh by";
     if (s->scope.kind == BG_SCOPE_CHANNEL)
         return "a density has no rows: give the source n=, or scope=N";
     if (bg_spec_is_two_level(s))

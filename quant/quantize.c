@@ -138,7 +138,8 @@ typedef struct job {
     int64_t size, per_row, scopes; /* per_row 0: scopes run over the flattened matrix */
     int K, lo, affine;
     float *levels;
-    double *clipped; /* [scopes] */
+    float *importance; /* [C + size] E[x²] of each column and round again; NULL: all weights alike */
+    double *clipped;   /* [scopes] */
 } job;
 
 /* First weight and length of a scope. */
@@ -160,15 +161,16 @@ static int fit_scope(const job *j, int64_t k, bg_code_room *room, bg_code *c, bg
     size_t n;
     bg_scope_stats st;
     bg_hist hist;
-    const float *x = j->w + scope_at(j, k, &n);
+    int64_t first = scope_at(j, k, &n);
+    const float *x = j->w + first;
     int status;
-    if (j->size == j->m->rows * j->m->cols && j->m->hist) {
+    if (j->size == j->m->rows * j->m->cols && j->m->hist && !j->importance) {
         st = (bg_scope_stats){0};
         bg_scope_stats_of(&st, x, n);
         st.hist = j->m->hist;
         return bg_code_fit(j->s, &st, room, c, e);
     }
-    status = bg_scope_stats_for(j->s, x, n, &st, &hist, e);
+    status = bg_scope_stats_for(j->s, x, j->importance ? j->importance + first % j->m->cols : NULL, n, &st, &hist, e);
     if (!status)
         status = bg_code_fit(j->s, &st, room, c, e);
     bg_hist_free(&hist);
@@ -192,6 +194,19 @@ static void round_scope(const job *j, int64_t k, const bg_code *c)
             j->codes[first + (int64_t)i] = (uint16_t)q;
     }
     j->clipped[k] = clipped;
+}
+
+static int set_importance(job *j, bg_err *e)
+{
+    int64_t C = j->m->cols;
+    if (!bg_spec_is_weighted(j->s))
+        return BG_OK;
+    j->importance = malloc((size_t)(C + j->size) * sizeof *j->importance);
+    if (!j->importance)
+        return bg_no_memory(e, "importance", (unsigned long long)(C + j->size) * sizeof *j->importance);
+    for (int64_t i = 0; i < C + j->size; i++)
+        j->importance[i] = (float)j->m->second_moment[i % C * (C + 1)];
+    return BG_OK;
 }
 
 /* Two-level scales: all ideal scales first, then as they are stored. */
@@ -303,6 +318,8 @@ static int nearest(const bg_matrix *m, const bg_spec *s, const float *w, float *
     int status = BG_OK;
     if (!j.scales || !j.levels || !j.clipped || ((coded || stored) && !j.codes))
         status = bg_no_memory(e, "a quantized matrix", (unsigned long long)all * sizeof *j.codes + bytes);
+    if (!status)
+        status = set_importance(&j, e);
     if (!status && bg_spec_is_two_level(s))
         status = two_level_scales(&j, e);
     if (!status)
@@ -319,6 +336,7 @@ static int nearest(const bg_matrix *m, const bg_spec *s, const float *w, float *
     free(j.scales);
     free(j.zeros);
     free(j.levels);
+    free(j.importance);
     free(j.clipped);
     return status;
 }
@@ -394,7 +412,7 @@ static const char *reason_not_to(const bg_matrix *m, const bg_spec *s, const flo
         return empty_reason;
     if (m->rows > INT32_MAX / m->cols)
         return large_reason;
-    if ((s->transform->needs_calibration || s->rounding->needs_calibration) && !m->second_moment)
+    if ((s->transform->needs_calibration || s->rounding->needs_calibration || bg_spec_is_weighted(s)) && !m->second_moment)
         return calibration_reason;
     return bg_any_not_finite(w, (size_t)(m->rows * m->cols)) ? not_finite_reason : NULL;
 }
@@ -439,7 +457,7 @@ typedef enum path { ON_HISTOGRAM, ON_TILES, IN_MEMORY } path;
 
 static path path_of(const bg_matrix *m, const bg_spec *s)
 {
-    if (!bg_spec_is_plain(s) || m->second_moment)
+    if (!bg_spec_is_plain(s) || m->second_moment || bg_spec_is_weighted(s))
         return IN_MEMORY;
     int exact = m->hist || (m->codes16 && !m->memory) || bg_spec_needs(s) >= BG_NEEDS_HIST;
     if (s->scope.kind == BG_SCOPE_TENSOR && !bg_spec_is_two_level(s) && (exact || s->coding->bits))

@@ -137,6 +137,7 @@ struct bg_grid {
     bg_grid_kind kind;
     unsigned flags;
     int points; /* K where it is fixed (fp4: 16); 0: from bits or levels */
+    int vector; /* VECTOR: weights of a vector where that is fixed and they are coded alone (e8p: 8); 0: the key `dim`, if any */
     /* All: is this combination of keys possible? NULL: always. */
     int (*check)(const bg_spec *s, bg_err *e);
     /* Nominal index bits a weight where bits, levels and points do not say it (vq, tcq:rate=…); NULL: they do. */

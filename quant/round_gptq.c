@@ -6,7 +6,8 @@
  *
  * A group's points are fitted to what its weights have become when the walk reaches it: the weights that would cancel
  * the errors so far, w + y with y·M_gg = (Σ_{i<g} δ_i·M_ig). With static=true they are fitted to the weights before the
- * walk; then act-order needs no stored group index.
+ * walk; then act-order needs no stored group index. So they are where scales are scales of scales (NVFP4, double
+ * quantization), which are rounded together.
  *
  * steps=water (WaterSIC, arXiv 2603.04956) gives column j the step s·g/M_jj, g the geometric mean of the M_jj: every column then
  * adds the same to ‖(w−ŵ)M‖², the arithmetic mean of theory's loss becomes the geometric one, and with entropy coding the
@@ -23,6 +24,7 @@
 #include "quant/kernel/cholesky.h"
 #include "io/dtype.h"
 #include "quant/engine.h"
+#include "quant/gptq.h"
 #include "quant/measure.h"
 #include "quant/quantize.h"
 #include "quant/shared.h"
@@ -47,8 +49,11 @@ typedef struct walk {
     bg_code *codes;    /* [R × groups]; scope=tensor: one; steps=water: [C] in walking order */
     float *tables;     /* [R × groups × 2K] levels and cuts of codes that are fitted */
     bg_code_room room; /* tables of the one code of scope=tensor */
+    float *importance; /* [C] M_jj², what an error of column j adds to the loss: in walking order with on_the_way, else in the
+                        * order of the columns of W; NULL: the grid does not ask */
     int64_t R, C, G, groups, block;
     int K, per_group, on_the_way, water; /* scopes inside a row; fitted during the walk; steps=water */
+    int two_level; /* scales of scales: all are fitted before the walk, then rounded together */
 } walk;
 
 static int64_t column(const walk *k, int64_t at)
@@ -66,22 +71,19 @@ static const bg_code *code_at(const walk *k, int64_t r, int64_t at)
     return &k->codes[k->water ? at : k->per_group ? r * k->groups + group_of(k, at) : 0];
 }
 
-/* Fits one scope and keeps its code (and tables, if the fit wrote any into the room). */
-static int fit(const walk *k, const float *x, int64_t n, int64_t at, bg_code_room *room, bg_err *e)
+/* Fits one scope, which starts at column or step `first`, and keeps its code (and tables, if the fit wrote any into the
+ * room). */
+static int fit(const walk *k, const float *x, int64_t first, int64_t n, int64_t at, bg_code_room *room, bg_err *e)
 {
-    bg_scope_stats st = {0};
-    bg_hist hist = {0};
-    bg_scope_stats_of(&st, x, (size_t)n);
-    st.x = x;
-    bg_needs needs = bg_spec_needs(k->s);
-    int status = needs == BG_NEEDS_HIST ? bg_hist_from_values(&hist, x, NULL, (size_t)n, e) : BG_OK;
-    if (needs == BG_NEEDS_HIST)
-        st.hist = &hist;
+    bg_scope_stats st;
+    bg_hist hist;
+    int status = bg_scope_stats_for(k->s, x, k->importance ? k->importance + first : NULL, (size_t)n, &st, &hist, e);
     bg_code *c = &k->codes[at];
+    st.ideal = k->two_level;
     if (!status)
         status = bg_code_fit(k->s, &st, room, c, e);
     bg_hist_free(&hist);
-    if (!status && c->K != k->K)
+    if (!status && c->K > k->K)
         status = bg_fail(e, BG_USAGE, "spec '%s': round=gptq with codes of unknown length needs scope=tensor", k->s->text);
     if (!status && k->tables && c->levels == room->levels) {
         float *kept = k->tables + at * 2 * k->K;
@@ -99,7 +101,7 @@ static int fit_row(const walk *k, int64_t r, bg_code_room *room, bg_err *e)
     int status = BG_OK;
     for (int64_t g = 0; !status && g < k->groups; g++) {
         int64_t first = g * k->G, n = first + k->G < k->C ? k->G : k->C - first;
-        status = fit(k, k->w + r * k->C + first, n, r * k->groups + g, room, e);
+        status = fit(k, k->w + r * k->C + first, first, n, r * k->groups + g, room, e);
     }
     return status;
 }
@@ -119,7 +121,7 @@ static int fit_walked(const walk *k, int64_t r, int64_t at, const float *x, cons
     }
     for (int64_t i = 0; i < n; i++)
         y[i] += x[i];
-    return fit(k, y, n, r * k->groups + at / k->G, room, e);
+    return fit(k, y, at, n, r * k->groups + at / k->G, room, e);
 }
 
 /* Row r over columns [b, b+n) of the walk; t holds the errors before b brought to each of them. */
@@ -166,6 +168,22 @@ static int walk_chunk(const walk *k, int64_t first, int64_t b, int64_t n, float 
     return status;
 }
 
+/* The scales of scales as they are stored. */
+static int round_scales(const walk *k, bg_err *e)
+{
+    size_t n = (size_t)(k->R * k->groups);
+    float *scales = malloc(n * sizeof *scales);
+    if (!scales)
+        return bg_no_memory(e, "scales", n * sizeof *scales);
+    for (size_t i = 0; i < n; i++)
+        scales[i] = k->codes[i].scale;
+    bg_two_level_scales(k->s, scales, n);
+    for (size_t i = 0; i < n; i++)
+        k->codes[i].scale = scales[i];
+    free(scales);
+    return BG_OK;
+}
+
 /* All blocks of all rows. Inside the parallel region every product runs on one thread and on a fixed chunk. */
 static int walk_all(const walk *k, bg_err *e)
 {
@@ -178,11 +196,14 @@ static int walk_all(const walk *k, bg_err *e)
         float *t = malloc((size_t)(CHUNK * k->block + 2 * k->block) * sizeof *t);
         if (!bad && !t)
             bad = bg_no_memory(&mine, "error feedback", (unsigned long long)(CHUNK * k->block) * sizeof *t);
-        if (!bad && k->per_group && !k->on_the_way) {
+        if (k->per_group && !k->on_the_way) {
 #pragma omp for schedule(static)
             for (int64_t r = 0; r < k->R; r++)
                 if (!bad)
                     bad = fit_row(k, r, &room, &mine);
+#pragma omp single
+            if (!bad && k->two_level)
+                bad = round_scales(k, &mine);
         }
         for (int64_t b = 0; b < k->C; b += k->block) {
             int64_t n = b + k->block < k->C ? k->block : k->C - b;
@@ -223,20 +244,46 @@ static double babai_bound(const walk *k)
     return sum / (double)k->R;
 }
 
+static int set_importance(walk *k, bg_err *e)
+{
+    if (!bg_spec_is_weighted(k->s))
+        return BG_OK;
+    int64_t C = k->C, rows = k->per_group ? 1 : k->R;
+    k->importance = malloc((size_t)(rows * C) * sizeof *k->importance);
+    if (!k->importance)
+        return bg_no_memory(e, "importance", (unsigned long long)(rows * C) * sizeof *k->importance);
+    for (int64_t at = 0; at < C; at++) {
+        float pivot = k->f->M[at * (C + 1)];
+        k->importance[k->on_the_way ? at : column(k, at)] = pivot * pivot;
+    }
+    for (int64_t r = 1; r < rows; r++)
+        memcpy(k->importance + r * C, k->importance, (size_t)C * sizeof *k->importance);
+    return BG_OK;
+}
+
 /* The code of the whole tensor. A code as long as the weights need (entropy-coded) is made longer still: what error
  * feedback asks for reaches further than the weights. */
 static int whole_tensor_code(walk *k, bg_err *e)
 {
     bg_hist own = {0};
     const bg_hist *h = k->m->hist;
+    size_t n = (size_t)(k->R * k->C);
     int status = bg_code_room_init(&k->room, k->s, e);
+    if (!status && k->importance) {
+        bg_scope_stats st;
+        status = bg_scope_stats_for(k->s, k->w, k->importance, n, &st, &own, e);
+        if (!status)
+            status = bg_code_fit(k->s, &st, &k->room, k->codes, e);
+        bg_hist_free(&own);
+        return status;
+    }
     if (!status && !h) {
-        status = bg_hist_from_values(&own, k->w, NULL, (size_t)(k->R * k->C), e);
+        status = bg_hist_from_values(&own, k->w, NULL, n, e);
         h = &own;
     }
     if (!status) {
-        bg_scope_stats st = {.x = k->w, .n = (size_t)(k->R * k->C), .hist = h, .min = h->min, .max = h->max,
-                             .mean = h->mean, .sigma = sqrt(h->sigma2)};
+        bg_scope_stats st = {.x = k->w, .n = n, .hist = h, .min = h->min, .max = h->max, .mean = h->mean,
+                             .sigma = sqrt(h->sigma2)};
         status = bg_code_fit(k->s, &st, &k->room, k->codes, e);
     }
     bg_hist_free(&own);
@@ -283,7 +330,9 @@ static int prepare(walk *k, bg_err *e)
     k->tables = k->per_group ? malloc(scopes * 2 * (size_t)k->K * sizeof *k->tables) : NULL;
     if (!k->delta || !k->symbols || !k->codes || (k->per_group && !k->tables))
         return bg_no_memory(e, "error feedback", cells * (sizeof *k->delta + sizeof *k->symbols));
-    int status = k->per_group ? BG_OK : whole_tensor_code(k, e);
+    int status = set_importance(k, e);
+    if (!status && !k->per_group)
+        status = whole_tensor_code(k, e);
     if (!status && k->water)
         water_steps(k);
     return status;
@@ -295,6 +344,7 @@ static void release(walk *k)
     free(k->symbols);
     free(k->codes);
     free(k->tables);
+    free(k->importance);
     bg_code_room_free(&k->room);
 }
 
@@ -416,12 +466,10 @@ static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out,
                bg_err *e)
 {
     *measure = (bg_measure){0};
+    if (s->grid->kind == BG_GRID_VECTOR && (s->grid->vector || bg_spec_number(s, "dim") > 0))
+        return bg_gptq_vectors(s, m, w, out, measure, e);
     if (s->grid->kind != BG_GRID_SCALAR) {
-        measure->skipped = "round=gptq needs a scalar grid";
-        return BG_OK;
-    }
-    if (!m->second_moment) {
-        measure->skipped = "round=gptq needs a calibration (bitgap calibrate)";
+        measure->skipped = "round=gptq needs a scalar grid or vectors that are coded one by one";
         return BG_OK;
     }
     int64_t size = bg_scope_size(s, m->rows, m->cols);
@@ -441,7 +489,8 @@ static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out,
     k.per_group = s->scope.kind != BG_SCOPE_TENSOR;
     k.G = k.per_group && size < k.C ? size : k.C;
     k.groups = (k.C + k.G - 1) / k.G;
-    k.on_the_way = k.per_group && k.G < k.C && !bg_spec_number(s, "static");
+    k.two_level = bg_spec_is_two_level(s);
+    k.on_the_way = k.per_group && k.G < k.C && !bg_spec_number(s, "static") && !k.two_level;
     if (k.on_the_way)
         k.block = k.G >= BLOCK ? k.G : k.G * (BLOCK / k.G);
     if (!status)

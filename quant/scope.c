@@ -148,15 +148,30 @@ float bg_code_value(const bg_code *c, int index)
                      : c->scale * c->levels[index] + c->offset;
 }
 
-int bg_scope_stats_for(const bg_spec *s, const float *x, size_t n, bg_scope_stats *st, bg_hist *hist, bg_err *e)
+int bg_spec_is_weighted(const bg_spec *s)
+{
+    return bg_spec_is(s, "weighted", "true") || bg_spec_is(s, "clip", "output");
+}
+
+int bg_scope_stats_for(const bg_spec *s, const float *x, const float *importance, size_t n, bg_scope_stats *st,
+                       bg_hist *hist, bg_err *e)
 {
     *st = (bg_scope_stats){0};
     *hist = (bg_hist){0};
     bg_scope_stats_of(st, x, n);
+    st->importance = importance;
     if (bg_spec_needs(s) != BG_NEEDS_HIST)
         return BG_OK;
     st->hist = hist;
-    return bg_hist_from_values(hist, x, NULL, n, e);
+    double *weights = importance ? malloc((n + 1) * sizeof *weights) : NULL;
+    if (importance && !weights)
+        return bg_no_memory(e, "weighted statistics", n * sizeof *weights);
+    double all = 0;
+    for (size_t i = 0; importance && i < n; i++)
+        all += weights[i] = (double)importance[i];
+    int status = bg_hist_from_values(hist, x, all > 0 ? weights : NULL, n, e); /* none matters: all alike */
+    free(weights);
+    return status;
 }
 
 int bg_scope_error(const bg_spec *s, bg_code_room *room, const float *x, size_t n, double *sse, float *most,
@@ -165,7 +180,7 @@ int bg_scope_error(const bg_spec *s, bg_code_room *room, const float *x, size_t 
     bg_scope_stats st;
     bg_hist hist;
     bg_code c;
-    int status = bg_scope_stats_for(s, x, n, &st, &hist, e);
+    int status = bg_scope_stats_for(s, x, NULL, n, &st, &hist, e);
     if (!status)
         status = bg_code_fit(s, &st, room, &c, e);
     bg_hist_free(&hist);

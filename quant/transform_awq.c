@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "io/dtype.h"
+#include "quant/engine.h"
 #include "quant/measure.h"
 #include "quant/transform.h"
 
@@ -108,14 +109,12 @@ static int search_scale(search *a, const char **skipped, bg_err *e)
 static int group_error(const bg_spec *s, const bg_matrix *m, const float *x, int64_t first, int64_t n, float limit,
                        float *clamped, bg_code_room *room, double *error, bg_err *e)
 {
-    bg_scope_stats st = {0};
+    bg_scope_stats st;
     bg_code code;
-    bg_hist hist = {0};
+    bg_hist hist;
     for (int64_t i = 0; i < n; i++)
         clamped[i] = x[i] > limit ? limit : x[i] < -limit ? -limit : x[i];
-    bg_scope_stats_of(&st, clamped, (size_t)n);
-    int status = bg_hist_from_values(&hist, clamped, NULL, (size_t)n, e);
-    st.hist = &hist;
+    int status = bg_scope_stats_for(s, clamped, NULL, (size_t)n, &st, &hist, e);
     if (!status)
         status = bg_code_fit(s, &st, room, &code, e);
     *error = 0;

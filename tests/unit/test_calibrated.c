@@ -72,19 +72,28 @@ static bg_measure quantize(layer *l, const char *text)
     return measure;
 }
 
+static void with_gptq(const char *spec, char *text, size_t room)
+{
+    snprintf(text, room, "%s%cround=gptq", spec, strchr(spec, ':') ? ',' : ':');
+}
+
 static void gptq_without_correlation_is_nearest(void **state)
 {
     (void)state;
     static const char *const specs[] = {
         "uniform:bits=2,scope=channel", "uniform:bits=3,scope=32", "uniform:bits=4,scope=24,zero=asym",
-        "uniform:bits=8,scope=tensor",  "uniform:bits=4,scope=128,zero=min,clip=mse", "nf4:scope=32"};
+        "uniform:bits=8,scope=tensor",  "uniform:bits=4,scope=128,zero=min,clip=mse", "nf4:scope=32",
+        "uniform:bits=3,scope=32,clip=output",
+        "pot:bits=4", "apot:bits=4,clip=mse", "lloyd:bits=3,scope=channel", "kmeans:bits=3,weighted=true,scope=channel",
+        "hqq:bits=3,scope=32", "fp8", "mxfp4", "nvfp4", "nf4:scope=32,double=true", "vq:dim=2,bits=2", "vq:dim=3,bits=2",
+        "pq:dim=4,parts=2,bits=2", "e8p"};
     layer l = layer_make(37, 160, 0, 0);
     float *nearest = malloc((size_t)(l.R * l.C) * sizeof *nearest);
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
         char text[128];
         bg_measure a = quantize(&l, specs[i]);
         memcpy(nearest, l.out, (size_t)(l.R * l.C) * sizeof *nearest);
-        snprintf(text, sizeof text, "%s,round=gptq", specs[i]);
+        with_gptq(specs[i], text, sizeof text);
         bg_measure b = quantize(&l, text);
         assert_memory_equal(nearest, l.out, (size_t)(l.R * l.C) * sizeof *nearest);
         assert_true(a.mse == b.mse && a.rate_bits == b.rate_bits);
@@ -178,6 +187,37 @@ static void unequal_steps_reach_every_weight(void **state)
     layer_free(&l);
 }
 
+/* Every grid gains from error feedback, and a grid fitted to what matters is better at it than one that is not. */
+static void every_grid_gains(void **state)
+{
+    (void)state;
+    static const char *const grids[] = {"pot:bits=4", "apot:bits=4", "kmeans:bits=3,scope=channel", "mxfp4", "nvfp4",
+                                        "nf4:scope=32,double=true", "hqq:bits=3,scope=32", "vq:dim=2,bits=2",
+                                        "rvq:dim=2,bits=2", "e8p"};
+    layer l = layer_make(64, 160, 0.9, 3);
+    for (size_t i = 0; i < sizeof grids / sizeof *grids; i++) {
+        char text[128];
+        with_gptq(grids[i], text, sizeof text);
+        double nearest = quantize(&l, grids[i]).output_mse, feedback = quantize(&l, text).output_mse;
+        if (!(feedback < 0.8 * nearest))
+            fail_msg("%s: %g, nearest %g", text, feedback, nearest);
+    }
+    layer_free(&l);
+    l = layer_make(64, 160, 0, 6); /* no correlation, unequal power: what is weighted is what is measured */
+    static const char *const weighted[][2] = {
+        {"kmeans:bits=3,scope=channel", "kmeans:bits=3,scope=channel,weighted=true"},
+        {"kmeans:bits=3", "kmeans:bits=3,weighted=true"},
+        {"uniform:bits=3,scope=64,clip=mse", "uniform:bits=3,scope=64,clip=output"},
+        {"uniform:bits=3,clip=mse", "uniform:bits=3,clip=output"},
+        {"apot:bits=3,clip=mse", "apot:bits=3,clip=output"}};
+    for (size_t i = 0; i < sizeof weighted / sizeof *weighted; i++) {
+        bg_measure plain = quantize(&l, weighted[i][0]), wise = quantize(&l, weighted[i][1]);
+        if (!(wise.output_mse < plain.output_mse && wise.mse > plain.mse))
+            fail_msg("%s: %g, %g unweighted", weighted[i][1], wise.output_mse, plain.output_mse);
+    }
+    layer_free(&l);
+}
+
 static void every_choice_of_gptq_helps(void **state)
 {
     (void)state;
@@ -200,7 +240,9 @@ static void threads_do_not_matter(void **state)
     (void)state;
     static const char *const specs[] = {
         "uniform:bits=3,scope=64,round=gptq,order=act", "uniform:bits=4,scope=64,transform=hadamard,round=gptq",
-        "uniform:bits=3,scope=64,transform=awq", "uniform:bits=4,scope=64,transform=prune,by=sparsegpt"};
+        "uniform:bits=3,scope=64,transform=awq", "vq:dim=2,bits=2,round=gptq",
+        "nvfp4:round=gptq",                              "uniform:bits=3,clip=output",
+        "uniform:bits=4,scope=64,transform=prune,by=sparsegpt"};
     layer l = layer_make(130, 192, 0.7, 3);
     float *one = malloc((size_t)(l.R * l.C) * sizeof *one);
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
@@ -366,7 +408,7 @@ int main(void)
         cmocka_unit_test(gptq_without_correlation_is_nearest), cmocka_unit_test(gptq_is_the_published_algorithm),
         cmocka_unit_test(gptq_reaches_what_theory_predicts),   cmocka_unit_test(every_choice_of_gptq_helps),
         cmocka_unit_test(unequal_steps_reach_every_weight),    cmocka_unit_test(threads_do_not_matter),
-                     cmocka_unit_test(rotation_is_orthogonal),
+        cmocka_unit_test(every_grid_gains),                    cmocka_unit_test(rotation_is_orthogonal),
         cmocka_unit_test(rotation_equals_the_reference),       cmocka_unit_test(transforms_do_what_they_promise),
         cmocka_unit_test(pruning_counts_and_places_zeros),     cmocka_unit_test(extremes_are_defined),
     };
