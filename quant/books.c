@@ -88,12 +88,23 @@ static void subtract(const bg_codebook *b, float *x, size_t n, size_t stride)
     }
 }
 
+/* A codebook of K words fitted to n vectors is about K/n (relative) worse on all of them than on those: 1024 vectors a word
+ * keep that below a thousandth where tails are light, at a cost that no longer grows with the tensor. */
+static int64_t weights_to_train_on(const bg_spec *s, const bg_books_shape *shape)
+{
+    enum { VECTORS_A_WORD = 1024, LEAST = 1 << 20 };
+    if (bg_spec_given(s, "train"))
+        return (int64_t)bg_spec_number(s, "train");
+    int64_t enough = (int64_t)VECTORS_A_WORD * shape->words * shape->dim;
+    return enough > LEAST ? enough : LEAST;
+}
+
 static int train(const bg_spec *s, const bg_matrix *m, const bg_books_shape *shape, bg_trained **out, bg_err *e)
 {
     float *x = NULL;
     size_t n = 0, dim = (size_t)shape->dim;
     bg_trained *t = NULL;
-    int status = bg_vectors_read(m, shape->dim, (int64_t)bg_spec_number(s, "train"), &x, &n, e);
+    int status = bg_vectors_read(m, shape->dim, weights_to_train_on(s, shape), &x, &n, e);
     if (!status && n == 0)
         status = bg_fail(e, BG_USAGE, "rows of %lld weights hold no vector of %d; choose a smaller dim",
                          (long long)m->cols, shape->dim);

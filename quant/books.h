@@ -12,8 +12,9 @@
 
 /* Keys that every such row has, to stand in its own list. */
 #define BG_BOOKS_KEYS                                                                                                  \
-    {"train", BG_KEY_INTEGER, 1024, 1e12, NULL, "16777216",                                                            \
-     "weights to train on: all of them up to this many, then one vector of each equal stretch"},                       \
+    {"train", BG_KEY_INTEGER, 1024, 1e12, NULL, NULL,                                                                  \
+     "weights to train on: all of them up to this many, then one vector of each equal stretch; unless given, 1024 "    \
+     "vectors a word and at least 1048576 weights"},                                                                   \
         {"restarts", BG_KEY_INTEGER, 1, 64, NULL, "1", "trainings from other seeds; the best is kept"}
 
 /* The functions of a row; its keys `parts` and `stages` say which quantizer it is, and count as 1 where it has none. */
