@@ -290,7 +290,7 @@ static int measure_row(subject *s, const bg_spec *spec, const bg_evaluation_opti
     }
     if (!status && spec) {
         status = bg_replace_make(s->model, spec, s->calibration, o->seed, &variant, e);
-        pass.weights = (const float *const *)variant.weights;
+        pass = bg_replace_pass(&variant);
     }
     if (!status)
         status = set_cost(s, spec ? &variant : NULL, row, e);

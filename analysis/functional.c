@@ -19,6 +19,7 @@ typedef struct walk {
     int n;
     float *base_h, **h;     /* [n]; NULL while a trial still equals the base */
     float **hat;            /* [n_linears + 2] replaced weights of the spec at hand; only the current layer's are set */
+    float **scale;          /* [n_linears + 2] and what its transform divides their inputs by; NULL: 1 */
     float **outer_hat;      /* [2·n] embedding and output matrix of each trial; NULL where unchanged */
     const float **chosen;   /* [n_linears + 2] what one trial takes of them */
     bg_work *work;
@@ -27,11 +28,18 @@ typedef struct walk {
 
 int bg_trial_changes(const bg_trial *v, const bg_linear *l)
 {
-    if (!v->spec && v->noise == 0)
+    if (!v->spec && !v->mixed && v->noise == 0)
         return 0;
     if (l->layer < 0)
         return v->embeddings;
+    if (v->mixed)
+        return bg_mixed_spec(v->mixed, l->name) != NULL;
     return (v->layer < 0 || v->layer == l->layer) && (!v->group || !strcmp(v->group, l->tensor->group));
+}
+
+const bg_spec *bg_trial_spec(const bg_trial *v, const bg_linear *l)
+{
+    return v->mixed ? bg_mixed_spec(v->mixed, l->name) : v->spec;
 }
 
 /* ---- changed weights ---- */
@@ -71,6 +79,14 @@ static int quantize(const walk *k, const bg_spec *s, const bg_linear *l, float *
 {
     bg_matrix m = bg_matrix_of(l->w, l->out, l->in);
     m.seed = k->o->seed;
+    if (s->transform->run && l->layer >= 0) {
+        float **scale = &k->scale[l->index];
+        if (!*scale && !(*scale = malloc((size_t)l->in * sizeof **scale)))
+            return bg_no_memory(e, l->name, (unsigned long long)l->in * sizeof **scale);
+        for (int64_t i = 0; i < l->in; i++)
+            (*scale)[i] = 1;
+        m.input_scale = *scale;
+    }
     int status = k->o->calibration ? k->o->calibration(k->o->self, l, &m, e) : BG_OK;
     if (!status)
         status = bg_reconstruct(&m, s, l->w, out, measure, NULL, e);
@@ -102,8 +118,9 @@ static int change(const walk *k, const bg_trial *v, const bg_linear *l, float **
     if (!*hat)
         return bg_no_memory(e, "changed weights", (unsigned long long)n * sizeof **hat);
     int status = BG_OK;
-    if (v->spec) {
-        status = quantize(k, v->spec, l, *hat, measure, e);
+    const bg_spec *s = bg_trial_spec(v, l);
+    if (s) {
+        status = quantize(k, s, l, *hat, measure, e);
     } else {
         status = distance_of(l->w, l->w, n, d, e);
         add_noise(k, l, v->noise, d->energy, *hat);
@@ -171,7 +188,9 @@ static int run_trial(walk *k, int layer, int i, bg_err *e)
 {
     bg_trial *v = &k->v[i];
     size_t bytes = (size_t)(k->tokens * k->base->config.hidden) * sizeof(float);
-    int changes = v->precision != BG_FLOAT32 || v->activation_bits > 0;
+    float keep = v->activation_keep;
+    int bits = v->activation_bits > 0 || !v->spec ? v->activation_bits : bg_spec_activations(v->spec, &keep);
+    int changes = v->precision != BG_FLOAT32 || bits > 0;
     memset(k->chosen, 0, (size_t)(k->base->n_linears + 2) * sizeof *k->chosen);
     for (int j = 0; j < BG_LINEARS; j++) {
         const bg_linear *l = k->base->layers[layer].linear[j];
@@ -187,8 +206,8 @@ static int run_trial(walk *k, int layer, int i, bg_err *e)
             return bg_no_memory(e, "hidden states", bytes);
         memcpy(k->h[i], k->base_h, bytes);
     }
-    bg_pass pass = {.precision = v->precision, .weights = k->chosen, .activation_bits = v->activation_bits,
-                    .activation_keep = v->activation_keep};
+    bg_pass pass = {.precision = v->precision, .weights = k->chosen, .activation_bits = bits, .activation_keep = keep,
+                    .input_scales = (const float *const *)k->scale};
     return bg_model_layer(k->base, layer, &k->batch, &pass, k->h[i], k->work, e);
 }
 
@@ -207,7 +226,8 @@ static int run_layer(walk *k, int layer, bg_err *e)
             const bg_linear *l = k->base->layers[layer].linear[i];
             if (l) {
                 free(k->hat[l->index]);
-                k->hat[l->index] = NULL;
+                free(k->scale[l->index]);
+                k->hat[l->index] = k->scale[l->index] = NULL;
             }
         }
     }
@@ -367,9 +387,10 @@ static int prepare(walk *k, bg_err *e)
     k->base_h = malloc(bytes);
     k->h = calloc(n, sizeof *k->h);
     k->hat = calloc(slots, sizeof *k->hat);
+    k->scale = calloc(slots, sizeof *k->scale);
     k->outer_hat = calloc(2 * n, sizeof *k->outer_hat);
     k->chosen = calloc(slots, sizeof *k->chosen);
-    if (!k->base_h || !k->h || !k->hat || !k->outer_hat || !k->chosen)
+    if (!k->base_h || !k->h || !k->hat || !k->scale || !k->outer_hat || !k->chosen)
         return bg_no_memory(e, "hidden states", bytes);
     for (int i = 0; i < k->n; i++) {
         k->v[i].relative = calloc(slots, sizeof(double));
@@ -391,11 +412,14 @@ static void release(walk *k)
         free(k->h[i]);
     for (int i = 0; k->hat && i < k->base->n_linears + 2; i++)
         free(k->hat[i]);
+    for (int i = 0; k->scale && i < k->base->n_linears + 2; i++)
+        free(k->scale[i]);
     for (int i = 0; k->outer_hat && i < 2 * k->n; i++)
         free(k->outer_hat[i]);
     free(k->base_h);
     free(k->h);
     free(k->hat);
+    free(k->scale);
     free(k->outer_hat);
     free(k->chosen);
     bg_work_close(k->work);

@@ -9,19 +9,21 @@
 
 #include "analysis/corpus.h"
 #include "analysis/information.h"
+#include "analysis/mixed.h"
 #include "analysis/model/model.h"
 #include "quant/quantize.h"
 
 typedef struct bg_trial {
     /* what is asked for */
     const bg_spec *spec;    /* quantize with it; trials that share one stand together and name the same object */
+    const bg_mixed *mixed;  /* or each tensor with its own */
     bg_model *candidate;    /* another checkpoint of the same vocabulary instead; NULL: the base */
     bg_precision precision; /* of its products */
     double noise;           /* ≠ 0, without a spec: w + noise·rms(w)·g, g standard normal; −noise is its mirror image */
     int layer;              /* −1: every layer */
     const char *group;      /* NULL: every role; a tensor's name is its layer and role */
     int embeddings;         /* the embedding and the output matrix too */
-    int activation_bits;    /* > 0: the layers' inputs are rounded per token too (bg_pass) */
+    int activation_bits;    /* > 0: the layers' inputs are rounded per token too (bg_pass); 0: as the spec says */
     float activation_keep;  /* > 0: but for columns that reach this */
 
     /* what was found */
@@ -49,5 +51,7 @@ void bg_trials_free(bg_trial *v, int n);
 
 /* Does this trial change this layer's weights? */
 int bg_trial_changes(const bg_trial *v, const bg_linear *l);
+/* The spec it does it with; NULL: none. */
+const bg_spec *bg_trial_spec(const bg_trial *v, const bg_linear *l);
 
 #endif

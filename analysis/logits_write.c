@@ -5,7 +5,7 @@
 
 static const char *spec_name(const bg_trial *v)
 {
-    return v->candidate ? v->candidate->ckpt->title : v->spec->text;
+    return v->candidate ? v->candidate->ckpt->title : v->mixed ? bg_mixed_name(v->mixed) : v->spec->text;
 }
 
 static void write_text(bg_doc *d, const bg_logits *j)
@@ -63,8 +63,8 @@ static void write_row(bg_doc *d, const bg_trial *v)
     double mse = v->weights > 0 ? v->squared / v->weights : 0;
     bg_doc_row(d);
     bg_doc_string(d, "spec", spec_name(v));
-    bg_doc_string(d, "quantizer", v->candidate ? spec_name(v) : bg_spec_quantizer(v->spec, quantizer));
-    bg_doc_string(d, "source", v->candidate ? "checkpoint" : "spec");
+    bg_doc_string(d, "quantizer", v->spec ? bg_spec_quantizer(v->spec, quantizer) : spec_name(v));
+    bg_doc_string(d, "source", v->candidate ? "checkpoint" : v->mixed ? "recipe" : "spec");
     bg_doc_string(d, "over", v->layer >= 0 ? (v->group ? "tensor" : "layer") : v->group ? "group" : "all");
     bg_doc_integer(d, "layer", v->layer);
     bg_doc_string(d, "group", v->group ? v->group : "all");

@@ -14,6 +14,16 @@ static int quantize(const bg_linear *l, const bg_spec *s, bg_calibration *calibr
     if (!hat)
         return bg_no_memory(e, l->name, (unsigned long long)count * sizeof *hat);
     matrix.seed = seed;
+    if (s->transform->run) {
+        float *scale = v->input_scales[l->index] = malloc((size_t)l->in * sizeof *scale);
+        if (!scale) {
+            free(hat);
+            return bg_no_memory(e, l->name, (unsigned long long)l->in * sizeof *scale);
+        }
+        for (int64_t i = 0; i < l->in; i++)
+            scale[i] = 1;
+        matrix.input_scale = scale;
+    }
     int status = calibration ? bg_calibration_dress(calibration, l->tensor, &matrix, e) : BG_OK;
     if (!status)
         status = bg_reconstruct(&matrix, s, l->w, hat, &measure, NULL, e);
@@ -37,8 +47,10 @@ int bg_replace_make(const bg_model *m, const bg_spec *s, bg_calibration *calibra
 {
     *out = (bg_replace){.n = m->n_linears + 2};
     out->weights = calloc((size_t)out->n, sizeof *out->weights);
-    if (!out->weights)
-        return bg_no_memory(e, "a variant of the model", (unsigned)out->n * sizeof *out->weights);
+    out->input_scales = calloc((size_t)out->n, sizeof *out->input_scales);
+    out->activation_bits = bg_spec_activations(s, &out->activation_keep);
+    if (!out->weights || !out->input_scales)
+        return bg_replace_free(out), bg_no_memory(e, "a variant of the model", (unsigned)out->n * sizeof *out->weights);
     int status = BG_OK;
     bg_progress bar;
     bg_progress_begin(&bar, s->text, (unsigned long long)m->n_linears);
@@ -57,6 +69,16 @@ void bg_replace_free(bg_replace *v)
 {
     for (int i = 0; v->weights && i < v->n; i++)
         free(v->weights[i]);
+    for (int i = 0; v->input_scales && i < v->n; i++)
+        free(v->input_scales[i]);
     free(v->weights);
+    free(v->input_scales);
     *v = (bg_replace){0};
+}
+
+bg_pass bg_replace_pass(const bg_replace *v)
+{
+    return (bg_pass){.weights = (const float *const *)v->weights, .activation_bits = v->activation_bits,
+                     .activation_keep = v->activation_keep,
+                     .input_scales = (const float *const *)v->input_scales};
 }

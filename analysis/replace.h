@@ -2,7 +2,7 @@
  *
  *     bg_replace v;
  *     bg_replace_make(model, &spec, NULL, seed, &v, &e);
- *     bg_pass pass = {.weights = (const float *const *)v.weights};
+ *     bg_pass pass = bg_replace_pass(&v);
  *     bg_model_forward(model, &batch, &pass, …);
  *     bg_replace_free(&v);
  */
@@ -15,6 +15,9 @@
 
 typedef struct bg_replace {
     float **weights; /* by bg_linear.index, [n]; NULL where the model's own stay */
+    float **input_scales; /* [n] what a transform divides their inputs by; NULL: 1 */
+    int activation_bits;  /* the spec's, for bg_pass */
+    float activation_keep;
     int n;
     double count;    /* weights replaced */
     double bits;     /* that would store them, everything counted */
@@ -29,5 +32,7 @@ typedef struct bg_replace {
 int bg_replace_make(const bg_model *m, const bg_spec *s, bg_calibration *calibration, uint64_t seed, bg_replace *out,
                     bg_err *e);
 void bg_replace_free(bg_replace *v);
+/* The pass that runs the model as this variant: its weights, its inputs rounded as its spec says. */
+bg_pass bg_replace_pass(const bg_replace *v);
 
 #endif

@@ -93,7 +93,8 @@ static int make_trials(bg_logits *j, const bg_args *a, bg_err *e)
 {
     const char *roles[BG_LINEARS];
     int n_roles = roles_of(j->base, roles), layers = j->base->config.layers;
-    size_t most = (size_t)j->n_specs * (size_t)(1 + layers + n_roles + layers * n_roles) + (size_t)j->n_candidates;
+    size_t most = (size_t)j->n_specs * (size_t)(1 + layers + n_roles + layers * n_roles);
+    most += (size_t)j->n_candidates + (size_t)j->n_mixed;
     j->v = calloc(most ? most : 1, sizeof *j->v);
     if (!j->v)
         return bg_no_memory(e, "trials", most * sizeof *j->v);
@@ -106,6 +107,9 @@ static int make_trials(bg_logits *j, const bg_args *a, bg_err *e)
         for (int i = 0; bg_arg_given(a, "per-tensor") && i < layers * n_roles; i++)
             add(j, a, &j->specs[s], i / n_roles, roles[i % n_roles]);
     }
+    for (int i = 0; i < j->n_mixed; i++)
+        j->v[j->n++] = (bg_trial){.mixed = j->mixed[i], .layer = -1, .activation_bits = (int)j->activation_bits,
+                                  .activation_keep = (float)j->activation_keep};
     for (int i = 0; i < j->n_candidates; i++)
         j->v[j->n++] = (bg_trial){.candidate = j->candidates[i], .layer = -1};
     return BG_OK;
@@ -130,6 +134,9 @@ static void release(bg_logits *j)
     bg_trials_free(j->noise, 2);
     free(j->v);
     free(j->specs);
+    for (int i = 0; i < j->n_mixed; i++)
+        bg_mixed_free(j->mixed[i]);
+    free(j->mixed);
     bg_linearity_free(&j->linearity);
     bg_corpus_free(&j->text);
     bg_calibration_close(j->calibration);
@@ -159,6 +166,19 @@ static int open_calibration(bg_logits *j, const bg_args *a, bg_provenance *p, bg
     return status;
 }
 
+static int read_recipes(bg_logits *j, const bg_args *a, bg_provenance *p, bg_err *e)
+{
+    int n = bg_arg_count(a, "recipe"), status = BG_OK;
+    j->mixed = calloc((size_t)n + 1, sizeof *j->mixed);
+    if (!j->mixed)
+        return bg_no_memory(e, "recipes", (unsigned)n * sizeof *j->mixed);
+    for (int i = 0; i < n && !status; i++) {
+        status = bg_mixed_read(bg_arg_nth(a, "recipe", i), &j->mixed[i], p, e);
+        j->n_mixed += !status;
+    }
+    return status;
+}
+
 static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 {
     bg_logits j = {.options = {.seed = p->seed}, .tolerance = linearity_tolerance,
@@ -166,8 +186,10 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     int status = BG_OK;
     for (int i = 0; !status && i < bg_arg_count(a, "quantizer"); i++)
         status = bg_specs_parse(bg_arg_nth(a, "quantizer", i), &j.specs, &j.n_specs, e);
-    if (!status && !j.n_specs && bg_args_words(a) < 2)
-        status = bg_fail(e, BG_USAGE, "logits needs -q SPEC… or a second checkpoint to compare");
+    if (!status)
+        status = read_recipes(&j, a, p, e);
+    if (!status && !j.n_specs && !j.n_mixed && bg_args_words(a) < 2)
+        status = bg_fail(e, BG_USAGE, "logits needs -q SPEC…, --recipe FILE or a second checkpoint to compare");
     if (!status)
         status = bg_arg_integer(a, "activation-bits", 2, 16, &j.activation_bits, e);
     if (!status)
@@ -190,6 +212,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 
 static const bg_option options[] = {
     {.name = "quantizer", .letter = 'q', .argument = "SPEC…", .many = 2, .help = "quantizers; see bitgap list"},
+    {.name = "recipe", .argument = "FILE…", .many = 2, .help = "a spec for each tensor: allocation.json, or lines PATTERN SPEC"},
     {.name = "text", .letter = 't', .argument = "FILE", .help = "text to run; without it ten built-in sentences"},
     {.name = "context", .argument = "N", .help = "tokens in a window (512, or the model's context if that is less)"},
     {.name = "windows", .argument = "N", .help = "windows of the text, from its beginning; 0: all (16)"},

@@ -170,7 +170,7 @@ static const bg_section logits_sections[] = {
     {"rows", "the base against changed weights",
      (const bg_field[]){
          REQ("spec", BG_STRING, "-", "canonical spec; a checkpoint's name"), REQ("quantizer", BG_STRING, "-", "spec without its bits"),
-         REQ("source", BG_STRING, "-", "'spec' or 'checkpoint'"),
+         REQ("source", BG_STRING, "-", "'spec', 'recipe' (a spec for each tensor) or 'checkpoint'"),
          REQ("over", BG_STRING, "-", "what was changed: 'all', 'layer', 'group', 'tensor'"),
          REQ("layer", BG_INTEGER, "-", "the layer; -1: all"), REQ("group", BG_STRING, "-", "the role; 'all'"),
          REQ("tensors", BG_INTEGER, "-", "changed tensors"), REQ("weights", BG_INTEGER, "weights", "in them"),

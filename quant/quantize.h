@@ -53,6 +53,7 @@ typedef struct bg_matrix {
     const double *second_moment; /* Σ = E[xxᵀ], C × C row-major, both triangles; NULL without calibration */
     const double *mean_abs;      /* E|x_i|, C; NULL */
     const double *max_abs;       /* max|x_i| over the calibration, C; NULL */
+    float *input_scale; /* [C] receives what a transform divides the layer's input by (smooth, awq); others leave it; NULL */
     uint64_t seed;
     struct bg_shared *shared; /* set by the engine: what specs of one call share (a Cholesky factor); NULL is allowed */
 } bg_matrix;
@@ -189,6 +190,10 @@ struct bg_coding {
     /* Bits that n symbols below K really take, written and read back; NULL: fixed length. */
     int (*bits)(const uint16_t *symbols, size_t n, int K, double *bits, double *table_bits, bg_err *e);
 };
+
+/* Bits to which whoever runs the layer rounds its input, per token by absmax/(2^(b−1)−1) (key `activations` of smooth and
+ * outliers; SmoothQuant, LLM.int8); 0: not. *keep: columns with a value that reaches it stay as they are; 0: none do. */
+int bg_spec_activations(const bg_spec *s, float *keep);
 
 /* ---- what rows use of the engine ---- */
 

@@ -63,6 +63,12 @@ void bg_scaled_free(bg_scaled *z)
     *z = (bg_scaled){0};
 }
 
+int bg_spec_activations(const bg_spec *s, float *keep)
+{
+    *keep = bg_spec_is(s, "kind", "columns") ? (float)bg_spec_number(s, "threshold") : 0;
+    return (int)bg_spec_number(s, "activations");
+}
+
 void bg_scale_columns(const float *w, float *out, int64_t R, int64_t C, const float *scale)
 {
 #pragma omp parallel for schedule(static)

@@ -201,6 +201,8 @@ static int apply(const search *a, float *out, bg_measure *measure, bg_err *e)
         return status;
     bg_unscale_columns(a->hat, a->hat, a->R, a->C, a->best);
     measure->rate.scales += (double)SCALE_BITS * (double)a->C;
+    if (a->m->input_scale)
+        memcpy(a->m->input_scale, a->best, (size_t)a->C * sizeof *a->best);
     status = bg_measure_difference(a->m, a->w, a->hat, a->R, a->C, measure, e);
     memcpy(out, a->hat, (size_t)(a->R * a->C) * sizeof *out);
     return status;

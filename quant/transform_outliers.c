@@ -19,6 +19,7 @@ static const bg_key keys[] = {
     {"kind", BG_KEY_WORD, 0, 0, "columns|entries", "entries", "what is kept: whole input columns or single weights"},
     {"threshold", BG_KEY_NUMBER, 0, 1e9, NULL, "6", "columns: smallest max|x| that makes an outlier"},
     {"keep", BG_KEY_NUMBER, 0, 0.5, NULL, "0.01", "entries: share of the weights kept"},
+    {"activations", BG_KEY_INTEGER, 0, 16, NULL, "0", "bits to which a run of the model rounds the layer's inputs, per token; 0: not"},
     {0},
 };
 

@@ -2,8 +2,9 @@
  *
  * Xiao et al. 2022 (SmoothQuant), arXiv 2211.10438: s_i = A_i^α / B_i^(1−α), A_i = max|x_i| over the calibration,
  * B_i = max over outputs of |W_oi|; W·diag(s) is quantized, the input becomes x/s. On its own the turn changes nothing.
- * search=true takes the α of {0, 0.05, …, 1} with the least error when weights and per-token int8 activations are rounded:
- * tr((W−Ŵ)Σ(W−Ŵ)ᵀ) plus the noise of a step of max_i(A_i/s_i)/127 in every input, step²/12·Σ_i ‖W_·i‖²·s_i².
+ * search=true takes the α of {0, 0.05, …, 1} with the least error when weights and activations (of `activations` bits, else 8)
+ * are rounded: tr((W−Ŵ)Σ(W−Ŵ)ᵀ) plus the noise of a step of max_i(A_i/s_i)/(2^(b−1)−1) in every input, step²/12·Σ_i ‖W_·i‖²·s_i².
+ * With activations=8 whoever runs the layer rounds x/s per token (W8A8).
  * The scales are counted as 16 bits a column; a normalisation before the layer absorbs them.
  */
 #include <math.h>
@@ -18,6 +19,7 @@ enum { SCALE_BITS = 16, ALPHAS = 20 };
 static const bg_key keys[] = {
     {"alpha", BG_KEY_NUMBER, 0, 1, NULL, "0.5", "share of the activations' range that moves into the weights"},
     {"search", BG_KEY_BOOL, 0, 1, NULL, "false", "choose alpha by the error of rounded weights and activations"},
+    {"activations", BG_KEY_INTEGER, 0, 16, NULL, "0", "bits to which a run of the model rounds the layer's inputs, per token; 0: not"},
     {0},
 };
 
@@ -59,7 +61,8 @@ static double activation_noise(const turn *t)
         range = fmax(range, t->m->max_abs[i] / s);
         gain += t->power[i] * s * s;
     }
-    double step = range / 127;
+    int bits = (int)bg_spec_number(t->s, "activations");
+    double step = range / (double)((1 << ((bits > 1 ? bits : 8) - 1)) - 1);
     return step * step / 12 * gain / (double)t->m->rows;
 }
 
@@ -110,6 +113,8 @@ static int apply(const turn *t, float *out, bg_measure *measure, bg_err *e)
         return status;
     bg_unscale_columns(t->hat, t->hat, R, C, t->scale);
     measure->rate.scales += (double)SCALE_BITS * (double)C;
+    if (t->m->input_scale)
+        memcpy(t->m->input_scale, t->scale, (size_t)C * sizeof *t->scale);
     status = bg_measure_difference(t->m, t->w, t->hat, R, C, measure, e);
     memcpy(out, t->hat, (size_t)(R * C) * sizeof *out);
     return status;

@@ -57,20 +57,22 @@ static void round_bfloat16(float *x, int64_t rows, int64_t cols, int64_t ld)
             x[r * ld + c] = bg_bf16_to_f32(bg_f32_to_bf16(x[r * ld + c]));
 }
 
-/* Symmetric rounding per token (SmoothQuant, LLM.int8: absmax/(2^(b−1)−1)); `keep` marks columns left alone. */
-static void round_tokens(float *x, int64_t rows, int64_t cols, int bits, const unsigned char *keep)
+/* Symmetric rounding of x/s per token (SmoothQuant, LLM.int8: absmax/(2^(b−1)−1)), given back times s; `keep` marks columns
+ * left alone. The weights at hand are those of x, not of x/s. */
+static void round_tokens(float *x, int64_t rows, int64_t cols, int bits, const float *s, const unsigned char *keep)
 {
     float top = (float)((1 << (bits - 1)) - 1);
 #pragma omp parallel for schedule(static)
     for (int64_t r = 0; r < rows; r++) {
         float *row = x + r * cols, peak = 0;
-        for (int64_t c = 0; c < cols; c++)
-            if (!keep || !keep[c])
-                peak = fabsf(row[c]) > peak ? fabsf(row[c]) : peak;
-        float scale = peak / top;
+        for (int64_t c = 0; c < cols; c++) {
+            float size = keep && keep[c] ? 0 : fabsf(s ? row[c] / s[c] : row[c]);
+            peak = size > peak ? size : peak;
+        }
+        float step = peak / top;
         for (int64_t c = 0; peak > 0 && c < cols; c++)
             if (!keep || !keep[c])
-                row[c] = rintf(row[c] / scale) * scale;
+                row[c] = s ? rintf(row[c] / s[c] / step) * step * s[c] : rintf(row[c] / step) * step;
     }
 }
 
@@ -84,9 +86,10 @@ static unsigned char *outlier_columns(const float *x, int64_t rows, int64_t cols
 }
 
 /* A copy of x, rounded as the pass says, in w->input. */
-static int round_input(const bg_model *m, const bg_pass *p, const float *x, int64_t rows, int64_t cols, bg_work *w,
+static int round_input(const bg_model *m, const bg_linear *l, const bg_pass *p, const float *x, int64_t rows, bg_work *w,
                        bg_err *e)
 {
+    int64_t cols = l->in;
     const bg_model_config *c = &m->config;
     int64_t widest = c->inner > c->hidden ? c->inner : c->hidden;
     widest = widest > c->heads * c->head_dim ? widest : c->heads * c->head_dim;
@@ -98,12 +101,12 @@ static int round_input(const bg_model *m, const bg_pass *p, const float *x, int6
             w->input[r * cols + i] = x[r * cols + i];
     if (p->precision == BG_BFLOAT16)
         round_bfloat16(w->input, rows, cols, cols);
-    if (p->activation_bits <= 0)
+    if (p->activation_bits <= 0 || l->layer < 0)
         return BG_OK;
     unsigned char *keep = NULL;
     if (p->activation_keep > 0 && !(keep = outlier_columns(w->input, rows, cols, p->activation_keep)))
         return bg_no_memory(e, "outlier columns", (unsigned long long)cols);
-    round_tokens(w->input, rows, cols, p->activation_bits, keep);
+    round_tokens(w->input, rows, cols, p->activation_bits, p->input_scales ? p->input_scales[l->index] : NULL, keep);
     free(keep);
     return BG_OK;
 }
@@ -116,7 +119,7 @@ int bg_linear_apply(const bg_model *m, const bg_linear *l, const bg_pass *p, con
     if (p && p->tap && inside)
         status = p->tap->see(p->tap->self, l, x, n, e);
     if (!status && p && w && ((p->activation_bits > 0 && inside) || p->precision == BG_BFLOAT16)) {
-        status = round_input(m, p, x, n, l->in, w, e);
+        status = round_input(m, l, p, x, n, w, e);
         x = w->input;
     }
     if (status)

@@ -118,6 +118,7 @@ typedef struct bg_pass {
     bg_precision precision;
     const float *const *weights; /* by bg_linear.index, [n_linears + 2]: replaces w where not NULL; NULL: none */
     int activation_bits;   /* > 0: the inputs of the layers' linear layers are rounded per token, absmax/(2^(b−1)−1) */
+    const float *const *input_scales; /* by bg_linear.index, [in]: it is x/scale that is rounded; NULL, also inside: 1 */
     float activation_keep; /* > 0: columns where any |x| of the block reaches this stay unrounded (LLM.int8's 6.0) */
     const bg_tap *tap;
 } bg_pass;

@@ -37,6 +37,20 @@ grep -q '"over": "group", "group": "all", "measure": "logits_mse", "points": 14'
 refused 'a second .logits' "$BITGAP" correlate "$out/one.json" "$out/three.json" -o "$scratch/out/c.json"
 refused 'holds .correlation' "$BITGAP" correlate "$out/c.json" -o "$scratch/out/c.json"
 
+# A recipe: the first pattern that matches decides; mistakes name the line.
+printf '# MLPs finer\nmlp uniform:bits=5,scope=64\n\n. uniform:bits=3,scope=64   # the rest\n' >"$scratch/recipe.txt"
+"$BITGAP" logits $model --recipe "$scratch/recipe.txt" -q uniform:bits=5,scope=64 --no-noise -o "$out/r.json"
+pass 'bitgap logits $model --recipe recipe.txt -q uniform:bits=5,scope=64 --no-noise -o r.json'
+grep -q '"spec": "recipe.txt", "quantizer": "recipe.txt", "source": "recipe"' "$out/r.json" || fail "no row of the recipe"
+printf 'mlp nf4\nattn\n' >"$scratch/recipe.txt"
+refused 'recipe.txt:2: a line is PATTERN SPEC' "$BITGAP" logits $model --recipe "$scratch/recipe.txt" -o "$scratch/out/l.json"
+printf 'mlp( nf4\n' >"$scratch/recipe.txt"
+refused 'recipe.txt:1: .mlp\(. is no regular expression' "$BITGAP" logits $model --recipe "$scratch/recipe.txt" -o "$scratch/out/l.json"
+printf 'mlp nf5\n' >"$scratch/recipe.txt"
+refused "recipe.txt:1: .*nearest|recipe.txt:1: no quantizer 'nf5'" "$BITGAP" logits $model --recipe "$scratch/recipe.txt" -o "$scratch/out/l.json"
+: >"$scratch/recipe.txt"
+refused 'the recipe names no tensor' "$BITGAP" logits $model --recipe "$scratch/recipe.txt" -o "$scratch/out/l.json"
+
 # A config that does not fit its weights, or says what cannot be run.
 cp -r tests/golden/data/models/llama3_gqa "$scratch/m"
 change() { # change FROM TO PATTERN: the config with FROM in place of TO is refused with this line

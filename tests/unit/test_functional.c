@@ -244,12 +244,115 @@ static void inputs_are_rounded_and_seen(void **state)
     close_fixture(&f);
 }
 
+/* Second moments of independent inputs of unit power but for one of 50², as the planted model has them. */
+typedef struct moments {
+    double *sigma, *mean_abs, *max_abs;
+} moments;
+
+static int dress(void *self, const bg_linear *l, bg_matrix *m, bg_err *e)
+{
+    moments *k = self;
+    (void)e;
+    for (int64_t i = 0; i < l->in; i++) {
+        double size = i == 3 && !strstr(l->name, "o_proj") && !strstr(l->name, "down_proj") ? 50 : 1;
+        for (int64_t j = 0; j < l->in; j++)
+            k->sigma[i * l->in + j] = i == j ? size * size : 0;
+        k->mean_abs[i] = 0.8 * size;
+        k->max_abs[i] = 3 * size;
+    }
+    m->second_moment = k->sigma;
+    m->mean_abs = k->mean_abs;
+    m->max_abs = k->max_abs;
+    return BG_OK;
+}
+
+/* Input 3 of attention and MLP becomes 50 times as large and its weights as much smaller: the same model, with an outlier. */
+static void plant_outlier(bg_model *m)
+{
+    static const bg_linear_role readers[2][3] = {{BG_Q, BG_K, BG_V}, {BG_GATE, BG_UP, BG_UP}};
+    static const int norms[2] = {BG_NORM_ATTN, BG_NORM_MLP};
+    for (int l = 0; l < m->config.layers; l++)
+        for (int n = 0; n < 2; n++) {
+            m->layers[l].norm[norms[n]].w[3] *= 50;
+            for (int k = 0; k < 3 - n; k++) {
+                const bg_linear *reader = m->layers[l].linear[readers[n][k]];
+                for (int64_t r = 0; r < reader->out; r++)
+                    reader->w[r * reader->in + 3] /= 50;
+            }
+        }
+}
+
+/* Smoothing alone leaves the logits as they were; with 8-bit inputs it takes most of an outlier's harm away, which rounding
+ * the inputs unsmoothed would not. */
+static void smoothing_changes_nothing_but_the_rounding(void **state)
+{
+    (void)state;
+    fixture f;
+    bg_err e = {0};
+    open_fixture(&f, "qwen3");
+    assert_int_equal(bg_model_load(f.m, &e), BG_OK);
+    plant_outlier(f.m);
+    moments k = {malloc(4096 * 4096 / 4 * sizeof(double)), malloc(2048 * sizeof(double)), malloc(2048 * sizeof(double))};
+    bg_functional_options o = {.seed = 5, .calibration = dress, .self = &k};
+    static const char *const specs[] = {"uniform:bits=16,scope=channel,scale=f32",
+                                        "uniform:bits=16,scope=channel,scale=f32,transform=smooth",
+                                        "uniform:bits=16,scope=channel,scale=f32,transform=smooth,activations=8"};
+    bg_spec s[3];
+    bg_trial v[4] = {{.layer = -1, .activation_bits = 8}};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(bg_spec_parse(specs[i], &s[i], &e), BG_OK);
+        v[i + 1] = (bg_trial){.spec = &s[i], .layer = -1};
+    }
+    if (bg_functional_run(f.m, &f.text, v, 4, &o, &e))
+        fail_msg("%s", e.text);
+    double scale = 0;
+    for (int i = 0; i < 4; i++)
+        assert_null(v[i].skipped);
+    scale = v[0].info.squared.mean; /* of 8-bit inputs, unsmoothed */
+    assert_true(v[1].info.squared.mean < 1e-5 * scale && v[2].info.squared.mean < 1e-5 * scale);
+    if (!(v[3].info.squared.mean < 0.2 * scale && v[3].info.squared.mean > 1e-4 * scale))
+        fail_msg("smoothed %g, unsmoothed %g", v[3].info.squared.mean, scale);
+    bg_trials_free(v, 4);
+    free(k.sigma), free(k.mean_abs), free(k.max_abs);
+    close_fixture(&f);
+}
+
+/* A recipe is its specs, tensor by tensor; what it does not name stays. */
+static void a_recipe_gives_each_tensor_its_own(void **state)
+{
+    (void)state;
+    fixture f;
+    bg_err e = {0};
+    bg_mixed *all = NULL, *one = NULL;
+    open_fixture(&f, "qwen3");
+    const char *names[64], *specs[64];
+    for (int i = 0; i < f.m->n_linears; i++) {
+        names[i] = f.m->linears[i].name;
+        specs[i] = f.specs[0].text;
+    }
+    assert_int_equal(bg_mixed_make("all", names, specs, f.m->n_linears, &all, &e), BG_OK);
+    specs[0] = f.specs[1].text;
+    assert_int_equal(bg_mixed_make("one", names, specs, 1, &one, &e), BG_OK);
+    const char *group = f.m->linears[0].tensor->group;
+    bg_trial v[4] = {{.spec = &f.specs[0], .layer = -1}, {.mixed = all, .layer = -1}, {.mixed = one, .layer = -1},
+                     {.spec = &f.specs[1], .layer = 0, .group = group}};
+    measure(&f, v, 4, 0);
+    assert_true(v[0].info.kl.mean == v[1].info.kl.mean && v[0].bits == v[1].bits && v[0].tensors == v[1].tensors);
+    assert_true(v[2].info.kl.mean == v[3].info.kl.mean && v[2].bits == v[3].bits && v[2].tensors == 1);
+    assert_int_equal(bg_mixed_make("bad", names, (const char *[]){"no_such"}, 1, &one, &e), BG_USAGE);
+    bg_trials_free(v, 4);
+    bg_mixed_free(all);
+    bg_mixed_free(one);
+    close_fixture(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_changed_is_nothing_lost), cmocka_unit_test(a_variant_is_a_pass_with_other_weights),
         cmocka_unit_test(results_do_not_depend_on_threads_or_memory), cmocka_unit_test(small_costs_add_up),
         cmocka_unit_test(the_fit_knows_where_it_breaks), cmocka_unit_test(inputs_are_rounded_and_seen),
+        cmocka_unit_test(smoothing_changes_nothing_but_the_rounding), cmocka_unit_test(a_recipe_gives_each_tensor_its_own),
     };
     return cmocka_run_group_tests_name("functional", tests, NULL, NULL);
 }
