@@ -12,12 +12,13 @@
 #include "quant/codebook.h"
 #include "quant/kernel/bitshift.h"
 
-enum { PAIRS = 512, PAIR_SAMPLE = 32768, FIT_WEIGHTS = 4096, FITS = 3 };
+enum { PAIRS = 512, PAIR_SAMPLE = 32768, FIT_WEIGHTS = 16384, FITS = 3, UNIT = 8192, MERGED = 6 };
 
 struct bg_trained {
-    bg_bitshift code; /* its table is the one below */
+    bg_bitshift code; /* its table is the one below in units of 1/UNIT */
     float *table;
-    float mean, scale;
+    int16_t *units;
+    float mean, scale, reach; /* reach: what lies further out is searched as if it lay there */
     int length, biting, bits;
 };
 
@@ -108,7 +109,8 @@ static int fill_table(const bg_spec *s, float *table, size_t N, bg_err *e)
 /* ---- sequences ---- */
 
 typedef struct bg_work {
-    float *x, *metrics;
+    int16_t *x;
+    uint16_t *metrics;
     uint8_t *choices;
     uint16_t *state;
 } bg_work;
@@ -118,7 +120,7 @@ static void work_free(bg_work *w) { free(w->x), free(w->metrics), free(w->choice
 static int work_new(bg_work *w, const bg_trained *t, bg_err *e)
 {
     size_t n = (size_t)t->length + 2, room = bg_bitshift_choices(&t->code, n);
-    *w = (bg_work){calloc(2 * n, sizeof(float)), calloc(bg_bitshift_metrics(&t->code), sizeof(float)), malloc(room),
+    *w = (bg_work){calloc(2 * n, sizeof(int16_t)), calloc(bg_bitshift_metrics(&t->code), sizeof(uint16_t)), malloc(room),
                    malloc(n * sizeof(uint16_t))};
     if (w->x && w->metrics && w->choices && w->state)
         return BG_OK;
@@ -126,24 +128,38 @@ static int work_new(bg_work *w, const bg_trained *t, bg_err *e)
     return bg_no_memory(e, "trellis", room);
 }
 
-/* Codes n weights (standardised into work->x) and reconstructs them to out. A tail-biting sequence is first searched
- * from its middle round to its middle, which tells the state its ends share; one too short to forget its start, is fixed. */
+static int16_t in_units(float y, float reach)
+{
+    y = fminf(fmaxf(y, -reach), reach) * UNIT;
+    return (int16_t)lrintf(fminf(fmaxf(y, -INT16_MAX), INT16_MAX));
+}
+
+/* The state that both ends of a tail-biting sequence share, from a search through its seam: `around` steps before it and as
+ * many after, by when paths from all states have merged, with both ends free. */
+static int seam(const bg_trained *t, bg_work *k, size_t steps, size_t around)
+{
+    const bg_bitshift *b = &t->code;
+    size_t V = (size_t)b->V, bytes = around * V * sizeof *k->x;
+    int16_t *turned = k->x + (size_t)t->length + 2;
+    memcpy(turned, k->x + (steps - around) * V, bytes);
+    memcpy(turned + around * V, k->x, bytes);
+    bg_bitshift_search(b, turned, 2 * around, BG_BITSHIFT_FREE, BG_BITSHIFT_FREE, k->metrics, k->choices, k->state);
+    return k->state[around] >> b->K;
+}
+
+/* Codes n weights (standardised into work->x) and reconstructs them to out. A tail-biting sequence too short to forget its
+ * start is fixed. */
 static void code_sequence(const bg_trained *t, bg_work *k, const float *w, size_t n, float *out)
 {
     const bg_bitshift *b = &t->code;
     size_t V = (size_t)b->V, steps = (n + V - 1) / V, N = (size_t)1 << b->L;
+    size_t memory = ((size_t)b->L + (size_t)b->K - 1) / (size_t)b->K, around = MERGED * memory;
     int end = BG_BITSHIFT_FREE, start = 0;
     k->x[n] = 0; /* the second of a pair that n leaves alone */
     for (size_t i = 0; i < n; i++)
-        k->x[i] = t->scale > 0 ? (w[i] - t->mean) / t->scale : 0;
-    if (t->biting && steps * (size_t)b->K >= 4 * (size_t)b->L) {
-        size_t half = steps / 2;
-        float *turned = k->x + (size_t)t->length + 2;
-        memcpy(turned, k->x + half * V, (steps - half) * V * sizeof *turned);
-        memcpy(turned + (steps - half) * V, k->x, half * V * sizeof *turned);
-        bg_bitshift_search(b, turned, steps, BG_BITSHIFT_FREE, BG_BITSHIFT_FREE, k->metrics, k->choices, k->state);
-        start = end = k->state[steps - half] >> b->K;
-    }
+        k->x[i] = t->scale > 0 ? in_units((w[i] - t->mean) / t->scale, t->reach) : 0;
+    if (t->biting && steps >= 4 * memory)
+        start = end = seam(t, k, steps, around < steps / 2 ? around : steps / 2);
     bg_bitshift_search(b, k->x, steps, start, end, k->metrics, k->choices, k->state);
     for (size_t i = 0; i < n; i++)
         out[i] = t->mean + t->scale * t->table[i % V * N + k->state[i / V]];
@@ -154,7 +170,22 @@ static void code_sequence(const bg_trained *t, bg_work *k, const float *w, size_
 static void release(bg_trained *t)
 {
     if (t)
-        free(t->table), free(t);
+        free(t->table), free(t->units), free(t);
+}
+
+/* The search's table: ±4 in 16 bits, the few normal numbers beyond count as 4. From 3 bits on, costs are doubled so that a unit
+ * of cost stays a small share of the error to come (1/70 at 2 bits); they saturate at a distance of `near`, and weights are
+ * searched for at most half of that beyond the table. */
+static void fill_units(bg_trained *t, size_t n)
+{
+    float most = 0;
+    for (size_t i = 0; i < n; i++)
+        most = fmaxf(most, fabsf(t->table[i]));
+    t->code.doublings = t->bits > 2 ? t->bits - 2 : 0, t->code.table = t->units;
+    float near = ldexpf(4, -t->code.doublings);
+    t->reach = most + near / 2;
+    for (size_t i = 0; i < n; i++)
+        t->units[i] = in_units(t->table[i], most);
 }
 
 /* The scale whose reconstruction fits the first weights of the sample best: each search gives the least squares answer for its
@@ -201,12 +232,14 @@ static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err 
     t->bits = (int)bg_spec_number(s, "bits"), t->length = (int)bg_spec_number(s, "length");
     t->biting = bg_spec_is(s, "ends", "biting");
     t->scale = (float)(sigma * sqrt(1 - exp2(-2 * t->bits)));
-    t->code = (bg_bitshift){(int)bg_spec_number(s, "L"), t->bits * (is_hybrid(s) ? 2 : 1), is_hybrid(s) ? 2 : 1, NULL};
-    size_t N = (size_t)1 << t->code.L, fit = n < FIT_WEIGHTS ? n : FIT_WEIGHTS;
-    t->code.table = t->table = malloc(N * (size_t)t->code.V * sizeof(float));
-    status = !t->table            ? bg_no_memory(e, "trellis table", N * 8)
-             : !isfinite(sigma)   ? bg_fail(e, BG_INPUT, "weights that are NaN or infinite cannot train a trellis")
-                                  : fill_table(s, t->table, N, e);
+    t->code = (bg_bitshift){(int)bg_spec_number(s, "L"), t->bits * (is_hybrid(s) ? 2 : 1), is_hybrid(s) ? 2 : 1, 0, NULL};
+    size_t N = (size_t)1 << t->code.L, all = N * (size_t)t->code.V, fit = n < FIT_WEIGHTS ? n : FIT_WEIGHTS;
+    t->table = malloc(all * sizeof *t->table), t->units = malloc(all * sizeof *t->units);
+    status = !t->table || !t->units ? bg_no_memory(e, "trellis table", all * 6)
+             : !isfinite(sigma)     ? bg_fail(e, BG_INPUT, "weights that are NaN or infinite cannot train a trellis")
+                                    : fill_table(s, t->table, N, e);
+    if (!status)
+        fill_units(t, all);
     for (size_t i = 0; !status && i < fit; i++) /* spread over the tensor */
         x[i] = x[(size_t)((double)i * (double)n / (double)fit)];
     if (!status && sigma > 0)

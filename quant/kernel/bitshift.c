@@ -1,5 +1,5 @@
 /* Owns the Viterbi search on the bitshift trellis and its computed codes; the recursion is in bitshift.h. Choices are K bits
- * for each q and step, packed 8/K steps to a byte; both versions add in the same order and choose the same path. */
+ * for each q and step, packed 8/K steps to a byte; both versions add the same integers and choose the same path. */
 #include <math.h>
 #include <string.h>
 #include "io/dtype.h"
@@ -16,131 +16,164 @@ size_t bg_bitshift_choices(const bg_bitshift *b, size_t steps)
 
 size_t bg_bitshift_metrics(const bg_bitshift *b) { return 2 * (remainders(b) + BG_BITSHIFT_ROOM); }
 
-static void begin(const bg_bitshift *b, int start, float *m)
+static void begin(const bg_bitshift *b, int start, uint16_t *m)
 {
     for (size_t q = 0; q < remainders(b); q++)
-        m[q] = start == BG_BITSHIFT_FREE || (size_t)start == q ? 0 : 1e30f;
+        m[q] = start == BG_BITSHIFT_FREE || (size_t)start == q ? 0 : UINT16_MAX;
 }
 
-static float trace(const bg_bitshift *b, const float *m, size_t steps, int end, const uint8_t *choices, uint16_t *state)
+/* Where the end is given and costs too much for 16 bits, the choices do not know the start: its bits are put in by hand, so
+ * that every path is a stream. */
+static unsigned keep_start(const bg_bitshift *b, int start, size_t t, unsigned p)
+{
+    int held = b->L - b->K - (int)t * b->K; /* bits of the start among the upper ones of the state at t */
+    if (start == BG_BITSHIFT_FREE || t >= (size_t)b->L || held <= 0)
+        return p;
+    unsigned from = (unsigned)start & ((1u << held) - 1);
+    if (held >= b->K)
+        return from >> (held - b->K);
+    unsigned low = (1u << (b->K - held)) - 1;
+    return from << (b->K - held) | (p & low);
+}
+
+static unsigned trace(const bg_bitshift *b, const uint16_t *m, size_t steps, int start, int end, const uint8_t *choices,
+                      uint16_t *state)
 {
     size_t Q = remainders(b), q = end == BG_BITSHIFT_FREE ? 0 : (size_t)end, pack = steps_a_byte(b);
     for (size_t i = 1; end == BG_BITSHIFT_FREE && i < Q; i++)
         q = m[i] < m[q] ? i : q;
-    float least = m[q];
+    unsigned least = m[q];
     for (size_t t = steps; t-- > 0;) {
         size_t first = t / pack * pack, held = steps - first < pack ? steps - first : pack;
         unsigned p = choices[t / pack * Q + q] >> ((held - 1 - (t - first)) * (size_t)b->K) & ((1u << b->K) - 1);
-        state[t] = (uint16_t)(p * Q + q);
+        state[t] = (uint16_t)(keep_start(b, start, t, p) * Q + q);
         q = state[t] >> b->K;
     }
     return least;
 }
 
-float bg_bitshift_search_ref(const bg_bitshift *b, const float *x, size_t steps, int start, int end, float *metrics,
-                             uint8_t *choices, uint16_t *state)
+static int clamp(int v) { return v > INT16_MAX ? INT16_MAX : v < INT16_MIN ? INT16_MIN : v; }
+
+unsigned bg_bitshift_cost(int doublings, int16_t x, int16_t entry)
+{
+    int r = clamp(x - entry);
+    for (int i = 0; i < doublings; i++)
+        r = clamp(2 * r);
+    return (unsigned)(r * r) >> 16;
+}
+
+static unsigned add(unsigned a, unsigned b) { return a + b < UINT16_MAX ? a + b : UINT16_MAX; }
+
+uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t steps, int start, int end, uint16_t *metrics,
+                                uint8_t *choices, uint16_t *state)
 {
     size_t Q = remainders(b), pack = steps_a_byte(b), N = (size_t)1 << b->L;
-    float *m = metrics, *next = metrics + Q + BG_BITSHIFT_ROOM;
+    uint16_t *m = metrics, *next = metrics + Q + BG_BITSHIFT_ROOM;
+    uint64_t taken = 0;
     begin(b, start, m);
     for (size_t t = 0; t < steps; t++) {
         uint8_t *row = choices + t / pack * Q;
+        unsigned least = UINT16_MAX;
+        for (size_t q = 0; q < Q; q++)
+            least = m[q] < least ? m[q] : least;
         for (size_t q = 0; q < Q; q++) {
-            float best = 0;
-            unsigned arg = 0;
+            unsigned best = 0, arg = 0;
             for (unsigned p = 0; p < 1u << b->K; p++) {
                 size_t s = p * Q + q;
-                float c = m[s >> b->K];
-                for (int v = 0; v < b->V; v++) {
-                    float r = x[t * (size_t)b->V + (size_t)v] - b->table[(size_t)v * N + s];
-                    c = fmaf(r, r, c);
-                }
+                unsigned cost = 0;
+                for (int v = 0; v < b->V; v++)
+                    cost = add(cost, bg_bitshift_cost(b->doublings, x[t * (size_t)b->V + (size_t)v], b->table[(size_t)v * N + s]));
+                unsigned c = add(m[s >> b->K], cost);
                 if (p == 0 || c < best)
                     best = c, arg = p;
             }
-            next[q] = best;
+            next[q] = (uint16_t)(best == UINT16_MAX ? best : best - least);
             row[q] = (uint8_t)((t % pack ? row[q] << b->K : 0) | (int)arg);
         }
-        float *swap = m;
-        m = next, next = swap;
+        uint16_t *swap = m;
+        m = next, next = swap, taken += least;
     }
-    return trace(b, m, steps, end, choices, state);
+    return taken + trace(b, m, steps, start, end, choices, state);
 }
 
-/* The metrics of four neighbouring states: equal for K ≥ 2. */
-BG_INLINE bg_f4 from(const float *m, size_t s, int K)
+BG_INLINE bg_h16 cost_of(bg_s16 x, const int16_t *table, int doublings)
 {
-    if (K == 1)
-        return __builtin_shufflevector(bg_f4_load(m + (s >> 1)), bg_f4_load(m + (s >> 1)), 0, 0, 1, 1);
-    float a = m[s >> K];
-    return (bg_f4){a, a, a, a};
+    bg_s16 r = bg_s16_sub(x, bg_s16_load(table));
+    for (int i = 0; i < doublings; i++)
+        r = bg_s16_add(r, r);
+    return bg_s16_square(r);
 }
 
-/* One step for sixteen remainders from q on; K and V are constants where it is inlined. */
-BG_INLINE void sixteen(const float *table, size_t N, size_t Q, size_t q, int K, int V, const float *m, float *next,
-                       bg_f4 x0, bg_f4 x1, bg_b16 *choice)
-{
-    bg_i4 arg[4];
-    for (size_t g = 0; g < 4; g++) {
-        bg_f4 best = {0, 0, 0, 0};
-        arg[g] = (bg_i4){0, 0, 0, 0};
-        for (int p = 0; p < 1 << K; p++) {
-            size_t s = (size_t)p * Q + q + 4 * g;
-            bg_f4 r = x0 - bg_f4_load(table + s), c = bg_f4_fma(r, r, from(m, s, K));
-            if (V == 2) {
-                r = x1 - bg_f4_load(table + N + s);
-                c = bg_f4_fma(r, r, c);
-            }
-            if (p == 0)
-                best = c;
-            else {
-                arg[g] = bg_i4_select((bg_i4)(c < best), (bg_i4){p, p, p, p}, arg[g]);
-                best = bg_f4_min(c, best);
-            }
-        }
-        bg_f4_store(next + q + 4 * g, best);
-    }
-    *choice = bg_i4_bytes(arg[0], arg[1], arg[2], arg[3]);
-}
+typedef struct bg_row {
+    const int16_t *table, *x;
+    const uint16_t *m;
+    uint16_t *next;
+    uint8_t *choices;
+    bg_h16 least; /* of m, in every lane */
+    int fresh;    /* the first step of the bytes in choices */
+} bg_row;
 
-BG_INLINE void step(const bg_bitshift *b, int K, int V, const float *m, float *next, const float *x, int fresh, uint8_t *row)
+/* One step for all remainders; K, V and doublings are constants where it is inlined. Sixteen neighbours follow sixteen >> K. */
+BG_INLINE void step(bg_row *r, int L, int K, int V, int doublings)
 {
-    size_t Q = remainders(b), N = (size_t)1 << b->L;
-    bg_f4 x0 = {x[0], x[0], x[0], x[0]}, x1 = {x[V - 1], x[V - 1], x[V - 1], x[V - 1]};
+    size_t Q = (size_t)1 << (L - K), N = (size_t)1 << L;
+    bg_h16 before, least = bg_h16_all(UINT16_MAX), nowhere = bg_h16_all(UINT16_MAX);
+    for (int l = 0; l < 16; l++)
+        before[l] = (uint16_t)((l >> K) * 0x202 + 0x100);
+    bg_s16 x0 = bg_s16_all(r->x[0]), x1 = bg_s16_all(r->x[V - 1]);
     for (size_t q = 0; q < Q; q += 16) {
-        bg_b16 choice, old;
-        sixteen(b->table, N, Q, q, K, V, m, next, x0, x1, &choice);
-        if (!fresh) {
-            memcpy(&old, row + q, sizeof old);
+        bg_h16 best = nowhere, arg = bg_h16_all(0);
+        for (int p = 0; p < 1 << K; p++) {
+            size_t s = (size_t)p * Q + q;
+            bg_h16 c = cost_of(x0, r->table + s, doublings);
+            if (V == 2)
+                c = bg_h16_add(c, cost_of(x1, r->table + N + s, doublings));
+            c = bg_h16_add(c, bg_h16_among_eight(r->m + (s >> K), before));
+            bg_h16 lower = bg_h16_min(c, best);
+            arg = p ? bg_h16_select((bg_h16)(lower == best), arg, bg_h16_all((uint16_t)p)) : arg;
+            best = lower;
+        }
+        bg_h16 kept = (best - r->least) | (bg_h16)(best == nowhere);
+        bg_h16_store(r->next + q, kept);
+        least = bg_h16_min(least, kept);
+        bg_b16 choice = bg_h16_bytes(arg), old;
+        if (!r->fresh) {
+            memcpy(&old, r->choices + q, sizeof old);
             choice |= old << K;
         }
-        memcpy(row + q, &choice, sizeof choice);
+        memcpy(r->choices + q, &choice, sizeof choice);
     }
+    uint16_t all = UINT16_MAX;
+    for (int l = 0; l < 16; l++)
+        all = least[l] < all ? least[l] : all;
+    r->least = bg_h16_all(all);
 }
 
-float bg_bitshift_search(const bg_bitshift *b, const float *x, size_t steps, int start, int end, float *metrics,
-                         uint8_t *choices, uint16_t *state)
+uint64_t bg_bitshift_search(const bg_bitshift *b, const int16_t *x, size_t steps, int start, int end, uint16_t *metrics,
+                            uint8_t *choices, uint16_t *state)
 {
     size_t Q = remainders(b), pack = steps_a_byte(b);
-    float *m = metrics, *next = metrics + Q + BG_BITSHIFT_ROOM;
+    bg_row r = {.table = b->table, .x = x, .m = metrics, .least = bg_h16_all(0)};
+    uint16_t *m = metrics, *next = metrics + Q + BG_BITSHIFT_ROOM;
+    uint64_t taken = 0;
     begin(b, start, m);
     for (size_t t = 0; t < steps; t++) {
-        uint8_t *row = choices + t / pack * Q;
-        const float *xt = x + t * (size_t)b->V;
-        int fresh = t % pack == 0;
-        switch (b->V * 8 + b->K) {
-        case 9: step(b, 1, 1, m, next, xt, fresh, row); break;
-        case 10: step(b, 2, 1, m, next, xt, fresh, row); break;
-        case 11: step(b, 3, 1, m, next, xt, fresh, row); break;
-        case 12: step(b, 4, 1, m, next, xt, fresh, row); break;
-        case 18: step(b, 2, 2, m, next, xt, fresh, row); break;
-        case 20: step(b, 4, 2, m, next, xt, fresh, row); break;
-        default: step(b, b->K, b->V, m, next, xt, fresh, row);
+        r.x = x + t * (size_t)b->V, r.m = m, r.next = next;
+        r.choices = choices + t / pack * Q, r.fresh = t % pack == 0;
+        taken += r.least[0];
+        switch (b->doublings * 100 + b->V * 10 + b->K) {
+        case 11: step(&r, b->L, 1, 1, 0); break;
+        case 12: step(&r, b->L, 2, 1, 0); break;
+        case 113: step(&r, b->L, 3, 1, 1); break;
+        case 214: step(&r, b->L, 4, 1, 2); break;
+        case 22: step(&r, b->L, 2, 2, 0); break;
+        case 24: step(&r, b->L, 4, 2, 0); break;
+        default: step(&r, b->L, b->K, b->V, b->doublings);
         }
-        float *swap = m;
+        uint16_t *swap = m;
         m = next, next = swap;
     }
-    return trace(b, m, steps, end, choices, state);
+    return taken + trace(b, m, steps, start, end, choices, state);
 }
 
 /* ---- computed codes (QTIP, algorithms 1 to 3) ---- */

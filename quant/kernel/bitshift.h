@@ -4,6 +4,8 @@
  * States that differ in their top K bits only lead to the same next states, so the search keeps one metric for each
  * remainder q of L − K bits, the least over the 2^K states p·Q + q, Q = 2^(L−K):
  *     m'[q] = min_p  m[(p·Q + q) >> K] + |x − T[p·Q + q]|²
+ * Weights and table are 16-bit fixed-point numbers. A weight costs ⌊(2^doublings·(x − T))² / 2^16⌋, both factors saturating; metrics
+ * are 16-bit, less the least of the step before, and the largest of them means that nothing leads there.
  */
 #ifndef BG_QUANT_KERNEL_BITSHIFT_H
 #define BG_QUANT_KERNEL_BITSHIFT_H
@@ -14,20 +16,22 @@
 enum { BG_BITSHIFT_MOST = 16, BG_BITSHIFT_ROOM = 8, BG_BITSHIFT_FREE = -1 };
 
 typedef struct bg_bitshift {
-    int L, K, V;        /* K: bits of a step, that is of V weights (1 or 2); L − K ≥ 4, K ≤ 8 */
-    const float *table; /* [V × 2^L], by weight of the step */
+    int L, K, V, doublings; /* K: bits of a step, that is of V weights (1 or 2); L − K ≥ 4, K ≤ 8 */
+    const int16_t *table;   /* [V × 2^L], by weight of the step */
 } bg_bitshift;
 
-/* Bytes of choices[] and floats of metrics[]. */
+/* Bytes of choices[] and numbers of metrics[]. */
 size_t bg_bitshift_choices(const bg_bitshift *b, size_t steps);
 size_t bg_bitshift_metrics(const bg_bitshift *b);
 
-/* The path of least squared error through x[steps × V]: state[steps]. `start` is the remainder before the first step and
- * `end` the one after the last, or BG_BITSHIFT_FREE. Returns the squared error. */
-float bg_bitshift_search(const bg_bitshift *b, const float *x, size_t steps, int start, int end, float *metrics,
-                         uint8_t *choices, uint16_t *state);
-float bg_bitshift_search_ref(const bg_bitshift *b, const float *x, size_t steps, int start, int end, float *metrics,
-                             uint8_t *choices, uint16_t *state);
+/* The path of least cost through x[steps × V]: state[steps]. `start` is the remainder before the first step and
+ * `end` the one after the last, or BG_BITSHIFT_FREE. Returns the cost; ties prefer the lower p, and the lower end. */
+uint64_t bg_bitshift_search(const bg_bitshift *b, const int16_t *x, size_t steps, int start, int end, uint16_t *metrics,
+                            uint8_t *choices, uint16_t *state);
+uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t steps, int start, int end, uint16_t *metrics,
+                                uint8_t *choices, uint16_t *state);
+/* What one weight costs at one entry of the table. */
+unsigned bg_bitshift_cost(int doublings, int16_t x, int16_t entry);
 
 /* Tables that a decoder computes from the state: sums of the bytes of one product (1MAD), of two float16 cut out of one
  * product (3INST); both about standard normal, L = 16. */

@@ -117,61 +117,14 @@ BG_INLINE bg_d8 bg_d8_round(bg_d8 v) { return (v + 0x1.8p52) - 0x1.8p52; }
 
 /* ---- four floats: what crosses lanes is cheap here ---- */
 
-BG_INLINE bg_f4 bg_f4_load(const float *p)
-{
-    bg_f4 v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-BG_INLINE void bg_f4_store(float *p, bg_f4 v) { memcpy(p, &v, sizeof v); }
-
-/* a0 b0 a1 b1 and a2 b2 a3 b3 */
-BG_INLINE bg_f4 bg_f4_zip_low(bg_f4 a, bg_f4 b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
-BG_INLINE bg_f4 bg_f4_zip_high(bg_f4 a, bg_f4 b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
-
 #if defined(__AVX2__) && defined(__FMA__)
 BG_INLINE bg_f4 bg_f4_min(bg_f4 a, bg_f4 b) { return (bg_f4)_mm_min_ps((__m128)a, (__m128)b); }
-BG_INLINE bg_f4 bg_f4_fma(bg_f4 a, bg_f4 b, bg_f4 c) { return (bg_f4)_mm_fmadd_ps((__m128)a, (__m128)b, (__m128)c); }
-BG_INLINE bg_i4 bg_i4_select(bg_i4 mask, bg_i4 a, bg_i4 b)
-{
-    return (bg_i4)_mm_blendv_epi8((__m128i)b, (__m128i)a, (__m128i)mask);
-}
-/* sixteen lanes, each 0…255, as bytes in order */
-BG_INLINE bg_b16 bg_i4_bytes(bg_i4 a, bg_i4 b, bg_i4 c, bg_i4 d)
-{
-    return (bg_b16)_mm_packus_epi16(_mm_packs_epi32((__m128i)a, (__m128i)b), _mm_packs_epi32((__m128i)c, (__m128i)d));
-}
-BG_INLINE unsigned bg_i4_bits(bg_i4 mask) { return (unsigned)_mm_movemask_ps((__m128)mask); }
-BG_INLINE bg_f4 bg_f4_among_four(bg_f4 v, bg_i4 index) { return (bg_f4)_mm_permutevar_ps((__m128)v, (__m128i)index); }
 #else
 BG_INLINE bg_f4 bg_f4_min(bg_f4 a, bg_f4 b)
 {
     for (int l = 0; l < 4; l++)
         b[l] = a[l] < b[l] ? a[l] : b[l];
     return b;
-}
-BG_INLINE bg_f4 bg_f4_fma(bg_f4 a, bg_f4 b, bg_f4 c)
-{
-    for (int l = 0; l < 4; l++)
-        c[l] = fmaf(a[l], b[l], c[l]);
-    return c;
-}
-BG_INLINE bg_i4 bg_i4_select(bg_i4 mask, bg_i4 a, bg_i4 b) { return (a & mask) | (b & ~mask); }
-BG_INLINE bg_b16 bg_i4_bytes(bg_i4 a, bg_i4 b, bg_i4 c, bg_i4 d)
-{
-    bg_b16 out;
-    for (int l = 0; l < 4; l++)
-        out[l] = (uint8_t)a[l], out[l + 4] = (uint8_t)b[l], out[l + 8] = (uint8_t)c[l], out[l + 12] = (uint8_t)d[l];
-    return out;
-}
-BG_INLINE unsigned bg_i4_bits(bg_i4 mask)
-{
-    return (unsigned)((mask[0] & 1) | (mask[1] & 2) | (mask[2] & 4) | (mask[3] & 8));
-}
-BG_INLINE bg_f4 bg_f4_among_four(bg_f4 v, bg_i4 index)
-{
-    return (bg_f4){v[index[0] & 3], v[index[1] & 3], v[index[2] & 3], v[index[3] & 3]};
 }
 #endif
 
@@ -252,6 +205,99 @@ BG_INLINE uint16_t bg_h8_equal(bg_h8 a, bg_h8 b, bg_h8 c, bg_h8 d)
     memcpy(&out, bits, sizeof out);
     return out;
 }
+#endif
+
+/* ---- sixteen 16-bit integers, as unsigned metrics and as signed fixed-point numbers ---- */
+
+typedef uint16_t bg_h16 __attribute__((vector_size(32)));
+typedef int16_t bg_s16 __attribute__((vector_size(32)));
+
+BG_INLINE bg_h16 bg_h16_load(const uint16_t *p)
+{
+    bg_h16 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+BG_INLINE void bg_h16_store(uint16_t *p, bg_h16 v) { memcpy(p, &v, sizeof v); }
+
+BG_INLINE bg_s16 bg_s16_load(const int16_t *p)
+{
+    bg_s16 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+BG_INLINE bg_h16 bg_h16_all(uint16_t a) { return (bg_h16){a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a}; }
+BG_INLINE bg_s16 bg_s16_all(int16_t a) { return (bg_s16)bg_h16_all((uint16_t)a); }
+
+#if defined(__AVX2__) && defined(__FMA__)
+/* saturating */
+BG_INLINE bg_h16 bg_h16_add(bg_h16 a, bg_h16 b) { return (bg_h16)_mm256_adds_epu16((__m256i)a, (__m256i)b); }
+BG_INLINE bg_s16 bg_s16_add(bg_s16 a, bg_s16 b) { return (bg_s16)_mm256_adds_epi16((__m256i)a, (__m256i)b); }
+BG_INLINE bg_s16 bg_s16_sub(bg_s16 a, bg_s16 b) { return (bg_s16)_mm256_subs_epi16((__m256i)a, (__m256i)b); }
+/* v² / 2^16, rounded down */
+BG_INLINE bg_h16 bg_s16_square(bg_s16 v) { return (bg_h16)_mm256_mulhi_epi16((__m256i)v, (__m256i)v); }
+BG_INLINE bg_h16 bg_h16_min(bg_h16 a, bg_h16 b) { return (bg_h16)_mm256_min_epu16((__m256i)a, (__m256i)b); }
+/* lanes of a where mask is all ones, of b where it is 0 */
+BG_INLINE bg_h16 bg_h16_select(bg_h16 mask, bg_h16 a, bg_h16 b)
+{
+    return (bg_h16)_mm256_blendv_epi8((__m256i)b, (__m256i)a, (__m256i)mask);
+}
+/* lane l: number index[l] (0…7) of eight, as bytes 2·index, 2·index + 1 */
+BG_INLINE bg_h16 bg_h16_among_eight(const uint16_t eight[8], bg_h16 bytes)
+{
+    __m256i v = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)eight));
+    return (bg_h16)_mm256_shuffle_epi8(v, (__m256i)bytes);
+}
+/* lanes, each 0…255, as bytes in order */
+BG_INLINE bg_b16 bg_h16_bytes(bg_h16 v)
+{
+    return (bg_b16)_mm_packus_epi16(_mm256_castsi256_si128((__m256i)v), _mm256_extracti128_si256((__m256i)v, 1));
+}
+#else
+BG_INLINE bg_h16 bg_h16_add(bg_h16 a, bg_h16 b)
+{
+    bg_h16 sum = a + b;
+    return sum | (bg_h16)(sum < a);
+}
+BG_INLINE bg_s16 bg_s16_add(bg_s16 a, bg_s16 b)
+{
+    for (int l = 0; l < 16; l++) {
+        int sum = a[l] + b[l];
+        a[l] = (int16_t)(sum > INT16_MAX ? INT16_MAX : sum < INT16_MIN ? INT16_MIN : sum);
+    }
+    return a;
+}
+BG_INLINE bg_s16 bg_s16_sub(bg_s16 a, bg_s16 b)
+{
+    for (int l = 0; l < 16; l++) {
+        int sum = a[l] - b[l];
+        a[l] = (int16_t)(sum > INT16_MAX ? INT16_MAX : sum < INT16_MIN ? INT16_MIN : sum);
+    }
+    return a;
+}
+BG_INLINE bg_h16 bg_s16_square(bg_s16 v)
+{
+    bg_h16 out;
+    for (int l = 0; l < 16; l++)
+        out[l] = (uint16_t)(v[l] * v[l] >> 16);
+    return out;
+}
+BG_INLINE bg_h16 bg_h16_min(bg_h16 a, bg_h16 b)
+{
+    bg_h16 less = (bg_h16)(a < b);
+    return (a & less) | (b & ~less);
+}
+BG_INLINE bg_h16 bg_h16_select(bg_h16 mask, bg_h16 a, bg_h16 b) { return (a & mask) | (b & ~mask); }
+BG_INLINE bg_h16 bg_h16_among_eight(const uint16_t eight[8], bg_h16 bytes)
+{
+    bg_h16 out;
+    for (int l = 0; l < 16; l++)
+        out[l] = eight[(bytes[l] & 255) / 2];
+    return out;
+}
+BG_INLINE bg_b16 bg_h16_bytes(bg_h16 v) { return __builtin_convertvector(v, bg_b16); }
 #endif
 
 #endif
