@@ -15,6 +15,8 @@
     ROW(bound) \
     ROW(curve) \
     ROW(gap) \
+    ROW(budget) \
+    ROW(lossless) \
     ROW(audit) \
     ROW(logits) \
     ROW(correlate) \

@@ -477,6 +477,56 @@ static const bg_section allocation_sections[] = {
                         REQ("line", BG_STRING, "-", "a line of its file or command"), {0}}},
     {0}};
 
+/* ---- budget ---- */
+
+#define BUDGET_PARTS(unit)                                                                                                    \
+    REQ("granular", BG_NUMBER, unit, "error of the best levels for the weights in the unit of their scopes"),          \
+        REQ("mismatch", BG_NUMBER, unit, "what the grid's own levels add"),                                            \
+        REQ("clipping", BG_NUMBER, unit, "error of weights beyond the outermost level by more than half a step"),      \
+        REQ("scale_rounding", BG_NUMBER, unit, "what scales in their stored type add"),                                \
+        REQ("zero_point", BG_NUMBER, unit, "what zero points, minima or fitted levels in theirs add"),                 \
+        REQ("rounding", BG_NUMBER, unit, "what another rounding than to the nearest point adds")
+#define BUDGET_RATE                                                                                                  \
+    REQ("entropy_bits", BG_NUMBER, "bits/weight", "order-0 entropy of the indices; not known: their bits"),            \
+        REQ("slack_bits", BG_NUMBER, "bits/weight", "what the stored indices take beyond it"),                         \
+        REQ("side_bits", BG_NUMBER, "bits/weight", "scales, zero points, levels, tables, positions, order"),           \
+        REQ("padding_bits", BG_NUMBER, "bits/weight", "padding"), REQ("rate_bits", BG_NUMBER, "bits/weight", "their sum")
+
+static const bg_section budget_sections[] = {
+    {"rows", "one tensor under one spec: the parts of its error add up to mse, those of its rate to rate_bits",
+     (const bg_field[]){PLACE, REQ("spec", BG_STRING, "-", "spec"), REQ("sigma2", BG_NUMBER, "weight²", "variance"),
+                        BUDGET_PARTS("weight²"), REQ("mse", BG_NUMBER, "weight²", "their sum"), BUDGET_RATE, {0}}},
+    {"means", "means by weights over the tensors, errors over each tensor's variance",
+     (const bg_field[]){REQ("spec", BG_STRING, "-", "spec"), REQ("weights", BG_INTEGER, "weights", "weights of these tensors"),
+                        BUDGET_PARTS("1"), REQ("relative", BG_NUMBER, "1", "their sum, D/σ²"), BUDGET_RATE, {0}}},
+    {"skipped", "specs without a budget on a tensor",
+     (const bg_field[]){PLACE, REQ("spec", BG_STRING, "-", "spec"), REQ("reason", BG_STRING, "-", "why"), {0}}},
+    {0}};
+
+/* ---- lossless ---- */
+
+static const bg_section lossless_sections[] = {
+    {"rows", "a tensor of 16-bit floats: entropies of order 0 and, beside them, bits that rANS writes, tables counted",
+     (const bg_field[]){PLACE, REQ("dtype", BG_STRING, "-", "as stored"), REQ("weights", BG_INTEGER, "weights", "weights"),
+                        REQ("sign_bits", BG_NUMBER, "bits/weight", "entropy of the sign"),
+                        REQ("exponent_bits", BG_NUMBER, "bits/weight", "entropy of the exponent"),
+                        REQ("mantissa_bits", BG_NUMBER, "bits/weight", "entropy of the mantissa"),
+                        REQ("mantissa_given_exponent_bits", BG_NUMBER, "bits/weight", "entropy of the mantissa once the exponent is known"),
+                        REQ("exponent_given_left_bits", BG_NUMBER, "bits/weight", "entropy of the exponent once the one to the left is known"),
+                        REQ("code_bits", BG_NUMBER, "bits/weight", "entropy of the whole number"),
+                        REQ("fields_coded_bits", BG_NUMBER, "bits/weight", "written: exponents by rANS, sign and mantissa as they are"),
+                        REQ("codes_coded_bits", BG_NUMBER, "bits/weight", "written: whole numbers by rANS"),
+                        REQ("saved", BG_NUMBER, "1", "share of the stored bits that the shorter of the two saves"), {0}}},
+    {"totals", "all of them together, each in the shorter form",
+     (const bg_field[]){REQ("weights", BG_INTEGER, "weights", "weights"), REQ("bytes", BG_INTEGER, "bytes", "as stored"),
+                        REQ("coded_bytes", BG_INTEGER, "bytes", "coded"), REQ("coded_bits", BG_NUMBER, "bits/weight", "coded"),
+                        REQ("exponent_bits", BG_NUMBER, "bits/weight", "mean entropy of the exponents"),
+                        REQ("mantissa_given_exponent_bits", BG_NUMBER, "bits/weight", "mean entropy of the mantissas, exponents known"),
+                        REQ("saved", BG_NUMBER, "1", "share of the bytes saved"), {0}}},
+    {"skipped", "tensors that have no such fields",
+     (const bg_field[]){PLACE, REQ("reason", BG_STRING, "-", "why"), {0}}},
+    {0}};
+
 /* ---- published ---- */
 
 static const bg_section published_sections[] = {
@@ -498,6 +548,8 @@ const bg_doc_kind bg_doc_kinds[] = {
     {"bounds", 1, "bound", bounds_sections},
     {"curves", 1, "curve", curves_sections},
     {"gaps", 1, "gap", gaps_sections},
+    {"budget", 1, "budget", budget_sections},
+    {"lossless", 1, "lossless", lossless_sections},
     {"allocation", 1, "allocate", allocation_sections},
     {"logits", 1, "logits", logits_sections},
     {"correlation", 1, "correlate", correlation_sections},

@@ -32,6 +32,8 @@ const bg_preset bg_presets[] = {
     {"q5_k", "gguf:type=q5_k", "GGUF Q5_K, 5.5 bits a weight", GGML},
     {"q6_k", "gguf:type=q6_k", "GGUF Q6_K, 6.5625 bits a weight", GGML},
     {"gptq", "uniform:scope=128,zero=asym,round=gptq", "error feedback, min-max groups of 128", GPTQ},
+    {"watersic", "uniform:step=0.5sigma,code=entropy,round=gptq,steps=water,order=act,percdamp=0.002",
+     "error feedback, entropy-coded, steps that share the loss equally", "WaterSIC 2026, arXiv 2603.04956"},
     {"awq", "uniform:scope=128,zero=asym,transform=awq", "salient columns scaled, ranges searched, groups of 128",
      "Lin et al. 2023, arXiv 2306.00978"},
     {"smoothquant", "uniform:bits=8,scope=channel,transform=smooth,activations=8", "8-bit weights that took over the activations' range, 8-bit inputs",

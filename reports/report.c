@@ -20,6 +20,7 @@ static const bg_report_section *const sections[] = {
     &bg_section_output,
     &bg_section_cost,
     &bg_section_allocation,
+    &bg_section_lossless,
     &bg_section_published,
     &bg_section_provenance,
 };

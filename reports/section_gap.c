@@ -240,6 +240,7 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     *present = 1;
     say_finding(r, finding);
     int status = draw_gap(r, figure, e);
+    bg_put_error_budget(r, bg_slots_at(s, "budget"));
     return status ? status : draw_parts(r, bars, e);
 }
 

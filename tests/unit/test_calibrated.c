@@ -218,6 +218,28 @@ static void every_grid_gains(void **state)
     layer_free(&l);
 }
 
+/* WaterSIC's promise: with entropy-coded unequal steps the distance from the functional bound tends to ½·log2(2πe/12) bit
+ * for any Σ; everything stored is counted. AR(1): Π λ = (1 − ρ²)^(n−1). */
+static void unequal_steps_reach_the_functional_bound(void **state)
+{
+    (void)state;
+    static const double steps[] = {0.125, 0.25, 0.5}, most[] = {0.262, 0.263, 0.275};
+    layer l = layer_make(4096, 64, 0.9, 0);
+    double mean = pow(1 - 0.81, 63.0 / 64), sigma2 = 0;
+    for (int64_t i = 0; i < l.R * l.C; i++)
+        sigma2 += (double)l.w[i] * (double)l.w[i] / (double)(l.R * l.C);
+    for (int i = 0; i < 3; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "uniform:step=%gsigma,code=entropy,round=gptq,steps=water,percdamp=0", steps[i]);
+        bg_measure m = quantize(&l, text);
+        double gap = m.rate_bits + 0.5 * log2(m.output_mse / 64 / (sigma2 * mean));
+        print_message("%s: %.4f bits, gap %.4f\n", text, m.rate_bits, gap);
+        assert_true(gap > 0.2446 && gap < most[i]);
+        assert_true(m.rate.indices >= m.index_entropy * m.count);
+    }
+    layer_free(&l);
+}
+
 static void every_choice_of_gptq_helps(void **state)
 {
     (void)state;
@@ -407,6 +429,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gptq_without_correlation_is_nearest), cmocka_unit_test(gptq_is_the_published_algorithm),
         cmocka_unit_test(gptq_reaches_what_theory_predicts),   cmocka_unit_test(every_choice_of_gptq_helps),
+        cmocka_unit_test(unequal_steps_reach_the_functional_bound),
         cmocka_unit_test(unequal_steps_reach_every_weight),    cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(every_grid_gains),                    cmocka_unit_test(rotation_is_orthogonal),
         cmocka_unit_test(rotation_equals_the_reference),       cmocka_unit_test(transforms_do_what_they_promise),
