@@ -18,6 +18,7 @@ BASE    = $(MODEL)#            what audit compares with
 COPIES  = int8 rtn nf4#        specs of the copies that are audited when QUANTIZED= is not given
 BUDGET  = 4.5#                 bits a weight that allocate may spend
 TEXT    = data/text/calib.txt# calibration text
+FOLDS   = 8#                   parts of it kept apart, for the band of the functional bound (0: none; each costs half a Σ)
 TEST    = data/text/test.txt#  text whose perplexity is measured
 QA      = data/text/qa.jsonl#  questions
 THREADS =#                     default: all cores
@@ -76,7 +77,7 @@ RUNNABLE    := $(and $(wildcard $(MODEL)/config.json),$(wildcard $(MODEL)/tokeni
 CALIBRATION := $(if $(RUNNABLE),$(OUT)/calibration.json)
 CALIBRATED_WITH = $(CALIBRATION:%=--calibration %)
 $(OUT)/calibration.json: $(MODEL_FILES) $(TEXT) $(call stage,calibrate)
-	$(RUN) calibrate $(MODEL) --text $(TEXT) --samples 32 $(FLAGS)
+	$(RUN) calibrate $(MODEL) --text $(TEXT) --samples 32 --folds $(FOLDS) $(FLAGS)
 
 # bound: what any code must pay for these weights, and for what their layers compute
 $(OUT)/bounds.json: $(OUT)/groups.json $(CALIBRATION) $(call stage,bound)

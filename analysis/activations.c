@@ -4,6 +4,7 @@
 #include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { TOKENS = 128 /* summed in float32 */, BLOCK = 128 /* columns */ };
 
@@ -100,4 +101,64 @@ int bg_activations_finish(bg_activations *s, const char *name, bg_err *e)
         }
     }
     return BG_OK;
+}
+
+/* ---- folds ---- */
+
+int bg_folds_of(int64_t tokens, int wanted)
+{
+    int64_t n = least(least(tokens / TOKENS, wanted), BG_FOLDS_MOST);
+    return n < 2 ? 0 : (int)n;
+}
+
+int64_t bg_fold_end(int64_t tokens, int n, int k)
+{
+    return k + 1 == n ? tokens : tokens / TOKENS * (k + 1) / n * TOKENS;
+}
+
+int bg_folds_init(bg_folds *f, int64_t cols, int n, bg_err *e)
+{
+    size_t triangle = (size_t)cols * (size_t)(cols + 1) / 2;
+    *f = (bg_folds){.n = n, .cols = cols, .triangle = malloc((size_t)n * triangle * sizeof(float)),
+                    .before = calloc(triangle, sizeof(double))};
+    if (f->triangle && f->before)
+        return BG_OK;
+    bg_folds_free(f);
+    return bg_no_memory(e, "second moments of parts of the text", (size_t)n * triangle * sizeof(float));
+}
+
+void bg_folds_free(bg_folds *f)
+{
+    free(f->triangle);
+    free(f->before);
+    *f = (bg_folds){0};
+}
+
+/* The running sums less those at the end of the last fold. */
+static void close_fold(bg_folds *f, const bg_activations *s, int k, int64_t tokens)
+{
+    int64_t C = f->cols, size = C * (C + 1) / 2;
+    f->tokens[k] = tokens;
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < C; i++) {
+        double *before = f->before + i * (i + 1) / 2;
+        float *to = f->triangle + k * size + i * (i + 1) / 2;
+        for (int64_t j = 0; j <= i; j++)
+            to[j] = (float)((s->second_moment[i * C + j] - before[j]) / (double)tokens);
+        memcpy(before, s->second_moment + i * C, (size_t)(i + 1) * sizeof *before);
+    }
+}
+
+void bg_folds_add(bg_folds *f, bg_activations *s, const float *x, int64_t n, int64_t total)
+{
+    for (int64_t at = 0; at < n;) {
+        int k = 0;
+        while (bg_fold_end(total, f->n, k) <= s->tokens)
+            k++;
+        int64_t end = bg_fold_end(total, f->n, k), piece = least(n - at, end - s->tokens);
+        bg_activations_add(s, x + at * s->cols, piece);
+        if (s->tokens == end)
+            close_fold(f, s, k, end - (k ? bg_fold_end(total, f->n, k - 1) : 0));
+        at += piece;
+    }
 }

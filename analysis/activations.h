@@ -30,4 +30,25 @@ void bg_activations_add_ref(bg_activations *s, const float *x, int64_t n);
 /* Divides by the tokens and fills both triangles. BG_INPUT when there is no token or a moment is not finite. */
 int bg_activations_finish(bg_activations *s, const char *name, bg_err *e);
 
+/* ---- consecutive parts of the tokens, kept apart ---- */
+
+enum { BG_FOLDS_MOST = 64 };
+
+/* What is estimated from some parts of a text can be tried on another: cross-validation, the bootstrap over parts. */
+typedef struct bg_folds {
+    int n;
+    int64_t cols, tokens[BG_FOLDS_MOST]; /* of each fold */
+    float *triangle; /* [n × C(C+1)/2] lower triangles of E[xxᵀ] of each, row by row */
+    double *before;  /* while they are gathered: the sums at the end of the last fold */
+} bg_folds;
+
+/* How many of the wanted folds so many tokens can fill (at least 128 each); 0 rather than 1. */
+int bg_folds_of(int64_t tokens, int wanted);
+/* The first token after fold k of n, at a multiple of 128. */
+int64_t bg_fold_end(int64_t tokens, int n, int k);
+int bg_folds_init(bg_folds *f, int64_t cols, int n, bg_err *e);
+void bg_folds_free(bg_folds *f);
+/* bg_activations_add that keeps the folds of `total` tokens apart on the way: the same sums as without. */
+void bg_folds_add(bg_folds *f, bg_activations *s, const float *x, int64_t n, int64_t total);
+
 #endif

@@ -57,6 +57,8 @@ static const bg_linear *leader(const bg_layer *layer, bg_linear_role role)
 typedef struct gatherer {
     const bg_layer *layer;
     bg_activations at[BG_LINEARS]; /* of those that lead */
+    bg_folds folds[BG_LINEARS];    /* of those; n = 0: none */
+    int64_t tokens;                /* that will come */
 } gatherer;
 
 static int see(void *self, const bg_linear *l, const float *x, int64_t n, bg_err *e)
@@ -64,44 +66,61 @@ static int see(void *self, const bg_linear *l, const float *x, int64_t n, bg_err
     gatherer *g = self;
     (void)e;
     for (int role = 0; role < BG_LINEARS; role++)
-        if (g->layer->linear[role] == l && leader(g->layer, (bg_linear_role)role) == l)
+        if (g->layer->linear[role] != l || leader(g->layer, (bg_linear_role)role) != l)
+            continue;
+        else if (g->folds[role].n)
+            bg_folds_add(&g->folds[role], &g->at[role], x, n, g->tokens);
+        else
             bg_activations_add(&g->at[role], x, n);
     return BG_OK;
 }
 
-static int gatherer_init(gatherer *g, const bg_layer *layer, bg_err *e)
+static int gatherer_init(gatherer *g, const bg_layer *layer, int64_t tokens, const bg_calibrate_options *o, bg_err *e)
 {
-    int status = BG_OK;
-    *g = (gatherer){.layer = layer};
-    for (int role = 0; role < BG_LINEARS && !status; role++)
-        if (layer->linear[role] && leader(layer, (bg_linear_role)role) == layer->linear[role])
-            status = bg_activations_init(&g->at[role], layer->linear[role]->in, e);
+    int status = BG_OK, folds = bg_folds_of(tokens, o->folds);
+    *g = (gatherer){.layer = layer, .tokens = tokens};
+    for (int role = 0; role < BG_LINEARS && !status; role++) {
+        const bg_linear *l = layer->linear[role];
+        if (!l || leader(layer, (bg_linear_role)role) != l)
+            continue;
+        status = bg_activations_init(&g->at[role], l->in, e);
+        if (!status && folds && l->in <= o->fold_cols)
+            status = bg_folds_init(&g->folds[role], l->in, folds, e);
+    }
     return status;
 }
 
 static void gatherer_free(gatherer *g)
 {
-    for (int role = 0; role < BG_LINEARS; role++)
+    for (int role = 0; role < BG_LINEARS; role++) {
         bg_activations_free(&g->at[role]);
+        bg_folds_free(&g->folds[role]);
+    }
 }
 
 /* ---- the side file ---- */
 
-static int put(bg_out *side, const double *v, size_t n, uint64_t *bytes, bg_err *e)
+static int put(bg_out *side, const void *v, size_t size, uint64_t *bytes, bg_err *e)
 {
-    if (fwrite(v, sizeof *v, n, side->file) != n)
+    if (fwrite(v, 1, size, side->file) != size)
         return bg_fail(e, BG_RESOURCE, "%s: writing failed: %s", side->path, strerror(errno));
-    *bytes += n * sizeof *v;
+    *bytes += size;
     return BG_OK;
 }
 
-static int write_activations(bg_out *side, const bg_activations *s, uint64_t *bytes, bg_err *e)
+static int write_activations(bg_out *side, const bg_activations *s, const bg_folds *f, uint64_t *bytes, bg_err *e)
 {
-    int status = put(side, s->mean_abs, (size_t)s->cols, bytes, e);
+    const float zero = 0;
+    size_t triangle = (size_t)s->cols * (size_t)(s->cols + 1) / 2;
+    int status = put(side, s->mean_abs, (size_t)s->cols * sizeof(double), bytes, e);
     if (!status)
-        status = put(side, s->max_abs, (size_t)s->cols, bytes, e);
+        status = put(side, s->max_abs, (size_t)s->cols * sizeof(double), bytes, e);
     for (int64_t i = 0; i < s->cols && !status; i++)
-        status = put(side, s->second_moment + i * s->cols, (size_t)i + 1, bytes, e);
+        status = put(side, s->second_moment + i * s->cols, (size_t)(i + 1) * sizeof(double), bytes, e);
+    if (!status && f->n)
+        status = put(side, f->triangle, (size_t)f->n * triangle * sizeof *f->triangle, bytes, e);
+    if (!status && *bytes % 8) /* the next input begins at a double */
+        status = put(side, &zero, sizeof zero, bytes, e);
     return status;
 }
 
@@ -128,11 +147,11 @@ static int keep_layer(gatherer *g, bg_out *side, bg_calibrate_result *out, bg_er
             row->linear = l;
             continue;
         }
-        *row = (bg_calibrated){.linear = l, .shares = l, .offset = out->side_bytes};
+        *row = (bg_calibrated){.linear = l, .shares = l, .offset = out->side_bytes, .folds = g->folds[role].n};
         status = bg_activations_finish(&g->at[role], l->name, e);
         if (!status) {
             describe(&g->at[role], row);
-            status = write_activations(side, &g->at[role], &out->side_bytes, e);
+            status = write_activations(side, &g->at[role], &g->folds[role], &out->side_bytes, e);
         }
     }
     return status;
@@ -187,7 +206,7 @@ static int walk_layer(walk *w, int layer, bg_out *side, bg_calibrate_result *out
     int status = bg_model_load_layer(w->m, layer, e);
     if (status)
         return status;
-    status = gatherer_init(&g, &w->m->layers[layer], e);
+    status = gatherer_init(&g, &w->m->layers[layer], out->tokens, w->o, e);
     if (!status && w->o->sequential)
         memcpy(w->copy, w->h, floats * sizeof *w->h);
     if (!status)

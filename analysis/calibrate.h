@@ -1,5 +1,5 @@
 /* Calibrating: one walk over a model's layers gathers the second moments of every linear layer's input and writes them to
- * a side file as it goes. In memory: the hidden states of all samples, one layer's weights and its moments. */
+ * a side file as it goes. In memory: the hidden states of all samples, one layer's weights and its moments, those of the folds in float32. */
 #ifndef BG_ANALYSIS_CALIBRATE_H
 #define BG_ANALYSIS_CALIBRATE_H
 
@@ -10,6 +10,8 @@ typedef struct bg_calibrate_options {
     int64_t samples;         /* windows of the text, drawn without replacement; 0: all */
     int length;              /* tokens of each */
     const bg_spec *sequential; /* later layers see what earlier ones, quantized so, put out; NULL: the model as it is */
+    int folds;               /* consecutive parts of the samples whose moments are kept too; 0: none */
+    int64_t fold_cols;       /* of inputs up to this width */
     uint64_t seed;
 } bg_calibrate_options;
 
@@ -17,6 +19,7 @@ typedef struct bg_calibrate_options {
 typedef struct bg_calibrated {
     const bg_linear *linear, *shares; /* shares: the first layer with the same input; itself for that one */
     uint64_t offset;
+    int folds;
     double trace, mean_abs, max_abs;  /* trace(Σ), mean of E|x_i|, largest |x_i| */
 } bg_calibrated;
 

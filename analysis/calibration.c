@@ -58,7 +58,10 @@ static int check_rows(const bg_calibration *k, bg_err *e)
         double cols = bg_json_number(row, "cols", -1), offset = bg_json_number(row, "offset", -1);
         if (!(cols >= 1 && cols <= COLS_MOST) || cols != floor(cols) || !(offset >= 0) || fmod(offset, 8) != 0)
             return again(e, k->path, "a layer has an impossible width or offset");
-        if (offset + 8 * (2 * cols + cols * (cols + 1) / 2) > (double)k->side_bytes)
+        double folds = bg_json_number(row, "folds", 0), tokens = bg_json_number(row, "tokens", -1);
+        if (!(folds >= 0 && folds <= BG_FOLDS_MOST) || folds != floor(folds) || (folds > 0 && !(tokens >= 128 * folds && tokens < 9e15)))
+            return again(e, k->path, "a layer has an impossible number of folds");
+        if (offset + 8 * 2 * cols + (8 + 4 * folds) * (cols * (cols + 1) / 2) > (double)k->side_bytes)
             return again(e, k->path, "a layer's statistics would end behind the side file");
     }
     return BG_OK;
@@ -205,6 +208,34 @@ int bg_calibration_load(const bg_calibration *k, const char *tensor, int64_t col
     out->tokens = (int64_t)bg_json_number(row, "tokens", 0);
     if (status)
         bg_activations_free(out);
+    return status;
+}
+
+int64_t bg_calibration_place(const bg_calibration *k, const char *tensor)
+{
+    return (int64_t)bg_json_number(row_of(k, tensor), "offset", -1);
+}
+
+int bg_calibration_load_folds(const bg_calibration *k, const char *tensor, int64_t cols, bg_folds *out, bg_err *e)
+{
+    const cJSON *row = row_of(k, tensor);
+    int n = (int)bg_json_number(row, "folds", 0);
+    *out = (bg_folds){0};
+    if (!n || bg_json_number(row, "cols", -1) != (double)cols)
+        return BG_OK;
+    int64_t triangle = cols * (cols + 1) / 2, tokens = (int64_t)bg_json_number(row, "tokens", 0);
+    size_t numbers = (size_t)n * (size_t)triangle;
+    int status = bg_folds_init(out, cols, n, e);
+    if (!status)
+        status = bg_pread(k->fd, k->side, out->triangle, numbers * sizeof *out->triangle,
+                          (uint64_t)bg_json_number(row, "offset", 0) + (uint64_t)(2 * cols + triangle) * 8, e);
+    for (int i = 0; i < n && !status; i++)
+        out->tokens[i] = bg_fold_end(tokens, n, i) - (i ? bg_fold_end(tokens, n, i - 1) : 0);
+    for (size_t i = 0; i < numbers && !status; i++)
+        if (!isfinite(out->triangle[i]))
+            status = again(e, k->side, "it holds moments that are none");
+    if (status)
+        bg_folds_free(out);
     return status;
 }
 

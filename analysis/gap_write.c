@@ -4,9 +4,9 @@
 #include <string.h>
 #include "analysis/bdrate.h"
 #include "analysis/gap.h"
-#include "io/source.h"
+#include "io/resample.h"
 
-enum { SPACED = 6, RESAMPLES = 500 };
+enum { SPACED = 6 };
 static const double targets[] = {0.01, 0.001}; /* D/σ² */
 
 static void put_place(bg_doc *d, const bg_gap_point *p)
@@ -251,30 +251,6 @@ static bg_bd_curve bd_curve(const bg_gap_point *const *p, int n)
     return c;
 }
 
-static int rising(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Percentile interval of the weighted mean over resampled tensors. */
-static void bootstrap(const double *x, const double *w, int n, uint64_t seed, double *low, double *high)
-{
-    double means[RESAMPLES];
-    for (int b = 0; b < RESAMPLES; b++) {
-        double sum = 0, total = 0;
-        for (int i = 0; i < n; i++) {
-            int k = (int)(bg_uniform_at(seed, (uint64_t)b * (uint64_t)n + (uint64_t)i) * n);
-            sum += w[k] * x[k];
-            total += w[k];
-        }
-        means[b] = sum / total;
-    }
-    qsort(means, RESAMPLES, sizeof *means, rising);
-    *low = means[(int)(0.025 * RESAMPLES)];
-    *high = means[(int)(0.975 * RESAMPLES)];
-}
-
 typedef struct pair_room {
     bg_bd_curve *curves; /* [tensors × quantizers] */
     double *x, *w;       /* [tensors] */
@@ -283,7 +259,7 @@ typedef struct pair_room {
 static void write_pair(const bg_gaps *g, bg_doc *d, const pair_room *room, int a, int t, uint64_t seed)
 {
     int n = 0, Q = g->n_quantizers;
-    double sum = 0, percent = 0, weights = 0, low = NAN, high = NAN;
+    double sum = 0, percent = 0, weights = 0, low, high;
     for (int i = 0; i < g->n_tensors; i++) {
         double bits, rate;
         if (bg_bd_bits(BG_BD_PCHIP, &room->curves[i * Q + a], &room->curves[i * Q + t], &bits, NULL))
@@ -298,8 +274,7 @@ static void write_pair(const bg_gaps *g, bg_doc *d, const pair_room *room, int a
     }
     if (!n)
         return;
-    if (n > 1)
-        bootstrap(room->x, room->w, n, seed, &low, &high);
+    bg_resample_mean(room->x, room->w, n, seed, &low, &high);
     bg_doc_row(d);
     bg_doc_string(d, "anchor", g->quantizers[a]);
     bg_doc_string(d, "test", g->quantizers[t]);

@@ -1,10 +1,19 @@
 /* Owns the functional rate-distortion bound of a linear layer (output_bound.h). */
 #include "analysis/output_bound.h"
 
+#include <cblas.h>
 #include <lapacke.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* LAPACK on one thread: its sums, and so the last digits, depend on how many share the work. Returns how many there were. */
+static int alone(void)
+{
+    int threads = openblas_get_num_threads();
+    openblas_set_num_threads(1);
+    return threads;
+}
 
 static int copy_of(const double *from, int64_t n, double **to, bg_err *e)
 {
@@ -38,7 +47,9 @@ int bg_output_bound_init(bg_output_bound *b, const double *second_moment, int64_
     }
     for (int64_t i = 0; i < n; i++)
         b->mean_diagonal += a[i * n + i] / (double)n;
+    int threads = alone();
     lapack_int info = LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'N', 'U', (lapack_int)n, a, (lapack_int)n, b->eigenvalues);
+    openblas_set_num_threads(threads);
     free(a);
     if (info) {
         bg_output_bound_free(b);
@@ -68,7 +79,7 @@ int bg_output_bound_at_rate(const bg_output_bound *b, double sigma2, double rate
 {
     if (!(sigma2 > 0))
         return bg_fail(e, BG_INPUT, "an output bound of weights without variance");
-    *out = bg_waterfill_rate(b->eigenvalues, NULL, (size_t)b->n, rate_bits);
+    bg_waterfill_sorted(b->eigenvalues, (size_t)b->n, &rate_bits, 1, out);
     out->level *= sigma2;
     out->distortion *= sigma2;
     return BG_OK;
@@ -82,6 +93,16 @@ int bg_output_bound_at_distortion(const bg_output_bound *b, double sigma2, doubl
     out->level *= sigma2;
     out->distortion *= sigma2;
     return BG_OK;
+}
+
+double bg_effective_rank(const bg_output_bound *b)
+{
+    double sum = 0, entropy = 0;
+    for (int64_t i = 0; i < b->n; i++)
+        sum += b->eigenvalues[i];
+    for (int64_t i = 0; i < b->n; i++)
+        entropy -= b->eigenvalues[i] > 0 ? b->eigenvalues[i] / sum * log(b->eigenvalues[i] / sum) : 0;
+    return exp(entropy);
 }
 
 double bg_nearest_loss_bits(const bg_output_bound *b)
@@ -125,8 +146,10 @@ int bg_feedback_pivots(const double *second_moment, int64_t n, double *pivots, d
         a[i] = a[n * n - 1 - i];
         a[n * n - 1 - i] = swap;
     }
+    int threads = alone();
     lapack_int info = LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', (lapack_int)n, a, (lapack_int)n);
     if (info) {
+        openblas_set_num_threads(threads);
         free(a);
         return bg_fail(e, BG_INPUT, "the second moment is not positive definite (order %d); use more calibration text",
                        (int)info);
@@ -140,6 +163,7 @@ int bg_feedback_pivots(const double *second_moment, int64_t n, double *pivots, d
         pivots[i] = a[i * n + i] * a[i * n + i];
     if (weight_factor)
         *weight_factor = inverse_norm(a, n) / (double)n;
+    openblas_set_num_threads(threads);
     free(a);
     return BG_OK;
 }

@@ -27,6 +27,9 @@ void bg_output_bound_free(bg_output_bound *b);
 int bg_output_bound_at_rate(const bg_output_bound *b, double sigma2, double rate_bits, bg_water *out, bg_err *e);
 int bg_output_bound_at_distortion(const bg_output_bound *b, double sigma2, double distortion, bg_water *out, bg_err *e);
 
+/* exp of the entropy of the eigenvalues' shares: n for Σ = I, 1 when all inputs move together (Roy and Vetterli 2007). */
+double bg_effective_rank(const bg_output_bound *b);
+
 /* What a method loses against the bound at high rate, beside the loss of its scalar code. Rounding to nearest has a white
  * error: ½·log2(mean Σ_ii / geometric mean). Error feedback (GPTQ, Babai's nearest plane) has the mean of the pivots u_ii², Σ = UUᵀ with U
  * upper triangular, in place of the mean diagonal. pivots[n]; *weight_factor (may be NULL) receives how much feedback raises

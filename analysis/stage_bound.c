@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/blahut_arimoto.h"
-#include "analysis/calibration.h"
-#include "analysis/output_bound.h"
+#include "analysis/output_rows.h"
 #include "analysis/shannon.h"
 #include "analysis/study.h"
 #include "analysis/tensor_hist.h"
@@ -19,6 +18,7 @@ typedef struct job {
     bg_study study;
     double relative[MOST_DISTORTIONS];
     int n, quick;
+    uint64_t seed;
     bg_calibration *calibration; /* NULL: none */
 } job;
 
@@ -94,55 +94,15 @@ static void put_rows(const job *j, bg_doc *d, const bg_tensor *t, const tensor_b
     }
 }
 
-/* ---- outputs ---- */
-
-static void put_losses(bg_doc *d, const bg_output_bound *b, const double *second_moment, double *pivots)
+static int put_outputs(const job *j, bg_doc *d, const tensor_bounds *all, bg_err *e)
 {
-    double factor;
-    bg_doc_number(d, "mean_diagonal", b->mean_diagonal);
-    if (!isfinite(b->log2_geometric_mean))
-        return;
-    bg_doc_number(d, "geometric_mean", exp2(b->log2_geometric_mean));
-    bg_doc_number(d, "nearest_loss_bits", bg_nearest_loss_bits(b));
-    if (bg_feedback_pivots(second_moment, b->n, pivots, &factor, NULL))
-        return; /* not positive definite to rounding */
-    bg_doc_number(d, "feedback_loss_bits", bg_feedback_loss_bits(b, pivots));
-    bg_doc_number(d, "feedback_weight_factor", factor);
-}
-
-/* The functional bound of a layer whose input was calibrated; others (embeddings) have none. */
-static int put_output(const job *j, bg_doc *d, const bg_tensor *t, double sigma2, bg_err *e)
-{
-    enum { HALF_BITS = 16 };
-    if (!bg_calibration_has(j->calibration, t->name) || !(sigma2 > 0))
-        return BG_OK;
-    bg_activations x = {0};
-    bg_output_bound b = {0};
-    double *pivots = malloc((size_t)t->cols * sizeof *pivots), rates[HALF_BITS], distortions[HALF_BITS];
-    int status = pivots ? bg_calibration_load(j->calibration, t->name, t->cols, &x, e)
-                        : bg_no_memory(e, t->name, (size_t)t->cols * sizeof *pivots);
-    if (!status)
-        status = bg_output_bound_init(&b, x.second_moment, t->cols, e);
-    for (int k = 0; k < HALF_BITS && !status; k++) {
-        bg_water w;
-        rates[k] = 0.5 * (k + 1);
-        status = bg_output_bound_at_rate(&b, sigma2, rates[k], &w, e);
-        distortions[k] = w.distortion;
-    }
-    if (!status) {
-        bg_doc_row(d);
-        bg_doc_string(d, "tensor", t->name);
-        bg_doc_string(d, "group", t->group);
-        bg_doc_integer(d, "layer", t->layer);
-        put_losses(d, &b, x.second_moment, pivots);
-        bg_doc_numbers(d, "rates", rates, HALF_BITS);
-        bg_doc_numbers(d, "distortions", distortions, HALF_BITS);
-        bg_doc_row_end(d);
-    }
-    bg_output_bound_free(&b);
-    bg_activations_free(&x);
-    free(pivots);
-    return status ? bg_context(e, "tensor '%s'", t->name) : BG_OK;
+    bg_output_rows *rows;
+    int status = bg_output_rows_open(&rows, j->calibration, j->seed, e);
+    for (int i = 0; i < j->study.n && !status; i++)
+        status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted")
+                                : bg_output_rows_put(rows, d, j->study.tensors[i], all[i].sigma2, e);
+    bg_output_rows_close(rows);
+    return status;
 }
 
 static int bound(const job *j, bg_doc *d, bg_err *e)
@@ -174,8 +134,8 @@ static int bound(const job *j, bg_doc *d, bg_err *e)
     for (int i = 0; i < n && !status; i++)
         put_rows(j, d, j->study.tensors[i], &all[i]);
     bg_doc_section(d, "outputs");
-    for (int i = 0; i < n && !status && j->calibration; i++)
-        status = put_output(j, d, j->study.tensors[i], all[i].sigma2, e);
+    if (!status && j->calibration)
+        status = put_outputs(j, d, all, e);
     free(all);
     return status;
 }
@@ -202,7 +162,7 @@ static int distortions(const bg_args *a, job *j, bg_err *e)
 
 static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 {
-    job j = {.quick = bg_arg_given(a, "quick")};
+    job j = {.quick = bg_arg_given(a, "quick"), .seed = p->seed};
     bg_doc d = {0};
     int status = distortions(a, &j, e);
     if (!status)
@@ -240,7 +200,8 @@ const bg_stage bg_stage_bound = {
              "variance/1024 on: below, stored weights are too coarse to be a density); "
              "the interval that holds R(D) of the actual weights, by Blahut-Arimoto with its certificate from both sides; and the bounds of "
              "Gaussian rows, and groups of 128, whose variances are known, by reverse water-filling. With --calibration also the least "
-             "output error of each layer at 0.5 to 8 bits, and what rounding to nearest and error feedback lose against it.",
+             "output error of each layer at 0.5 to 8 bits, and what rounding to nearest and error feedback lose against it; if the calibration "
+             "kept folds, also its Ledoit-Wolf shrinkage and the bound on held-out text with a bootstrap interval.",
     .example = "bitgap bound source:laplace -d 0.25 0.01 -o -",
     .options = options,
     .run = run,

@@ -5,7 +5,7 @@
 #include "analysis/corpus.h"
 #include "io/opt.h"
 
-enum { LENGTH_MOST = 2048 };
+enum { LENGTH_MOST = 2048, FOLD_COLS = 4096 };
 
 /* "out/calibration.json" → "out/calibration.bin" */
 static char *side_path(const char *path)
@@ -58,6 +58,8 @@ static int write_document(const char *path, const char *side, const bg_ckpt *c, 
         bg_doc_string(&d, "shares", l->shares->name);
         bg_doc_integer(&d, "tokens", r->tokens);
         bg_doc_integer(&d, "offset", (int64_t)l->offset);
+        if (l->folds)
+            bg_doc_integer(&d, "folds", l->folds);
         bg_doc_number(&d, "trace", l->trace);
         bg_doc_number(&d, "mean_abs", l->mean_abs);
         bg_doc_number(&d, "max_abs", l->max_abs);
@@ -71,16 +73,20 @@ static int read_options(const bg_args *a, const bg_provenance *p, bg_model *m, b
                         bg_err *e)
 {
     int most = bg_model_context(m);
-    int64_t samples = 128, length = most < LENGTH_MOST ? most : LENGTH_MOST;
+    int64_t samples = 128, length = most < LENGTH_MOST ? most : LENGTH_MOST, folds = 0;
     int status = bg_arg_integer(a, "samples", 0, INT64_C(1) << 40, &samples, e);
     if (!status)
         status = bg_arg_integer(a, "length", 1, 1 << 24, &length, e);
+    if (!status)
+        status = bg_arg_integer(a, "folds", 0, BG_FOLDS_MOST, &folds, e);
     if (!status && length > most)
         status = bg_fail(e, BG_INPUT, "--length %lld is longer than the model's context of %d", (long long)length, most);
     if (!status && bg_arg(a, "sequential"))
         status = bg_spec_parse(bg_arg(a, "sequential"), spec, e);
     *o = (bg_calibrate_options){.samples = samples,
                                 .length = (int)length,
+                                .folds = (int)folds,
+                                .fold_cols = FOLD_COLS,
                                 .sequential = bg_arg(a, "sequential") ? spec : NULL,
                                 .seed = p->seed};
     return status;
@@ -135,6 +141,9 @@ static const bg_option options[] = {
     {.name = "text", .argument = "FILE", .help = "calibration text"},
     {.name = "samples", .argument = "N", .help = "windows of the text, drawn by the seed (default 128; 0: all)"},
     {.name = "length", .argument = "T", .help = "tokens of each (default: the model's context, at most 2048)"},
+    {.name = "folds", .argument = "N",
+     .help = "parts of the text whose moments are kept too, for inputs of at most 4096 columns: the band of the functional "
+             "bound (default 0)"},
     {.name = "sequential", .argument = "SPEC", .help = "each layer sees the outputs of its predecessors quantized so"},
     {0},
 };

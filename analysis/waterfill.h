@@ -17,5 +17,7 @@ bg_water bg_waterfill_at(const double *v, const double *w, size_t n, double leve
 /* The level of a rate (bits a weight), or of a distortion; above what is possible the level is the largest variance. */
 bg_water bg_waterfill_rate(const double *v, const double *w, size_t n, double rate_bits);
 bg_water bg_waterfill_distortion(const double *v, const double *w, size_t n, double distortion);
+/* The levels of rising rates for n equal shares, exactly and in one pass: variances in falling order. out[rates]. */
+void bg_waterfill_sorted(const double *v, size_t n, const double *rate_bits, int rates, bg_water *out);
 
 #endif

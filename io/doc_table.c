@@ -69,7 +69,18 @@ static const bg_section bounds_sections[] = {
                         OPT("feedback_loss_bits", BG_NUMBER, "bits/weight", "of GPTQ's error feedback, columns in order"),
                         OPT("feedback_weight_factor", BG_NUMBER, "1", "how much feedback raises the weights' own squared error"),
                         REQ("rates", BG_NUMBERS, "bits/weight", "rates of the functional bound"),
-                        REQ("distortions", BG_NUMBERS, "output²/weight", "least tr((W−Ŵ)Σ(W−Ŵ)ᵀ)/weights at each"), {0}}},
+                        REQ("distortions", BG_NUMBERS, "output²/weight", "least tr((W−Ŵ)Σ(W−Ŵ)ᵀ)/weights at each"),
+                        OPT("effective_rank", BG_NUMBER, "1", "exp of the entropy of the eigenvalues' shares"),
+                        OPT("folds", BG_INTEGER, "-", "parts of the text behind what follows"),
+                        OPT("shrinkage", BG_NUMBER, "1", "ρ of Ledoit and Wolf 2004, sampling error taken between folds"),
+                        OPT("shrinkage_bits", BG_NUMBER, "bits/weight", "what it adds to the bound at 4 bits"),
+                        OPT("held_out_bits", BG_NUMBER, "bits/weight", "what held-out text adds to the bound at 4 bits"),
+                        OPT("held_out_low_bits", BG_NUMBER, "bits/weight", "bootstrap over folds, 2.5 %"),
+                        OPT("held_out_high_bits", BG_NUMBER, "bits/weight", "97.5 %"),
+                        OPT("shrunk_distortions", BG_NUMBERS, "output²/weight", "of the shrunk Σ"),
+                        OPT("held_out_distortions", BG_NUMBERS, "output²/weight", "eigenvectors of some folds, energies on the others"),
+                        OPT("low_distortions", BG_NUMBERS, "output²/weight", "bootstrap over folds, 2.5 %"),
+                        OPT("high_distortions", BG_NUMBERS, "output²/weight", "97.5 %"), {0}}},
     {0}};
 
 /* ---- curves ---- */
@@ -263,6 +274,7 @@ static const bg_section calibration_sections[] = {
                         REQ("shares", BG_STRING, "-", "first tensor with the same input"),
                         REQ("tokens", BG_INTEGER, "tokens", "behind the means"),
                         REQ("offset", BG_INTEGER, "bytes", "of its block in the side file"),
+                        OPT("folds", BG_INTEGER, "-", "parts of the text whose Σ follows, as float32"),
                         REQ("trace", BG_NUMBER, "input²", "of Σ = E[xxᵀ]"),
                         REQ("mean_abs", BG_NUMBER, "input", "mean of E|x_i|"),
                         REQ("max_abs", BG_NUMBER, "input", "largest |x_i|"), {0}}},
