@@ -591,7 +591,7 @@ const char *bg_spec_quantizer(const bg_spec *s, char *buf)
     const char *p = strchr(s->text, ':');
     while (p && *p) {
         size_t length = strcspn(++p, ",");
-        int drop = 0;
+        int drop = !strncmp(p, "step=", 5) && p[5] >= '0' && p[5] <= '9'; /* what the rate of an entropy-coded grid hangs on */
         for (size_t k = 0; k < sizeof curve_keys / sizeof *curve_keys; k++)
             drop |= !strncmp(p, curve_keys[k], strlen(curve_keys[k]));
         if (!drop) {

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "io/resample.h"
 #include "reports/docset.h"
 
 static const bg_num absent = {.value = NAN};
@@ -61,40 +62,138 @@ static double field_of(const bg_point *p, const char *field)
     return isfinite(v) ? v : bg_row_number(p->gap, field);
 }
 
+/* The words an origin may begin with; low and high are the 2.5 and 97.5 % points of the mean over resampled tensors. */
+static const char *const hows[] = {"mean", "least", "most", "count", "low", "high", NULL};
+
+/* The aggregate of x[n] with weights w[n]. */
+static double aggregate(const char *how, const double *x, const double *w, int n)
+{
+    double sum = 0, weights = 0, least = INFINITY, most = -INFINITY, low, high;
+    for (int i = 0; i < n; i++) {
+        sum += x[i] * w[i];
+        weights += w[i];
+        least = fmin(least, x[i]);
+        most = fmax(most, x[i]);
+    }
+    if (!n)
+        return NAN;
+    if (!strcmp(how, "low") || !strcmp(how, "high")) {
+        bg_resample_mean(x, w, n, 1, &low, &high);
+        return how[0] == 'l' ? low : high;
+    }
+    return !strcmp(how, "least") ? least : !strcmp(how, "most") ? most : !strcmp(how, "count") ? n : sum / weights;
+}
+
+/* What the point of `spec` has in the field, less what that of `rival` has for the same tensor. */
+static double value_of(const bg_docset *s, const bg_point *p, const char *field, const char *rival)
+{
+    int n = 0;
+    const bg_point *q = rival ? bg_docset_spec(s, rival, &n) : NULL;
+    double v = field_of(p, field);
+    if (!rival)
+        return v;
+    for (int i = 0; i < n; i++)
+        if (!strcmp(q[i].tensor, p->tensor) && isfinite(field_of(&q[i], "gap_bits")))
+            return v - field_of(&q[i], field);
+    return NAN;
+}
+
 /* Points without an SQNR (constant tensors) take part in no mean, so that rate, gap and SQNR of a row are of the same points. */
-static double over(const bg_docset *s, const char *how, const char *field, const char *where, const char *spec)
+static double over(const bg_docset *s, const char *how, const char *field, const char *where, const char *spec, const char *rival)
 {
     int n, used = 0;
     const bg_point *p = bg_docset_spec(s, spec, &n);
-    double sum = 0, weights = 0, least = INFINITY, most = -INFINITY;
-    for (int i = 0; i < n; i++) {
+    double *x = malloc(2 * (size_t)(n + 1) * sizeof *x), *w = x ? x + n + 1 : NULL;
+    for (int i = 0; x && i < n; i++) {
         if (!belongs(&p[i], where) || !isfinite(field_of(&p[i], "gap_bits")))
             continue;
-        double v = field_of(&p[i], field);
-        if (!isfinite(v))
-            continue;
-        used++;
-        sum += v * p[i].weights;
-        weights += p[i].weights;
-        least = v < least ? v : least;
-        most = v > most ? v : most;
+        double v = value_of(s, &p[i], field, rival);
+        if (isfinite(v)) {
+            x[used] = v;
+            w[used++] = p[i].weights;
+        }
     }
-    if (!used)
-        return NAN;
-    return how[0] == 'l' ? least : how[0] == 'c' ? used : how[1] == 'o' ? most : sum / weights;
+    double out = x ? aggregate(how, x, w, used) : (double)NAN;
+    free(x);
+    return out;
+}
+
+static bg_num aggregate_of(const bg_docset *s, const char *how, const char *field, const char *where, const char *spec, const char *rival)
+{
+    char place[192] = "", name[256], other[256] = "";
+    bg_num n = absent;
+    n.value = over(s, how, field, where, spec, rival);
+    if (where)
+        encode(place, sizeof place, where, "%@:|\"<>&");
+    encode(name, sizeof name, spec, "%@|\"<>&");
+    if (rival)
+        encode(other, sizeof other, rival, "%@|\"<>&");
+    if (isfinite(n.value))
+        snprintf(n.from, sizeof n.from, "%s:%s%s%s:%s%s%s", how, field, *place ? "@" : "", place, name, rival ? "|" : "", other);
+    return n;
 }
 
 bg_num bg_num_over(const bg_docset *s, const char *how, const char *field, const char *where, const char *spec)
 {
-    char place[192] = "", name[384];
+    return aggregate_of(s, how, field, where, spec, NULL);
+}
+
+bg_num bg_num_difference(const bg_docset *s, const char *how, const char *field, const char *spec, const char *rival)
+{
+    return aggregate_of(s, how, field, NULL, spec, rival);
+}
+
+/* ---- over the rows of a section ---- */
+
+static double over_rows(const bg_docset *s, const char *how, const char *kind, const char *section, const char *field, const char *where)
+{
+    bg_rows rows = bg_docset_rows(s, kind, section);
+    double *x = malloc(2 * ((size_t)rows.n + 1) * sizeof *x), *w = x ? x + rows.n + 1 : NULL;
+    int used = 0;
+    for (int i = 0; x && i < rows.n; i++) {
+        const char *group = bg_row_string(&rows.rows[i], "group");
+        double v = bg_row_number(&rows.rows[i], field);
+        if (!isfinite(v) || (where && *where && (!group || strcmp(group, where))))
+            continue;
+        x[used] = v;
+        w[used++] = 1;
+    }
+    double out = x ? aggregate(how, x, w, used) : (double)NAN;
+    free(x);
+    return out;
+}
+
+bg_num bg_num_rows(const bg_docset *s, const char *how, const char *kind, const char *section, const char *field, const char *where)
+{
+    char place[192] = "";
     bg_num n = absent;
-    n.value = over(s, how, field, where, spec);
+    n.value = over_rows(s, how, kind, section, field, where);
     if (where)
         encode(place, sizeof place, where, "%@:|\"<>&");
-    encode(name, sizeof name, spec, "%@|\"<>&");
     if (isfinite(n.value))
-        snprintf(n.from, sizeof n.from, "%s:%s%s%s:%s", how, field, *place ? "@" : "", place, name);
+        snprintf(n.from, sizeof n.from, "rows-%s:%s/%s/%s@%s", how, kind, section, field, place);
     return n;
+}
+
+static int is_how(const char *word)
+{
+    for (int i = 0; hows[i]; i++)
+        if (!strcmp(hows[i], word))
+            return 1;
+    return 0;
+}
+
+/* "rows-mean:bounds/outputs/shrinkage@mlp.down_proj" */
+static int evaluate_rows(const bg_docset *s, char *token, double *v, bg_err *e)
+{
+    char *save = NULL, *how = strtok_r(token, ":", &save), *kind = strtok_r(NULL, "/", &save), *section = strtok_r(NULL, "/", &save),
+         *field = strtok_r(NULL, "@", &save), *where = strtok_r(NULL, "", &save);
+    if (!field || !is_how(how + 5))
+        return bg_fail(e, BG_INPUT, "the origin '%s' is not rows-HOW:DOCUMENT/SECTION/FIELD@GROUP", token);
+    if (where)
+        decode(where);
+    *v = over_rows(s, how + 5, kind, section, field, where);
+    return isfinite(*v) ? BG_OK : bg_fail(e, BG_INPUT, "no rows of %s/%s with a number %s", kind, section, field);
 }
 
 /* ---- over the targets of a curve ---- */
@@ -203,10 +302,15 @@ static int evaluate_over(const bg_docset *s, char *token, double *v, bg_err *e)
     char *where = strchr(field, '@');
     if (where)
         *where++ = 0;
+    char *rival = strchr(spec, '|');
+    if (rival) {
+        *rival++ = 0;
+        decode(rival);
+    }
     decode(spec);
     if (where)
         decode(where);
-    *v = strcmp(token, "target") ? over(s, token, field, where, spec) : target(s, field, where ? atof(where) : 0, spec);
+    *v = strcmp(token, "target") ? over(s, token, field, where, spec, rival) : target(s, field, where ? atof(where) : 0, spec);
     return isfinite(*v) ? BG_OK
                         : bg_fail(e, BG_INPUT, "no points with %s of '%s'%s%s", field, spec, where ? " in " : "",
                                   where ? where : "");
@@ -226,9 +330,12 @@ static int evaluate_token(const bg_docset *s, char *token, double *stack, int *d
         return bg_fail(e, BG_INPUT, "an origin nests too deep");
     char *end;
     double *v = &stack[(*depth)++];
-    if (!strncmp(token, "mean:", 5) || !strncmp(token, "least:", 6) || !strncmp(token, "most:", 5) ||
-        !strncmp(token, "count:", 6) || !strncmp(token, "target:", 7))
+    char word[8];
+    snprintf(word, sizeof word, "%.*s", (int)strcspn(token, ":"), token);
+    if (strchr(token, ':') && (is_how(word) || !strcmp(word, "target")))
         return evaluate_over(s, token, v, e);
+    if (!strncmp(token, "rows-", 5))
+        return evaluate_rows(s, token, v, e);
     *v = strtod(token, &end);
     return end != token && !*end ? BG_OK : evaluate_cell(s, token, v, e);
 }

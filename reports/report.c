@@ -18,6 +18,7 @@ static const bg_report_section *const sections[] = {
     &bg_section_codebooks,
     &bg_section_shipped,
     &bg_section_output,
+    &bg_section_bounds,
     &bg_section_cost,
     &bg_section_allocation,
     &bg_section_lossless,

@@ -76,6 +76,44 @@ static void threads_do_not_matter(void **state)
     free(x);
 }
 
+/* Folds change no sum, and each holds the moments of its own tokens. */
+static void folds_are_parts(void **state)
+{
+    (void)state;
+    enum { C = 37, N = 1300, FOLDS = 4 };
+    float *x = noise(N * C, 9);
+    bg_activations whole, split, part;
+    bg_folds f;
+    bg_err e;
+    assert_int_equal(bg_folds_of(N, 99), 10);
+    assert_int_equal(bg_folds_of(255, 8), 0);
+    assert_int_equal(bg_activations_init(&whole, C, &e), BG_OK);
+    assert_int_equal(bg_activations_init(&split, C, &e), BG_OK);
+    assert_int_equal(bg_folds_init(&f, C, FOLDS, &e), BG_OK);
+    bg_activations_add(&whole, x, N);
+    for (int at = 0; at < N; at += 640)
+        bg_folds_add(&f, &split, x + at * C, N - at < 640 ? N - at : 640, N);
+    assert_memory_equal(whole.second_moment, split.second_moment, C * C * sizeof(double));
+    int64_t from = 0;
+    for (int k = 0; k < FOLDS; k++) {
+        int64_t end = bg_fold_end(N, FOLDS, k);
+        assert_int_equal(f.tokens[k], end - from);
+        assert_int_equal(bg_activations_init(&part, C, &e), BG_OK);
+        bg_activations_add_ref(&part, x + from * C, end - from);
+        assert_int_equal(bg_activations_finish(&part, "x", &e), BG_OK);
+        for (int64_t i = 0, at = (int64_t)k * C * (C + 1) / 2; i < C; i++)
+            for (int64_t j = 0; j <= i; j++, at++)
+                assert_float_equal((double)f.triangle[at], part.second_moment[i * C + j], 2e-6);
+        bg_activations_free(&part);
+        from = end;
+    }
+    assert_int_equal(from, N);
+    bg_activations_free(&whole);
+    bg_activations_free(&split);
+    bg_folds_free(&f);
+    free(x);
+}
+
 static void refuses_no_data(void **state)
 {
     (void)state;
@@ -128,7 +166,7 @@ static int make(void **state)
     if (!mkdtemp(directory))
         return 1;
     snprintf(command, sizeof command,
-             "%s/bitgap calibrate data/austen-3.7m --text data/text/calib.txt --samples 3 --length 100 -o %s --quiet",
+             "%s/bitgap calibrate data/austen-3.7m --text data/text/calib.txt --samples 3 --length 100 --folds 2 -o %s --quiet",
              build ? build : "build", at("k.json"));
     return system(command) || bg_ckpt_open("data/austen-3.7m", &(bg_ckpt_options){0}, &ckpt, &e);
 }
@@ -156,6 +194,18 @@ static void reads_back(void **state)
     assert_int_equal(bg_calibration_load(k, "model.layers.3.mlp.down_proj.weight", 768, &down, &e), BG_OK);
     assert_int_equal(q.tokens, 300);
     assert_memory_equal(q.second_moment, v.second_moment, 256 * 256 * sizeof(double));
+    bg_folds f;
+    assert_int_equal(bg_calibration_load_folds(k, "model.layers.1.self_attn.v_proj.weight", 256, &f, &e), BG_OK);
+    assert_true(f.n == 2 && f.tokens[0] == 128 && f.tokens[1] == 172);
+    for (int i = 0, c = 0; i < 256; i++)
+        for (int j = 0; j <= i; j++, c++) { /* their mean is the whole */
+            double mean = (128 * (double)f.triangle[c] + 172 * (double)f.triangle[256 * 257 / 2 + c]) / 300;
+            assert_float_equal(mean, q.second_moment[i * 256 + j], 1e-5 * (1 + fabs(mean)));
+        }
+    bg_folds_free(&f);
+    assert_int_equal(bg_calibration_place(k, "model.layers.1.self_attn.v_proj.weight"),
+                     bg_calibration_place(k, "model.layers.1.self_attn.q_proj.weight"));
+    assert_int_equal(bg_calibration_place(k, "model.embed_tokens.weight"), -1);
     double trace = 0;
     for (int i = 0; i < 768; i++) {
         trace += down.second_moment[i * 768 + i];
@@ -269,7 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(against_plain_loops), cmocka_unit_test(threads_do_not_matter),
-        cmocka_unit_test(refuses_no_data),     cmocka_unit_test(reads_back),
+        cmocka_unit_test(folds_are_parts), cmocka_unit_test(refuses_no_data),     cmocka_unit_test(reads_back),
         cmocka_unit_test(equals_a_direct_pass), cmocka_unit_test(refuses_damage),
     };
     return cmocka_run_group_tests(tests, make, clean);

@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "analysis/output_bound.h"
+#include "analysis/output_band.h"
+#include "io/source.h"
 #include "tests/reference.h"
 
 enum { MOST = 16 };
@@ -90,8 +91,106 @@ static void test_edges(void **state)
     assert_int_equal(bg_output_bound_init(&b, dead, 3, &e), BG_INPUT);
 }
 
+/* ---- what a finite sample knows ---- */
+
+enum { COLS = 24, TOKENS = 8192, FOLDS = 8 };
+static const double rates[] = {0.5, 1, 2, 4};
+
+/* Gaussian tokens with Σ_ij = ρ^|i−j|: moments of all and of the folds. */
+static void sample(double rho, bg_activations *all, bg_folds *folds)
+{
+    float *x = malloc(TOKENS * COLS * sizeof *x);
+    bg_source s;
+    bg_err e;
+    assert_int_equal(bg_source_parse("gaussian,n=196608,seed=5", &s, &e), BG_OK);
+    bg_source_samples(&s, 0, TOKENS * COLS, x);
+    for (int t = 0; t < TOKENS; t++)
+        for (int i = 1; i < COLS; i++)
+            x[t * COLS + i] = (float)(rho * (double)x[t * COLS + i - 1] + sqrt(1 - rho * rho) * (double)x[t * COLS + i]);
+    assert_int_equal(bg_activations_init(all, COLS, &e), BG_OK);
+    assert_int_equal(bg_folds_init(folds, COLS, bg_folds_of(TOKENS, FOLDS), &e), BG_OK);
+    for (int t = 0; t < TOKENS; t += 1152)
+        bg_folds_add(folds, all, x + t * COLS, TOKENS - t < 1152 ? TOKENS - t : 1152, TOKENS);
+    assert_int_equal(bg_activations_finish(all, "x", &e), BG_OK);
+    free(x);
+}
+
+/* The sample's own bound is too low, the held-out one is not: the truth lies between. */
+static void test_band_holds_truth(void **state)
+{
+    (void)state;
+    bg_activations all;
+    bg_folds folds;
+    bg_output_bound b, truth;
+    bg_output_band band;
+    double sigma[COLS * COLS];
+    bg_err e = {0};
+    sample(0.9, &all, &folds);
+    for (int i = 0; i < COLS * COLS; i++)
+        sigma[i] = pow(0.9, abs(i / COLS - i % COLS));
+    assert_int_equal(bg_output_bound_init(&b, all.second_moment, COLS, &e), BG_OK);
+    assert_int_equal(bg_output_bound_init(&truth, sigma, COLS, &e), BG_OK);
+    assert_int_equal(bg_output_band_of(&folds, all.second_moment, &b, rates, 4, 1, &band, &e), BG_OK);
+    assert_true(band.shrinkage > 0 && band.shrinkage < 0.1);
+    for (int r = 0; r < 4; r++) {
+        bg_water own, known;
+        bg_output_bound_at_rate(&b, 1, rates[r], &own, &e);
+        bg_output_bound_at_rate(&truth, 1, rates[r], &known, &e);
+        assert_true(band.low[r] <= band.held_out[r] && band.held_out[r] <= band.high[r] && band.low[r] < band.high[r]);
+        assert_true(own.distortion < band.held_out[r] && own.distortion <= band.shrunk[r]);
+        assert_true(known.distortion < band.high[r]);
+        assert_true(fabs(log2(band.held_out[r] / known.distortion)) < 0.1);
+    }
+    bg_output_bound_free(&b);
+    bg_output_bound_free(&truth);
+    bg_activations_free(&all);
+    bg_folds_free(&folds);
+}
+
+/* White inputs: shrinkage finds that they are, and the bound collapses to the Gaussian line; the band holds it. */
+static void test_white_is_the_gaussian_line(void **state)
+{
+    (void)state;
+    bg_activations all;
+    bg_folds folds;
+    bg_output_bound b;
+    bg_output_band band;
+    bg_err e = {0};
+    sample(0, &all, &folds);
+    assert_int_equal(bg_output_bound_init(&b, all.second_moment, COLS, &e), BG_OK);
+    assert_int_equal(bg_output_band_of(&folds, all.second_moment, &b, rates, 4, 1, &band, &e), BG_OK);
+    assert_true(band.shrinkage > 0.8);
+    for (int r = 0; r < 4; r++) {
+        double line = b.mean_diagonal * exp2(-2 * rates[r]);
+        assert_true(fabs(band.shrunk[r] / line - 1) < 1e-4 && fabs(band.held_out[r] / line - 1) < 1e-3);
+        assert_true(band.low[r] < exp2(-2 * rates[r]) && band.high[r] > exp2(-2 * rates[r]));
+    }
+    folds.n = 1;
+    assert_int_equal(bg_output_band_of(&folds, all.second_moment, &b, rates, 4, 1, &band, &e), BG_INPUT);
+    bg_output_bound_free(&b);
+    bg_activations_free(&all);
+    bg_folds_free(&folds);
+}
+
+/* The pass over sorted variances and the bisection fill alike. */
+static void test_sorted_fill(void **state)
+{
+    (void)state;
+    const double v[] = {16, 4, 4, 1, 0.25, 0.0625, 0, 0}, many[] = {0, 0.11, 0.53, 1.07, 3.1, 12};
+    bg_water w[6];
+    bg_waterfill_sorted(v, 8, many, 6, w);
+    for (int r = 0; r < 6; r++) {
+        bg_water plain = bg_waterfill_rate(v, NULL, 8, many[r]);
+        if (fabs(w[r].distortion / plain.distortion - 1) > 1e-9)
+            fail_msg("rate %g: %.12g, by bisection %.12g", many[r], w[r].distortion, plain.distortion);
+        assert_true(r == 0 || (w[r].active == plain.active && fabs(w[r].level / plain.level - 1) < 1e-9));
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reference), cmocka_unit_test(test_edges)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reference), cmocka_unit_test(test_edges),
+                                       cmocka_unit_test(test_band_holds_truth), cmocka_unit_test(test_white_is_the_gaussian_line),
+                                       cmocka_unit_test(test_sorted_fill)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
