@@ -40,3 +40,14 @@ expect 0 '"rate_bits": 1\.125,' "$BITGAP" curve data/austen-3.7m --layers 0 --gr
 printf 'int unrelated;\n' | ${CC:-cc} -shared -fPIC -x c - -o "$scratch/other.so"
 expect 0 'defines no bitgap_quantizer_here' \
     "$BITGAP" curve data/austen-3.7m --layers 0 --groups attn.k_proj -q "exec:lib=$scratch/other.so,bits=1" -o -
+
+# With a calibration the points say as much as without: indices counted, grids shown, the same errors.
+"$BITGAP" calibrate data/austen-0.9m-qwen2 --text data/text/calib.txt --samples 2 -o "$scratch/calibration.json" >/dev/null
+specs="uniform:bits=4,scope=128 nf4 lloyd:bits=3"
+"$BITGAP" curve data/austen-0.9m-qwen2 --layers 0 -q $specs -o "$scratch/bare.json"
+"$BITGAP" curve data/austen-0.9m-qwen2 --layers 0 -q $specs --calibration "$scratch/calibration.json" -o "$scratch/dressed.json"
+for what in '"group": .*"levels"' '"index_entropy_bits"' '"clipped"'; do
+    [ "$(grep -c "$what" "$scratch/bare.json")" -eq "$(grep -c "$what" "$scratch/dressed.json")" ] || fail "a calibration costs $what"
+done
+grep -q '"output_mse"' "$scratch/dressed.json" || fail 'no output error'
+pass 'a calibration takes nothing away'
