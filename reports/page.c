@@ -87,6 +87,16 @@ void bg_put_fold_end(bg_text *t)
     directive(t, "fold-end", "");
 }
 
+void bg_put_page_only(bg_text *t)
+{
+    directive(t, "page-only", "");
+}
+
+void bg_put_page_only_end(bg_text *t)
+{
+    directive(t, "page-only-end", "");
+}
+
 void bg_put_class(bg_text *t, const char *name)
 {
     directive(t, "class", name);

@@ -57,6 +57,8 @@ void bg_put_method(bg_text *t, const char *label);   /* bold */
 void bg_put_figure(bg_page *p, bg_text *t, int figure);
 void bg_put_fold(bg_text *t, const char *summary);   /* <details>: until bg_put_fold_end */
 void bg_put_fold_end(bg_text *t);
+void bg_put_page_only(bg_text *t);                    /* not in the Markdown: until bg_put_page_only_end */
+void bg_put_page_only_end(bg_text *t);
 void bg_put_class(bg_text *t, const char *name);     /* <div class=name>: until bg_put_class_end */
 void bg_put_class_end(bg_text *t);
 void bg_put_section(bg_text *t, const char *id);     /* <section id=…>: until bg_put_section_end */

@@ -15,6 +15,7 @@ typedef struct walker {
     bg_text *out;
     char table[160]; /* title of the table that follows */
     int depth;       /* of figures inside figures: refused */
+    int page_only;   /* Markdown: inside a part that only the HTML page shows */
     bg_err *e;
 } walker;
 
@@ -56,10 +57,48 @@ static const bg_page_figure *figure_at(const walker *w, const char *argument)
 
 /* ---- Markdown ---- */
 
-/* Drops number marks and squeezes more than one empty line to one. */
+/* A Markdown file is read from top to bottom: of a table longer than LONGEST only the first rows stand in it. */
+enum { LONGEST = 40, SHOWN = 8 };
+
+/* Rows of the table whose line begins at text[i], rule and head not counted; its end in *end. */
+static int table_rows(const char *text, size_t i, size_t n, size_t *end)
+{
+    int lines = 0;
+    while (i < n && text[i] == '|') {
+        while (i < n && text[i] != '\n')
+            i++;
+        i += i < n;
+        lines++;
+    }
+    *end = i;
+    return lines - 2;
+}
+
+static void shorten(bg_text *out, int rows)
+{
+    bg_text_format(out, "\n*The first %d of %d rows; the HTML page beside this file has them all.*\n", SHOWN, rows);
+}
+
+/* Drops number marks, squeezes more than one empty line to one, shortens long tables. */
 static int markdown_text(walker *w, const char *text, size_t n)
 {
+    size_t end = 0, cut = 0; /* of the table that is being written; where its rest begins, 0: nowhere */
+    int rows = 0, line = 0;
+    if (w->page_only)
+        return BG_OK;
     for (size_t i = 0; i < n; i++) {
+        if (text[i] == '|' && i >= end && (i == 0 || text[i - 1] == '\n')) {
+            rows = table_rows(text, i, n, &end);
+            line = 0;
+            cut = 0;
+        }
+        if (i < end && rows > LONGEST && (i == 0 || text[i - 1] == '\n') && line++ == SHOWN + 2)
+            cut = i;
+        if (cut && i == cut) {
+            shorten(w->out, rows);
+            i = end - 1;
+            continue;
+        }
         char c = text[i];
         if (c == BG_MARK_NUMBER) {
             while (i < n && text[i] != BG_MARK_TEXT)
@@ -93,13 +132,19 @@ static int markdown_figure(walker *w, const bg_page_figure *f)
     bg_text_add(w->out, "\n\n<details><summary>Data of this figure</summary>\n\n");
     if (!status)
         status = markdown_stream(w, bg_text_string(&f->table));
-    bg_text_format(w->out, "\nSource: figures/%s.gp and figures/%s.dat; run gnuplot there.\n\n</details>\n\n", f->name,
+    bg_text_format(w->out, "\n\nSource: figures/%s.gp and figures/%s.dat; run gnuplot there.\n\n</details>\n\n", f->name,
                    f->name);
     return status;
 }
 
 static int markdown_block(walker *w, const char *kind, const char *argument)
 {
+    if (!strcmp(kind, "page-only") || !strcmp(kind, "page-only-end")) {
+        w->page_only = !strcmp(kind, "page-only");
+        return BG_OK;
+    }
+    if (w->page_only)
+        return BG_OK;
     const bg_page_figure *f = !strcmp(kind, "figure") ? figure_at(w, argument) : NULL;
     if (f && w->depth++)
         return bg_fail(w->e, BG_INPUT, "internal: a figure inside a figure");

@@ -89,6 +89,7 @@ static void put_recipes(bg_report *r, bg_text *t)
     bg_rows rows = bg_docset_rows(&r->docs, "allocation", "recipes");
     if (!rows.n)
         return;
+    bg_put_page_only(t);
     bg_put_fold(t, "The allocation as other engines read it");
     for (int i = 0; i < rows.n; i++) {
         const char *engine = bg_row_string(&rows.rows[i], "engine");
@@ -105,6 +106,7 @@ static void put_recipes(bg_report *r, bg_text *t)
         bg_text_add(t, "\n");
     }
     bg_put_fold_end(t);
+    bg_put_page_only_end(t);
 }
 
 static int draw_budget(bg_report *r, bg_text *where, const bg_row *summary, bg_err *e)

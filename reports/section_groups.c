@@ -86,7 +86,15 @@ static void say_finding(bg_report *r, bg_text *t, bg_rows rows, const char *cons
     bg_text_add(t, ".");
 }
 
-static void put_table(bg_report *r, bg_text *t, bg_rows rows, const char *over)
+static int is_one_of(const char *quantizer, const bg_curve *const *curves, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!strcmp(curves[i]->quantizer, quantizer))
+            return 1;
+    return 0;
+}
+
+static void put_table(bg_report *r, bg_text *t, bg_rows rows, const char *over, const bg_curve *const *curves, int n)
 {
     bg_table b;
     char label[BG_LABEL];
@@ -94,7 +102,7 @@ static void put_table(bg_report *r, bg_text *t, bg_rows rows, const char *over)
                    "role|method|spec|tensors>|bits/weight>|D/σ²>|gap (bit)>|least>|most>");
     for (int i = 0; i < rows.n; i++) {
         const bg_row *row = &rows.rows[i];
-        if (strcmp(bg_row_string(row, "over"), over))
+        if (strcmp(bg_row_string(row, "over"), over) || !is_one_of(bg_row_string(row, "quantizer"), curves, n))
             continue;
         bg_method_label(bg_row_string(row, "quantizer"), label);
         bg_table_code(&b, bg_row_string(row, "group"));
@@ -108,6 +116,36 @@ static void put_table(bg_report *r, bg_text *t, bg_rows rows, const char *over)
         bg_table_number(&b, bg_num_cell(&r->docs, row, "gap_most_bits"), BG_SIG3);
     }
     bg_table_end(&b);
+}
+
+/* Every method near the rate against every role, the best over all first. */
+static void put_matrix(bg_report *r, bg_text *t, bg_rows rows, const char *const *roles, int n_roles)
+{
+    int *order, n = bg_summary_rank(&r->all, r->rate, r->within, &order);
+    char title[96];
+    bg_text head = {0};
+    bg_table b;
+    snprintf(title, sizeof title, "Gap in bits by method and role near %g bits per weight", r->rate);
+    bg_text_add(&head, "method|all>");
+    for (int i = 0; i < n_roles; i++) {
+        bg_text_add(&head, "|");
+        bg_text_markdown(&head, roles[i]);
+        bg_text_add(&head, ">");
+    }
+    bg_text_format(t, "**%s**, mean over all layers\n\n", title);
+    bg_table_begin(&b, &r->page, t, title, bg_text_string(&head));
+    for (int i = 0; i < n; i++) {
+        const bg_curve *c = &r->all.curves[order[i]];
+        bg_table_text(&b, c->label);
+        bg_table_number(&b, bg_mean(r, "gap_bits", NULL, bg_curve_near(c, r->rate, r->within)->spec), BG_SIG3);
+        for (int k = 0; k < n_roles; k++) {
+            const bg_row *row = row_near(r, rows, roles[k], c);
+            bg_table_number_or(&b, row ? bg_num_cell(&r->docs, row, "gap_bits") : (bg_num){.value = NAN}, BG_SIG3, "");
+        }
+    }
+    bg_table_end(&b);
+    bg_text_free(&head);
+    free(order);
 }
 
 /* One block a role and line; an empty one when the role lacks the method. */
@@ -162,7 +200,7 @@ static int draw(bg_report *r, bg_text *where, bg_rows rows, const char *const *r
     bg_text_add(&f.shown->caption, "Lines are means over at most six evenly spaced layers, bands reach from the least to the largest of them: a wide "
                                    "band means that the layers of a role differ.");
     bg_text_format(&f.shown->alt, "Gap against rate in %d roles for %d methods, with bands over layers.", n_roles, n);
-    put_table(r, &f.shown->table, rows, "spaced");
+    put_table(r, &f.shown->table, rows, "spaced", lines, n);
     status = bg_figure_finish(&f, e);
     bg_put_figure(&r->page, where, f.index);
     return status;
@@ -180,8 +218,10 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     *present = 1;
     int n = choose(r, lines);
     say_finding(r, finding, rows, roles, n_roles, n ? lines[0] : NULL);
-    bg_put_fold(all, "Averages over all layers");
-    put_table(r, all, rows, "all");
+    put_matrix(r, all, rows, roles, n_roles);
+    bg_put_fold(all, "The same at every rate");
+    bg_text_add(all, "The methods of the figure; gaps.json has every method, in its section groups.\n");
+    put_table(r, all, rows, "all", lines, n);
     bg_put_fold_end(all);
     return n ? draw(r, figure, rows, roles, n_roles, lines, n, e) : BG_OK;
 }

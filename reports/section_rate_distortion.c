@@ -1,6 +1,7 @@
 /* Which code is nearest the bound: methods ranked at equal rate, and average distances between curves. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include "reports/report.h"
 
 static void say_finding(bg_report *r, bg_text *t)
@@ -63,15 +64,25 @@ static void put_rank(bg_report *r, bg_text *t, double rate)
 static void put_bd(bg_report *r, bg_text *t)
 {
     bg_rows rows = bg_docset_rows(&r->docs, "gaps", "bdrate");
+    const bg_curve *reference = bg_reference_curve(r);
     bg_table b;
     char label[BG_LABEL];
     if (!rows.n)
         return;
     bg_put_fold(t, "Average distance between curves (BD-bits)");
     bg_text_add(t, "Mean horizontal distance over the distortions both curves reach; negative: the test needs fewer bits. The "
-                   "interval is a bootstrap over tensors; one that holds 0 means that these weights cannot tell the two apart.\n");
+                   "interval is a bootstrap over tensors; one that holds 0 means that these weights cannot tell the two apart.");
+    if (reference) {
+        bg_text_add(t, " Here the pairs with ");
+        bg_put_method(t, reference->label);
+        bg_text_format(t, "; gaps.json has all %d, in its section bdrate.", rows.n);
+    }
+    bg_text_add(t, "\n");
     bg_table_begin(&b, &r->page, t, "Average distance between curves", "anchor|test|tensors>|BD-bits>|2.5 %>|97.5 %>|BD-rate (%)>");
     for (int i = 0; i < rows.n; i++) {
+        const bg_row *row = &rows.rows[i];
+        if (reference && strcmp(bg_row_string(row, "anchor"), reference->quantizer) && strcmp(bg_row_string(row, "test"), reference->quantizer))
+            continue;
         bg_method_label(bg_row_string(&rows.rows[i], "anchor"), label);
         bg_table_text(&b, label);
         bg_method_label(bg_row_string(&rows.rows[i], "test"), label);

@@ -10,6 +10,14 @@ pass 'three files'
 [ "$(wc -l <"$scratch/page/report.csv")" -eq 65 ] || fail 'report.csv does not hold 64 points'
 pass 'every point in the CSV'
 
+# The Markdown is for reading: of a long table its first rows and where the rest is; the page has every row.
+sed 's/.*/| x |/' <(seq 60) >"$scratch/rows"
+{ printf '# Long\n\n## One\n\n| a |\n|---|\n' && cat "$scratch/rows"; } >"$scratch/long.md"
+"$BITGAP" notebook "$scratch/long.md" "$here/groups.json" -o "$scratch/long" --name long
+[ "$(grep -c '^| x |' "$scratch/long/long.md")" -eq 8 ] && grep -q 'first 8 of 60 rows' "$scratch/long/long.md" &&
+    [ "$(grep -c '<td>x</td>' "$scratch/long/long.html")" -eq 60 ] || fail 'a long table is not shortened:' "$(cat "$scratch/long/long.md")"
+pass 'long tables are short in Markdown'
+
 # Names with markup, quotes, pipes and commands stay names.
 html=$scratch/page/report.html
 if grep -q '<script>alert' "$html" "$scratch"/page/figures/*.svg; then fail 'markup of a name came through'; fi
