@@ -9,7 +9,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 MODEL   = data/austen-3.7m#    a Hugging Face directory, .safetensors, .gguf, org/name in the cache, or source:…
 LAYERS  =#                     0,5,11: only these layers
 GROUPS  =#                     mlp.down_proj,attn.q_proj: only these roles
-SPECS   = scalar vector#       what to sweep: specs, presets, aliases (bitgap list)
+SPECS   = scalar vector ecsq:rate=2/3/4 tcq:rate=2/3/4,states=8,code=entropy# what to sweep: specs, presets, aliases (bitgap list)
 CALIBRATED = gptq:bits=3/4 awq:bits=4 watersic:step=0.26sigma/0.52sigma# what to sweep beside, if the model can be run on the calibration text
 OUTPUT_SPECS = uniform:bits=2/3/4/6,scope=channel uniform:bits=3/4,scope=128 rtn nf4 $(CALIBRATED)#  what to run the model with
 TABLE_SPECS = int8 rtn gptq awq smoothquant nf4:double=true kmeans:bits=4,scope=channel# the rows of make tables

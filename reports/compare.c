@@ -200,10 +200,11 @@ static int draw(comparison *c, bg_text *where, bg_err *e)
     static const char *const families[] = {"uniform", "non-uniform", "vector", "trellis", "entropy-coded", "calibrated", "deployed", ""};
     const bg_curve *reference = bg_reference_curve(&c->runs[0].report);
     bg_figure f;
+    bg_line_end ends[RUNS];
+    double bottom = 0, top = 0;
     int lines = 0, status = bg_figure_begin(&f, &c->page.page, "compare", "Gap against rate in each run", e);
     if (status)
         return status;
-    bg_text *names = bg_slots_at(&f.slots, "names");
     for (int i = 0; i < c->n; i++) {
         const run *r = &c->runs[i];
         const bg_curve *curve = reference ? curve_named(&r->report.all, reference->label) : NULL;
@@ -214,16 +215,22 @@ static int draw(comparison *c, bg_text *where, bg_err *e)
             char tip[256], gap[BG_NUMBER_TEXT];
             snprintf(tip, sizeof tip, "%.120s, %s: gap %s bit", r->report.title, curve->label, bg_number_text(gap, curve->steps[k].gap, BG_SIG3));
             bg_text_format(&f.data, "%.6g %.6g %d\n", curve->steps[k].rate, curve->steps[k].gap, bg_figure_tip(&f, tip));
+            ends[lines] = (bg_line_end){r->report.title, families[i % 8], curve->steps[k].rate, curve->steps[k].gap};
+            bottom = fmin(bottom, curve->steps[k].gap);
+            top = fmax(top, curve->steps[k].gap);
         }
         bg_text_add(&f.data, "\n\n");
-        bg_text_add(names, lines++ ? ", " : "");
-        bg_text_gnuplot(names, r->report.title);
+        lines++;
     }
     if (!lines) {
         bg_figure_abandon(&f);
         return BG_OK;
     }
     bg_text_format(bg_slots_at(&f.slots, "curves"), "%d", lines);
+    bottom = floor(bottom * 4 - 0.01) / 4;
+    top = ceil(top * 4 + 0.2) / 4;
+    bg_text_format(bg_slots_at(&f.slots, "yrange"), "[%.6g:%.6g]", bottom, top);
+    bg_label_ends(&f, ends, lines < NAMED ? lines : NAMED, bottom, top, 370, 0);
     bg_text_add(&f.shown->caption, "One line a run, all under ");
     bg_put_method(&f.shown->caption, reference->label);
     bg_text_add(&f.shown->caption, ": where the lines part, the models differ and not the method.");

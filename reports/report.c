@@ -160,6 +160,7 @@ static int manifest(const bg_report *r, bg_text *out, bg_err *e)
         cJSON_AddItemToArray(groups, cJSON_CreateString(r->docs.filter.groups[i]));
     for (int i = 0; i < r->docs.n; i++) {
         cJSON *d = cJSON_CreateObject();
+        cJSON_AddStringToObject(d, "label", r->docs.documents[i].label);
         cJSON_AddStringToObject(d, "file", bg_path_base(r->docs.documents[i].path));
         cJSON_AddStringToObject(d, "sha256", r->docs.documents[i].hash.hex);
         cJSON_AddItemToArray(documents, d);

@@ -69,6 +69,14 @@ void bg_put_error_budget(bg_report *r, bg_text *t);
 bg_num bg_mean(const bg_report *r, const char *field, const char *where, const char *spec);
 /* "**label** wastes 0.84 bit" or, below zero, "**label** stays 0.02 bit below the bound of a Gaussian". */
 void bg_say_waste(bg_report *r, bg_text *t, const bg_curve *c, const bg_step *step);
+/* The rest of that sentence, after the method's name. */
+void bg_say_how_much(bg_report *r, bg_text *t, const bg_step *step);
+/* " (entropy-coded trellis code)" for a code whose name does not say what it is; nothing for the others. */
+void bg_say_kind(bg_text *t, const bg_curve *c);
+/* "uniform g128 at 4 bits" for a spec that was measured; its label for another. */
+void bg_say_spec(const bg_report *r, bg_text *t, const char *spec);
+/* Whether the worst and the best tensor of gaps.sensitivity (two rows or more) are at least 1 dB apart. */
+int bg_layers_differ(const bg_report *r, bg_rows sensitivity);
 /* "layer 7's `attn.o_proj`", or "`lm_head`" outside the layers. */
 void bg_say_place(bg_text *t, const bg_row *row);
 /* Whether the documents cannot tell two curves apart: the bootstrap interval of their BD-bits holds 0, or, where there is
@@ -78,6 +86,14 @@ int bg_indistinct(const bg_report *r, const bg_curve *a, const bg_step *sa, cons
 const bg_curve *bg_reference_curve(const bg_report *r);
 /* At most `most` rows of curves.grids of a role, the best known grids first. Returns how many. */
 int bg_pick_grids(const bg_report *r, const char *group, const bg_row **out, int most);
+/* The name of a line, beside the right edge of the frame at the height of its last point. */
+typedef struct bg_line_end {
+    const char *name, *family;
+    double x, y; /* its last point, as drawn */
+} bg_line_end;
+/* Adds the names of n lines to the slot `labels`, apart from each other, each joined to its last point by a thin line; the
+ * frame reaches from bottom to top and is `pixels` high. In a log scale y, bottom and top are logarithms to base 10. */
+void bg_label_ends(bg_figure *f, const bg_line_end *ends, int n, double bottom, double top, double pixels, int log_scale);
 /* Pushes label positions y[0..n) (any order) apart to at least `space`, inside [least, most], keeping their order. */
 void bg_spread_labels(double *y, int n, double space, double least, double most);
 

@@ -11,8 +11,13 @@ bg_num bg_mean(const bg_report *r, const char *field, const char *where, const c
 
 void bg_say_waste(bg_report *r, bg_text *t, const bg_curve *c, const bg_step *step)
 {
-    bg_num gap = bg_mean(r, "gap_bits", r->all.where, step->spec);
     bg_put_method(t, c->label);
+    bg_say_how_much(r, t, step);
+}
+
+void bg_say_how_much(bg_report *r, bg_text *t, const bg_step *step)
+{
+    bg_num gap = bg_mean(r, "gap_bits", r->all.where, step->spec);
     if (gap.value >= 0) {
         bg_text_add(t, " wastes ");
         bg_put_number(&r->page, t, gap, BG_SIG3);
@@ -22,6 +27,37 @@ void bg_say_waste(bg_report *r, bg_text *t, const bg_curve *c, const bg_step *st
         bg_put_number(&r->page, t, bg_num_operate(bg_num_constant(0), '-', gap), BG_SIG3);
         bg_text_add(t, " bit below the bound of a Gaussian");
     }
+}
+
+void bg_say_kind(bg_text *t, const bg_curve *c)
+{
+    static const char *const kinds[][2] = {{"tcq", "trellis code"}, {"bitshift", "trellis code"}, {"vq", "vector code"},
+                                           {"pq", "vector code"},   {"rvq", "vector code"},       {"lattice", "lattice code"},
+                                           {"e8p", "lattice code"}, {"ecsq", "scalar code"}};
+    const char *coded = strcmp(c->family, "entropy-coded") ? "" : "entropy-coded ";
+    size_t name = strcspn(c->quantizer, ":");
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strlen(kinds[i][0]) == name && !strncmp(kinds[i][0], c->quantizer, name))
+            bg_text_format(t, " (%s%s)", coded, kinds[i][1]);
+}
+
+void bg_say_spec(const bg_report *r, bg_text *t, const char *spec)
+{
+    char label[BG_LABEL];
+    int n;
+    const bg_point *p = bg_docset_spec(&r->docs, spec, &n);
+    double bits = n ? bg_row_number(p->curve, "bits") : (double)NAN;
+    bg_method_label(n ? p->quantizer : spec, label);
+    bg_text_markdown(t, label);
+    if (isfinite(bits))
+        bg_text_format(t, " at %g bits", bits);
+}
+
+int bg_layers_differ(const bg_report *r, bg_rows sensitivity)
+{
+    bg_num worst = bg_num_cell(&r->docs, &sensitivity.rows[0], "sqnr_db"),
+           best = bg_num_cell(&r->docs, &sensitivity.rows[sensitivity.n - 1], "sqnr_db");
+    return best.value - worst.value >= 1;
 }
 
 void bg_say_place(bg_text *t, const bg_row *row)
@@ -133,4 +169,25 @@ void bg_spread_labels(double *y, int n, double space, double least, double most)
         y[order[i]] = y[order[i]] > roof ? roof : y[order[i]];
     }
     free(order);
+}
+
+void bg_label_ends(bg_figure *f, const bg_line_end *ends, int n, double bottom, double top, double pixels, int log_scale)
+{
+    double *y = malloc(((size_t)n + 1) * sizeof *y), space = (top - bottom) * 18 / pixels;
+    bg_text *labels = bg_slots_at(&f->slots, "labels");
+    for (int i = 0; y && i < n; i++)
+        y[i] = ends[i].y;
+    if (y)
+        bg_spread_labels(y, n, space, bottom + space / 2, top - space / 2);
+    for (int i = 0; y && i < n; i++) {
+        double at = log_scale ? pow(10, y[i]) : y[i], end = log_scale ? pow(10, ends[i].y) : ends[i].y;
+        bg_text_add(labels, "set label ");
+        bg_text_gnuplot(labels, ends[i].name);
+        bg_text_format(labels, " at graph 1, first %.6g left offset 1.2,0 tc rgb '%s' noenhanced front\n", at,
+                       bg_family_text_colour(ends[i].family));
+        bg_text_format(labels, "set arrow from first %.6g, first %.6g to graph 1.012, first %.6g nohead lw 0.7 lc rgb '#B0B0B0' back\n",
+                       ends[i].x, end, at);
+    }
+    labels->failed |= !y;
+    free(y);
 }

@@ -5,12 +5,14 @@
 
 enum { GRIDS = 8 };
 
+/* The largest role with grids. */
 static const bg_row *largest_group(const bg_report *r)
 {
     bg_rows groups = bg_docset_rows(&r->docs, "groups", "groups");
-    const bg_row *best = NULL;
+    const bg_row *best = NULL, *one;
     for (int i = 0; i < groups.n; i++)
-        if (!best || bg_row_number(&groups.rows[i], "weights") > bg_row_number(best, "weights"))
+        if (bg_pick_grids(r, bg_row_string(&groups.rows[i], "group"), &one, 1) &&
+            (!best || bg_row_number(&groups.rows[i], "weights") > bg_row_number(best, "weights")))
             best = &groups.rows[i];
     return best;
 }

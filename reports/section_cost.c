@@ -89,6 +89,7 @@ typedef struct axes {
     const char *x, *y;       /* fields */
     double x_sign, y_sign;   /* −1 where more is better */
     double x_scale, y_scale; /* from the field's unit to the axis' */
+    const char *y_error;     /* field of the standard error that is drawn; may be NULL */
 } axes;
 
 static double at_x(const axes *a, const bg_row *row)
@@ -119,8 +120,8 @@ static int next_row(bg_rows rows, const axes *a, int front, double last)
     return next;
 }
 
-/* Names of the front's points right of them, apart from each other, joined to them by a thin line. */
-static void name_front(bg_figure *f, bg_rows rows, const axes *a, const int *front, int n)
+/* Names of points right of them, apart from each other, joined to them by a thin line. */
+static void name_points(bg_figure *f, bg_rows rows, const axes *a, const int *front, int n)
 {
     double y[NAMED], left = INFINITY, right = -INFINITY, bottom = INFINITY, top = -INFINITY;
     for (int i = 0; i < rows.n; i++) {
@@ -128,8 +129,9 @@ static void name_front(bg_figure *f, bg_rows rows, const axes *a, const int *fro
             continue;
         left = fmin(left, at_x(a, &rows.rows[i]));
         right = fmax(right, at_x(a, &rows.rows[i]));
-        bottom = fmin(bottom, at_y(a, &rows.rows[i]));
-        top = fmax(top, at_y(a, &rows.rows[i]));
+        double se = a->y_error ? bg_row_number(&rows.rows[i], a->y_error) * a->y_scale : 0;
+        bottom = fmin(bottom, at_y(a, &rows.rows[i]) - (isfinite(se) ? se : 0));
+        top = fmax(top, at_y(a, &rows.rows[i]) + (isfinite(se) ? se : 0));
     }
     double pad = fmax(0.08 * (top - bottom), 1e-6 * fabs(top)), wide = fmax(right - left, 1e-6 * fabs(right));
     bg_text_format(bg_slots_at(&f->slots, "xrange"), "[%.6g:%.6g]", left - 0.04 * wide, right + 0.04 * wide);
@@ -150,7 +152,7 @@ static void name_front(bg_figure *f, bg_rows rows, const axes *a, const int *fro
 /* Beaten points in a first block, the front in a second, each from left to right. Returns how many. */
 static int put_points(bg_figure *f, bg_rows rows, const axes *a)
 {
-    int drawn = 0, front[NAMED], named = 0;
+    int drawn = 0, front[NAMED], order[NAMED + 1], named = 0;
     for (int best = 0; best < 2; best++) {
         int some = 0;
         double last = -INFINITY;
@@ -160,14 +162,17 @@ static int put_points(bg_figure *f, bg_rows rows, const axes *a)
             char tip[320], x[BG_NUMBER_TEXT], y[BG_NUMBER_TEXT];
             last = at_x(a, row);
             snprintf(tip, sizeof tip, "%s: %s, %s", name_of(row), bg_number_text(x, last, BG_SIG3), bg_number_text(y, at_y(a, row), BG_SIG3));
-            bg_text_format(&f->data, "%.6g %.6g %d\n", last, at_y(a, row), bg_figure_tip(f, tip));
+            double se = a->y_error ? bg_row_number(row, a->y_error) * a->y_scale : 0;
+            bg_text_format(&f->data, "%.6g %.6g %d %.6g\n", last, at_y(a, row), bg_figure_tip(f, tip), isfinite(se) ? se : 0);
+            order[drawn < NAMED + 1 ? drawn : NAMED] = i;
             if (best && named < NAMED)
                 front[named++] = i;
         }
-        bg_text_add(&f->data, some ? "\n\n" : "NaN NaN 0\n\n\n");
+        bg_text_add(&f->data, some ? "\n\n" : "NaN NaN 0 0\n\n\n");
     }
+    /* All are named when they are few, else those that nothing beats. */
     if (drawn)
-        name_front(f, rows, a, front, named);
+        name_points(f, rows, a, drawn <= NAMED ? order : front, drawn <= NAMED ? drawn : named);
     return drawn;
 }
 
@@ -193,14 +198,15 @@ static int draw(bg_report *r, bg_text *where, bg_rows rows, int speed, bg_err *e
     int status = bg_figure_begin(&f, &r->page, speed ? "cost-speed" : "cost-size", speed ? "Accuracy against speed" : "Perplexity against size", e);
     if (status)
         return status;
-    static const axes by_size = {"bytes", "perplexity", 1, 1, 1e-6, 1}, by_speed = {"tokens_per_second", "qa_accuracy", -1, -1, 1, 100};
+    static const axes by_size = {"bytes", "perplexity", 1, 1, 1e-6, 1, NULL},
+                      by_speed = {"tokens_per_second", "qa_accuracy", -1, -1, 1, 100, "qa_accuracy_se"};
     const axes *a = speed ? &by_speed : &by_size;
     int drawn = put_points(&f, rows, a);
     if (drawn < 2) {
         bg_figure_abandon(&f);
         return BG_OK;
     }
-    bg_text_add(&f.shown->caption, speed ? "Up and to the right is better. Speed is that of this program's float32 arithmetic, not of a kernel for the format."
+    bg_text_add(&f.shown->caption, speed ? "Up and to the right is better; whiskers are ± one standard error. Speed is that of this program's float32 arithmetic, not of a kernel for the format."
                                          : "Down and to the left is better; the line joins what nothing else beats in both.");
     bg_text_format(&f.shown->alt, "%s for %d models, with the Pareto front.", speed ? "Accuracy in per cent against tokens per second" : "Perplexity against megabytes",
                    drawn);

@@ -114,8 +114,9 @@ static void put_lines(bg_figure *f, const bg_summary *m)
 static void put_window(bg_figure *f, const bg_summary *m)
 {
     double left = INFINITY, right = 0, bottom = 0, top = 0.8, y[64];
-    int n = 0;
+    int n = 0, far = 0;
     const bg_curve *named[64];
+    bg_line_end ends[64];
     for (int i = 0; i < m->n; i++)
         for (int k = 0; k < m->curves[i].n; k++) {
             const bg_step *s = &m->curves[i].steps[k];
@@ -128,11 +129,18 @@ static void put_window(bg_figure *f, const bg_summary *m)
         }
     bottom = floor(bottom * 4 - 0.01) / 4;
     top = ceil(top * 4 + 0.2) / 4;
-    for (int i = 0; i < m->n && n < 64; i++)
-        if (m->curves[i].picked) {
-            named[n] = &m->curves[i];
-            y[n++] = m->curves[i].steps[m->curves[i].n - 1].gap;
+    /* Lines that run far are named at the edge, short ones beside their last point. */
+    for (int i = 0; i < m->n && n < 64 && far < 64; i++) {
+        const bg_curve *c = &m->curves[i];
+        const bg_step *last = &c->steps[c->n - 1];
+        if (c->picked && last->rate >= right - 1.5) {
+            ends[far++] = (bg_line_end){c->label, c->family, last->rate, last->gap};
+        } else if (c->picked) {
+            named[n] = c;
+            y[n++] = last->gap;
         }
+    }
+    bg_label_ends(f, ends, far, bottom, top, 400, 0);
     double space = (top - bottom) * 18 / 400;
     bg_spread_labels(y, n, space, bottom + space, top - space / 2);
     bg_text *labels = bg_slots_at(&f->slots, "labels");

@@ -59,7 +59,7 @@ static void say_finding(bg_report *r, bg_text *t, bg_rows rows)
         bg_text_add(t, "Only one tensor is reported, so there is nothing to rank.");
         return;
     }
-    if (spread.value < 1) {
+    if (!bg_layers_differ(r, rows)) {
         bg_text_add(t, "No layer stands out: at ");
         bg_text_code(t, bg_row_string(worst, "spec"));
         bg_text_add(t, " the worst and the best tensor are only ");
@@ -175,6 +175,8 @@ static int draw_heat(bg_report *r, bg_text *where, grid *g, bg_rows rows, bg_err
 static int draw_depth(bg_report *r, bg_text *where, grid *g, bg_err *e)
 {
     bg_figure f;
+    bg_line_end ends[8];
+    double bottom = INFINITY, top = -INFINITY;
     int n, lines = 0, status = bg_figure_begin(&f, &r->page, "layers-sqnr", "SQNR by layer", e);
     const bg_point *p = bg_docset_spec(&r->docs, g->spec, &n);
     bg_table b;
@@ -182,7 +184,6 @@ static int draw_depth(bg_report *r, bg_text *where, grid *g, bg_err *e)
     if (status)
         return status;
     bg_table_begin(&b, &r->page, &f.shown->table, "SQNR by layer", "role|layer>|SQNR (dB)>|gap (bit)>");
-    bg_text *names = bg_slots_at(&f.slots, "names");
     for (int role = 0; role < g->n_roles && role < 8; role++) {
         int drawn = 0;
         for (int k = 0; k < g->n_layers; k++)
@@ -192,7 +193,13 @@ static int draw_depth(bg_report *r, bg_text *where, grid *g, bg_err *e)
                     continue;
                 if (!drawn++)
                     bg_figure_curve(&f, g->roles[role], families[role % 8], role, 0);
-                bg_text_format(&f.data, "%d %.6g\n", p[i].layer, v);
+                char tip[320], db[BG_NUMBER_TEXT], gap[BG_NUMBER_TEXT];
+                snprintf(tip, sizeof tip, "%s: SQNR %s dB, gap %s bit", p[i].tensor, bg_number_text(db, v, BG_SIG3),
+                         bg_number_text(gap, bg_row_number(p[i].curve, "gap_bits"), BG_SIG3));
+                bg_text_format(&f.data, "%d %.6g %d\n", p[i].layer, v, bg_figure_tip(&f, tip));
+                ends[lines] = (bg_line_end){g->roles[role], families[role % 8], p[i].layer, v};
+                bottom = fmin(bottom, v);
+                top = fmax(top, v);
                 bg_table_code(&b, p[i].group);
                 bg_table_number(&b, bg_num_cell(&r->docs, p[i].curve, "layer"), BG_PLAIN);
                 bg_table_number(&b, bg_num_cell(&r->docs, p[i].curve, "sqnr_db"), BG_SIG3);
@@ -201,8 +208,7 @@ static int draw_depth(bg_report *r, bg_text *where, grid *g, bg_err *e)
         if (!drawn)
             continue;
         bg_text_add(&f.data, "\n\n");
-        bg_text_add(names, lines++ ? ", " : "");
-        bg_text_gnuplot(names, g->roles[role]);
+        lines++;
     }
     bg_table_end(&b);
     if (!lines || g->n_layers < 3) {
@@ -210,6 +216,9 @@ static int draw_depth(bg_report *r, bg_text *where, grid *g, bg_err *e)
         return BG_OK;
     }
     bg_text_format(bg_slots_at(&f.slots, "curves"), "%d", lines);
+    double pad = fmax(0.1, 0.06 * (top - bottom));
+    bg_text_format(bg_slots_at(&f.slots, "yrange"), "[%.6g:%.6g]", bottom - pad, top + pad);
+    bg_label_ends(&f, ends, lines, bottom - pad, top + pad, 360, 0);
     bg_text_add(&f.shown->caption, "A line that falls with depth needs more bits in late layers; one that dips, in one layer. Measured at ");
     bg_text_code(&f.shown->caption, g->spec);
     bg_text_add(&f.shown->caption, ".");
@@ -234,12 +243,14 @@ static int draw_worst(bg_report *r, bg_text *where, bg_rows rows, bg_err *e)
         double v = bg_row_number(&rows.rows[i], "sqnr_db");
         int layer = bg_row_integer(&rows.rows[i], "layer", -1);
         if (layer >= 0)
-            snprintf(name, sizeof name, "layer %d %s", layer, bg_row_string(&rows.rows[i], "group"));
+            snprintf(name, sizeof name, "layer %d %.100s", layer, bg_row_string(&rows.rows[i], "group"));
         else
-            snprintf(name, sizeof name, "%s", bg_row_string(&rows.rows[i], "group"));
+            snprintf(name, sizeof name, "%.100s", bg_row_string(&rows.rows[i], "group"));
+        char value[BG_NUMBER_TEXT], labelled[sizeof name + sizeof value + 4];
+        snprintf(labelled, sizeof labelled, "%s   %s", name, bg_number_text(value, v, BG_SIG3));
         bg_text_format(&f.data, "%d %.6g\n", i, v);
         bg_text_add(names, i ? ", " : "");
-        bg_text_gnuplot(names, name);
+        bg_text_gnuplot(names, labelled);
         bg_text_format(&f.shown->alt, "%s %s %.3g dB", i ? "," : "", name, v);
     }
     bg_text_format(bg_slots_at(&f.slots, "bars"), "%d", n);

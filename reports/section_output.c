@@ -200,40 +200,24 @@ static void put_point(bg_figure *f, const bg_row *row, const char *label)
     bg_text_format(&f->data, "%.6g %.6g %d\n", bg_row_number(row, "weight_mse"), bg_row_number(row, "logits_mse"), bg_figure_tip(f, tip));
 }
 
-typedef struct place {
-    const char *quantizer, *family;
-    double x, log_y;
-} place;
-
-/* Names beside the last points, far enough from each other to be read. */
-static void name_points(bg_figure *f, const place *named, int n, bg_rows rows)
+/* Names beside the frame, which reaches over whole decades. */
+static void name_points(bg_figure *f, const bg_line_end *named, int n, bg_rows rows)
 {
-    double y[NAMED], least = INFINITY, most = -INFINITY;
-    bg_text *labels = bg_slots_at(&f->slots, "labels");
+    double least = INFINITY, most = -INFINITY;
     for (int i = 0; i < rows.n; i++) {
         double v = log10(bg_row_number(&rows.rows[i], "logits_mse"));
         least = is_over(&rows.rows[i], "all") && isfinite(v) ? fmin(least, v) : least;
         most = is_over(&rows.rows[i], "all") && isfinite(v) ? fmax(most, v) : most;
     }
-    for (int i = 0; i < n; i++)
-        y[i] = named[i].log_y;
-    double space = (ceil(most) - floor(least)) * 18 / 420;
-    bg_spread_labels(y, n, space, floor(least) + space, ceil(most) - space);
-    for (int i = 0; i < n; i++) {
-        char label[BG_LABEL];
-        bg_method_label(named[i].quantizer, label);
-        bg_text_add(labels, "set label ");
-        bg_text_gnuplot(labels, label);
-        bg_text_format(labels, " at %.6g,%.6g left offset 1.2,0 tc rgb '%s' noenhanced front\n", named[i].x, pow(10, y[i]),
-                       bg_family_text_colour(named[i].family));
-    }
+    bg_label_ends(f, named, n, floor(least), ceil(most), 440, 1);
 }
 
 /* One curve a quantizer, in order of appearance; the first few are named beside their last point. */
 static int put_scatter(bg_report *r, bg_figure *f, bg_rows rows)
 {
     int curves = 0, n = 0;
-    place named[NAMED];
+    bg_line_end named[NAMED];
+    char names[NAMED][BG_LABEL];
     for (int i = 0; i < rows.n; i++) {
         const char *quantizer = bg_row_string(&rows.rows[i], "quantizer");
         char label[BG_LABEL];
@@ -256,9 +240,12 @@ static int put_scatter(bg_report *r, bg_figure *f, bg_rows rows)
         }
         bg_text_add(&f->data, points ? "\n\n" : "NaN NaN 0\n\n\n");
         bg_figure_curve(f, label, family, curves, curves >= NAMED);
-        if (points && curves < NAMED)
-            named[n++] = (place){quantizer, family, bg_row_number(&rows.rows[last], "weight_mse"),
-                                 log10(bg_row_number(&rows.rows[last], "logits_mse"))};
+        if (points && curves < NAMED) {
+            snprintf(names[n], sizeof names[n], "%s", label);
+            named[n] = (bg_line_end){names[n], family, bg_row_number(&rows.rows[last], "weight_mse"),
+                                     log10(bg_row_number(&rows.rows[last], "logits_mse"))};
+            n++;
+        }
         curves++;
     }
     name_points(f, named, n, rows);

@@ -11,9 +11,29 @@ static void say_worst(bg_report *r, bg_text *t)
     bg_rows rows = bg_docset_rows(&r->docs, "gaps", "sensitivity");
     if (rows.n < 2)
         return;
+    if (!bg_layers_differ(r, rows)) {
+        bg_text_add(t, "; no layer stands out as a bad place to save");
+        return;
+    }
     bg_text_add(t, "; ");
     bg_say_place(t, &rows.rows[0]);
     bg_text_add(t, " is the worst place to save");
+}
+
+/* " (and cannot be told apart from …)", when the documents cannot. */
+static void say_rivals(bg_report *r, bg_text *t, const int *order, int n)
+{
+    const bg_curve *best = &r->all.curves[order[0]];
+    const bg_step *top = bg_curve_near(best, r->rate, r->within);
+    int rivals = 0;
+    for (int i = 1; i < n && rivals < 3; i++) {
+        const bg_curve *c = &r->all.curves[order[i]];
+        if (!bg_indistinct(r, best, top, c, bg_curve_near(c, r->rate, r->within)))
+            continue;
+        bg_text_add(t, rivals++ ? ", " : " (and cannot be told apart from ");
+        bg_put_method(t, c->label);
+    }
+    bg_text_add(t, rivals ? ")" : "");
 }
 
 static void say_finding(bg_report *r, bg_text *t)
@@ -30,17 +50,14 @@ static void say_finding(bg_report *r, bg_text *t)
     } else {
         bg_text_format(t, "Near %g bits per weight, ", r->rate);
         bg_say_waste(r, t, reference, bg_curve_near(reference, r->rate, r->within));
-        bg_text_add(t, " against the Shannon bound; the best code measured here, ");
-        bg_say_waste(r, t, best, top);
+        bg_text_add(t, " against the Shannon bound; the best code measured here is ");
+        bg_put_method(t, best->label);
+        bg_say_kind(t, best);
+        bg_text_add(t, ", which");
+        bg_say_how_much(r, t, top);
     }
-    if (n > 1) {
-        const bg_curve *second = &r->all.curves[order[1]];
-        if (bg_indistinct(r, best, top, second, bg_curve_near(second, r->rate, r->within))) {
-            bg_text_add(t, " (and cannot be told apart from ");
-            bg_put_method(t, second->label);
-            bg_text_add(t, ")");
-        }
-    }
+    if (best)
+        say_rivals(r, t, order, n);
     say_worst(r, t);
     bg_text_add(t, ".");
     free(order);
@@ -127,37 +144,9 @@ static void card_worst(bg_report *r, bg_text *t)
     bg_put_number(&r->page, t, bg_num_cell(&r->docs, &rows.rows[0], "sqnr_db"), BG_SIG3);
     bg_text_add(t, " dB where the best has ");
     bg_put_number(&r->page, t, bg_num_cell(&r->docs, &rows.rows[rows.n - 1], "sqnr_db"), BG_SIG3);
-    bg_text_add(t, " dB, at ");
-    char spec[BG_LABEL];
-    bg_method_label(bg_row_string(&rows.rows[0], "spec"), spec);
-    bg_text_markdown(t, spec);
+    bg_text_add(t, " dB, under ");
+    bg_say_spec(r, t, bg_row_string(&rows.rows[0], "spec"));
     bg_text_add(t, "\n");
-}
-
-/* The tensor whose Blahut–Arimoto rate at 0.01σ² is farthest below the Gaussian one. */
-static void card_source(bg_report *r, bg_text *t)
-{
-    bg_rows rows = bg_docset_rows(&r->docs, "bounds", "rows");
-    bg_num most = {.value = NAN};
-    const bg_row *which = NULL;
-    for (int i = 0; i < rows.n; i++) {
-        if (fabs(bg_row_number(&rows.rows[i], "relative") - 0.01) > 1e-9)
-            continue;
-        bg_num d = bg_num_operate(bg_num_cell(&r->docs, &rows.rows[i], "gaussian_bits"), '-',
-                                  bg_num_cell(&r->docs, &rows.rows[i], "upper_bits"));
-        if (isfinite(d.value) && !(d.value <= most.value)) {
-            most = d;
-            which = &rows.rows[i];
-        }
-    }
-    if (!which)
-        return;
-    card(t, "Easier than a Gaussian");
-    bg_text_add(t, "by at most ");
-    bg_put_number(&r->page, t, most, BG_SIG3);
-    bg_text_add(t, " bit, in ");
-    bg_say_place(t, which);
-    bg_text_add(t, " (Blahut–Arimoto at D = 0.01σ²)\n");
 }
 
 /* Models and formats whose perplexity is within 1 % of the weights as they are; the one of least bytes. */
@@ -413,7 +402,6 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     card_best(r, cards);
     card_cheapest(r, cards);
     card_worst(r, cards);
-    card_source(r, cards);
     card_allocation(r, cards);
     bg_put_class_end(cards);
     return r->all.n ? draw(r, figure, e) : BG_OK;

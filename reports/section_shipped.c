@@ -63,10 +63,23 @@ static void say_comparisons(bg_report *r, bg_text *t)
 {
     bg_rows rows = bg_docset_rows(&r->docs, "audit", "comparisons");
     for (int i = 0; i < rows.n; i++) {
+        if (!(bg_row_number(&rows.rows[i], "tensors") > 0))
+            continue;
         bg_text_add(t, "- ");
+        bg_text_markdown(t, bg_row_string(&rows.rows[i], "model"));
+        bg_text_add(t, " against ");
+        bg_text_markdown(t, bg_row_string(&rows.rows[i], "against"));
+        bg_text_add(t, ": ");
         bg_text_markdown(t, bg_row_string(&rows.rows[i], "verdict"));
         bg_text_add(t, "\n");
     }
+    bg_rows models = bg_docset_rows(&r->docs, "audit", "models");
+    for (int i = 0; i < models.n; i++)
+        if (!bg_row_bool(&models.rows[i], "base") && !(bg_row_number(&models.rows[i], "quantized") > 0)) {
+            bg_text_add(t, "- ");
+            bg_text_markdown(t, bg_row_string(&models.rows[i], "model"));
+            bg_text_add(t, " holds no codes: its weights are stored as plain numbers, whatever grid they lie on\n");
+        }
 }
 
 /* ---- tables ---- */
@@ -187,7 +200,8 @@ static int draw_layers(bg_report *r, bg_text *where, bg_rows models, bg_rows ten
     int status = bg_figure_begin(&f, &r->page, "shipped-layers", "Gap of the checkpoints by layer", e), lines = 0, deepest = -1;
     if (status)
         return status;
-    bg_text *names = bg_slots_at(&f.slots, "names");
+    bg_line_end ends[8];
+    double bottom = INFINITY, top = -INFINITY;
     for (int i = 0; i < tensors.n; i++)
         if (bg_row_integer(&tensors.rows[i], "layer", -1) > deepest)
             deepest = bg_row_integer(&tensors.rows[i], "layer", -1);
@@ -199,19 +213,26 @@ static int draw_layers(bg_report *r, bg_text *where, bg_rows models, bg_rows ten
                 continue;
             if (!points++)
                 bg_figure_curve(&f, bg_row_string(list[i], "model"), families[i % 8], i, 0);
-            bg_text_format(&f.data, "%d %.6g\n", layer, gap);
+            char tip[256], bits[BG_NUMBER_TEXT];
+            snprintf(tip, sizeof tip, "%.120s, layer %d: gap %s bit", bg_row_string(list[i], "model"), layer, bg_number_text(bits, gap, BG_SIG3));
+            bg_text_format(&f.data, "%d %.6g %d\n", layer, gap, bg_figure_tip(&f, tip));
+            ends[lines] = (bg_line_end){bg_row_string(list[i], "model"), families[i % 8], layer, gap};
+            bottom = fmin(bottom, gap);
+            top = fmax(top, gap);
         }
         if (!points)
             continue;
         bg_text_add(&f.data, "\n\n");
-        bg_text_add(names, lines++ ? ", " : "");
-        bg_text_gnuplot(names, bg_row_string(list[i], "model"));
+        lines++;
     }
     if (!lines || deepest < 1) {
         bg_figure_abandon(&f);
         return BG_OK;
     }
     bg_text_format(bg_slots_at(&f.slots, "curves"), "%d", lines);
+    double pad = fmax(0.01, 0.06 * (top - bottom));
+    bg_text_format(bg_slots_at(&f.slots, "yrange"), "[%.6g:%.6g]", bottom - pad, top + pad);
+    bg_label_ends(&f, ends, lines, bottom - pad, top + pad, 360, 0);
     bg_text_add(&f.shown->caption, "Mean gap of the quantized matrices of each layer, by weights; a format that mixes its types shows steps.");
     bg_text_format(&f.shown->alt, "Gap in bits against layer for %d checkpoints.", lines);
     put_models(r, &f.shown->table, models);

@@ -1,4 +1,5 @@
 /* Owns curves averaged over part of a study, their names and their order. */
+#define _GNU_SOURCE
 #include "reports/summary.h"
 
 #include <math.h>
@@ -23,7 +24,10 @@ static void add_key(char out[BG_LABEL], const char *item, size_t n)
     }
     size_t key = (size_t)(equals - item), value = n - key - 1;
     const char *v = equals + 1;
-    if (key == 5 && !strncmp(item, "scope", 5))
+    const char *slash = memrchr(v, '/', value);
+    if ((key == 3 && (!strncmp(item, "cmd", 3) || !strncmp(item, "lib", 3))) && slash)
+        add_word(out, "", slash + 1, value - (size_t)(slash + 1 - v));
+    else if (key == 5 && !strncmp(item, "scope", 5))
         add_word(out, *v >= '0' && *v <= '9' ? "g" : "", v, value);
     else if (key == 5 && !strncmp(item, "block", 5))
         add_word(out, "b", v, value);
@@ -31,6 +35,8 @@ static void add_key(char out[BG_LABEL], const char *item, size_t n)
         add_word(out, "clip ", v, value);
     else if ((key == 4 && !strncmp(item, "zero", 4)) || (key == 4 && !strncmp(item, "step", 4)))
         add_word(out, key == 4 && *item == 's' ? "step " : "", v, value);
+    else if (key == 6 && !strncmp(item, "states", 6))
+        add_word(out, "s=", v, value);
     else if (key == 3 && !strncmp(item, "dim", 3))
         add_word(out, "d=", v, value);
     else if (value == 4 && !strncmp(v, "true", 4))

@@ -1,5 +1,5 @@
 # Perplexity against size. Re-run: gnuplot {{name}}.gp
-# Reads {{name}}.dat (beaten points, then the front: x, y, text of the point); writes {{name}}.svg.
+# Reads {{name}}.dat (beaten points, then the front: x, y, text of the point, standard error of y); writes {{name}}.svg.
 set terminal svg size 1000,460 dynamic enhanced font 'system-ui,sans-serif,13'
 set output '{{name}}.svg'
 data = '{{name}}.dat'

@@ -18,7 +18,7 @@ set ylabel 'distortion D/σ², and SQNR' offset 1,0
 set xtics 1 nomirror
 # Powers of two on the axis, each with its SQNR.
 set ytics () nomirror
-do for [k={{bottom}}:{{top}}:2] { set ytics add (sprintf('2^{%d}, %d dB', k, int(6.0206*(-k/2.0) + (k < 0 ? 0.5 : -0.5))) 2.0**k) }
+do for [k={{bottom}}:{{top}}:2] { set ytics add (sprintf('2^{%s%d}, %s%d dB', k < 0 ? '−' : '', abs(k), k > 0 ? '−' : '', int(abs(3.0103*k) + 0.5)) 2.0**k) }
 set border 3 lc rgb '#767676'
 set grid x y lc rgb '#E4E4E4' lw 1 dt 1
 # Below the bound: no code for independent Gaussian weights gets there.

@@ -2,7 +2,7 @@
 # Reads {{name}}.dat (for each role a density block and a block of grid levels); writes {{name}}.svg.
 columns = {{columns}}
 rows = {{rows}}
-set terminal svg size 250*columns,240*rows+24 dynamic enhanced font 'system-ui,sans-serif,12'
+set terminal svg size 250*columns,240*rows+44 dynamic enhanced font 'system-ui,sans-serif,12'
 set output '{{name}}.svg'
 data = '{{name}}.dat'
 set encoding utf8
@@ -24,11 +24,12 @@ gauss(x) = exp(-x*x/2)/sqrt(2*pi)
 scale(b) = sqrt(gamma(1/b)/gamma(3/b))
 ggd(x,b) = b > 0 ? b/(2*scale(b)*gamma(1/b))*exp(-(abs(x)/scale(b))**b) : NaN
 above(y) = y > 5e-6 ? y : NaN
-height = 240.0*rows+24
-set multiplot layout rows,columns margins 0.045,0.995,22/height,1-48/height spacing 0.05,62/height
+height = 240.0*rows+44
+set label 'weight (σ)' at screen 0.5, screen 9/height center tc rgb '#595959'
+set multiplot layout rows,columns margins 0.045,0.995,42/height,1-48/height spacing 0.05,62/height
 do for [i=1:{{panels}}] {
     set title names[i] noenhanced offset 0,-0.6
-    plot data index 2*(i-1) using 1:2 with boxes lc rgb '#56B4E9' notitle, \
+    plot data index 2*(i-1) using 1:(above($2)) with filledcurves y=5e-6 lc rgb '#56B4E9' notitle, \
          above(gauss(x)) with lines lc rgb '#767676' lw 1.5 dt 2 notitle, \
          above(ggd(x,beta[i])) with lines lc rgb '#D55E00' lw 1 notitle, \
          data index 2*(i-1)+1 using 1:2:(0):3:4 with vectors nohead lw 1.5 lc rgb variable notitle

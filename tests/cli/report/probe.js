@@ -66,11 +66,71 @@
   const point = document.querySelector("svg.plot .tip"), box = point.getBoundingClientRect();
   point.closest("svg").dispatchEvent(new MouseEvent("mousemove", { clientX: box.x + box.width / 2, clientY: box.y + box.height / 2 }));
   const hint = document.getElementById("hint");
-  check("hover", !hint.hidden && /bit/.test(hint.textContent) ? [] : ["no hint"], hint.textContent.slice(0, 60).replace(/</g, "&lt;"));
+  check("hover", !hint.hidden && /^\S.*bits\/weight, D\/σ².*gap .* bit$/.test(hint.textContent) ? [] : ["no hint"], hint.textContent.slice(0, 60).replace(/</g, "&lt;"));
 
-  document.querySelector("td data[data-from]").click();
-  const origin = document.getElementById("origin").textContent;
-  check("origin", /=/.test(origin) ? [] : ["silent"], origin.slice(0, 60));
+  // A click on a curve's name brings it forward in every figure that has it, another takes it back; both are kept in the fragment.
+  const label = document.querySelector("svg.plot .label"), svg = label.closest("svg");
+  const faded = () => getComputedStyle([...svg.querySelectorAll(".curve")].find(g => !g.classList.contains("on"))).opacity < 0.5;
+  label.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+  const forward = faded() && label.classList.contains("on") && location.hash.includes("focus=");
+  label.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+  check("focus", forward && !svg.classList.contains("focus") && !location.hash.includes("focus=") ? [] : ["curve not in front"], label.textContent.trim());
+
+  // Every row near the rate that is chosen, and none else, in tables that have a rate.
+  const labelled = words => all("#controls label").find(node => node.textContent.includes(words)).querySelector("select,input");
+  const choose = (words, value) => { const s = labelled(words); s.value = value; s.dispatchEvent(new Event("change")); };
+  input.value = "";
+  input.dispatchEvent(new Event("input"));
+  for (const [words, head, value, fits] of [["bits/weight", "bits/weight", "3", v => Math.abs(v - 3) <= 0.5], ["role", "role", null, null], ["layer", "layer", null, null]]) {
+    const chosen = value || labelled(words).options[1].value, bad = [];
+    let kept = 0;
+    choose(words, chosen);
+    for (const t of all("table")) {
+      const at = all("th", t).findIndex(th => th.textContent.trim() === head);
+      for (const row of at < 0 ? [] : t.tBodies[0].rows) {
+        const cell = row.cells[at], number = cell.querySelector("data"), text = cell.textContent.trim();
+        const should = fits ? !number || fits(Number(number.value)) : text === chosen;
+        if (should === row.hidden) bad.push(`${text} hidden ${row.hidden}`);
+        kept += !row.hidden;
+      }
+    }
+    if (!kept || ![...new URLSearchParams(decodeURIComponent(location.hash).split("?")[1]).values()].includes(chosen)) bad.push("nothing kept");
+    check("rows by " + head, bad, `${chosen}: ${kept} rows`);
+    choose(words, "");
+  }
+
+  // Arrows walk a table's cells; Enter says where the number there comes from and links to its document.
+  const key = (node, name) => node.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true }));
+  const region = all(".scroll").find(node => !node.closest("details:not([open])") && node.querySelector("td data"));
+  region.focus();
+  const began = document.activeElement === region;
+  key(region, "ArrowDown");
+  const first = document.activeElement;
+  for (let i = 0; i < 12 && !document.activeElement.querySelector("data"); i++) key(document.activeElement, "ArrowRight");
+  key(document.activeElement, "Enter");
+  const origin = document.getElementById("origin");
+  check("keyboard", began && first.matches("td") && !origin.hidden ? [] : [`region ${began}, then ${first.tagName}, ${document.activeElement.outerHTML.slice(0, 80)}`], document.activeElement.textContent);
+  key(document.activeElement, "Escape");
+
+  const cells = all("td data[data-from]").find(d => /^\w+\/\w+\/\d+\/\w+$/.test(d.dataset.from));
+  cells.click();
+  const link = origin.querySelector("a");
+  check("origin", / = .*\w+\[\d+\]\.\w+/.test(origin.textContent) && link && /^\w+\.json$/.test(link.getAttribute("href")) ? [] : ["silent"],
+    origin.textContent.slice(0, 60));
+
+  const sources = labelled("where numbers come from");
+  sources.click();
+  const reachable = all("p data[data-from],li data[data-from]");
+  check("sources", reachable.length && reachable.every(d => d.tabIndex === 0 && d.getAttribute("role") === "button") ? [] : ["not in the tab order"],
+    `${reachable.length} numbers`);
+  sources.click();
+
+  const nameless = all("button,select,input,[role=region],[role=group]").filter(node =>
+    !(node.textContent.trim() || node.getAttribute("aria-label") || (node.labels && node.labels.length)));
+  const levels = all("h1,h2,h3").map(h => Number(h.tagName[1]));
+  const jumps = levels.filter((level, i) => i && level > levels[i - 1] + 1);
+  const landmarks = ["main", "nav[aria-label]", "a.skip[href='#content']", "html[lang]"].filter(selector => !document.querySelector(selector));
+  check("names", [...nameless.map(node => node.outerHTML.slice(0, 60)), ...jumps.map(l => "heading jumps to " + l), ...landmarks], `${levels.length} headings`);
 
   const pre = document.createElement("pre");
   pre.id = "probe";
