@@ -24,6 +24,7 @@
     ROW(evaluate) \
     ROW(allocate) \
     ROW(published) \
+    ROW(study) \
     ROW(report) \
     ROW(list) \
     ROW(tokenize) \
@@ -35,7 +36,8 @@
     ROW(verify) \
     ROW(compare) \
     ROW(host) \
-    ROW(notebook)
+    ROW(notebook) \
+    ROW(new_study)
 /* clang-format on */
 
 #define DECLARE(name) extern const bg_stage bg_stage_##name;

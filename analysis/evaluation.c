@@ -250,6 +250,7 @@ static int new_row(bg_evaluation *v, const char *model, const char *spec, bg_eva
                                 .bits_per_byte = (double)NAN,
                                 .log_change = (double)NAN,
                                 .log_change_se = (double)NAN,
+                                .quantize_seconds = (double)NAN,
                                 .bleu = (double)NAN};
     (*row)->model = strdup(model);
     (*row)->spec = strdup(spec);
@@ -289,7 +290,9 @@ static int measure_row(subject *s, const bg_spec *spec, const bg_evaluation_opti
         memcpy(row->token_hash, hash.hex, sizeof hash.hex);
     }
     if (!status && spec) {
+        double began = bg_now();
         status = bg_replace_make(s->model, spec, s->calibration, o->seed, &variant, e);
+        row->quantize_seconds = bg_now() - began;
         pass = bg_replace_pass(&variant);
     }
     if (!status)

@@ -34,6 +34,7 @@ typedef struct bg_evaluation_drift {
 typedef struct bg_evaluation_row {
     char *model, *spec;
     double rate_bits, model_bits, bytes, mse; /* mse NaN for the weights as they are */
+    double quantize_seconds;                  /* NaN for the weights as they are */
     bg_loss loss[BG_CONVENTIONS];             /* tokens 0: not measured */
     double bits_per_byte;                     /* NaN without text */
     double log_change, log_change_se;         /* of ln perplexity against the base row; NaN where tokens differ */

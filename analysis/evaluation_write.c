@@ -80,6 +80,7 @@ OF(rate_bits, r->rate_bits)
 OF(model_bits, r->model_bits)
 OF(bytes, r->bytes)
 OF(compression, r->bytes > 0 ? base->bytes / r->bytes : NONE)
+OF(quantize_seconds, r->quantize_seconds)
 OF(mse, r->mse)
 OF(perplexity, loss_field(r, BG_WINDOWS, 0))
 OF(perplexity_se, loss_field(r, BG_WINDOWS, 1))
@@ -117,6 +118,7 @@ static const column columns[] = {
     {"model_bits", NULL, 3, model_bits},
     {"bytes", "bytes", 0, bytes},
     {"compression", "compression", 2, compression},
+    {"quantize_seconds", "quantizing (s)", 2, quantize_seconds},
     {"weight_mse", NULL, 0, mse},
     {"perplexity", "perplexity", 4, perplexity},
     {"perplexity_se", "±", 4, perplexity_se},

@@ -323,6 +323,7 @@ static const bg_section evaluation_sections[] = {
          REQ("model_bits", BG_NUMBER, "bits/weight", "of the whole file over all parameters"),
          REQ("bytes", BG_NUMBER, "bytes", "of the weight files, or what they would be"),
          OPT("compression", BG_NUMBER, "1", "bytes of the base over these"),
+         OPT("quantize_seconds", BG_NUMBER, "s", "making the quantized matrices"),
          OPT("weight_mse", BG_NUMBER, "weight²", "mean squared error over the layers' matrices"),
          OPT("perplexity", BG_NUMBER, "1", "windows that do not overlap, all tokens but the first of each"),
          OPT("perplexity_se", BG_NUMBER, "1", "standard error"),
@@ -555,6 +556,38 @@ static const bg_section published_sections[] = {
                         OPT("skipped", BG_STRING, "-", "why it could not run"), {0}}},
     {0}};
 
+/* ---- study ---- */
+
+#define METRIC(prefix, declare)                                                                                        \
+    declare(prefix "metric", BG_STRING, "-", "its name in the configuration"),                                         \
+        declare(prefix "heading", BG_STRING, "-", "as a person reads it, with its unit"),                              \
+        declare(prefix "section", BG_STRING, "-", "DOCUMENT.SECTION that holds it; curves.points: mean over the tensors"), \
+        declare(prefix "field", BG_STRING, "-", "field there"), declare(prefix "as", BG_STRING, "-", "printed form"),   \
+        declare(prefix "relation", BG_STRING, "-", "to the model as it is: none, minus or percent"),                   \
+        declare(prefix "better", BG_STRING, "-", "less, more or none")
+
+static const bg_section study_sections[] = {
+    {"settings", "what is asked",
+     (const bg_field[]){REQ("title", BG_STRING, "-", "heading of the page"), OPT("question", BG_STRING, "-", "what the study answers"),
+                        OPT("reference", BG_STRING, "-", "method that improvements are over"),
+                        REQ("measure", BG_STRING, "-", "field of curves.points that improvements compare"), {0}}},
+    {"data", "texts, and how much of them",
+     (const bg_field[]){REQ("setting", BG_STRING, "-", "key"), REQ("value", BG_STRING, "-", "as given; files by name"),
+                        REQ("help", BG_STRING, "-", "what it is"), {0}}},
+    {"methods", "the rows of its table",
+     (const bg_field[]){REQ("name", BG_STRING, "-", "what the tables call it"),
+                        REQ("spec", BG_STRING, "-", "canonical spec; none: the model as it is"), {0}}},
+    {"knobs", "every key of every spec",
+     (const bg_field[]){REQ("name", BG_STRING, "-", "method"), REQ("knob", BG_STRING, "-", "key of the spec"),
+                        REQ("value", BG_STRING, "-", "its value"), REQ("given", BG_BOOL, "-", "not the default of the row"),
+                        REQ("help", BG_STRING, "-", "what it is"), {0}}},
+    {"columns", "the columns of its table", (const bg_field[]){METRIC("", REQ), {0}}},
+    {"figures", "what is drawn",
+     (const bg_field[]){REQ("figure", BG_STRING, "-", "as written"), REQ("kind", BG_STRING, "-", "bars, against, tensors, histogram or section"),
+                        REQ("report_section", BG_STRING, "-", "of the report, where the kind is section"), METRIC("y_", OPT),
+                        METRIC("x_", OPT), {0}}},
+    {0}};
+
 const bg_doc_kind bg_doc_kinds[] = {
     {"groups", 1, "extract", groups_sections},
     {"bounds", 1, "bound", bounds_sections},
@@ -572,5 +605,6 @@ const bg_doc_kind bg_doc_kinds[] = {
     {"quantization", 1, "quantize", quantization_sections},
     {"evaluation", 1, "evaluate", evaluation_sections},
     {"published", 1, "published", published_sections},
+    {"study", 1, "study", study_sections},
     {0},
 };

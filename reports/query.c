@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "io/opt.h"
+#include "reports/study.h"
 
 enum { WORDS = 64, QUESTION = 1024, CONDITIONS = 8, COLUMNS = 12 };
 
@@ -30,7 +31,7 @@ typedef struct selection {
 
 /* ---- words ---- */
 
-/* Into words; $OUT stands for the directory of the page, where the notebook's commands put their files. */
+/* Into words, "two words" in quotation marks being one; $OUT stands for the directory of the page, where the notebook's commands put their files. */
 static int split(words *w, const char *question, const char *directory, bg_err *e)
 {
     const char *out = strstr(question, "$OUT");
@@ -39,11 +40,16 @@ static int split(words *w, const char *question, const char *directory, bg_err *
         return bg_fail(e, BG_INPUT, "a placeholder of more than %d characters", QUESTION - 1);
     snprintf(w->text, sizeof w->text, "%.*s%s%s", head, question, out ? directory : "", out ? out + 4 : "");
     w->n = w->next = 0;
-    char *save = NULL;
-    for (char *t = strtok_r(w->text, " \t", &save); t; t = strtok_r(NULL, " \t", &save)) {
+    for (char *t = w->text; *(t += strspn(t, " \t"));) {
+        int quoted = *t == '"';
+        char *end = t + quoted + strcspn(t + quoted, quoted ? "\"" : " \t");
+        if (quoted && !*end)
+            return bg_fail(e, BG_INPUT, "a quotation mark without its other");
         if (w->n == WORDS)
             return bg_fail(e, BG_INPUT, "a placeholder of more than %d words", WORDS);
-        w->at[w->n++] = t;
+        w->at[w->n++] = t + quoted;
+        t = *end ? end + 1 : end;
+        *end = 0;
     }
     return w->n ? BG_OK : bg_fail(e, BG_INPUT, "an empty placeholder");
 }
@@ -110,7 +116,7 @@ static int holds(const condition *c, const bg_field *f, const bg_row *r)
     return same != negate;
 }
 
-static int parse_conditions(words *w, selection *s, bg_err *e)
+static int parse_conditions(const bg_report *r, words *w, selection *s, bg_err *e)
 {
     static const char *const verbs[] = {"is", "not", "has", "below", "above"};
     if (!accept(w, "where"))
@@ -123,6 +129,8 @@ static int parse_conditions(words *w, selection *s, bg_err *e)
         c->field = take(w);
         c->verb = take(w);
         c->value = take(w);
+        if (!strcmp(c->field, "spec"))
+            c->value = bg_study_spec(r, c->value);
         for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
             known |= !strcmp(c->verb, verbs[i]);
         if (!known || !*c->value)
@@ -166,7 +174,7 @@ static int select_rows(const bg_report *r, words *w, selection *s, bg_err *e)
     s->section = find_section(d->kind, dot);
     if (!s->section)
         return bg_fail(e, BG_INPUT, "%s has no section '%s'", d->kind->name, dot);
-    int status = parse_conditions(w, s, e);
+    int status = parse_conditions(r, w, s, e);
     bg_rows all = bg_docset_rows(&r->docs, d->kind->name, s->section->name);
     s->rows = malloc(((size_t)all.n + 1) * sizeof *s->rows);
     if (!s->rows)
@@ -224,7 +232,7 @@ static int aggregate(const bg_report *r, words *w, bg_num *out, bg_err *e)
     const char *how = take(w), *field = take(w), *spec, *group = NULL;
     if (!accept(w, "over"))
         return bg_fail(e, BG_INPUT, "'%s %s' wants: over SPEC", how, field);
-    spec = take(w);
+    spec = bg_study_spec(r, take(w));
     if (accept(w, "in"))
         group = take(w);
     *out = bg_num_over(&r->docs, how, field, group, spec);

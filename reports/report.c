@@ -1,7 +1,7 @@
 /* Owns the order of the sections and the files of a report. */
 #define _GNU_SOURCE
 #include "io/opt.h"
-#include "reports/report.h"
+#include "reports/study.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 
 /* The table of sections, in the order in which a reader asks. To add one: its file, its template, its line. */
 static const bg_report_section *const sections[] = {
+    &bg_section_study,
     &bg_section_overview,
     &bg_section_weights,
     &bg_section_rate_distortion,
@@ -53,6 +54,8 @@ int bg_report_open(bg_report *r, const char *const *documents, int n, const bg_r
     bg_summary_pick(&r->all, r->rate, 8);
     bg_rows models = bg_docset_rows(&r->docs, "groups", "models");
     r->title = models.n ? bg_row_string(&models.rows[0], "title") : "weights";
+    if (bg_study_settings(r))
+        r->title = bg_row_string(bg_study_settings(r), "title");
     r->page = (bg_page){.docs = &r->docs, .templates = r->templates, .directory = options->directory, .prefix = options->prefix,
                         .drawing = options->figures};
     return BG_OK;
@@ -101,8 +104,15 @@ int bg_report_put_section(bg_report *r, const char *id, bg_text *stream, bg_err 
 int bg_report_compose(bg_report *r, bg_text *stream, bg_text *contents, bg_err *e)
 {
     int status = BG_OK;
+    if (bg_study_settings(r)) {
+        bg_text_add(stream, "# ");
+        bg_text_markdown(stream, r->title);
+        bg_text_add(stream, "\n\n");
+    }
     for (size_t i = 0; !status && i < sizeof sections / sizeof *sections; i++) {
         int present = 0;
+        if (!bg_study_shows(r, sections[i]->id))
+            continue;
         status = put_section(r, sections[i], stream, &present, e);
         if (!status && present)
             bg_text_format(contents, "<li><a href=\"#%s\">%s</a></li>\n", sections[i]->id, sections[i]->title);
