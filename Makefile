@@ -12,7 +12,6 @@ GROUPS  =#                     mlp.down_proj,attn.q_proj: only these roles
 SPECS   = scalar vector ecsq:rate=2/3/4 tcq:rate=2/3/4,states=8,code=entropy# what to sweep: specs, presets, aliases (bitgap list)
 CALIBRATED = gptq:bits=3/4 awq:bits=4 watersic:step=0.26sigma/0.52sigma# what to sweep beside, if the model can be run on the calibration text
 OUTPUT_SPECS = uniform:bits=2/3/4/6,scope=channel uniform:bits=3/4,scope=128 rtn nf4 $(CALIBRATED)#  what to run the model with
-TABLE_SPECS = int8 rtn gptq awq smoothquant nf4:double=true kmeans:bits=4,scope=channel# the rows of make tables
 PARTS   = rtn nf4 uniform:bits=4,scope=channel kmeans:bits=4,scope=channel uniform:bits=4,scope=128,code=entropy# whose error is split by cause
 BASE    = $(MODEL)#            what audit compares with
 COPIES  = int8 rtn nf4#        specs of the copies that are audited when QUANTIZED= is not given
@@ -21,6 +20,8 @@ TEXT    = data/text/calib.txt# calibration text
 FOLDS   = 8#                   parts of it kept apart, for the band of the functional bound (0: none; each costs half a Σ)
 TEST    = data/text/test.txt#  text whose perplexity is measured
 QA      = data/text/qa.jsonl#  questions
+STUDY   = notebooks/seven-methods.json# the study that `make study` runs (bitgap new-study)
+METHODS =#                     specs instead of those the study names
 THREADS =#                     default: all cores
 PREFIX ?= /usr/local
 PYTHON ?= python3
@@ -122,10 +123,6 @@ audit: $(OUT)/audit.json ## BASE= and QUANTIZED="DIR FILE.gguf": rate, error and
 EVALUATE = evaluate $(MODEL) --text $(TEST) --qa $(QA) $(CALIBRATED_WITH) $(FLAGS)
 $(OUT)/evaluation.json: $(MODEL_FILES) $(CALIBRATION) $(TEST) $(QA) $(call stage,evaluate)
 	$(RUN) $(EVALUATE) -q rtn nf4:double=true --windows 8 --repeats 1
-$(OUT)/tables/evaluation.json: $(MODEL_FILES) $(CALIBRATION) $(TEST) $(QA) $(OUT)/with.TABLE_SPECS $(call stage,evaluate)
-	$(RUN) $(EVALUATE) -q $(TABLE_SPECS) --windows 40 --output-dir $(@D)
-tables: $(OUT)/groups.json $(OUT)/tables/evaluation.json ## the comparison tables people know: perplexity, size, speed of TABLE_SPECS
-	$(BITGAP) report $(filter %.json,$^) -o $(OUT) --name tables
 
 # published: no model's affair: run once, copied beside each report, which tells of values outside their tolerance (status 1)
 PUBLISHED := $(wildcard data/published/*.json)
@@ -141,20 +138,52 @@ TEMPLATES := $(wildcard templates/* templates/*/*)
 $(OUT)/report.html: $(DOCUMENTS:%=$(OUT)/%.json) $(TEMPLATES) $(BITGAP)
 	$(RUN) report $(filter %.json,$^) -o $(OUT)
 
-# notebooks: each runs its own commands in a directory of its own; then every number in it is filled in
+# study: what a configuration asks, measured in a directory of its own and shown on a page. A page depends on the templates
+# that it used, which index.d beside it lists; a change of words or figures in the configuration measures nothing again.
+STUDIES  := $(wildcard notebooks/*.json)
+MEASURES := extract calibrate bound curve gap logits correlate evaluate audit quantize estimate
+SETTINGS  = MODEL=$(call quoted,$(MODEL)) TEXT=$(call quoted,$(TEXT)) TEST=$(call quoted,$(TEST)) QA=$(call quoted,$(QA))
+SHELL_HERE = OUT=$(call quoted,$(@D)) $(SETTINGS) PATH="$(abspath $(BUILD)):$$PATH" sh
+STUDY_OF  = $(BITGAP) study $< $(METHODS:%=-q %)
+keep     = { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
+all_documents = $$(ls $(1) 2>/dev/null | grep -v timings.json)
+define study_rules
+$(OUT)/studies/$(1)/commands: $(2) $(OUT)/with.METHODS $(BITGAP)
+	@mkdir -p $$(@D)
+	@$$(STUDY_OF) --commands -o $$@.new && $$(keep)
+$(OUT)/studies/$(1)/done: $(OUT)/studies/$(1)/commands $(MODEL_FILES) $(TEXT) $(TEST) $(QA) $(BUILD)/measuring $(MEASURES:%=$(BUILD)/analysis/stage_%.o) | $(BITGAP)
+	@echo "study $(1): measuring"
+	@$$(SHELL_HERE) $$<
+	@touch $$@
+$(OUT)/studies/$(1)/study.json: $(2) $(OUT)/studies/$(1)/done
+	@$(SETTINGS) $$(STUDY_OF) -o $$@
+$(OUT)/studies/$(1)/index.html: $(OUT)/studies/$(1)/study.json $(BITGAP)
+	@$(BITGAP) report $$(call all_documents,$$(@D)/*.json) -o $$(@D) --name index --depends $$(@D)/index.d
+endef
+$(foreach s,$(sort $(STUDIES) $(STUDY)),$(eval $(call study_rules,$(basename $(notdir $s)),$s)))
+study: $(OUT)/studies/$(basename $(notdir $(STUDY)))/index.html ## STUDY=FILE.json: its documents and its page (bitgap new-study starts one)
+	@echo $<
+TABLES := $(patsubst notebooks/%.json,$(OUT)/studies/%/index.html,$(STUDIES))
+tables: $(TABLES) ## the comparison tables people know, a page each: every study of notebooks/ (MODEL= TEXT= TEST= QA=)
+	@printf '%s\n' $^
+
+# notebooks: each runs its own commands in a directory of its own; then every number in it is filled in from those documents
+# and from the documents of the study of the same name
 NOTEBOOKS := $(patsubst notebooks/%.md,$(OUT)/notebooks/%,$(filter-out %/README.md,$(wildcard notebooks/*.md)))
-IN_NOTEBOOK = OUT=$(@D) MODEL=$(MODEL) TEXT=$(TEXT) TEST=$(TEST) QA=$(QA) PATH="$(abspath $(BUILD)):$$PATH"
 $(NOTEBOOKS:%=%/commands): $(OUT)/notebooks/%/commands: notebooks/%.md $(BITGAP)
 	@mkdir -p $(@D)
-	@$(BITGAP) notebook $< --commands -o $@.new && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
-$(NOTEBOOKS:%=%/done): %/done: %/commands $(MODEL_FILES) $(BUILD)/measuring $(filter $(BUILD)/analysis/stage_%,$(OBJECTS)) | $(BITGAP)
-	@echo "notebook $(@D): running its commands"
-	@$(IN_NOTEBOOK) sh $<
+	@$(BITGAP) notebook $< --commands -o $@.new && $(keep)
+$(NOTEBOOKS:%=%/done): %/done: %/commands $(MODEL_FILES) $(BUILD)/measuring $(MEASURES:%=$(BUILD)/analysis/stage_%.o) | $(BITGAP)
+	@echo "notebook $(notdir $(@D)): running its commands"
+	@$(SHELL_HERE) $<
 	@touch $@
-$(NOTEBOOKS:%=%/index.html): $(OUT)/notebooks/%/index.html: notebooks/%.md $(OUT)/notebooks/%/done $(TEMPLATES) $(BITGAP)
-	@$(BITGAP) notebook $< $$(ls $(@D)/*.json | grep -v timings.json) -o $(@D) --name index
+$(NOTEBOOKS:%=%/index.html): $(OUT)/notebooks/%/index.html: notebooks/%.md $(OUT)/notebooks/%/done $(BITGAP)
+	@$(BITGAP) notebook $< $(call all_documents,$(@D)/*.json $(if $(wildcard notebooks/$*.json),$(OUT)/studies/$*/*.json)) \
+	    -o $(@D) --name index --depends $(@D)/index.d
+$(foreach s,$(STUDIES),$(eval $(s:notebooks/%.json=$(OUT)/notebooks/%)/index.html: $(s:notebooks/%.json=$(OUT)/studies/%)/study.json))
 notebooks: $(NOTEBOOKS:%=%/index.html) ## every notebook, its commands run and its numbers filled in (MODEL=)
 	@printf '%s\n' $^
+-include $(wildcard $(OUT)/studies/*/index.d $(OUT)/notebooks/*/index.d)
 
 # A setting is a file that changes when its value does.
 quoted = '$(subst ','\'',$(1))'
@@ -165,7 +194,7 @@ endef
 $(OUT)/with.%: FORCE
 	$(remember)
 
-.PHONY: all deps report documents layers audit tables published notebooks test check bench fuzz peer install uninstall \
+.PHONY: all deps report documents layers audit study tables published notebooks test check bench fuzz peer install uninstall \
         dist deb clean help FORCE
 
 report: $(OUT)/report.html ## from MODEL= to out/MODEL/report.html and report.md (LAYERS= GROUPS= SPECS= TEXT=)

@@ -44,7 +44,7 @@ const bg_setting bg_plan_settings[] = {
     {"data.repeats", BG_SET_INTEGER, 0, 1, 1000, NULL, "3", "runs; the median is printed"},
     {"data.seed", BG_SET_INTEGER, 0, 0, 1e15, NULL, NULL, "seed of everything random"},
     {"metrics", BG_SET_TEXTS, 1, 0, 0, NULL, "[\"bytes\", \"compression\", \"perplexity\", \"perplexity_se\", \"log_perplexity_change\", \"log_perplexity_change_se\"]",
-     "columns of the table, in this order"},
+     "columns of the table, in this order (bitgap new-study --keys lists them)"},
     {"figures", BG_SET_TEXTS, 0, 0, 0, NULL, "[\"perplexity against bytes\", \"perplexity\"]",
      "a metric: bars; 'Y against X': points and what nothing beats; improvement; improvement histogram; or a section of the report"},
     {0},
@@ -266,10 +266,23 @@ int bg_plan_is_calibrated(const bg_plan *p)
     return bg_json_string(p->data, "calibration", NULL) != NULL;
 }
 
-int bg_plan_read(const char *path, bg_plan *out, bg_err *e)
+static int replace(cJSON *root, const char *key, const char *const *texts, int n, bg_err *e)
+{
+    cJSON *list = n ? cJSON_CreateStringArray(texts, n) : NULL;
+    if (!n || !cJSON_IsObject(root))
+        return BG_OK;
+    cJSON_DeleteItemFromObjectCaseSensitive(root, key);
+    return list && cJSON_AddItemToObject(root, key, list) ? BG_OK : bg_no_memory(e, key, (size_t)n);
+}
+
+int bg_plan_read(const char *path, const bg_plan_instead *instead, bg_plan *out, bg_err *e)
 {
     *out = (bg_plan){.path = path};
     int status = bg_json_read(path, PLAN_LIMIT, &out->root, e);
+    if (!status && instead)
+        status = replace(out->root, "specs", instead->specs, instead->n_specs, e);
+    if (!status && instead)
+        status = replace(out->root, "models", instead->models, instead->n_models, e);
     if (!status)
         status = bg_settings_check(out->root, path, bg_plan_settings, e);
     if (status)

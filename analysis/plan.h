@@ -3,7 +3,7 @@
  * (plan_write.c), which tells the page what to show: rows are specs, columns are metrics.
  *
  *     bg_plan p;
- *     status = bg_plan_read("notebooks/seven-methods.json", &p, &e);
+ *     status = bg_plan_read("notebooks/seven-methods.json", NULL, &p, &e);
  *     status = bg_plan_commands(&p, stdout, &e);
  *     bg_plan_free(&p);
  */
@@ -61,8 +61,13 @@ typedef struct bg_plan {
 
 extern const bg_setting bg_plan_settings[];
 
-/* BG_INPUT names the file, the key and what is allowed. The caller frees, after failure too. `path` must outlive *out. */
-int bg_plan_read(const char *path, bg_plan *out, bg_err *e);
+/* BG_INPUT names the file, the key and what is allowed. `specs`, `models`: [n] in place of those of the file, where n is not
+ * 0. The caller frees, after failure too. `path` must outlive *out. */
+typedef struct bg_plan_instead {
+    const char *const *specs, *const *models;
+    int n_specs, n_models;
+} bg_plan_instead;
+int bg_plan_read(const char *path, const bg_plan_instead *instead, bg_plan *out, bg_err *e);
 void bg_plan_free(bg_plan *p);
 /* A POSIX script that makes every document in the directory $OUT, and study.json with them. Strings of the plan are
  * quoted; only the whole texts $MODEL, $TEXT, $TEST and $QA stand for the variables of that name. */

@@ -1,5 +1,6 @@
 /* bitgap study: a plan (JSON) → the commands that make its documents, or the document that says how to show them. */
 #define _POSIX_C_SOURCE 200809L
+#include <stdlib.h>
 #include "analysis/plan.h"
 #include "io/opt.h"
 
@@ -15,18 +16,38 @@ static int print_commands(const bg_plan *p, const char *path, bg_err *e)
     return status;
 }
 
+static int list(const bg_args *a, const char *option, const char ***out, int *n, bg_err *e)
+{
+    *n = bg_arg_count(a, option);
+    *out = malloc(((size_t)*n + 1) * sizeof **out);
+    if (!*out)
+        return bg_no_memory(e, option, (size_t)*n * sizeof **out);
+    for (int i = 0; i < *n; i++)
+        (*out)[i] = bg_arg_nth(a, option, i);
+    return BG_OK;
+}
+
 static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 {
-    bg_plan plan;
-    int status = bg_plan_read(bg_args_word(a, 0), &plan, e);
+    bg_plan plan = {0};
+    const char **words[2] = {NULL, NULL};
+    int n[2] = {0, 0}, status = list(a, "spec", &words[0], &n[0], e);
+    if (!status)
+        status = list(a, "model", &words[1], &n[1], e);
+    if (!status)
+        status = bg_plan_read(bg_args_word(a, 0), &(bg_plan_instead){words[0], words[1], n[0], n[1]}, &plan, e);
     if (!status)
         status = bg_arg_given(a, "commands") ? print_commands(&plan, bg_arg_output(a, "-"), e)
                                              : bg_plan_write(&plan, bg_arg_output(a, "study.json"), p, e);
     bg_plan_free(&plan);
+    free(words[0]);
+    free(words[1]);
     return status;
 }
 
 static const bg_option options[] = {
+    {.name = "spec", .letter = 'q', .argument = "SPEC", .many = 2, .help = "specs instead of those of the study"},
+    {.name = "model", .argument = "MODEL", .many = 2, .help = "models instead of those of the study"},
     {.name = "commands", .help = "print the commands that make the study's documents, as a shell script, instead"},
     {0},
 };

@@ -142,7 +142,7 @@ static int make_files(bg_figure *f, const char *directory, bg_err *e)
     snprintf(name, sizeof name, "figures/%s.gp", f->name);
     int status = bg_make_directories(directory, e);
     if (!status)
-        status = bg_template_fill(f->page->templates, name, &f->slots, &gp, e);
+        status = bg_page_fill(f->page, name, &f->slots, &gp, e);
     if (!status)
         status = write_text(directory, f->shown->name, "gp", &gp, e);
     if (!status)

@@ -7,6 +7,7 @@
  *     {{table spec rate_bits mse of curves.points where layer is 0 by mse first 5}} rows; also `by FIELD down`, `as STYLE`
  *     {{section rate-distortion}}                                                   a section of the report, figures and all
  *
+ * A value of several words stands in "quotation marks". A spec may be called what a study among the documents calls it.
  * A document is named by its file (lloyd for lloyd.json) or by its kind; conditions are is, not, has, below, above.
  * $OUT is the directory of the page.
  * Blocks fenced as ```sh are the commands: `bitgap notebook FILE --commands` prints them as a script.
@@ -20,6 +21,7 @@ typedef struct bg_notebook_options {
     const char *directory, *templates;
     const char *name; /* of the pages, without ending */
     double rate;
+    const char *depends; /* as in bg_report_options */
 } bg_notebook_options;
 
 /* Renders the notebook with these documents to directory/name.md and .html. What the command blocks printed is read from

@@ -15,11 +15,21 @@ void bg_page_figure_free(bg_page_figure *f)
     free(f);
 }
 
+int bg_page_fill(bg_page *p, const char *name, const bg_slots *s, bg_text *out, bg_err *e)
+{
+    char line[96];
+    snprintf(line, sizeof line, "%.90s\n", name);
+    if (!strstr(bg_text_string(&p->used), line))
+        bg_text_add(&p->used, line);
+    return bg_template_fill(p->templates, name, s, out, e);
+}
+
 void bg_page_free(bg_page *p)
 {
     for (int i = 0; i < p->n_references; i++)
         free(p->references[i].from);
     free(p->references);
+    bg_text_free(&p->used);
     for (int i = 0; i < p->n_figures; i++)
         bg_page_figure_free(p->figures[i]);
     *p = (bg_page){0};

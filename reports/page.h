@@ -44,10 +44,13 @@ typedef struct bg_page {
     int n_figures;
     int failed;         /* memory gave out */
     bg_figure_mode drawing;
+    bg_text used;       /* the templates that were filled, a line each */
     char gnuplot_reason[256]; /* why gnuplot cannot run at all: it is not tried again */
 } bg_page;
 
 void bg_page_free(bg_page *p);
+/* bg_template_fill with the page's templates, remembering which. */
+int bg_page_fill(bg_page *p, const char *name, const bg_slots *s, bg_text *out, bg_err *e);
 void bg_page_figure_free(bg_page_figure *f);
 
 void bg_put_number(bg_page *p, bg_text *t, bg_num n, bg_style style);

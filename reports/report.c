@@ -42,7 +42,7 @@ static double choose_rate(const bg_report *r, double asked)
 
 int bg_report_open(bg_report *r, const char *const *documents, int n, const bg_report_options *options, bg_err *e)
 {
-    *r = (bg_report){.within = 0.75, .pages = options->pages, .home = options->home, .previous = options->previous, .next = options->next};
+    *r = (bg_report){.within = 0.75, .depends = options->depends, .pages = options->pages, .home = options->home, .previous = options->previous, .next = options->next};
     int status = bg_docset_open(&r->docs, documents, n, options->filter, e);
     if (!status)
         status = bg_templates_find(options->templates, &r->templates, e);
@@ -78,7 +78,7 @@ static int put_section(bg_report *r, const bg_report_section *section, bg_text *
     if (!status && *present) {
         bg_put_section(stream, section->id);
         snprintf(name, sizeof name, "sections/%s.md", section->id);
-        status = bg_template_fill(r->templates, name, &slots, stream, e);
+        status = bg_page_fill(&r->page, name, &slots, stream, e);
         bg_put_section_end(stream);
     }
     bg_slots_free(&slots);
@@ -220,13 +220,13 @@ static int write_html(bg_report *r, const char *name, const char *stream, const 
     neighbours(r, bg_slots_at(&slots, "neighbours"));
     bg_text_html(bg_slots_at(&slots, "version"), bg_version);
     if (!status)
-        status = bg_template_fill(r->templates, "report.css", &none, bg_slots_at(&slots, "style"), e);
+        status = bg_page_fill(&r->page, "report.css", &none, bg_slots_at(&slots, "style"), e);
     if (!status)
-        status = bg_template_fill(r->templates, "report.js", &none, bg_slots_at(&slots, "script"), e);
+        status = bg_page_fill(&r->page, "report.js", &none, bg_slots_at(&slots, "script"), e);
     if (!status)
         status = bg_report_body(r, stream, bg_slots_at(&slots, "body"), e);
     if (!status)
-        status = bg_template_fill(r->templates, "report.html", &slots, &html, e);
+        status = bg_page_fill(&r->page, "report.html", &slots, &html, e);
     if (!status)
         status = write_file(r, name, "html", &html, e);
     bg_text_free(&html);
@@ -244,10 +244,48 @@ static int write_markdown(bg_report *r, const char *name, const char *stream, bg
     return status;
 }
 
+/* A name as make reads it in a rule. */
+static void put_make_name(bg_text *t, const char *directory, const char *name, const char *ending)
+{
+    const char *parts[] = {directory, "/", name, ending};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        for (const char *c = parts[i]; *c; c++) {
+            bg_text_add(t, *c == '$' ? "$" : strchr(" #:%", *c) ? "\\" : "");
+            bg_text_add_n(t, c, 1);
+        }
+}
+
+/* "out/index.html: templates/report.html …", then an empty rule for each, so that a template may go. */
+static int write_depends(bg_report *r, const char *name, const char *path, bg_err *e)
+{
+    bg_out out;
+    bg_text rule = {0}, empty = {0};
+    char *lines = strdup(bg_text_string(&r->page.used)), *save = NULL;
+    put_make_name(&rule, r->page.directory, name, ".html");
+    bg_text_add(&rule, ":");
+    for (char *line = lines ? strtok_r(lines, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
+        bg_text_add(&rule, " \\\n  ");
+        put_make_name(&rule, r->templates, line, "");
+        put_make_name(&empty, r->templates, line, "");
+        bg_text_add(&empty, ":\n");
+    }
+    int status = rule.failed || empty.failed || !lines ? bg_no_memory(e, path, rule.length) : bg_out_open(&out, path, e);
+    if (!status) {
+        fprintf(out.file, "%s\n%s", bg_text_string(&rule), bg_text_string(&empty));
+        status = bg_out_commit(&out, e);
+    }
+    free(lines);
+    bg_text_free(&rule);
+    bg_text_free(&empty);
+    return status;
+}
+
 int bg_report_put_pages(bg_report *r, const char *name, const bg_text *stream, const bg_text *contents, bg_err *e)
 {
     int status = write_markdown(r, name, bg_text_string(stream), e);
-    return status ? status : write_html(r, name, bg_text_string(stream), contents, e);
+    if (!status)
+        status = write_html(r, name, bg_text_string(stream), contents, e);
+    return status || !r->depends ? status : write_depends(r, name, r->depends, e);
 }
 
 /* All points, one a line: the required and optional fields of curves.points, then the bounds of gaps.points. */

@@ -19,6 +19,7 @@ typedef struct bg_report {
     const char *home;  /* link back from a page of one layer; NULL on the page itself */
     const char *previous, *next; /* neighbours of a page of one layer: file names, or NULL */
     int pages;         /* each layer has a page of its own, to be linked */
+    const char *depends; /* file for make: the templates that the page used; NULL: none */
 } bg_report;
 
 typedef struct bg_report_options {
@@ -30,6 +31,7 @@ typedef struct bg_report_options {
     const char *home, *previous, *next;
     bg_figure_mode figures;
     int pages; /* link the pages of the layers */
+    const char *depends; /* write the templates used to this file, as a rule of make; NULL: do not */
 } bg_report_options;
 
 /* Writes all files into options->directory. */

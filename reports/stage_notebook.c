@@ -8,6 +8,7 @@ static const bg_option options[] = {
     {.name = "commands", .help = "print the commands of the notebook as a shell script instead"},
     {.name = "rate", .argument = "BITS", .help = "rate at which methods are compared [4, or the nearest measured]"},
     {.name = "name", .argument = "NAME", .otherwise = "notebook", .help = "file name of the page, without ending"},
+    {.name = "depends", .argument = "FILE", .help = "write a rule of make there: the templates that the page used"},
     {.name = "templates", .argument = "DIR", .help = "templates instead of the installed ones"},
     {0},
 };
@@ -16,7 +17,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 {
     (void)p;
     const char *path = bg_args_word(a, 0);
-    bg_notebook_options o = {.directory = bg_arg_output(a, "out"), .templates = bg_arg(a, "templates"), .name = bg_arg(a, "name")};
+    bg_notebook_options o = {.directory = bg_arg_output(a, "out"), .templates = bg_arg(a, "templates"), .name = bg_arg(a, "name"), .depends = bg_arg(a, "depends")};
     if (bg_arg_given(a, "commands"))
         return bg_notebook_commands(path, bg_arg_output(a, "-"), e);
     int n = bg_args_words(a) - 1, status = bg_arg_number(a, "rate", 0.05, 32, &o.rate, e);

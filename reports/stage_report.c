@@ -13,6 +13,7 @@ static const bg_option options[] = {
     {.name = "previous", .argument = "FILE", .help = "page of the layer before"},
     {.name = "next", .argument = "FILE", .help = "page of the layer after"},
     {.name = "pages", .help = "also a page for each layer, layer-N.html"},
+    {.name = "depends", .argument = "FILE", .help = "write a rule of make there: the templates that the page used"},
     {.name = "templates", .argument = "DIR", .help = "templates instead of the installed ones"},
     {0},
 };
@@ -40,6 +41,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
                            .home = bg_arg(a, "home"),
                            .previous = bg_arg(a, "previous"),
                            .next = bg_arg(a, "next"),
+                           .depends = bg_arg(a, "depends"),
                            .pages = bg_arg_given(a, "pages")};
     if (!status)
         status = bg_report_write(documents, n, &o, e);

@@ -322,12 +322,13 @@ typedef struct place {
     int layer;
 } place;
 
-static int find_places(const bg_report *r, const char *reference, place *out)
+static int find_places(const bg_report *r, const improvement *v, place *out)
 {
     int n, k = 0;
-    const bg_point *p = bg_docset_spec(&r->docs, reference, &n);
+    const bg_point *p = bg_docset_spec(&r->docs, v->reference, &n);
     for (int i = 0; n <= PLACES && i < n; i++)
-        out[k++] = (place){&p[i], p[i].layer};
+        if (isfinite(bg_row_number(p[i].curve, v->measure)))
+            out[k++] = (place){&p[i], p[i].layer};
     for (int i = 0; n > PLACES && i < n && k < PLACES; i++) {
         int seen = p[i].layer < 0;
         for (int j = 0; j < k; j++)
@@ -400,7 +401,7 @@ static int draw_tensors(bg_report *r, bg_text *where, int number, const bg_study
     place places[PLACES];
     bg_figure f;
     char name[96];
-    int n_places = find_places(r, v.reference, places), drawn = 0;
+    int n_places = find_places(r, &v, places), drawn = 0;
     int status = begin(&f, r, "study-tensors", number, "Improvement, place by place", e);
     for (int k = 0; k < n_places && !status; k++) {
         place_name(&places[k], name, sizeof name);
