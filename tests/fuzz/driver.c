@@ -25,7 +25,7 @@ static uint64_t draw(uint64_t below)
     return state % below;
 }
 
-/* One change: a bit, a byte, a number at the edge of its range, a cut, or a piece copied elsewhere. */
+/* One change: a bit, a byte, a number at the edge of its range, a cut, a piece copied elsewhere, a digit, a mark of JSON. */
 static size_t mutate(uint8_t *data, size_t size)
 {
     static const uint64_t edges[] = {0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000u, 0xffffffffu,
@@ -33,7 +33,7 @@ static size_t mutate(uint8_t *data, size_t size)
     if (size < 16)
         return size;
     size_t at = (size_t)draw(size - 8), length = 1 + (size_t)draw(64);
-    switch (draw(6)) {
+    switch (draw(7)) {
     case 0:
         data[at] ^= (uint8_t)(1u << draw(8));
         break;
@@ -50,6 +50,13 @@ static size_t mutate(uint8_t *data, size_t size)
         length = length < size - from ? length : size - from;
         length = length < size - at ? length : size - at;
         memmove(data + at, data + from, length);
+        break;
+    }
+    case 5: { /* a number of a text stays one */
+        size_t digit = at;
+        while (digit < size - 1 && (data[digit] < '0' || data[digit] > '9'))
+            digit++;
+        data[digit] = (uint8_t)('0' + draw(10));
         break;
     }
     default:

@@ -1,23 +1,15 @@
-/* The reader of documents: header, schema, sections, every field. Seeds: tests/fuzz/seeds/document/* */
-#define _GNU_SOURCE
-#include <stdint.h>
-#include <stdio.h>
+/* The reader of documents: header, schema, sections, every field. Seeds: tests/fuzz/seeds/document/?* */
 #include <unistd.h>
 #include "io/doc.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/checkpoint.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/tmp/bitgap-fuzz-%ld.json", (long)getpid());
-    FILE *f = fopen(path, "w");
-    if (!f)
-        return 0;
-    fwrite(data, 1, size, f);
-    fclose(f);
+    char path[FUZZ_PATH];
     bg_err e = {0};
     cJSON *root = NULL;
+    fuzz_path(path, ".json");
+    put_file(path, data, size);
     if (!bg_doc_read(path, NULL, &root, NULL, &e))
         cJSON_Delete(root);
     unlink(path);

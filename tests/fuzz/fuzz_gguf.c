@@ -31,8 +31,8 @@ static void read_metadata(const char *path)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/tmp/bitgap-fuzz-%ld.gguf", (long)getpid());
+    char path[FUZZ_PATH];
+    fuzz_path(path, ".gguf");
     put_file(path, data, size);
     read_metadata(path);
     decode_all(path);

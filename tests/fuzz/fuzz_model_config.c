@@ -1,5 +1,5 @@
 /* config.json as a model: architecture, sizes, rope scaling, windows, the rotation table of what was accepted.
- * Seeds: tests/golden/data/models/*[a-z0-9]/config.json */
+ * Seeds: tests/golden/data/models/?*[a-z0-9]/config.json */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The reader of tokenizer.json, and encoding and decoding with whatever it let through. The seeds together have every
- * normalizer, pre-tokenizer, post-processor and decoder. Seeds: tests/fuzz/seeds/tokenizer/* */
+ * normalizer, pre-tokenizer, post-processor and decoder. Seeds: tests/fuzz/seeds/tokenizer/?* */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
