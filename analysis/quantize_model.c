@@ -18,45 +18,19 @@ typedef struct writer {
     bg_quantized *out;
     bg_sha256 key; /* of everything that decides a shard's content */
     cJSON *map;    /* tensor → shard */
-    bg_piece *pieces;
-    int n, room;
 } writer;
 
-/* ---- the pieces of one shard ---- */
+/* ---- tensors that stay as they are ---- */
 
-static void drop_pieces(writer *w)
+/* They keep their float type; what was packed becomes float32. */
+static bg_dtype plain_dtype(const bg_tensor *t)
 {
-    for (int i = 0; i < w->n; i++)
-        free(w->pieces[i].data);
-    w->n = 0;
+    return t->dtype == BG_F16 || t->dtype == BG_BF16 ? t->dtype : BG_F32;
 }
 
-static int make_room(writer *w, bg_err *e)
+static int stream_plain(const bg_tensor *t, bg_safetensors_writer *out, bg_err *e)
 {
-    if (w->n + BG_PIECES_MOST <= w->room)
-        return BG_OK;
-    int room = 2 * w->room + BG_PIECES_MOST;
-    void *more = realloc(w->pieces, (size_t)room * sizeof *w->pieces);
-    if (!more)
-        return bg_no_memory(e, "a shard", (unsigned)room * sizeof *w->pieces);
-    w->pieces = more;
-    w->room = room;
-    return BG_OK;
-}
-
-/* A tensor that is not quantized keeps its float type; what was packed becomes float32. data stays NULL: it is streamed. */
-static int plain_piece(const bg_tensor *t, bg_piece *p, bg_err *e)
-{
-    bg_dtype dtype = t->dtype == BG_F16 || t->dtype == BG_BF16 ? t->dtype : BG_F32;
-    *p = (bg_piece){.dtype = dtype, .rank = t->rank, .bytes = t->count * bg_dtypes[dtype].bits / 8};
-    if (strlen(t->name) >= sizeof p->name)
-        return bg_fail(e, BG_INPUT, "the name '%.60s…' is too long", t->name);
-    strcpy(p->name, t->name);
-    return BG_OK;
-}
-
-static int stream_plain(const bg_tensor *t, bg_dtype dtype, bg_safetensors_writer *out, bg_err *e)
-{
+    bg_dtype dtype = plain_dtype(t);
     int64_t n = t->cols ? TILE / t->cols : 1, room = n < 1 ? 1 : n > t->rows ? t->rows : n;
     float *tile = malloc((size_t)(room * t->cols) * sizeof *tile + 1);
     uint16_t *half = malloc((size_t)(room * t->cols) * sizeof *half + 1);
@@ -128,6 +102,7 @@ static int resume(writer *w, const char *path, int first)
         t->mse = bg_json_number(row, "mse", 0);
         t->output_mse = bg_json_number(row, "output_mse", (double)NAN);
         t->bytes = bg_json_number(row, "bytes", 0);
+        t->hash = strtoull(bg_json_string(row, "hash", ""), NULL, 16);
     }
     cJSON_Delete(rows);
     cJSON_Delete(root);
@@ -145,8 +120,8 @@ static char *rows_text(const writer *w, int first, int last)
     putc('[', f);
     for (int i = first; i < last; i++) {
         const bg_quantized_tensor *t = &w->out->tensors[i];
-        fprintf(f, "%s{\"rate_bits\":%.17g,\"mse\":%.17g,\"bytes\":%.17g", i > first ? "," : "", t->rate_bits, t->mse,
-                t->bytes);
+        fprintf(f, "%s{\"rate_bits\":%.17g,\"mse\":%.17g,\"bytes\":%.17g,\"hash\":\"%llx\"", i > first ? "," : "",
+                t->rate_bits, t->mse, t->bytes, (unsigned long long)t->hash);
         if (isfinite(t->output_mse))
             fprintf(f, ",\"output_mse\":%.17g", t->output_mse);
         putc('}', f);
@@ -162,62 +137,34 @@ static int belongs(const bg_tensor *t, int layer)
     return t->layer == layer || (layer < 0 && t->layer < 0);
 }
 
-static int write_pieces(writer *w, const char *path, int layer, const char *rows, bg_err *e)
+static int write_parcel(const writer *w, const bg_parcel *p, const char *path, const char *rows, bg_err *e)
 {
-    bg_safetensors_entry *entries = calloc((size_t)w->n + 1, sizeof *entries);
-    if (!entries)
-        return bg_no_memory(e, path, (unsigned)w->n * sizeof *entries);
-    int at = 0, piece = 0;
-    for (int i = 0; i < w->n; i++) {
-        entries[i] = (bg_safetensors_entry){w->pieces[i].name, w->pieces[i].dtype, w->pieces[i].rank, {0}};
-        memcpy(entries[i].shape, w->pieces[i].shape, sizeof w->pieces[i].shape);
-    }
-    for (int i = 0; i < w->c->n_tensors; i++) { /* plain tensors may have any rank */
-        const bg_tensor *t = &w->c->tensors[i];
-        if (!belongs(t, layer) || bg_quantize_takes(t))
-            continue;
-        while (w->pieces[at].data)
-            at++;
-        memcpy(entries[at++].shape, t->shape, sizeof t->shape);
-    }
     const char *const metadata[] = {"format", "pt", "bitgap_key", w->key.hex, "bitgap_rows", rows, NULL};
     bg_safetensors_writer out;
-    int status = bg_safetensors_begin(&out, path, entries, w->n, metadata, e);
-    for (int i = 0; i < w->c->n_tensors && !status; i++) {
-        const bg_tensor *t = &w->c->tensors[i];
-        if (!belongs(t, layer))
-            continue;
-        if (!bg_quantize_takes(t))
-            status = stream_plain(t, w->pieces[piece++].dtype, &out, e);
-        else
-            for (size_t stem = strlen(t->name) - 7; piece < w->n && w->pieces[piece].data && !status &&
-                                                    !strncmp(w->pieces[piece].name, t->name, stem) &&
-                                                    w->pieces[piece].name[stem] == '.';
-                 piece++)
-                status = bg_safetensors_put(&out, w->pieces[piece].data, w->pieces[piece].bytes, e);
-    }
+    int status = bg_safetensors_begin(&out, path, p->entries, p->n, metadata, e);
+    for (int i = 0; i < p->n && !status; i++)
+        status = p->data[i] ? bg_safetensors_put(&out, p->data[i], bg_parcel_bytes(p, i), e)
+                            : stream_plain(bg_ckpt_find(w->c, p->entries[i].name), &out, e);
     if (!status)
         status = bg_safetensors_commit(&out, e);
     bg_safetensors_abandon(&out);
-    free(entries);
     return status;
 }
 
-/* Fills w->pieces with the layer's tensors in the checkpoint's order. With `resumed`, only their names and sizes count. */
-static int collect(writer *w, int layer, int *tensor, bg_err *e)
+/* The layer's tensors in the checkpoint's order. */
+static int collect(writer *w, int layer, int *tensor, bg_parcel *p, bg_err *e)
 {
     int status = BG_OK;
     for (int i = 0; i < w->c->n_tensors && !status; i++) {
         const bg_tensor *t = &w->c->tensors[i];
-        int n = 1;
         if (!belongs(t, layer))
             continue;
-        status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted") : make_room(w, e);
-        if (!status && !bg_quantize_takes(t))
-            status = plain_piece(t, &w->pieces[w->n], e);
-        else if (!status)
-            status = bg_quantize_tensor(t, w->o, w->pieces + w->n, &n, &w->out->tensors[(*tensor)++], e);
-        w->n += status ? 0 : n;
+        if (bg_interrupted)
+            status = bg_fail(e, BG_RESOURCE, "interrupted");
+        else if (bg_quantize_takes(t))
+            status = bg_quantize_tensor(t, w->o, p, &w->out->tensors[(*tensor)++], e);
+        else
+            status = bg_parcel_promise(p, t->name, plain_dtype(t), t->rank, t->shape, e);
     }
     return status;
 }
@@ -256,14 +203,15 @@ static int write_shard(writer *w, int layer, int number, int shards, int *tensor
         *tensor += mine;
         w->out->resumed++;
     } else {
-        status = collect(w, layer, tensor, e);
+        bg_parcel parcel = {0};
+        status = collect(w, layer, tensor, &parcel, e);
         char *rows = status ? NULL : rows_text(w, first, *tensor);
         if (!status && !rows)
             status = bg_no_memory(e, name, sizeof name);
         if (!status)
-            status = write_pieces(w, path, layer, rows, e);
+            status = write_parcel(w, &parcel, path, rows, e);
         free(rows);
-        drop_pieces(w);
+        bg_parcel_free(&parcel);
     }
     if (!status)
         status = index_shard(w, path, name, e);
@@ -287,47 +235,17 @@ static int write_json(const writer *w, const char *name, const cJSON *root, bg_e
     return status;
 }
 
-static cJSON *quantization_config(const bg_quantize_options *o)
-{
-    static const char *const strategies[] = {"tensor", "channel", "group", "group"};
-    const bg_spec *s = o->spec;
-    int bits = 1;
-    while (1 << bits < bg_spec_points(s))
-        bits++;
-    cJSON *root = cJSON_CreateObject(), *groups = cJSON_AddObjectToObject(root, "config_groups");
-    cJSON *group = cJSON_AddObjectToObject(groups, "group_0");
-    cJSON *targets = cJSON_AddArrayToObject(group, "targets");
-    cJSON_AddItemToArray(targets, cJSON_CreateString("Linear"));
-    cJSON *weights = cJSON_AddObjectToObject(group, "weights");
-    cJSON_AddNumberToObject(weights, "num_bits", bits);
-    cJSON_AddStringToObject(weights, "type", "int");
-    cJSON_AddBoolToObject(weights, "symmetric", bg_spec_is(s, "zero", "sym"));
-    cJSON_AddStringToObject(weights, "strategy", strategies[s->scope.kind]);
-    if (s->scope.kind == BG_SCOPE_GROUP)
-        cJSON_AddNumberToObject(weights, "group_size", s->scope.size);
-    else
-        cJSON_AddNullToObject(weights, "group_size");
-    cJSON_AddBoolToObject(weights, "dynamic", 0);
-    cJSON_AddNullToObject(group, "input_activations");
-    cJSON_AddNullToObject(group, "output_activations");
-    cJSON *ignore = cJSON_AddArrayToObject(root, "ignore");
-    cJSON_AddItemToArray(ignore, cJSON_CreateString("lm_head"));
-    cJSON_AddStringToObject(root, "quant_method", "compressed-tensors");
-    cJSON_AddStringToObject(root, "format", "pack-quantized");
-    cJSON_AddStringToObject(root, "quantization_status", "compressed");
-    return root;
-}
-
+/* A bare file has no config; then there is one only where the layout needs it. */
 static int write_config(const writer *w, bg_err *e)
 {
-    cJSON *config = w->c->config ? cJSON_Duplicate(w->c->config, 1) : NULL;
-    if (!config)
-        return BG_OK; /* a bare file has none */
+    if (!w->c->config && !w->o->layout->configure)
+        return BG_OK;
+    cJSON *config = w->c->config ? cJSON_Duplicate(w->c->config, 1) : cJSON_CreateObject();
     cJSON_DeleteItemFromObjectCaseSensitive(config, "quantization_config");
     cJSON_DeleteItemFromObjectCaseSensitive(config, "compression_config");
-    if (w->o->layout == BG_LAYOUT_COMPRESSED_TENSORS)
-        cJSON_AddItemToObject(config, "quantization_config", quantization_config(w->o));
-    int status = write_json(w, "config.json", config, e);
+    if (w->o->layout->configure)
+        w->o->layout->configure(w->o, cJSON_AddObjectToObject(config, "quantization_config"));
+    int status = config ? write_json(w, "config.json", config, e) : bg_no_memory(e, "config.json", 64);
     cJSON_Delete(config);
     return status;
 }
@@ -392,7 +310,7 @@ static int make_key(writer *w, bg_err *e)
     bg_sha256 model;
     char text[2048];
     int status = hash_model(w->c, &model, e);
-    int n = snprintf(text, sizeof text, "%s %s %s %d %s %llu %s", bg_version, model.hex, bg_layout_names[w->o->layout],
+    int n = snprintf(text, sizeof text, "%s %s %s %d %s %llu %s", bg_version, model.hex, w->o->layout->name,
                      (int)w->o->dtype, w->o->calibration_hash, (unsigned long long)w->o->seed, w->o->spec->text);
     w->key = bg_sha256_of(text, (size_t)n);
     return status;
@@ -423,31 +341,79 @@ static int prepare(writer *w, bg_err *e)
     return status ? status : make_key(w, e);
 }
 
-int bg_quantize_model(const bg_ckpt *c, const bg_quantize_options *o, const char *directory, bg_quantized *out, bg_err *e)
+static int write_shards(writer *w, bg_err *e)
 {
-    writer w = {.c = c, .o = o, .directory = directory, .out = out};
-    *out = (bg_quantized){0};
-    int status = bg_layout_check(o->layout, o->spec, e), layers = 0, tensor = 0;
-    if (!status)
-        status = prepare(&w, e);
-    for (int i = 0; i < c->n_tensors; i++)
-        layers = c->tensors[i].layer >= layers ? c->tensors[i].layer + 1 : layers;
-    out->shards = layers + 1;
+    int status = BG_OK, layers = 0, tensor = 0;
+    for (int i = 0; i < w->c->n_tensors; i++)
+        layers = w->c->tensors[i].layer >= layers ? w->c->tensors[i].layer + 1 : layers;
+    w->out->shards = layers + 1;
     bg_progress bar;
-    bg_progress_begin(&bar, "quantize", (unsigned)out->shards);
+    bg_progress_begin(&bar, "quantize", (unsigned)w->out->shards);
     for (int l = -1; l < layers && !status; l++) {
-        status = write_shard(&w, l, l + 2, out->shards, &tensor, e);
+        status = write_shard(w, l, l + 2, w->out->shards, &tensor, e);
         bg_progress_step(&bar, 1);
     }
     bg_progress_end(&bar);
     if (!status)
-        status = write_index(&w, e);
+        status = write_index(w, e);
     if (!status)
-        status = copy_side_files(&w, e);
+        status = copy_side_files(w, e);
+    return status ? status : write_config(w, e); /* last: a directory with a config is whole */
+}
+
+/* ---- reading back ---- */
+
+static int check_tensor(const bg_tensor *t, const bg_quantized_tensor *want, const char *path, bg_err *e)
+{
+    int64_t n = TILE / t->cols, room = n < 1 ? 1 : n > t->rows ? t->rows : n;
+    float *tile = malloc((size_t)(room * t->cols) * sizeof *tile + 1);
+    uint64_t hash = 0;
+    int status = tile ? BG_OK : bg_no_memory(e, t->name, (unsigned long long)(room * t->cols) * sizeof *tile);
+    for (int64_t at = 0; at < t->rows && !status; at += room) {
+        int64_t m = t->rows - at < room ? t->rows - at : room;
+        status = bg_tensor_rows(t, at, m, tile, e);
+        hash = status ? 0 : bg_values_hash(hash, tile, (uint64_t)(m * t->cols));
+    }
+    free(tile);
+    if (!status && hash != want->hash)
+        status = bg_fail(e, BG_INPUT, "%s: tensor '%s' does not read back as it was quantized: the layout cannot hold this "
+                         "spec; use --layout dense", path, t->name);
+    return status;
+}
+
+/* What a reader sees must be what was measured, to the last bit. */
+static int read_back(const char *path, const bg_quantized *q, bg_err *e)
+{
+    bg_ckpt *c = NULL;
+    int status = bg_ckpt_open(path, &(bg_ckpt_options){0}, &c, e);
+    for (int i = 0; i < q->n && !status; i++) {
+        const bg_tensor *want = q->tensors[i].tensor, *t = bg_ckpt_find(c, want->name);
+        if (!t || t->rows != want->rows || t->cols != want->cols)
+            status = bg_fail(e, BG_INPUT, "%s: tensor '%s' does not read back in its shape", path, want->name);
+        else
+            status = check_tensor(t, &q->tensors[i], path, e);
+    }
+    bg_ckpt_close(c);
+    return status;
+}
+
+int bg_quantize_model(const bg_ckpt *c, const bg_quantize_options *o, const char *directory, bg_quantized *out, bg_err *e)
+{
+    writer w = {.c = c, .o = o, .directory = directory, .out = out};
+    char *path = NULL;
+    *out = (bg_quantized){0};
+    int status = bg_layout_check(o->layout, o->spec, e);
     if (!status)
-        status = write_config(&w, e); /* last: a directory with a config is whole */
-    drop_pieces(&w);
-    free(w.pieces);
+        status = prepare(&w, e);
+    if (!status) {
+        path = o->layout->pack ? strdup(directory) : bg_path_join(directory, "model.gguf");
+        status = path ? BG_OK : bg_no_memory(e, directory, strlen(directory));
+    }
+    if (!status)
+        status = o->layout->pack ? write_shards(&w, e) : bg_quantize_gguf(c, o, path, out, e);
+    if (!status)
+        status = read_back(path, out, e);
+    free(path);
     cJSON_Delete(w.map);
     return status;
 }

@@ -28,7 +28,7 @@ static int write_document(const bg_ckpt *c, const bg_quantize_options *o, const 
     bg_doc_row(&d);
     bg_doc_string(&d, "model", c->title);
     bg_doc_string(&d, "spec", o->spec->text);
-    bg_doc_string(&d, "layout", bg_layout_names[o->layout]);
+    bg_doc_string(&d, "layout", o->layout->name);
     bg_doc_integer(&d, "weights", (int64_t)weights);
     bg_doc_number(&d, "rate_bits", bits / weights);
     bg_doc_integer(&d, "bytes", (int64_t)q->bytes);
@@ -72,12 +72,14 @@ static int dry_run(const bg_ckpt *c, const bg_quantize_options *o, bg_err *e)
         layer = layer < 0 ? t->layer : layer;
         if (t->layer != layer)
             continue;
-        bg_piece pieces[BG_PIECES_MOST];
         bg_quantized_tensor q;
-        int n = 0;
-        status = bg_quantize_tensor(t, o, pieces, &n, &q, e);
-        for (int k = 0; k < n; k++)
-            free(pieces[k].data);
+        bg_parcel parcel = {0};
+        uint8_t *blocks = NULL;
+        size_t size;
+        status = o->layout->pack ? bg_quantize_tensor(t, o, &parcel, &q, e)
+                                 : bg_quantize_blocks(t, o, 0, &blocks, &size, &q, e);
+        bg_parcel_free(&parcel);
+        free(blocks);
         float *w = status ? NULL : malloc(t->count * sizeof *w);
         if (!status && !w)
             status = bg_no_memory(e, t->name, t->count * sizeof *w);
@@ -95,7 +97,7 @@ static int dry_run(const bg_ckpt *c, const bg_quantize_options *o, bg_err *e)
         status = bg_fail(e, BG_INPUT, "%s: there is no matrix inside a layer to quantize", c->path);
     if (status)
         return status;
-    printf("%s under %s as %s, judged by layer %d:\n", c->title, o->spec->text, bg_layout_names[o->layout], layer);
+    printf("%s under %s as %s, judged by layer %d:\n", c->title, o->spec->text, o->layout->name, layer);
     printf("  %.0f weights at %.4f bits; %.0f bytes to write (the original has %.0f)\n", all, bits / seen,
            written * all / seen + other, (double)c->file_bytes);
     printf("  about %.1f s; relative error of the weights %.4g\n", (bg_now() - start) * all / seen,
@@ -105,19 +107,13 @@ static int dry_run(const bg_ckpt *c, const bg_quantize_options *o, bg_err *e)
 
 /* ---- options ---- */
 
-static int read_layout(const bg_args *a, const bg_spec *s, bg_layout *out, bg_err *e)
+static int read_layout(const bg_args *a, const bg_spec *s, const bg_layout **out, bg_err *e)
 {
     const char *name = bg_arg(a, "layout");
-    if (!name) { /* packed where it can be */
-        *out = bg_layout_check(BG_LAYOUT_COMPRESSED_TENSORS, s, NULL) ? BG_LAYOUT_DENSE : BG_LAYOUT_COMPRESSED_TENSORS;
-        return BG_OK;
-    }
-    for (int i = 0; i < BG_LAYOUTS; i++)
-        if (!strcmp(name, bg_layout_names[i])) {
-            *out = (bg_layout)i;
-            return BG_OK;
-        }
-    return bg_fail(e, BG_USAGE, "quantize: no layout '%.40s'; there are dense and compressed-tensors", name);
+    if (name)
+        return bg_layout_find(name, out, e);
+    *out = bg_layout_for(s);
+    return BG_OK;
 }
 
 static int read_dtype(const bg_args *a, bg_dtype *out, bg_err *e)
@@ -185,8 +181,10 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 static const bg_option options[] = {
     {.name = "spec", .letter = 'q', .argument = "SPEC", .help = "the quantizer (bitgap list)"},
     {.name = "calibration", .argument = "FILE", .help = "calibration.json of this model, for the specs that need one"},
-    {.name = "layout", .argument = "NAME", .help = "dense or compressed-tensors (default: packed where the spec can be)"},
-    {.name = "dtype", .argument = "TYPE", .help = "of dense matrices: f32, f16, bf16 (default: each tensor's own)"},
+    {.name = "layout", .argument = "NAME", .help = "dense, compressed-tensors, gptq, awq, bitsandbytes or gguf (default: "
+                                                   "compressed-tensors where the spec can be packed so, else dense)"},
+    {.name = "dtype", .argument = "TYPE", .help = "of dense matrices, and what bitsandbytes computes in: f32, f16, bf16 "
+                                                  "(default: each tensor's own)"},
     {.name = "dry-run", .help = "say size, time and error, judged by the first layer; write nothing"},
     {0},
 };
@@ -198,9 +196,11 @@ const bg_stage bg_stage_quantize = {
     .most = 1,
     .summary = "a quantized checkpoint that other programs load",
     .about = "Quantizes the matrices inside the layers and writes a directory (-o DIR): a shard a layer, index, config, the "
-             "tokenizer's files, and quantization.json with every tensor's rate and error. Integers of a uniform spec are packed "
-             "as compressed-tensors and read back bit for bit; anything else is written dense, its values rounded to --dtype. A "
-             "run that was interrupted goes on after its last whole shard.",
+             "tokenizer's files, and quantization.json with every tensor's rate and error; as gguf one file, DIR/model.gguf, "
+             "with its metadata and tokenizer. Integers of a uniform spec are packed as compressed-tensors unless --layout "
+             "says gptq or awq; NF4 and FP4 go into bitsandbytes, llama.cpp's types and integers in blocks of 32 into gguf; "
+             "anything can be written dense, its values rounded to --dtype. What was written is read back and compared bit "
+             "for bit. A run that was interrupted goes on after its last whole shard.",
     .example = "bitgap quantize data/austen-3.7m -q uniform:bits=4,scope=128 -o austen-int4",
     .options = options,
     .run = run,

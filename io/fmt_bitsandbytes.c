@@ -12,28 +12,7 @@
 #include <stdlib.h>
 #include "io/bnb.h"
 
-enum { PIECE = 16384, NESTED_BLOCK = 256 }; /* weights decoded at a time, on the stack */
-
-const float bg_nf4_levels[16] = {-1,
-                                 -0.6961928009986877f,
-                                 -0.5250730514526367f,
-                                 -0.39491748809814453f,
-                                 -0.28444138169288635f,
-                                 -0.18477343022823334f,
-                                 -0.09105003625154495f,
-                                 0,
-                                 0.07958029955625534f,
-                                 0.16093020141124725f,
-                                 0.24611230194568634f,
-                                 0.33791524171829224f,
-                                 0.44070982933044434f,
-                                 0.5626170039176941f,
-                                 0.7229568362236023f,
-                                 1};
-
-const float bg_fp4_levels[16] = {
-    0, 0.0052083334885537624f,  0.6666666865348816f,  1,  0.3333333432674408f,  0.5f,  0.1666666716337204f,  0.25f,
-    0, -0.0052083334885537624f, -0.6666666865348816f, -1, -0.3333333432674408f, -0.5f, -0.1666666716337204f, -0.25f};
+enum { PIECE = 16384 }; /* weights decoded at a time, on the stack */
 
 typedef struct layout {
     const bg_raw *codes, *absmax;
@@ -53,10 +32,8 @@ static int read_absmax(const bg_tensor *t, int64_t first, int64_t n, float *out,
         return bg_raw_some(t->ckpt->impl, l->absmax, first, n, out, e);
     uint8_t *bytes = (uint8_t *)out + 3 * n;
     int status = bg_raw_read(t->ckpt->impl, l->absmax, (uint64_t)first, bytes, (uint64_t)n, e);
-    for (int64_t i = 0; !status && i < n; i++) {
-        float product = l->nested_map[bytes[i]] * l->nested_absmax[(first + i) / NESTED_BLOCK];
-        out[i] = product + l->offset;
-    }
+    for (int64_t i = 0; !status && i < n; i++)
+        out[i] = bg_bnb_unnest(l->nested_map, bytes[i], l->nested_absmax[(first + i) / BG_BNB_NESTED], l->offset);
     return status;
 }
 
@@ -232,7 +209,7 @@ static int read_state(const bg_store *s, const bg_raw *r, state *o, bg_err *e) {
     free(text);
     if (status)
         return bg_context(e, "%s", s->files[r->file].path);
-    *o = (state){.block = 64, .nested_block = NESTED_BLOCK, .offset = bg_json_number(j, "nested_offset", 0)};
+    *o = (state){.block = 64, .nested_block = BG_BNB_NESTED, .offset = bg_json_number(j, "nested_offset", 0)};
     snprintf(o->type, sizeof o->type, "%s", bg_json_string(j, "quant_type", ""));
     snprintf(o->dtype, sizeof o->dtype, "%s", bg_json_string(j, "dtype", "float32"));
     status = bg_json_integer(j, "blocksize", &o->block, e);
@@ -247,7 +224,7 @@ static int read_state(const bg_store *s, const bg_raw *r, state *o, bg_err *e) {
         }
         o->shape[o->rank++] = (int64_t)v;
     }
-    if (!status && (o->rank < 1 || o->block < 32 || o->block > 65536 || o->nested_block != NESTED_BLOCK ||
+    if (!status && (o->rank < 1 || o->block < 32 || o->block > 65536 || o->nested_block != BG_BNB_NESTED ||
                     (strcmp(o->type, "nf4") && strcmp(o->type, "fp4"))))
         status = bg_raw_wrong(s, r, e, "its quant_type, blocksize or shape cannot be used");
     else if (status)
@@ -283,7 +260,7 @@ static int fill_layout(const bg_store *s, const char *prefix, const state *o, co
     if (!status && y->nested)
         status = read_exactly(s, r->nested_map, "nested_quant_map", prefix, 256, y->nested_map, e);
     if (!status && y->nested)
-        status = read_exactly(s, r->nested_absmax, "nested_absmax", prefix, (blocks + NESTED_BLOCK - 1) / NESTED_BLOCK,
+        status = read_exactly(s, r->nested_absmax, "nested_absmax", prefix, (blocks + BG_BNB_NESTED - 1) / BG_BNB_NESTED,
                               y->nested_absmax, e);
     if (!status && (r->absmax->count != blocks || r->absmax->dtype != (y->nested ? BG_U8 : BG_F32)))
         status =
@@ -316,7 +293,7 @@ int bg_claim_bnb_4bit(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
     uint64_t blocks = (count + (uint64_t)o.block - 1) / (uint64_t)o.block;
     bg_tensor *t =
         bg_packed_add(l, prefix, "", &bg_format_bnb, o.shape, o.rank,
-                      sizeof(layout) + (size_t)((blocks + NESTED_BLOCK - 1) / NESTED_BLOCK) * sizeof(float), e);
+                      sizeof(layout) + (size_t)((blocks + BG_BNB_NESTED - 1) / BG_BNB_NESTED) * sizeof(float), e);
     if (!t)
         return e ? e->code : BG_INPUT;
     status = fill_layout(s, prefix, &o, &r, blocks, t->layout, e);

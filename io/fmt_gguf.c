@@ -20,11 +20,10 @@ typedef struct layout {
 
 /* ---- rows ---- */
 
-/* Where logical row r stands in the file. */
-static int64_t stored_row(const layout *l, int64_t r) {
-    if (!l->head)
+int64_t bg_gguf_stored_row(int64_t head, int64_t r) {
+    if (!head)
         return r;
-    int64_t half = l->head / 2, in = r % l->head;
+    int64_t half = head / 2, in = r % head;
     return r - in + (in < half ? 2 * in : 2 * (in - half) + 1);
 }
 
@@ -61,7 +60,7 @@ static int each_row(const bg_tensor *t, int64_t first, int64_t n, piece_sink *si
         return each_piece(t, (uint64_t)(first * cols), (uint64_t)(rows * cols), sink, out, width, e);
     int status = BG_OK;
     for (int64_t r = 0; !status && r < rows; r++)
-        status = each_piece(t, (uint64_t)(stored_row(l, first + r) * cols), (uint64_t)cols, sink,
+        status = each_piece(t, (uint64_t)(bg_gguf_stored_row(l->head, first + r) * cols), (uint64_t)cols, sink,
                             (char *)out + (size_t)(r * cols) * width, width, e);
     return status;
 }
@@ -186,6 +185,29 @@ static char *hugging_face_name(const char *name, const char *architecture) {
                       : asprintf(&out, "%s.%d.%s%s", !strcmp(architecture, "gpt2") ? "transformer.h" : "model.layers",
                                  layer, to, dot);
     return n < 0 ? NULL : out;
+}
+
+char *bg_gguf_name_of(const char *name, const char *architecture) {
+    int layer = -1, used = 0;
+    if (sscanf(name, "model.layers.%d.%n", &layer, &used) != 1 || !used)
+        used = 0, layer = -1;
+    const char *module = name + used, *dot = strrchr(module, '.');
+    const renaming *r = layer < 0 ? outside : inside, *found = NULL;
+    if (dot && (!strcmp(dot, ".weight") || !strcmp(dot, ".bias")))
+        for (; r->gguf; r++) /* of two the later: the earlier is Gemma's */
+            if (r->llama && strlen(r->llama) == (size_t)(dot - module) && !memcmp(r->llama, module, (size_t)(dot - module)))
+                found = r;
+    char *out = NULL, *back = NULL;
+    if (found && (layer < 0 ? asprintf(&out, "%s%s", found->gguf, dot)
+                            : asprintf(&out, "blk.%d.%s%s", layer, found->gguf, dot)) < 0)
+        return NULL;
+    back = out ? hugging_face_name(out, architecture) : NULL;
+    if (!back || strcmp(back, name)) { /* a name that would not come back is none */
+        free(out);
+        out = NULL;
+    }
+    free(back);
+    return out;
 }
 
 /* ---- config ---- */

@@ -44,6 +44,14 @@ static const struct pre_row {
     {NULL, NULL, 0, 0, 0},
 };
 
+const char *bg_gguf_pre_name(const char *regex, int digits)
+{
+    for (const struct pre_row *row = pre_rows + 1; row->name; row++) /* "default" is for files that do not say */
+        if (!strcmp(row->regex, regex) && row->digits == digits)
+            return row->name;
+    return NULL;
+}
+
 /* ---- vocabulary ---- */
 
 static int token_type_of(const double *types, int32_t id)

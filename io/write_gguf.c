@@ -1,12 +1,11 @@
-/* Owns the writing of GGUF files and the encoding of blocks of 32. */
+/* Owns the writing of GGUF files. */
 #define _POSIX_C_SOURCE 200809L
 #include "io/write_gguf.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 
-enum { ALIGNMENT = 32, F32 = 0, F16 = 1, Q4_0 = 2, Q4_1 = 3, Q5_0 = 6, Q5_1 = 7, Q8_0 = 8, BF16 = 30, BLOCK = 32 };
+enum { ALIGNMENT = 32, ARRAY = 9 };
 
 /* ---- container ---- */
 
@@ -20,26 +19,41 @@ static void put_text(FILE *f, const char *s) {
     fputs(s, f);
 }
 
-static void put_pair(FILE *f, const bg_gguf_pair *p) {
-    float number = (float)p->number;
+static void put_value(FILE *f, bg_gguf_kind kind, double number, const char *text) {
+    float single = (float)number;
     uint32_t bits;
-    memcpy(&bits, &number, sizeof bits);
-    put_text(f, p->key);
-    put_number(f, p->kind, 4);
-    switch (p->kind) {
+    memcpy(&bits, &single, sizeof bits);
+    switch (kind) {
     case BG_GGUF_U32:
-        put_number(f, (uint32_t)p->number, 4);
+        put_number(f, (uint32_t)number, 4);
+        break;
+    case BG_GGUF_I32:
+        put_number(f, (uint32_t)(int32_t)number, 4);
         break;
     case BG_GGUF_F32:
         put_number(f, bits, 4);
         break;
     case BG_GGUF_BOOL:
-        put_number(f, p->number != 0, 1);
+        put_number(f, number != 0, 1);
         break;
     case BG_GGUF_STRING:
-        put_text(f, p->text);
+        put_text(f, text);
         break;
     }
+}
+
+static void put_pair(FILE *f, const bg_gguf_pair *p) {
+    put_text(f, p->key);
+    if (!p->is_array) {
+        put_number(f, p->kind, 4);
+        put_value(f, p->kind, p->number, p->text);
+        return;
+    }
+    put_number(f, ARRAY, 4);
+    put_number(f, p->kind, 4);
+    put_number(f, p->n, 8);
+    for (size_t i = 0; i < p->n; i++)
+        put_value(f, p->kind, p->numbers ? p->numbers[i] : 0, p->texts ? p->texts[i] : "");
 }
 
 static int size_of(const bg_gguf_entry *t, uint64_t *bytes, bg_err *e) {
@@ -133,132 +147,4 @@ int bg_gguf_commit(bg_gguf_writer *w, bg_err *e) {
 
 void bg_gguf_abandon(bg_gguf_writer *w) {
     bg_out_abandon(&w->out);
-}
-
-/* ---- blocks ---- */
-
-static void put_half(uint8_t *out, float v) {
-    uint16_t h = bg_f32_to_f16(v);
-    memcpy(out, &h, sizeof h);
-}
-
-/* Places codes of a block of 32: scale, minimum, fifth bits, nibbles. */
-static void place(uint32_t type, const uint8_t *code, float d, float m, uint8_t *out) {
-    int five = type == Q5_0 || type == Q5_1, minimum = type == Q4_1 || type == Q5_1;
-    uint32_t high = 0;
-    put_half(out, d);
-    out += 2;
-    if (type == Q8_0) {
-        for (int i = 0; i < BLOCK; i++)
-            out[i] = code[i] ^ 128;
-        return;
-    }
-    if (minimum) {
-        put_half(out, m);
-        out += 2;
-    }
-    for (int i = 0; i < BLOCK; i++)
-        high |= (uint32_t)(code[i] >> 4 & 1) << i;
-    if (five) {
-        memcpy(out, &high, sizeof high);
-        out += 4;
-    }
-    for (int i = 0; i < 16; i++)
-        out[i] = (uint8_t)((code[i] & 15) | (code[i + 16] & 15) << 4);
-}
-
-/* Symmetric: the weight of largest magnitude, the first of equals, becomes the lowest code. */
-static float encode_signed(const float *x, int half, uint8_t *code) {
-    float most = 0, value = 0;
-    for (int i = 0; i < BLOCK; i++)
-        if (fabsf(x[i]) > most) {
-            most = fabsf(x[i]);
-            value = x[i];
-        }
-    float d = value / (float)-half, inverse = d != 0 ? 1 / d : 0;
-    for (int i = 0; i < BLOCK; i++) {
-        int q = (int)(x[i] * inverse + ((float)half + 0.5f));
-        code[i] = (uint8_t)(q < 0 ? 0 : q > 2 * half - 1 ? 2 * half - 1 : q);
-    }
-    return d;
-}
-
-static float encode_ranged(const float *x, int top, uint8_t *code, float *minimum) {
-    float least = x[0], most = x[0];
-    for (int i = 1; i < BLOCK; i++) {
-        least = x[i] < least ? x[i] : least;
-        most = x[i] > most ? x[i] : most;
-    }
-    float d = (most - least) / (float)top, inverse = d != 0 ? 1 / d : 0;
-    for (int i = 0; i < BLOCK; i++) {
-        int q = (int)((x[i] - least) * inverse + 0.5f);
-        code[i] = (uint8_t)(q > top ? top : q);
-    }
-    *minimum = least;
-    return d;
-}
-
-static float encode_bytes(const float *x, uint8_t *code) {
-    float most = 0;
-    for (int i = 0; i < BLOCK; i++)
-        most = fmaxf(most, fabsf(x[i]));
-    float d = most / 127, inverse = d != 0 ? 1 / d : 0;
-    for (int i = 0; i < BLOCK; i++)
-        code[i] = (uint8_t)((int)roundf(x[i] * inverse) + 128);
-    return d;
-}
-
-static int is_block(uint32_t type) {
-    return type == Q4_0 || type == Q4_1 || type == Q5_0 || type == Q5_1 || type == Q8_0;
-}
-
-int bg_gguf_encode(uint32_t type, const float *x, int64_t n, uint8_t *out, bg_err *e) {
-    const bg_gguf_type *t = bg_gguf_type_of(type);
-    if (type == F32) {
-        memcpy(out, x, (size_t)n * sizeof *x);
-        return BG_OK;
-    }
-    if (type == F16 || type == BF16) {
-        for (int64_t i = 0; i < n; i++) {
-            uint16_t h = type == F16 ? bg_f32_to_f16(x[i]) : bg_f32_to_bf16(x[i]);
-            memcpy(out + 2 * i, &h, sizeof h);
-        }
-        return BG_OK;
-    }
-    if (!is_block(type) || n % BLOCK)
-        return bg_fail(e, BG_USAGE, "%lld weights cannot be encoded as %s", (long long)n,
-                       t ? t->name : "an unknown type");
-    for (int64_t i = 0; i < n; i++)
-        if (!isfinite(x[i]))
-            return bg_fail(e, BG_INPUT, "weight %lld is %g, which %s cannot hold", (long long)i, (double)x[i], t->name);
-    for (int64_t i = 0; i < n; i += BLOCK, out += t->bytes) {
-        uint8_t code[BLOCK];
-        float d, m = 0;
-        if (type == Q8_0)
-            d = encode_bytes(x + i, code);
-        else if (type == Q4_0 || type == Q5_0)
-            d = encode_signed(x + i, type == Q4_0 ? 8 : 16, code);
-        else
-            d = encode_ranged(x + i, type == Q4_1 ? 15 : 31, code, &m);
-        place(type, code, d, m, out);
-    }
-    return BG_OK;
-}
-
-int bg_gguf_pack(uint32_t type, const uint16_t *codes, const float *scales, const float *minima, int64_t blocks,
-                 uint8_t *out, bg_err *e) {
-    const bg_gguf_type *t = bg_gguf_type_of(type);
-    if (!is_block(type) || ((type == Q4_1 || type == Q5_1) != (minima != NULL)))
-        return bg_fail(e, BG_USAGE, "codes %s minima cannot be packed as %s", minima ? "with" : "without",
-                       t ? t->name : "an unknown type");
-    for (int64_t k = 0; k < blocks; k++, out += t->bytes) {
-        uint8_t code[BLOCK];
-        for (int i = 0; i < BLOCK; i++) {
-            if (codes[k * BLOCK + i] >= t->levels)
-                return bg_fail(e, BG_USAGE, "code %u does not fit %s", codes[k * BLOCK + i], t->name);
-            code[i] = (uint8_t)codes[k * BLOCK + i];
-        }
-        place(type, code, scales[k], minima ? minima[k] : 0, out);
-    }
-    return BG_OK;
 }

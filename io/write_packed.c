@@ -10,18 +10,18 @@
 
 /* ---- parcels ---- */
 
-int bg_parcel_add(bg_parcel *p, const char *prefix, const char *suffix, bg_dtype dtype, int rank, const int64_t *shape,
-                  void *data, bg_err *e) {
+static int add(bg_parcel *p, const char *prefix, const char *suffix, bg_dtype dtype, int rank, const int64_t *shape,
+               void *data, bg_err *e) {
     char *name = NULL;
     if (p->n == p->room) {
         int room = p->room ? 2 * p->room : 64;
         bg_safetensors_entry *entries = realloc(p->entries, (size_t)room * sizeof *entries);
-        void **all = entries ? realloc(p->data, (size_t)room * sizeof *all) : NULL;
         p->entries = entries ? entries : p->entries;
+        void **all = entries ? realloc(p->data, (size_t)room * sizeof *all) : NULL;
         p->data = all ? all : p->data;
         p->room = all ? room : p->room;
     }
-    if (!data || p->n == p->room || asprintf(&name, "%s%s", prefix, suffix) < 0) {
+    if (p->n == p->room || asprintf(&name, "%s%s", prefix, suffix) < 0) {
         free(data);
         return bg_no_memory(e, prefix, 256);
     }
@@ -31,16 +31,26 @@ int bg_parcel_add(bg_parcel *p, const char *prefix, const char *suffix, bg_dtype
     return BG_OK;
 }
 
+int bg_parcel_add(bg_parcel *p, const char *prefix, const char *suffix, bg_dtype dtype, int rank, const int64_t *shape,
+                  void *data, bg_err *e) {
+    return data ? add(p, prefix, suffix, dtype, rank, shape, data, e) : bg_no_memory(e, prefix, 256);
+}
+
+int bg_parcel_promise(bg_parcel *p, const char *name, bg_dtype dtype, int rank, const int64_t *shape, bg_err *e) {
+    return add(p, name, "", dtype, rank, shape, NULL, e);
+}
+
+uint64_t bg_parcel_bytes(const bg_parcel *p, int i) {
+    uint64_t count, bytes = 0;
+    const bg_safetensors_entry *t = &p->entries[i];
+    return bg_shape_size(t->shape, t->rank, bg_dtypes[t->dtype].bits, &count, &bytes, NULL) ? 0 : bytes;
+}
+
 int bg_parcel_write(const bg_parcel *p, const char *path, bg_err *e) {
     bg_safetensors_writer w;
     int status = bg_safetensors_begin(&w, path, p->entries, p->n, (const char *const[]){"format", "pt", NULL}, e);
-    for (int i = 0; !status && i < p->n; i++) {
-        uint64_t count, bytes;
-        status = bg_shape_size(p->entries[i].shape, p->entries[i].rank, bg_dtypes[p->entries[i].dtype].bits, &count,
-                               &bytes, e);
-        if (!status)
-            status = bg_safetensors_put(&w, p->data[i], bytes, e);
-    }
+    for (int i = 0; !status && i < p->n; i++)
+        status = bg_safetensors_put(&w, p->data[i], bg_parcel_bytes(p, i), e);
     if (!status)
         status = bg_safetensors_commit(&w, e);
     bg_safetensors_abandon(&w);
@@ -59,8 +69,13 @@ void bg_parcel_free(bg_parcel *p) {
 
 /* ---- fields ---- */
 
+/* Rows and columns of the matrix of scales. */
 static int64_t groups_of(const bg_codes *q) {
-    return (q->cols + q->group_size - 1) / q->group_size;
+    return q->group_size ? (q->cols + q->group_size - 1) / q->group_size : 1;
+}
+
+static int64_t scale_rows(const bg_codes *q) {
+    return q->group_size ? q->rows : 1;
 }
 
 static unsigned zero_at(const bg_codes *q, int64_t row, int64_t group) {
@@ -68,14 +83,14 @@ static unsigned zero_at(const bg_codes *q, int64_t row, int64_t group) {
 }
 
 static int check(const bg_codes *q, const char *layout, int64_t rows_of, int64_t cols_of, bg_err *e) {
-    if (q->rows < 1 || q->cols < 1 || q->group_size < 1 || q->rows % rows_of || q->cols % cols_of)
+    if (q->rows < 1 || q->cols < 1 || q->group_size < 0 || q->rows % rows_of || q->cols % cols_of)
         return bg_fail(e, BG_USAGE,
                        "%s cannot hold %lld × %lld weights: rows must be a multiple of %lld, columns of %lld", layout,
                        (long long)q->rows, (long long)q->cols, (long long)rows_of, (long long)cols_of);
     for (int64_t i = 0; i < q->rows * q->cols; i++)
         if (q->codes[i] >> q->bits)
             return bg_fail(e, BG_USAGE, "%s: code %u does not fit %d bits", layout, q->codes[i], q->bits);
-    for (int64_t i = 0; q->zeros && i < q->rows * groups_of(q); i++)
+    for (int64_t i = 0; q->zeros && i < scale_rows(q) * groups_of(q); i++)
         if (!(q->zeros[i] >= 0 && q->zeros[i] < (float)(1 << q->bits) && q->zeros[i] == floorf(q->zeros[i])))
             return bg_fail(e, BG_USAGE, "%s: zero point %g is no whole number of %d bits", layout, (double)q->zeros[i],
                            q->bits);
@@ -93,7 +108,7 @@ static void put_field(uint32_t *words, int64_t stride, int64_t index, int bits, 
 
 /* Scales in their stored type, [rows × groups], or turned to [groups × rows]. */
 static void *stored_scales(const bg_codes *q, bg_dtype dtype, int turned) {
-    int64_t R = q->rows, G = groups_of(q);
+    int64_t R = scale_rows(q), G = groups_of(q);
     char *out = malloc((size_t)(R * G) * (bg_dtypes[dtype].bits / 8));
     for (int64_t r = 0; out && r < R; r++)
         for (int64_t g = 0; g < G; g++) {
@@ -110,24 +125,32 @@ static void *stored_scales(const bg_codes *q, bg_dtype dtype, int turned) {
 
 /* ---- GPTQ ---- */
 
-static uint32_t *gptq_zeros(const bg_codes *q, int64_t W) {
+static uint32_t *gptq_zeros(const bg_codes *q, int64_t W, int version) {
     int64_t G = groups_of(q);
     uint32_t *words = calloc((size_t)(G * W), sizeof *words);
     for (int64_t g = 0; words && g < G; g++) {
         for (int64_t o = 0; o < q->rows; o++) { /* 3 bits wrap field by field, the others borrow through the word */
             unsigned z = zero_at(q, o, g);
-            put_field(words + g * W, 1, o, q->bits, q->bits == 3 ? (z - 1) & 7 : z);
+            put_field(words + g * W, 1, o, q->bits, version == 1 && q->bits == 3 ? (z - 1) & 7 : z);
         }
-        for (int64_t k = 0; q->bits != 3 && k < W; k++)
+        for (int64_t k = 0; version == 1 && q->bits != 3 && k < W; k++)
             words[g * W + k] -= q->bits == 2 ? 0x55555555u : q->bits == 4 ? 0x11111111u : 0x01010101u;
     }
     return words;
 }
 
-int bg_pack_gptq(bg_parcel *p, const char *module, const bg_codes *q, bg_err *e) {
+/* Group of each column. */
+static int32_t *order_of(const bg_codes *q) {
+    int32_t *order = malloc((size_t)q->cols * sizeof *order);
+    for (int64_t i = 0; order && i < q->cols; i++)
+        order[i] = q->column_group ? q->column_group[i] : (int32_t)(i / q->group_size);
+    return order;
+}
+
+int bg_pack_gptq(bg_parcel *p, const char *module, const bg_codes *q, int version, bg_err *e) {
     if (q->bits != 2 && q->bits != 3 && q->bits != 4 && q->bits != 8)
         return bg_fail(e, BG_USAGE, "GPTQ cannot hold %d bits", q->bits);
-    int status = check(q, "GPTQ", 32, 32, e);
+    int status = q->group_size ? check(q, "GPTQ", 32, 32, e) : bg_fail(e, BG_USAGE, "GPTQ stores the scales of each row");
     if (status)
         return status;
     int64_t I = q->cols, O = q->rows, G = groups_of(q), W = I * q->bits / 32, Z = O * q->bits / 32;
@@ -135,19 +158,12 @@ int bg_pack_gptq(bg_parcel *p, const char *module, const bg_codes *q, bg_err *e)
     for (int64_t o = 0; words && o < O; o++)
         for (int64_t i = 0; i < I; i++)
             put_field(words + o, O, i, q->bits, q->codes[o * I + i]);
-    int32_t *order = malloc((size_t)I * sizeof *order);
-    for (int64_t i = 0; order && i < I; i++)
-        order[i] = (int32_t)(i / q->group_size);
     status = bg_parcel_add(p, module, ".qweight", BG_I32, 2, (int64_t[]){W, O}, words, e);
     if (!status)
-        status = bg_parcel_add(p, module, ".qzeros", BG_I32, 2, (int64_t[]){G, Z}, gptq_zeros(q, Z), e);
+        status = bg_parcel_add(p, module, ".qzeros", BG_I32, 2, (int64_t[]){G, Z}, gptq_zeros(q, Z, version), e);
     if (!status)
         status = bg_parcel_add(p, module, ".scales", BG_F16, 2, (int64_t[]){G, O}, stored_scales(q, BG_F16, 1), e);
-    if (status) {
-        free(order);
-        return status;
-    }
-    return bg_parcel_add(p, module, ".g_idx", BG_I32, 1, (int64_t[]){I}, order, e);
+    return status ? status : bg_parcel_add(p, module, ".g_idx", BG_I32, 1, (int64_t[]){I}, order_of(q), e);
 }
 
 /* ---- AWQ ---- */
@@ -161,7 +177,9 @@ static int awq_shift(int64_t o) {
 int bg_pack_awq(bg_parcel *p, const char *module, const bg_codes *q, bg_err *e) {
     if (q->bits != 4)
         return bg_fail(e, BG_USAGE, "AWQ cannot hold %d bits", q->bits);
-    int status = check(q, "AWQ", 8, q->group_size < 1 ? 1 : q->group_size, e);
+    if (q->group_size < 1 || q->column_group)
+        return bg_fail(e, BG_USAGE, "AWQ stores the scales of consecutive columns of each row");
+    int status = check(q, "AWQ", 8, q->group_size, e);
     if (status)
         return status;
     int64_t I = q->cols, O = q->rows, G = groups_of(q), W = O / 8;
@@ -191,7 +209,8 @@ int bg_pack_ct(bg_parcel *p, const char *module, const bg_codes *q, bg_dtype sca
     int status = check(q, "compressed-tensors", 1, 1, e);
     if (status)
         return status;
-    int64_t I = q->cols, O = q->rows, G = groups_of(q), W = (I * q->bits + 31) / 32, D = (O * q->bits + 31) / 32;
+    int64_t I = q->cols, O = q->rows, G = groups_of(q), R = scale_rows(q);
+    int64_t W = (I * q->bits + 31) / 32, D = (R * q->bits + 31) / 32;
     uint32_t *words = calloc((size_t)(O * W), sizeof *words);
     for (int64_t o = 0; words && o < O; o++)
         for (int64_t i = 0; i < I; i++)
@@ -203,75 +222,25 @@ int bg_pack_ct(bg_parcel *p, const char *module, const bg_codes *q, bg_dtype sca
     }
     status = bg_parcel_add(p, module, ".weight_packed", BG_I32, 2, (int64_t[]){O, W}, words, e);
     if (!status)
-        status = bg_parcel_add(p, module, ".weight_scale", scale, 2, (int64_t[]){O, G}, stored_scales(q, scale, 0), e);
+        status = bg_parcel_add(p, module, ".weight_scale", scale, q->group_size ? 2 : 1, (int64_t[]){R, G},
+                               stored_scales(q, scale, 0), e);
     if (status) {
         free(shape);
         return status;
     }
     status = bg_parcel_add(p, module, ".weight_shape", BG_I64, 1, (int64_t[]){2}, shape, e);
+    if (!status && q->column_group)
+        status = bg_parcel_add(p, module, ".weight_g_idx", BG_I32, 1, (int64_t[]){I}, order_of(q), e);
     if (status || !q->zeros)
         return status;
     uint32_t *zeros = calloc((size_t)(D * G), sizeof *zeros);
-    for (int64_t o = 0; zeros && o < O; o++)
+    for (int64_t o = 0; zeros && o < R; o++)
         for (int64_t g = 0; g < G; g++)
             put_field(zeros + g, G, o, q->bits, zero_at(q, o, g));
     return bg_parcel_add(p, module, ".weight_zero_point", BG_I32, 2, (int64_t[]){D, G}, zeros, e);
 }
 
 /* ---- bitsandbytes ---- */
-
-static int by_value(const void *a, const void *b) {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-/* Boundary m of `intervals` equal ones in [0.1, 1], in float32 from the nearer end, as torch.linspace makes them (with
- * fused products). */
-static float boundary(int m, int intervals) {
-    float step = (1.0f - 0.1f) / (float)intervals;
-    return m < (intervals + 1) / 2 ? fmaf(step, (float)m, 0.1f) : fmaf(-step, (float)(intervals - m), 1.0f);
-}
-
-void bg_bnb_dynamic_map(float out[256]) {
-    int n = 0;
-    for (int i = 0; i < 7; i++) {
-        int intervals = 1 << i;
-        float power = (float)pow(10, i - 6);
-        for (int m = 0; m < intervals; m++) {
-            float middle = (boundary(m, intervals) + boundary(m + 1, intervals)) / 2;
-            out[n++] = power * middle;
-            out[n++] = -power * middle;
-        }
-    }
-    out[n++] = 0;
-    out[n++] = 1;
-    qsort(out, 256, sizeof *out, by_value);
-}
-
-static uint8_t nearest_in_map(const float *map, float x) {
-    int best = 0;
-    for (int i = 1; i < 256; i++)
-        if (fabsf(map[i] - x) < fabsf(map[best] - x))
-            best = i;
-    return (uint8_t)best;
-}
-
-/* absmax → bytes, nested maxima (⌈blocks/256⌉) and the offset. */
-static void nest(const float *absmax, int64_t blocks, const float *map, uint8_t *bytes, float *nested, float *offset) {
-    double sum = 0;
-    for (int64_t k = 0; k < blocks; k++)
-        sum += (double)absmax[k];
-    *offset = (float)(sum / (double)blocks);
-    for (int64_t k = 0; k < blocks; k += 256) {
-        int64_t end = k + 256 < blocks ? k + 256 : blocks;
-        float most = 0;
-        for (int64_t i = k; i < end; i++)
-            most = fmaxf(most, fabsf(absmax[i] - *offset));
-        nested[k / 256] = most;
-        for (int64_t i = k; i < end; i++)
-            bytes[i] = nearest_in_map(map, most > 0 ? (absmax[i] - *offset) / most : 0);
-    }
-}
 
 static void *copy_of(const void *data, size_t bytes) {
     void *out = malloc(bytes + 1);
@@ -302,12 +271,15 @@ static int add_absmax(bg_parcel *p, const char *module, const float *absmax, int
     if (!nested)
         return bg_parcel_add(p, module, ".weight.absmax", BG_F32, 1, (int64_t[]){blocks},
                              copy_of(absmax, (size_t)blocks * 4), e);
-    int64_t outer = (blocks + 255) / 256;
+    int64_t outer = (blocks + BG_BNB_NESTED - 1) / BG_BNB_NESTED;
     float map[256], *maxima = malloc((size_t)outer * sizeof *maxima);
     uint8_t *bytes = malloc((size_t)blocks);
     bg_bnb_dynamic_map(map);
-    if (maxima && bytes)
-        nest(absmax, blocks, map, bytes, maxima, offset);
+    *offset = bg_bnb_offset(absmax, blocks);
+    for (int64_t k = 0; maxima && bytes && k < blocks; k += BG_BNB_NESTED) {
+        int n = blocks - k < BG_BNB_NESTED ? (int)(blocks - k) : BG_BNB_NESTED;
+        maxima[k / BG_BNB_NESTED] = bg_bnb_nest(absmax + k, n, map, *offset, bytes + k);
+    }
     int status = bg_parcel_add(p, module, ".weight.absmax", BG_U8, 1, (int64_t[]){blocks}, bytes, e);
     if (status) {
         free(maxima);

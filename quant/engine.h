@@ -2,9 +2,10 @@
 #ifndef BG_QUANT_ENGINE_H
 #define BG_QUANT_ENGINE_H
 
+#include "io/bnb.h"
 #include "quant/quantize.h"
 
-enum { BG_DOUBLE_BLOCK = 256 }; /* scales that share a second-level scale */
+enum { BG_DOUBLE_BLOCK = BG_BNB_NESTED }; /* scales that share a second-level scale */
 
 /* bg_spec_rate for weights and scopes given as numbers: a density is one weight with a share of a scope. */
 bg_rate bg_rate_of(const bg_spec *s, double weights, double scopes);

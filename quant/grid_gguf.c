@@ -9,9 +9,11 @@
  * a few steps either way, then the super-block's two float16 by least squares. Their error is at most that of the C library's own
  * search on the golden blocks. A row that is no multiple of the block is refused, as GGUF does.
  */
+#include <ctype.h>
 #include <float.h>
 #include <math.h>
 #include <string.h>
+#include "io/write_gguf.h"
 #include "quant/engine.h"
 
 enum { SUPER = 256, STEPS = 2 /* of an integer scale or minimum, tried either way */ };
@@ -21,7 +23,8 @@ typedef struct type {
     int block, bytes;
     double bits;         /* of them, index bits a weight */
     const char *as;      /* the spec that is the same on a density; NULL: needs samples */
-    void (*encode)(const float *x, float *out);
+    void (*encode)(const float *x, float *out, bg_gguf_fields *f); /* f: what is stored of it, where bg_gguf_encode does not
+                                                                    * make the same block */
 } type;
 
 static float f16(float x)
@@ -77,53 +80,71 @@ static void ranged_block(const float *x, float *out, int M)
         out[i] = stored * (float)clamp(truncf((x[i] - low) * id + 0.5f), 0, M) + minimum;
 }
 
-static void q4_0(const float *x, float *out) { signed_block(x, out, 8); }
-static void q5_0(const float *x, float *out) { signed_block(x, out, 16); }
-static void q4_1(const float *x, float *out) { ranged_block(x, out, 15); }
-static void q5_1(const float *x, float *out) { ranged_block(x, out, 31); }
+static void q4_0(const float *x, float *out, bg_gguf_fields *f) { (void)f; signed_block(x, out, 8); }
+static void q5_0(const float *x, float *out, bg_gguf_fields *f) { (void)f; signed_block(x, out, 16); }
+static void q4_1(const float *x, float *out, bg_gguf_fields *f) { (void)f; ranged_block(x, out, 15); }
+static void q5_1(const float *x, float *out, bg_gguf_fields *f) { (void)f; ranged_block(x, out, 31); }
 
-static void q8_0(const float *x, float *out)
+static void q8_0(const float *x, float *out, bg_gguf_fields *f)
 {
+    (void)f;
     float d = fabsf(largest(x, 32)) / 127, id = inverse(d), stored = f16(d);
     for (int i = 0; i < 32; i++)
         out[i] = stored * roundf(x[i] * id);
 }
 
-static void ternary(const float *x, float *out)
+static void ternary(const float *x, float *out, bg_gguf_fields *f)
 {
     float d = fabsf(largest(x, SUPER)), id = inverse(d), stored = f16(d);
-    for (int i = 0; i < SUPER; i++)
-        out[i] = stored * roundf(x[i] * id);
+    f->d = stored;
+    for (int i = 0; i < SUPER; i++) {
+        float q = roundf(x[i] * id);
+        f->q[i] = (uint8_t)((int)q + 1);
+        out[i] = stored * q;
+    }
 }
 
 static const float e2m1[8] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
 
-/* Nearest of ±e2m1; of two equally near the smaller magnitude, which comes first. */
-static float nearest_e2m1(float y)
+/* Code of the nearest of ±e2m1; of two equally near the smaller magnitude, which comes first. */
+static uint8_t code_e2m1(float y)
 {
     int best = 0;
     for (int k = 1; k < 8; k++)
         if (fabsf(fabsf(y) - e2m1[k]) < fabsf(fabsf(y) - e2m1[best]))
             best = k;
-    return y < 0 ? -e2m1[best] : e2m1[best];
+    return (uint8_t)(y < 0 && best ? best + 8 : best);
 }
 
-static void mxfp4(const float *x, float *out)
+static float value_e2m1(uint8_t code)
+{
+    return code & 8 ? -e2m1[code & 7] : e2m1[code];
+}
+
+static void mxfp4(const float *x, float *out, bg_gguf_fields *f)
 {
     float most = fabsf(largest(x, 32));
     int exponent = 0;
     frexpf(most, &exponent); /* most = m·2^exponent, ½ ≤ m < 1: ⌊log2⌋ is exponent − 1 */
-    float d = most > 0 ? ldexpf(1, exponent - 3 < -127 ? -127 : exponent - 3) : 0;
-    for (int i = 0; i < 32; i++)
-        out[i] = d > 0 ? d * nearest_e2m1(x[i] / d) : 0;
+    exponent = exponent - 3 < -127 || most == 0 ? -127 : exponent - 3;
+    float d = most > 0 ? ldexpf(1, exponent) : 0;
+    f->scale[0] = (int16_t)(exponent + 127);
+    for (int i = 0; i < 32; i++) {
+        f->q[i] = d > 0 ? code_e2m1(x[i] / d) : 0;
+        out[i] = d * value_e2m1(f->q[i]);
+    }
 }
 
-static void nvfp4(const float *x, float *out)
+static void nvfp4(const float *x, float *out, bg_gguf_fields *f)
 {
     for (int b = 0; b < 64; b += 16) {
-        float d = bg_e4m3_to_f32(bg_f32_to_e4m3(fabsf(largest(x + b, 16)) / 6));
-        for (int i = b; i < b + 16; i++)
-            out[i] = d > 0 ? d * nearest_e2m1(x[i] / d) : 0;
+        uint8_t byte = bg_f32_to_e4m3(fabsf(largest(x + b, 16)) / 6);
+        float d = bg_e4m3_to_f32(byte);
+        f->scale[b / 16] = byte;
+        for (int i = b; i < b + 16; i++) {
+            f->q[i] = d > 0 ? code_e2m1(x[i] / d) : 0;
+            out[i] = d * value_e2m1(f->q[i]);
+        }
     }
 }
 
@@ -306,7 +327,7 @@ static void first_guess(const shape *h, super *b, const float *x)
     }
 }
 
-static void super_block(const shape *h, const float *x, float *out)
+static void super_block(const shape *h, const float *x, float *out, bg_gguf_fields *f)
 {
     super b = {0}, best;
     first_guess(h, &b, x);
@@ -323,7 +344,12 @@ static void super_block(const shape *h, const float *x, float *out)
     for (int i = 0; i < SUPER; i++) {
         int j = i / h->sub;
         out[i] = best.d * (float)best.S[j] * value_of(h, best.q[i]) - best.dmin * (float)best.M[j];
+        f->q[i] = (uint8_t)(best.q[i] - h->low);
+        f->scale[j] = (int16_t)best.S[j];
+        f->minimum[j] = (int16_t)best.M[j];
     }
+    f->d = best.d;
+    f->dmin = best.dmin;
 }
 
 static const float iq4[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
@@ -332,15 +358,15 @@ static const shape q2_k_shape = {16, 0, 3, 0, 15, 1, NULL}, q3_k_shape = {16, -4
                    q4_k_shape = {32, 0, 15, 0, 63, 1, NULL}, q5_k_shape = {32, 0, 31, 0, 63, 1, NULL},
                    q6_k_shape = {16, -32, 31, -128, 127, 0, NULL}, iq4_xs_shape = {32, 0, 15, -32, 31, 0, iq4};
 
-static void q2_k(const float *x, float *out) { super_block(&q2_k_shape, x, out); }
-static void q3_k(const float *x, float *out) { super_block(&q3_k_shape, x, out); }
-static void q4_k(const float *x, float *out) { super_block(&q4_k_shape, x, out); }
-static void q5_k(const float *x, float *out) { super_block(&q5_k_shape, x, out); }
-static void q6_k(const float *x, float *out) { super_block(&q6_k_shape, x, out); }
-static void iq4_xs(const float *x, float *out) { super_block(&iq4_xs_shape, x, out); }
+static void q2_k(const float *x, float *out, bg_gguf_fields *f) { super_block(&q2_k_shape, x, out, f); }
+static void q3_k(const float *x, float *out, bg_gguf_fields *f) { super_block(&q3_k_shape, x, out, f); }
+static void q4_k(const float *x, float *out, bg_gguf_fields *f) { super_block(&q4_k_shape, x, out, f); }
+static void q5_k(const float *x, float *out, bg_gguf_fields *f) { super_block(&q5_k_shape, x, out, f); }
+static void q6_k(const float *x, float *out, bg_gguf_fields *f) { super_block(&q6_k_shape, x, out, f); }
+static void iq4_xs(const float *x, float *out, bg_gguf_fields *f) { super_block(&iq4_xs_shape, x, out, f); }
 
 /* The table under one float16: trial scales either sign, each followed by least squares. */
-static void iq4_nl(const float *x, float *out)
+static void iq4_nl(const float *x, float *out, bg_gguf_fields *f)
 {
     const shape h = {32, 0, 15, 0, 0, 0, iq4};
     float m = largest(x, 32), d = 0;
@@ -359,8 +385,11 @@ static void iq4_nl(const float *x, float *out)
         }
     }
     float stored = f16(d), id = inverse(stored);
-    for (int i = 0; i < 32; i++)
-        out[i] = stored != 0 ? stored * iq4[code_of(&h, x[i] * id)] : 0;
+    f->d = stored;
+    for (int i = 0; i < 32; i++) {
+        f->q[i] = (uint8_t)(stored != 0 ? code_of(&h, x[i] * id) : 0);
+        out[i] = stored * iq4[f->q[i]];
+    }
 }
 
 /* ---- the row ---- */
@@ -408,11 +437,39 @@ static int tile(const bg_spec *s, const bg_trained *trained, int64_t first, int6
         return bg_fail(e, BG_USAGE, "rows of %lld weights are no multiple of a block of %d", (long long)C, t->block);
     for (int64_t i = 0; i < n * C; i += t->block) {
         float block[SUPER];
-        t->encode(w + i, block);
+        bg_gguf_fields fields;
+        t->encode(w + i, block, &fields);
         memcpy(out + i, block, (size_t)t->block * sizeof *block);
     }
     add_rate(t, (double)(n * C), rate);
     return BG_OK;
+}
+
+uint32_t bg_gguf_type_of_spec(const bg_spec *s)
+{
+    const type *t = type_of(s);
+    char name[16] = "";
+    uint32_t id = 0;
+    for (size_t i = 0; t->name[i] && i + 1 < sizeof name; i++)
+        name[i] = (char)toupper((unsigned char)t->name[i]);
+    bg_gguf_type_named(name, &id);
+    return id;
+}
+
+int bg_gguf_blocks(const bg_spec *s, const float *w, int64_t n, uint8_t *out, bg_err *e)
+{
+    const type *t = type_of(s);
+    uint32_t id = bg_gguf_type_of_spec(s);
+    if (t->block == 32 && strcmp(t->name, "iq4_nl") && strcmp(t->name, "mxfp4"))
+        return bg_gguf_encode(id, w, n, out, e);
+    int status = BG_OK;
+    for (int64_t i = 0; i < n && !status; i += t->block, out += t->bytes) {
+        float block[SUPER];
+        bg_gguf_fields fields;
+        t->encode(w + i, block, &fields);
+        status = bg_gguf_pack_fields(id, &fields, out, e);
+    }
+    return status;
 }
 
 static int on_law(const bg_spec *s, const bg_matrix *m, bg_measure *out, bg_err *e)

@@ -224,6 +224,11 @@ bg_rate bg_spec_rate(const bg_spec *s, int64_t rows, int64_t cols);
 int64_t bg_scope_size(const bg_spec *s, int64_t rows, int64_t cols);
 int64_t bg_scope_count(const bg_spec *s, int64_t rows, int64_t cols);
 
+/* What a GGUF file holds of n weights (whole blocks) under a spec of the grid "gguf": the id of its block type, and the
+ * blocks, which decode to what the grid reconstructs. */
+uint32_t bg_gguf_type_of_spec(const bg_spec *s);
+int bg_gguf_blocks(const bg_spec *s, const float *w, int64_t n, uint8_t *out, bg_err *e);
+
 /* The registries, ending with NULL. To add a row: its file, one line in registry.c. */
 extern const bg_transform *const bg_transforms[];
 extern const bg_grid *const bg_grids[];

@@ -175,6 +175,12 @@ static double llama3_frequency(const bg_rope_config *r, double f)
     return (1 - s) * f / r->factor + s * f;
 }
 
+double bg_rope_divisor(const bg_rope_config *r, int j)
+{
+    double f = pow(r->base, -2.0 * j / r->dims);
+    return f / llama3_frequency(r, f);
+}
+
 /* yarn (Peng et al. 2023): the same by the number of turns within the original context. */
 static double yarn_frequency(const bg_rope_config *r, double f, int j)
 {

@@ -31,6 +31,8 @@ void bg_rope_table(const bg_rope_config *r, const float *divisors, int64_t lengt
                    float *sines);
 /* Turns one head of one token in place: c and s are that position's rows of the table. */
 void bg_rope_turn(const bg_rope_config *r, const float *c, const float *s, float *x);
+/* By what frequency j is divided under the scaling of Llama 3: GGUF's rope_freqs. */
+double bg_rope_divisor(const bg_rope_config *r, int j);
 /* Two sequence lengths with the same answer share a table. */
 int64_t bg_rope_key(const bg_rope_config *r, int64_t length);
 

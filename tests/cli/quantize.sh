@@ -12,13 +12,41 @@ for spec in uniform:bits=3,scope=64,zero=asym,scale=bf16 \
     uniform:bits=5,scope=tensor,scale=f32; do
     rm -rf "$d/q"
     "$BITGAP" quantize $m -q $spec -o "$d/q"
-    grep -q '"quant_method":.*"compressed-tensors"' "$d/q/config.json"
     [ "$(perplexity "$d/q")" = "$(perplexity $m -q $spec)" ]
 done
 "$BITGAP" quantize $m -q nf4 --dtype f32 -o "$d/nf4"
 [ "$(perplexity "$d/nf4")" = "$(perplexity $m -q nf4)" ]
 grep -q '"layout": "dense"' "$d/nf4/quantization.json"
 cmp $m/tokenizer.json "$d/nf4/tokenizer.json"
+
+# every layout holds what it should: the values are those of the spec, for every reader of a layout and every type of GGUF
+grep -q '"quant_method":.*"compressed-tensors"' "$d/q/config.json"
+layout() { # layout NAME SPEC…: its rates and errors are what the spec has on the original
+    local name=$1 spec path
+    shift
+    for spec; do
+        rm -rf "$d/l"
+        "$BITGAP" quantize $m -q "$spec" --layout "$name" -o "$d/l"
+        path=$d/l
+        [ "$name" = gguf ] && path=$d/l/model.gguf
+        "$BITGAP" curve $m -q "$spec" -o "$d/curve.json"
+        "$BITGAP" audit $m "$path" -o "$d/audit.json"
+        [ "$(mse "$d/audit.json")" = "$(mse "$d/curve.json")" ] || { echo "$name $spec differs"; exit 1; }
+    done
+}
+# the error of one matrix, to seven digits: the two stages add it up in their own orders
+mse() { grep '"model.layers.1.mlp.down_proj.weight"' "$1" | grep -oE '"mse": [^,]*' | head -1 | awk '{printf "%.6e\n", $2}'; }
+layout gptq rtn uniform:bits=2,scope=64,zero=asym uniform:bits=3,scope=channel uniform:bits=8,scope=tensor
+grep -q '"checkpoint_format":.*"gptq"' "$d/l/config.json"
+layout awq rtn uniform:bits=4,scope=channel
+layout bitsandbytes nf4 nf4:double=true,scope=128 fp4
+grep -q '"bnb_4bit_quant_type":.*"fp4"' "$d/l/config.json"
+layout gguf q4_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs tq1_0 tq2_0 gguf:type=mxfp4 gguf:type=nvfp4 \
+    uniform:bits=4,scope=32 uniform:bits=5,scope=32,zero=min
+[ "$("$BITGAP" tokenize "$d/l/model.gguf" "It's 1234 o'clock.")" = "$("$BITGAP" tokenize $m "It's 1234 o'clock.")" ]
+"$BITGAP" quantize $m -q q8_0 --layout gguf -o "$d/l"
+[ "$(perplexity "$d/l/model.gguf")" = "$(perplexity $m -q q8_0)" ]
+"$BITGAP" check "$d/l/model.gguf" >/dev/null
 
 # goes on where it stopped: a missing and a damaged shard are written again, the others kept, the bytes the same
 cp -r "$d/q" "$d/first"
@@ -41,5 +69,10 @@ refused 2 "one spec" $m -o "$d/x"
 refused 2 "-o DIR" $m -q nf4
 refused 2 "use --layout dense" $m -q nf4 --layout compressed-tensors -o "$d/x"
 refused 2 "no layout" $m -q nf4 --layout odd -o "$d/x"
+refused 2 "neither NF4" $m -q rtn --layout bitsandbytes -o "$d/x"
+refused 2 "not of 4 bits" $m -q uniform:bits=3,scope=128 --layout awq -o "$d/x"
+refused 2 "2, 3, 4 or 8 bits" $m -q uniform:bits=5,scope=128 --layout gptq -o "$d/x"
+refused 2 "blocks of 32" $m -q rtn --layout gguf -o "$d/x"
+refused 3 "not written as GGUF" tests/golden/data/models/gemma -q q4_0 --layout gguf -o "$d/x"
 refused 3 "calibration" $m -q uniform:bits=4,round=gptq -o "$d/x"
 refused 3 "no matrix inside a layer" source:gaussian,n=4096 -q nf4 -o "$d/x"

@@ -1,23 +1,150 @@
-"""What bitgap quantize packs as compressed-tensors loads in transformers and gives the same logits. Symmetric specs:
-transformers 5.23 allots zero points unpacked and so refuses the packed ones that compressed-tensors itself writes."""
-import os, subprocess, sys, tempfile
-try:
-    import compressed_tensors, torch, transformers
-    from safetensors.torch import load_file
-except ImportError as e:
-    print(f"peer not installed: {e.name}")
-    sys.exit(77)
+"""What bitgap quantize writes, in every layout, loads in the programs that own the layouts and gives the same logits there.
 
-ids, model, worst = [34, 266, 79, 372, 220, 16, 414, 50], "data/austen-3.7m", 0.0
-for spec in ["uniform:bits=4,scope=128", "uniform:bits=8,scope=channel"]:
-    with tempfile.TemporaryDirectory() as folder:
-        there, logits = os.path.join(folder, "q"), os.path.join(folder, "l.safetensors")
-        subprocess.run([os.environ["BITGAP"], "quantize", model, "-q", spec, "-o", there], check=True)
-        subprocess.run([os.environ["BITGAP"], "run", there, "--ids", ",".join(map(str, ids)), "-o", logits], check=True)
-        peer = transformers.AutoModelForCausalLM.from_pretrained(there, dtype=torch.float32)
+compressed-tensors and bitsandbytes through transformers, GPTQ and AWQ through GPTQModel, GGUF through transformers, the gguf
+package and llama.cpp. Where a peer does not compute in float32 (GPTQModel: float16; llama.cpp: 8-bit activations) the root of
+the mean square counts; bitsandbytes' CPU product is in bfloat16, so its weights are compared, bit for bit. Asymmetric compressed-tensors files are
+loaded with dequantize=True: the package's own allotment of a packed module keeps the zero points unpacked on the meta device
+(compressors/pack_quantized/base.py, compress) and so refuses what its compress writes.
+"""
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+MODEL, IDS = "data/austen-3.7m", [34, 266, 79, 372, 220, 16, 414, 50]
+TEXT = "It is a truth universally acknowledged, that 1234 people's"
+agreed, wrong, left_out = 0, 0, []
+
+
+def report(what, difference, allowed):
+    global agreed, wrong
+    ok = difference <= allowed
+    agreed += ok
+    wrong += not ok
+    print(f"{'agrees   ' if ok else 'DISAGREES'} {what}: differ by {difference:.2g}", flush=True)
+
+
+def bitgap(*words):
+    return subprocess.run([os.environ["BITGAP"], *words, "--quiet"], check=True, capture_output=True, text=True).stdout
+
+
+def has(*modules):
+    missing = [m for m in modules if importlib.util.find_spec(m) is None]
+    left_out.extend(missing)
+    return not missing
+
+
+def quantize(folder, spec, layout, *words):
+    there = os.path.join(folder, "q")
+    subprocess.run(["rm", "-rf", there], check=True)
+    bitgap("quantize", MODEL, "-q", spec, "--layout", layout, "-o", there, *words)
+    return there
+
+
+def logits(folder, path, ids=IDS):
+    from safetensors.torch import load_file
+    out = os.path.join(folder, "logits.safetensors")
+    bitgap("run", path, "--ids", ",".join(map(str, ids)), "-o", out)
+    return load_file(out)["logits"]
+
+
+def compare_bitsandbytes(folder, there, spec, peer):
+    import bitsandbytes.functional as bnb
+    from safetensors.torch import load_file
+    out = os.path.join(folder, "x.safetensors")
+    bitgap("export", there, "--include", "layers.1.mlp.up_proj", "-o", out)
+    weight = peer.model.layers[1].mlp.up_proj.weight
+    theirs = bnb.dequantize_4bit(weight.data, weight.quant_state)
+    mine = load_file(out)["model.layers.1.mlp.up_proj.weight"]
+    report(f"transformers, bitsandbytes of {spec}, weights", (mine - theirs).abs().max().item(), 0)
+
+
+def with_transformers(folder):
+    import torch
+    import transformers
+    cases = [("uniform:bits=4,scope=128", "compressed-tensors"), ("uniform:bits=8,scope=channel", "compressed-tensors"),
+             ("uniform:bits=4,scope=128,zero=asym,scale=f32", "compressed-tensors"),
+             ("uniform:bits=3,scope=64,zero=asym,scale=f32", "compressed-tensors"),
+             ("q8_0", "gguf"), ("q4_0", "gguf"), ("q4_k", "gguf"), ("q6_k", "gguf")]
+    if has("bitsandbytes"):
+        cases += [("nf4", "bitsandbytes"), ("nf4:double=true", "bitsandbytes"), ("fp4", "bitsandbytes")]
+    for spec, layout in cases:
+        if not has({"compressed-tensors": "compressed_tensors"}.get(layout, layout)):
+            continue
+        there, options = quantize(folder, spec, layout, "--dtype", "f32"), {}
+        if layout == "gguf":
+            options = {"gguf_file": "model.gguf"}
+        elif layout == "compressed-tensors" and "zero=asym" in spec:
+            options = {"quantization_config": transformers.CompressedTensorsConfig(dequantize=True)}
+        peer = transformers.AutoModelForCausalLM.from_pretrained(there, dtype=torch.float32, **options)
+        if layout == "bitsandbytes":
+            compare_bitsandbytes(folder, there, spec, peer)
+            continue
         with torch.no_grad():
-            theirs = peer(torch.tensor([ids])).logits[0]
-        difference = (load_file(logits)["logits"] - theirs).abs().max().item()
-    worst = max(worst, difference)
-    print(f"{spec}: logits differ by at most {difference:.2g}")
-sys.exit(0 if worst < 2e-4 else 1)
+            theirs = peer(torch.tensor([IDS])).logits[0]
+        mine = logits(folder, os.path.join(there, "model.gguf") if layout == "gguf" else there)
+        report(f"transformers, {layout} of {spec}", (mine - theirs).abs().max().item(), 2e-4)
+
+
+def with_gptqmodel(folder):
+    import torch
+    from gptqmodel import BACKEND, GPTQModel
+    for spec, layout in (("uniform:bits=4,scope=128", "gptq"), ("rtn", "gptq"), ("uniform:bits=8,scope=channel", "gptq"),
+                         ("uniform:bits=3,scope=128,zero=asym", "gptq"), ("rtn", "awq"), ("uniform:bits=4,scope=64", "awq")):
+        there = quantize(folder, spec, layout)
+        peer = GPTQModel.load(there, device="cpu", backend=BACKEND.TORCH)
+        with torch.no_grad():
+            theirs = peer.model(torch.tensor([IDS])).logits[0].float()
+        report(f"GPTQModel, {layout} of {spec}, r.m.s.", (logits(folder, there) - theirs).pow(2).mean().sqrt().item(), 0.05)
+
+
+def with_gguf_package(folder):
+    import gguf
+    import numpy
+    from safetensors.numpy import load_file
+    for kind in ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl", "iq4_xs", "tq1_0", "tq2_0",
+                 "gguf:type=mxfp4"):
+        path, out = os.path.join(quantize(folder, kind, "gguf"), "model.gguf"), os.path.join(folder, "x.safetensors")
+        bitgap("export", path, "--include", "layers.1.mlp.down_proj", "-o", out)
+        mine = load_file(out)["model.layers.1.mlp.down_proj.weight"]
+        theirs = [gguf.dequantize(t.data, t.tensor_type) for t in gguf.GGUFReader(path).tensors
+                  if t.name == "blk.1.ffn_down.weight"][0].reshape(mine.shape)
+        report(f"gguf package, weights of {kind}", float(numpy.abs(mine - theirs).max()), 0)
+
+
+def with_llama_cpp(folder):
+    import numpy
+    from llama_cpp import Llama
+    for kind in ("q4_0", "q8_0", "q2_k", "q4_k", "q6_k", "iq4_xs", "gguf:type=mxfp4", "uniform:bits=5,scope=32,zero=min"):
+        path = os.path.join(quantize(folder, kind, "gguf"), "model.gguf")
+        peer = Llama(path, logits_all=True, verbose=False, n_ctx=256, n_threads=2)
+        ids = peer.tokenize(TEXT.encode(), add_bos=True, special=False)
+        if ids != json.loads(bitgap("tokenize", MODEL, TEXT)):
+            report(f"llama.cpp, tokens of {kind}", float("inf"), 0)
+        peer.eval(ids)
+        mine, theirs = logits(folder, path, ids).numpy(), numpy.array(peer.scores[:len(ids)])
+        report(f"llama.cpp, {kind}, r.m.s.", float(numpy.sqrt(((mine - theirs) ** 2).mean())), 0.1)
+
+
+def main():
+    if not has("torch", "transformers", "safetensors"):
+        print("peers not installed: " + " ".join(left_out))
+        return 77
+    with tempfile.TemporaryDirectory() as folder:
+        with_transformers(folder)
+        if has("gguf"):
+            with_gguf_package(folder)
+        if has("llama_cpp"):
+            with_llama_cpp(folder)
+        if has("gptqmodel", "PIL"):
+            with_gptqmodel(folder)
+    if left_out:
+        print("not installed: " + " ".join(sorted(set(left_out))))
+    print(f"{agreed} agree, {wrong} disagree")
+    return 1 if wrong else 0 if agreed else 77
+
+
+if __name__ == "__main__":
+    sys.exit(main())

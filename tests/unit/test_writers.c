@@ -10,6 +10,7 @@
 #include "io/source.h"
 #include "io/write_gguf.h"
 #include "io/write_packed.h"
+#include "quant/quantize.h"
 
 enum { ROWS = 64, COLS = 160 };
 
@@ -83,11 +84,15 @@ static void test_gptq(void **state) {
             bg_parcel p = {0};
             bg_err e = {0};
             fill(&s, bits[i], 32, zeros);
-            snprintf(config, sizeof config,
-                     "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":%d,\"group_size\":32}}", bits[i]);
-            put_config(config);
-            assert_int_equal(bg_pack_gptq(&p, "l", &s.q, &e), BG_OK);
-            read_back(&s, &p);
+            for (int version = 1; version <= 2; version++) {
+                snprintf(config, sizeof config,
+                         "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":%d,\"group_size\":32,"
+                         "\"checkpoint_format\":\"%s\"}}",
+                         bits[i], version == 1 ? "gptq" : "gptq_v2");
+                put_config(config);
+                assert_int_equal(bg_pack_gptq(&p, "l", &s.q, version, &e), BG_OK);
+                read_back(&s, &p);
+            }
         }
 }
 
@@ -129,14 +134,14 @@ static void test_what_layouts_cannot_hold(void **state) {
     bg_parcel p = {0};
     bg_err e = {0};
     fill(&s, 5, 32, 0);
-    assert_int_equal(bg_pack_gptq(&p, "l", &s.q, &e), BG_USAGE);
+    assert_int_equal(bg_pack_gptq(&p, "l", &s.q, 1, &e), BG_USAGE);
     assert_int_equal(bg_pack_awq(&p, "l", &s.q, &e), BG_USAGE);
     fill(&s, 4, 32, 1);
     s.zeros[3] = 16;
     assert_int_equal(bg_pack_ct(&p, "l", &s.q, BG_F16, &e), BG_USAGE);
     s.zeros[3] = 0;
     s.codes[5] = 16;
-    assert_int_equal(bg_pack_gptq(&p, "l", &s.q, &e), BG_USAGE);
+    assert_int_equal(bg_pack_gptq(&p, "l", &s.q, 1, &e), BG_USAGE);
     assert_int_equal(bg_pack_bnb(&p, "l", &s.q, 0, 0, "float32", &e), BG_USAGE);
     assert_int_equal(p.n, 0);
 }
@@ -223,10 +228,10 @@ static void test_gguf_encoders(void **state) {
 
 static void test_gguf_container(void **state) {
     (void)state;
-    bg_gguf_pair pairs[] = {{"general.architecture", BG_GGUF_STRING, 0, "qwen2"},
-                            {"qwen2.block_count", BG_GGUF_U32, 1, NULL},
-                            {"qwen2.attention.layer_norm_rms_epsilon", BG_GGUF_F32, 1e-6, NULL},
-                            {"tokenizer.ggml.add_bos_token", BG_GGUF_BOOL, 1, NULL}};
+    bg_gguf_pair pairs[] = {{.key = "general.architecture", .kind = BG_GGUF_STRING, .text = "qwen2"},
+                            {.key = "qwen2.block_count", .kind = BG_GGUF_U32, .number = 1},
+                            {.key = "qwen2.attention.layer_norm_rms_epsilon", .kind = BG_GGUF_F32, .number = 1e-6},
+                            {.key = "tokenizer.ggml.add_bos_token", .kind = BG_GGUF_BOOL, .number = 1}};
     bg_gguf_entry entries[] = {{"blk.0.attn_q.weight", 8, 2, {3, 64}},
                                {"output_norm.weight", 0, 1, {5}},
                                {"token_embd.weight", 30, 2, {7, 3}}};
@@ -288,21 +293,24 @@ static void check_gap(const char *path, const char *name, double rate, double ga
 
 static void test_gguf_gaps(void **state) {
     static const struct {
-        uint32_t type;
+        const char *spec;
         double rate, gap;
-    } cases[] = {{2, 4.5, 0.959}, {8, 8.5, 0.955}};
+    } cases[] = {{"q4_0", 4.5, 0.959}, {"q8_0", 8.5, 0.955}, {"gguf:type=mxfp4", 4.25, 1.129}};
     (void)state;
     float *x = malloc(WEIGHTS * sizeof *x);
     bg_source s;
     bg_err e = {0};
     assert_int_equal(bg_source_parse("gaussian,n=2097152,cols=4096", &s, &e), BG_OK);
     bg_source_samples(&s, 0, WEIGHTS, x);
-    for (size_t i = 0; i < 2; i++) {
-        size_t size = (size_t)WEIGHTS / 32 * (size_t)bg_gguf_type_of(cases[i].type)->bytes;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bg_spec spec;
+        assert_int_equal(bg_spec_parse(cases[i].spec, &spec, &e), BG_OK);
+        uint32_t type = bg_gguf_type_of_spec(&spec);
+        size_t size = (size_t)WEIGHTS / 32 * (size_t)bg_gguf_type_of(type)->bytes;
         uint8_t *blocks = malloc(size);
-        bg_gguf_entry entry = {"l.weight", cases[i].type, 2, {WEIGHTS / WIDTH, WIDTH}};
+        bg_gguf_entry entry = {"l.weight", type, 2, {WEIGHTS / WIDTH, WIDTH}};
         bg_gguf_writer w;
-        assert_int_equal(bg_gguf_encode(cases[i].type, x, WEIGHTS, blocks, &e), BG_OK);
+        assert_int_equal(bg_gguf_blocks(&spec, x, WEIGHTS, blocks, &e), BG_OK);
         assert_int_equal(bg_gguf_begin(&w, at("gap.gguf"), NULL, 0, &entry, 1, &e), BG_OK);
         assert_int_equal(bg_gguf_put(&w, blocks, size, &e), BG_OK);
         assert_int_equal(bg_gguf_commit(&w, &e), BG_OK);
