@@ -55,7 +55,7 @@ static void range_code(const bg_spec *s, int K, double lo, double hi, int ideal,
     if (!asym)
         out->offset = ideal ? (float)lo : bg_scale_round(s, (float)lo, 1);
     else if (out->scale > 0)
-        out->zero = (float)fmin(fmax(rint(-lo / (double)out->scale), 0), M);
+        out->zero = fminf(fmaxf(rintf(-(float)lo / out->scale), 0), (float)M); /* float32, as GPTQ has it: ties fall alike */
 }
 
 /* The code when only `share` of the range is kept. */

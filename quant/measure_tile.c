@@ -322,7 +322,7 @@ static void integer_zeros(room *r, size_t groups, float M)
     for (size_t k = 0; k < groups; k += 8) {
         bg_f8 scale = bg_f8_load(r->scale + k), low = bg_f8_load(r->low + k);
         bg_f8 divisor = bg_f8_either(scale > 0, scale, bg_f8_all(1));
-        bg_f8 z = bg_d8_to(bg_d8_round(-bg_d8_from(low) / bg_d8_from(divisor)));
+        bg_f8 z = bg_f8_round(-low / divisor);
         z = bg_f8_either(scale > 0, bg_f8_min(bg_f8_max(z, zero), most), zero);
         bg_f8_store(r->low + k, -z);
         bg_f8_store(r->high + k, most - z);

@@ -124,7 +124,10 @@ int bg_code_index(const bg_code *c, float x)
 {
     float y = x - c->offset;
     if (c->affine) {
-        float q = c->scale != 0 ? rintf(y / c->scale + c->zero) : rintf(c->zero);
+        /* An integer zero point is added after rounding, as GPTQ, AWQ and every engine do it: of two points equally near
+         * the one at an even multiple of the step is taken, not the one with an even index. */
+        float z = rintf(c->zero), y_s = c->scale != 0 ? y / c->scale : 0;
+        float q = z == c->zero ? rintf(y_s) + z : rintf(y_s + c->zero);
         q = q < (float)c->lo ? (float)c->lo : q > (float)c->hi ? (float)c->hi : q;
         return (int)q - c->lo;
     }

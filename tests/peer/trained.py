@@ -2,9 +2,9 @@
 """Perplexity of the trained models and the effect of simple quantizers, against the torch run that made data/*/expected.json:
 the same forty windows of the test text, the same definitions of each quantizer.
 
-Tolerances: perplexity of the base 1e-5; weight error 1e-4; logits MSE, KL 2 %, top-1 agreement half a point, perplexity 2e-3.
-One weight in 500 of these bf16 models lies exactly between two points of an asymmetric 4-bit grid: it may go either way at the
-same error, and that alone moves the perplexity by 1e-3.
+Tolerance: 1e-6 of each figure (float32 sums in another order over 20,480 tokens; seen: 2e-7, and 1e-6 for the divergence of
+int8, which is 1e-4 nats). Ties fall alike on both sides: one weight in 500 of these bf16 models lies exactly between two points
+of an asymmetric 4-bit grid, and taking the other one moves the perplexity by 1e-3.
 """
 import json
 import os
@@ -43,16 +43,20 @@ def check(model):
             wrong += 1
             print(f"{model} {what}: {mine:.8g}, torch {theirs:.8g}")
 
-    compare("perplexity", got["texts"][0]["perplexity"], expected["perplexity"]["ppl"], 1e-5)
+    compare("perplexity", got["texts"][0]["perplexity"], expected["perplexity"]["ppl"], 1e-6)
     rows = {r["spec"]: r for r in got["rows"]}
     for name, row in zip(SPECS, got["rows"]):
         want = expected["quantization"]["methods"][name]
-        compare(name + " weight MSE", row["weight_mse"], want["weight_mse"], 1e-4)
-        compare(name + " logits MSE", row["logits_mse"], want["logits_mse"], 0.02)
-        compare(name + " KL", row["kl_mean"], want["kl"], 0.02)
-        compare(name + " same top", row["same_top"], want["top1"], 0, 0.005)
-        compare(name + " perplexity", row["perplexity"], want["ppl"], 2e-3)
-    print(f"{model}: perplexity {got['texts'][0]['perplexity']:.4f}, {len(rows)} quantizers compared, {wrong} differ")
+        compare(name + " weight MSE", row["weight_mse"], want["weight_mse"], 1e-6)
+        compare(name + " logits MSE", row["logits_mse"], want["logits_mse"], 1e-6)
+        compare(name + " KL", row["kl_mean"], want["kl"], 1e-6, 1e-9)
+        compare(name + " same top", row["same_top"], want["top1"], 0, 1e-4)
+        compare(name + " perplexity", row["perplexity"], want["ppl"], 1e-6)
+    row = logits(model, SPECS["int4_rtn_channel"], "--embeddings")["rows"][0]
+    want = expected["quantization"]["methods"]["int4_rtn_channel_embed"]
+    compare("embeddings too, KL", row["kl_mean"], want["kl"], 1e-6)
+    compare("embeddings too, perplexity", row["perplexity"], want["ppl"], 1e-6)
+    print(f"{model}: perplexity {got['texts'][0]['perplexity']:.4f}, {len(rows) + 1} quantizers compared, {wrong} differ")
     return wrong
 
 

@@ -239,6 +239,23 @@ static void stochastic_rounding_has_no_bias(void **state)
     release(&f);
 }
 
+/* Two groups with a step of 1: the first one's zero point is a tie as torch rounds it in float32 (−lo/s = 4.5 goes to 4), the
+ * second one's is odd. q = clamp(round(w/s) + z, 0, 15): ties go to even multiples of the step in both. */
+static void ties_fall_as_in_gptq(void **state)
+{
+    (void)state;
+    float w[16] = {-4.5f, 10.5f, 0.5f, 1.5f, -0.5f, -1.5f, 2.5f, 3.5f, -5, 10, 0.5f, 1.5f, -0.5f, -1.5f, 2.5f, 3.5f}, got[16];
+    const float want[16] = {-4, 10, 0, 2, 0, -2, 2, 4, -5, 10, 0, 2, 0, -2, 2, 4};
+    bg_err e = {0};
+    bg_spec s;
+    bg_measure m;
+    assert_int_equal(bg_spec_parse("uniform:bits=4,scope=8,zero=asym,scale=f32", &s, &e), BG_OK);
+    bg_matrix x = bg_matrix_of(w, 2, 8);
+    assert_int_equal(bg_reconstruct(&x, &s, w, got, &m, NULL, &e), BG_OK);
+    for (int i = 0; i < 16; i++)
+        assert_true(got[i] == want[i]);
+}
+
 static void what_cannot_be_measured_is_said(void **state)
 {
     (void)state;
@@ -268,7 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_agree),          cmocka_unit_test(tiny_and_huge_weights), cmocka_unit_test(two_levels_agree),
         cmocka_unit_test(any_number_of_threads), cmocka_unit_test(what_cannot_be_measured_is_said),
-        cmocka_unit_test(stochastic_rounding_has_no_bias),
+        cmocka_unit_test(stochastic_rounding_has_no_bias), cmocka_unit_test(ties_fall_as_in_gptq),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
