@@ -1,14 +1,16 @@
-/* Owns the deterministic matrix product. Chunk edges follow from the shape: at most CHUNK_ROWS × CHUNK_COLS, evenly sized
- * and rounded to the register tile of common sgemm kernels, so that each call packs its panels once and the threads get
- * equal parts. */
+/* Owns the deterministic matrix product. Chunk edges follow from the shape alone: an even number of them, evenly sized and
+ * rounded to the register tile of common sgemm kernels, so that each call packs its panels once and the threads get equal
+ * parts. A large product is cut into large chunks, which pack x least often; a small one finer, so that every thread has
+ * one: three chunks on two threads take as long as four. */
 #include "quant/kernel/gemm.h"
 
 #include <cblas.h>
 #include <stdlib.h>
 
 enum {
-    CHUNK_ROWS = 512, /* rows of x: the packed panel of w is reused this many times */
-    CHUNK_COLS = 192, /* rows of w: one chunk of x·wᵀ stays in the second-level cache */
+    LARGE_ROWS = 512, LARGE_COLS = 768, /* at most so many rows of x and of w in one chunk */
+    SMALL_ROWS = 256, SMALL_COLS = 288, /* where fewer than ENOUGH large ones would do */
+    ENOUGH = 16,
     TILE = 16,
     VECTOR_ROWS = 256, /* rows of w in one chunk of a matrix-vector product */
 };
@@ -20,20 +22,36 @@ typedef struct cut {
 static cut cut_evenly(int64_t total, int64_t most)
 {
     int64_t parts = (total + most - 1) / most;
+    parts += parts > 1 && parts % 2;
     int64_t size = (total + parts - 1) / parts;
     size = (size + TILE - 1) / TILE * TILE;
     return (cut){size, (total + size - 1) / size};
 }
 
+static void cut_product(int64_t n, int64_t out, cut *rows, cut *cols)
+{
+    *rows = cut_evenly(n, LARGE_ROWS);
+    *cols = cut_evenly(out, LARGE_COLS);
+    if (rows->count * cols->count >= ENOUGH)
+        return;
+    *rows = cut_evenly(n, SMALL_ROWS);
+    *cols = cut_evenly(out, SMALL_COLS);
+}
+
 int64_t bg_gemm_chunks(int64_t n, int64_t out)
 {
-    return n <= 0 || out <= 0 ? 0 : cut_evenly(n, CHUNK_ROWS).count * cut_evenly(out, CHUNK_COLS).count;
+    cut rows, cols;
+    if (n <= 0 || out <= 0)
+        return 0;
+    cut_product(n, out, &rows, &cols);
+    return rows.count * cols.count;
 }
 
 /* Rows vary fastest: neighbours in time share a panel of w. */
 bg_gemm_chunk bg_gemm_chunk_at(int64_t n, int64_t out, int64_t i)
 {
-    cut rows = cut_evenly(n, CHUNK_ROWS), cols = cut_evenly(out, CHUNK_COLS);
+    cut rows, cols;
+    cut_product(n, out, &rows, &cols);
     bg_gemm_chunk c = {.row = i % rows.count * rows.size, .col = i / rows.count * cols.size};
     c.rows = n - c.row < rows.size ? n - c.row : rows.size;
     c.cols = out - c.col < cols.size ? out - c.col : cols.size;
