@@ -9,7 +9,7 @@
 
 enum {
     BLOCK_ROWS = 1024,        /* tokens in a block: products are efficient, activations fit the cache's next level */
-    LOGIT_FLOATS = 16 << 20,  /* of one block of logits */
+    LOGIT_FLOATS = 6 << 20,  /* of one block of logits */
 };
 
 /* ---- scratch ---- */
@@ -75,12 +75,18 @@ static void norm_rows(const bg_model *m, const bg_norm *norm, const float *x, in
         bg_norm_row(m->config.norm, x + r * width, norm->w, norm->b, width, m->config.eps, y + r * width);
 }
 
-static void add_rows(float *h, const float *y, int64_t n, int64_t width)
+/* h += y and, with a norm, x = N(h) in the same walk. */
+static void add_rows(const bg_model *m, float *h, const float *y, int64_t n, const bg_norm *norm, float *x)
 {
+    int64_t width = m->config.hidden;
 #pragma omp parallel for schedule(static)
-    for (int64_t r = 0; r < n; r++)
+    for (int64_t r = 0; r < n; r++) {
+        float *row = h + r * width;
         for (int64_t i = 0; i < width; i++)
-            h[r * width + i] += y[r * width + i];
+            row[i] += y[r * width + i];
+        if (norm)
+            bg_norm_row(m->config.norm, row, norm->w, norm->b, width, m->config.eps, x + r * width);
+    }
 }
 
 static int64_t qkv_width(const bg_model_config *c)
@@ -108,34 +114,43 @@ static int project_qkv(const bg_model *m, const bg_layer *y, const bg_pass *p, c
 {
     const bg_model_config *c = &m->config;
     int64_t width = qkv_width(c), at = 0;
+    bg_output to[3];
     if (c->qkv != BG_QKV_SEPARATE)
         return bg_linear_apply(m, y->linear[BG_QKV], p, x, n, w->qkv, width, w, e);
-    int status = BG_OK;
-    for (int i = BG_Q; !status && i <= BG_V; i++) {
-        status = bg_linear_apply(m, y->linear[i], p, x, n, w->qkv + at, width, w, e);
+    for (int i = BG_Q; i <= BG_V; i++) {
+        to[i - BG_Q] = (bg_output){y->linear[i], w->qkv + at, width};
         at += y->linear[i]->out;
     }
-    return status;
+    return bg_linears_apply(m, to, 3, p, x, n, w, e);
 }
 
-/* Qwen3's norm of each head, then the rotation; token t of the block stands at position[t]. */
-static void norm_and_turn(const bg_model *m, const bg_layer *y, const bg_heads *x, int n_heads, bg_norm_role role,
-                          int64_t n, int64_t past, const bg_work *w)
+/* Qwen3's norm of each head, then the rotation, of one token that stands at `position`. */
+static void norm_and_turn(const bg_model *m, const bg_norm *norm, float *token, int64_t apart, int n_heads,
+                          int64_t position, const bg_work *w)
 {
     const bg_model_config *c = &m->config;
-    const bg_norm *norm = &y->norm[role];
     int half = c->rope.dims / 2;
-    if (!norm->w && !c->rope.kind)
+    for (int h = 0; h < n_heads; h++) {
+        float *head = token + h * apart;
+        if (norm->w)
+            bg_norm_row(c->norm, head, norm->w, norm->b, c->head_dim, c->eps, head);
+        if (c->rope.kind)
+            bg_rope_turn(&c->rope, w->cosines + position * half, w->sines + position * half, head);
+    }
+}
+
+static void turn_heads(const bg_model *m, const bg_layer *y, const bg_heads *q, const bg_heads *k, int64_t n,
+                       int64_t past, const bg_work *w)
+{
+    const bg_model_config *c = &m->config;
+    const bg_norm *norm = y->norm;
+    if (!norm[BG_NORM_Q].w && !norm[BG_NORM_K].w && !c->rope.kind)
         return;
 #pragma omp parallel for schedule(static)
-    for (int64_t t = 0; t < n; t++)
-        for (int h = 0; h < n_heads; h++) {
-            float *head = x->base + t * x->token + h * x->head;
-            if (norm->w)
-                bg_norm_row(c->norm, head, norm->w, norm->b, c->head_dim, c->eps, head);
-            if (c->rope.kind)
-                bg_rope_turn(&c->rope, w->cosines + (past + t) * half, w->sines + (past + t) * half, head);
-        }
+    for (int64_t t = 0; t < n; t++) {
+        norm_and_turn(m, &norm[BG_NORM_Q], q->base + t * q->token, q->head, c->heads, past + t, w);
+        norm_and_turn(m, &norm[BG_NORM_K], k->base + t * k->token, k->head, c->kv_heads, past + t, w);
+    }
 }
 
 static void keep_in_cache(const bg_model_config *c, const bg_heads *x, float *cache, int64_t past, int64_t n)
@@ -160,8 +175,7 @@ static void attend_sequence(const bg_model *m, int layer, const bg_block *b, int
         bg_rope_table(&c->rope, m->rope_divisors, b->past + n, 0, w->context, w->cosines, w->sines);
         w->rope_key = bg_rope_key(&c->rope, b->past + n);
     }
-    norm_and_turn(m, y, &q, c->heads, BG_NORM_Q, n, b->past, w);
-    norm_and_turn(m, y, &k, c->kv_heads, BG_NORM_K, n, b->past, w);
+    turn_heads(m, y, &q, &k, n, b->past, w);
     if (b->cache) {
         const bg_cache_layer *cache = &b->cache[layer];
         int64_t width = (int64_t)c->kv_heads * c->head_dim;
@@ -201,11 +215,8 @@ static int mlp(const bg_model *m, int layer, int64_t n, const bg_pass *p, const 
 {
     const bg_layer *l = &m->layers[layer];
     int64_t inner = m->config.inner;
-    int status = BG_OK;
-    if (m->config.gated)
-        status = bg_linear_apply(m, l->linear[BG_GATE], p, x, n, w->gate, inner, w, e);
-    if (!status)
-        status = bg_linear_apply(m, l->linear[BG_UP], p, x, n, w->up, inner, w, e);
+    const bg_output to[2] = {{l->linear[BG_UP], w->up, inner}, {l->linear[BG_GATE], w->gate, inner}};
+    int status = bg_linears_apply(m, to, m->config.gated ? 2 : 1, p, x, n, w, e);
     if (status)
         return status;
     float *inside = m->config.gated ? w->gate : w->up;
@@ -220,7 +231,7 @@ int bg_block_layer(const bg_model *m, int layer, const bg_block *b, const bg_pas
     const bg_layer *l = &m->layers[layer];
     const bg_norm *norms = l->norm;
     bg_order order = m->config.order;
-    int64_t n = 0, width = m->config.hidden;
+    int64_t n = 0;
     for (int i = 0; i < b->n; i++)
         n += b->lengths[i];
     if (order != BG_ORDER_POST)
@@ -233,22 +244,18 @@ int bg_block_layer(const bg_model *m, int layer, const bg_block *b, const bg_pas
     if (order == BG_ORDER_PARALLEL) { /* the MLP reads h as it was: its norm comes before the sum */
         if (norms[BG_NORM_MLP].w)
             norm_rows(m, &norms[BG_NORM_MLP], h, n, w->x);
-        add_rows(h, w->y, n, width);
+        add_rows(m, h, w->y, n, NULL, NULL);
+    } else if (order == BG_ORDER_POST) {
+        add_rows(m, h, w->y, n, &norms[BG_NORM_ATTN], h);
     } else {
-        add_rows(h, w->y, n, width);
-        if (order == BG_ORDER_POST)
-            norm_rows(m, &norms[BG_NORM_ATTN], h, n, h);
-        else
-            norm_rows(m, &norms[BG_NORM_MLP], h, n, w->x);
+        add_rows(m, h, w->y, n, &norms[BG_NORM_MLP], w->x);
     }
     status = mlp(m, layer, n, p, order == BG_ORDER_POST ? h : w->x, w->y, w, e);
     if (status)
         return status;
     if (norms[BG_NORM_MLP_OUT].w)
         norm_rows(m, &norms[BG_NORM_MLP_OUT], w->y, n, w->y);
-    add_rows(h, w->y, n, width);
-    if (order == BG_ORDER_POST)
-        norm_rows(m, &norms[BG_NORM_MLP], h, n, h);
+    add_rows(m, h, w->y, n, order == BG_ORDER_POST ? &norms[BG_NORM_MLP] : NULL, h);
     return BG_OK;
 }
 

@@ -1,14 +1,23 @@
-/* Owns one linear layer of a pass: which weights it takes, how its input is rounded, in which precision it is summed. */
+/* Owns the linear layers of a pass: which weights it takes, how its input is rounded, in which precision it is summed. */
+#define _DEFAULT_SOURCE /* madvise */
 #include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include "analysis/model/work.h"
 #include "quant/kernel/gemm.h"
 
 float *bg_floats(int64_t n)
 {
-    size_t bytes = ((size_t)n * sizeof(float) + 63) / 64 * 64;
-    return aligned_alloc(64, bytes ? bytes : 64);
+    const size_t line = 64, huge = 2 << 20;
+    size_t bytes = (size_t)n * sizeof(float), unit = bytes < 2 * huge ? line : huge;
+    bytes = (bytes + unit - 1) / unit * unit;
+    float *x = aligned_alloc(unit, bytes ? bytes : unit);
+#ifdef MADV_HUGEPAGE
+    if (x && unit == huge)
+        madvise(x, bytes, MADV_HUGEPAGE); /* only a hint: fewer page faults, fewer misses of the address cache */
+#endif
+    return x;
 }
 
 static void widen(int64_t n, int64_t cols, const float *x, double *out)
@@ -111,23 +120,49 @@ static int round_input(const bg_model *m, const bg_linear *l, const bg_pass *p, 
     return BG_OK;
 }
 
+static const float *weights_of(const bg_linear *l, const bg_pass *p)
+{
+    return p && p->weights && l->index >= 0 && p->weights[l->index] ? p->weights[l->index] : l->w;
+}
+
+/* Layers whose input is rounded, each by its own scales. */
+static int apply_rounded(const bg_model *m, const bg_output *to, const bg_product *products, int count, const bg_pass *p,
+                         const float *x, int64_t n, bg_work *w, bg_err *e)
+{
+    for (int i = 0; i < count; i++) {
+        const bg_linear *l = to[i].l;
+        int status = round_input(m, l, p, x, n, w, e);
+        if (status)
+            return status;
+        bg_gemm_all(n, l->in, w->input, l->in, &products[i], 1);
+        if (p->precision == BG_BFLOAT16 && l->layer >= 0)
+            round_bfloat16(to[i].y, n, l->out, to[i].ldy);
+    }
+    return BG_OK;
+}
+
+int bg_linears_apply(const bg_model *m, const bg_output *to, int count, const bg_pass *p, const float *x, int64_t n,
+                     bg_work *w, bg_err *e)
+{
+    int inside = to->l->layer >= 0, status = BG_OK;
+    bg_product products[BG_LINEARS];
+    for (int i = 0; !status && i < count; i++) {
+        products[i] = (bg_product){to[i].l->out, weights_of(to[i].l, p), to[i].l->bias, to[i].y, to[i].ldy};
+        if (p && p->tap && inside)
+            status = p->tap->see(p->tap->self, to[i].l, x, n, e);
+        if (!status && p && p->precision == BG_FLOAT64)
+            status = apply_double(to[i].l, products[i].w, x, n, to[i].y, to[i].ldy, e);
+    }
+    if (status || (p && p->precision == BG_FLOAT64))
+        return status;
+    if (p && w && ((p->activation_bits > 0 && inside) || p->precision == BG_BFLOAT16))
+        return apply_rounded(m, to, products, count, p, x, n, w, e);
+    bg_gemm_all(n, to->l->in, x, to->l->in, products, count);
+    return BG_OK;
+}
+
 int bg_linear_apply(const bg_model *m, const bg_linear *l, const bg_pass *p, const float *x, int64_t n, float *y,
                     int64_t ldy, bg_work *w, bg_err *e)
 {
-    const float *weights = p && p->weights && l->index >= 0 && p->weights[l->index] ? p->weights[l->index] : l->w;
-    int inside = l->layer >= 0, status = BG_OK;
-    if (p && p->tap && inside)
-        status = p->tap->see(p->tap->self, l, x, n, e);
-    if (!status && p && w && ((p->activation_bits > 0 && inside) || p->precision == BG_BFLOAT16)) {
-        status = round_input(m, l, p, x, n, w, e);
-        x = w->input;
-    }
-    if (status)
-        return status;
-    if (p && p->precision == BG_FLOAT64)
-        return apply_double(l, weights, x, n, y, ldy, e);
-    bg_gemm(n, l->out, l->in, x, l->in, weights, l->bias, y, ldy);
-    if (p && p->precision == BG_BFLOAT16 && inside)
-        round_bfloat16(y, n, l->out, ldy);
-    return BG_OK;
+    return bg_linears_apply(m, &(bg_output){l, y, ldy}, 1, p, x, n, w, e);
 }

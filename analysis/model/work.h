@@ -23,6 +23,15 @@ float *bg_floats(int64_t n); /* 64-byte aligned; free() it; NULL when memory is 
 int bg_linear_apply(const bg_model *m, const bg_linear *l, const bg_pass *p, const float *x, int64_t n, float *y,
                     int64_t ldy, bg_work *w, bg_err *e);
 
+/* Several linear layers of the same input, at most BG_LINEARS of them. */
+typedef struct bg_output {
+    const bg_linear *l;
+    float *y;
+    int64_t ldy;
+} bg_output;
+int bg_linears_apply(const bg_model *m, const bg_output *to, int count, const bg_pass *p, const float *x, int64_t n,
+                     bg_work *w, bg_err *e);
+
 /* Keys and values of one layer of one sequence, [capacity × K·d] each. */
 typedef struct bg_cache_layer {
     float *k, *v;

@@ -65,35 +65,50 @@ static void add_bias(int64_t n, int64_t out, const float *bias, float *y, int64_
             y[r * ldy + c] += bias[c];
 }
 
-static void gemv(int64_t out, int64_t in, const float *x, const float *w, const float *bias, float *y)
+static int64_t vector_chunks(int64_t out)
 {
-    int64_t chunks = (out + VECTOR_ROWS - 1) / VECTOR_ROWS;
-#pragma omp parallel for schedule(static)
-    for (int64_t c = 0; c < chunks; c++) {
-        int64_t first = c * VECTOR_ROWS, rows = out - first < VECTOR_ROWS ? out - first : VECTOR_ROWS;
-        cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)rows, (int)in, 1, w + first * in, (int)in, x, 1, 0, y + first, 1);
-        add_bias(1, rows, bias ? bias + first : NULL, y + first, rows);
+    return (out + VECTOR_ROWS - 1) / VECTOR_ROWS;
+}
+
+static void vector_chunk(int64_t in, const float *x, const bg_product *p, int64_t i)
+{
+    int64_t first = i * VECTOR_ROWS, rows = p->out - first < VECTOR_ROWS ? p->out - first : VECTOR_ROWS;
+    float *y = p->y + first;
+    cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)rows, (int)in, 1, p->w + first * in, (int)in, x, 1, 0, y, 1);
+    add_bias(1, rows, p->bias ? p->bias + first : NULL, y, rows);
+}
+
+static void matrix_chunk(int64_t n, int64_t in, const float *x, int64_t ldx, const bg_product *p, int64_t i)
+{
+    bg_gemm_chunk c = bg_gemm_chunk_at(n, p->out, i);
+    float *y = p->y + c.row * p->ldy + c.col;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)c.rows, (int)c.cols, (int)in, 1, x + c.row * ldx, (int)ldx,
+                p->w + c.col * in, (int)in, 0, y, (int)p->ldy);
+    add_bias(c.rows, c.cols, p->bias ? p->bias + c.col : NULL, y, p->ldy);
+}
+
+void bg_gemm_all(int64_t n, int64_t in, const float *x, int64_t ldx, const bg_product *p, int count)
+{
+    int64_t chunks = 0;
+    for (int k = 0; k < count; k++)
+        chunks += n == 1 ? vector_chunks(p[k].out) : bg_gemm_chunks(n, p[k].out);
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t i = 0; i < chunks; i++) {
+        int64_t at = i;
+        int k = 0;
+        for (int64_t own; (own = n == 1 ? vector_chunks(p[k].out) : bg_gemm_chunks(n, p[k].out)) <= at; k++)
+            at -= own;
+        if (n == 1)
+            vector_chunk(in, x, &p[k], at);
+        else
+            matrix_chunk(n, in, x, ldx, &p[k], at);
     }
 }
 
 void bg_gemm(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, const float *w, const float *bias,
              float *y, int64_t ldy)
 {
-    if (n <= 0 || out <= 0)
-        return;
-    if (n == 1) {
-        gemv(out, in, x, w, bias, y);
-        return;
-    }
-    int64_t chunks = bg_gemm_chunks(n, out);
-#pragma omp parallel for schedule(dynamic)
-    for (int64_t i = 0; i < chunks; i++) {
-        bg_gemm_chunk c = bg_gemm_chunk_at(n, out, i);
-        float *to = y + c.row * ldy + c.col;
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)c.rows, (int)c.cols, (int)in, 1, x + c.row * ldx,
-                    (int)ldx, w + c.col * in, (int)in, 0, to, (int)ldy);
-        add_bias(c.rows, c.cols, bias ? bias + c.col : NULL, to, ldy);
-    }
+    bg_gemm_all(n, in, x, ldx, &(bg_product){out, w, bias, y, ldy}, 1);
 }
 
 void bg_gemm_prepare(void)

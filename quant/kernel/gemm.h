@@ -16,6 +16,16 @@
 void bg_gemm(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, const float *w, const float *bias,
              float *y, int64_t ldy);
 
+/* Several products of the same x, spread over the threads together: their threads wait for each other once. The same digits
+ * as one by one. */
+typedef struct bg_product {
+    int64_t out;
+    const float *w, *bias; /* bias NULL: none */
+    float *y;
+    int64_t ldy;
+} bg_product;
+void bg_gemm_all(int64_t n, int64_t in, const float *x, int64_t ldx, const bg_product *p, int count);
+
 /* Plain loops, double accumulators, one rounding at the end. */
 void bg_gemm_ref(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, const float *w, const float *bias,
                  float *y, int64_t ldy);

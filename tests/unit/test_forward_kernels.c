@@ -36,7 +36,7 @@ static void product_is_right_for_any_threads(void **state)
 {
     (void)state;
     static const int64_t shapes[][3] = {{1, 1, 1},     {1, 700, 65}, {2, 3, 5},     {17, 193, 64},
-                                        {513, 200, 31}, {64, 577, 96}, {1030, 40, 7}, {300, 384, 256}};
+                                        {513, 200, 31}, {64, 577, 96}, {1030, 40, 7}, {300, 384, 256}, {3, 12400, 5}};
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         int64_t n = shapes[s][0], out = shapes[s][1], in = shapes[s][2], ldx = in + 3, ldy = out + 2;
         float *x = noises(n * ldx), *w = noises(out * in), *bias = noises(out);
