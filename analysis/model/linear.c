@@ -1,23 +1,14 @@
 /* Owns the linear layers of a pass: which weights it takes, how its input is rounded, in which precision it is summed. */
-#define _DEFAULT_SOURCE /* madvise */
 #include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include "analysis/model/work.h"
 #include "quant/kernel/gemm.h"
 
 float *bg_floats(int64_t n)
 {
-    const size_t line = 64, huge = 2 << 20;
-    size_t bytes = (size_t)n * sizeof(float), unit = bytes < 2 * huge ? line : huge;
-    bytes = (bytes + unit - 1) / unit * unit;
-    float *x = aligned_alloc(unit, bytes ? bytes : unit);
-#ifdef MADV_HUGEPAGE
-    if (x && unit == huge)
-        madvise(x, bytes, MADV_HUGEPAGE); /* only a hint: fewer page faults, fewer misses of the address cache */
-#endif
-    return x;
+    size_t bytes = ((size_t)n * sizeof(float) + 63) / 64 * 64;
+    return aligned_alloc(64, bytes ? bytes : 64);
 }
 
 static void widen(int64_t n, int64_t cols, const float *x, double *out)

@@ -50,7 +50,7 @@ typedef struct bg_layer {
     bg_linear *linear[BG_LINEARS]; /* NULL where the architecture has none */
     bg_norm norm[BG_NORMS];
     int window; /* keys a query sees, itself included; 0: all before it */
-    int loaded;
+    float *store; /* where all its weights are; NULL: not loaded */
 } bg_layer;
 
 typedef struct bg_model {

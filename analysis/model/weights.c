@@ -196,17 +196,47 @@ int bg_model_open(const bg_ckpt *c, bg_model **out, bg_err *e)
 
 /* ---- reading ---- */
 
-static int read_tensor(const bg_tensor *t, float *out, bg_err *e)
+/* A tensor and where its values go. */
+typedef struct reading {
+    const bg_tensor *tensor;
+    float **at;
+} reading;
+
+enum { MOST_READINGS = 2 * (BG_LINEARS + BG_NORMS) }; /* of a layer, biases included */
+
+static int64_t tile_rows(const bg_tensor *t)
 {
-    int64_t tile = READ_WEIGHTS / (t->cols ? t->cols : 1);
-    tile = tile < 1 ? 1 : tile;
-    int64_t tiles = (t->rows + tile - 1) / tile;
+    int64_t rows = READ_WEIGHTS / (t->cols ? t->cols : 1);
+    return rows < 1 ? 1 : rows;
+}
+
+static int64_t tiles_of(const bg_tensor *t)
+{
+    return (t->rows + tile_rows(t) - 1) / tile_rows(t);
+}
+
+static int read_tile(const reading *r, int64_t tile, bg_err *e)
+{
+    const bg_tensor *t = r->tensor;
+    int64_t first = tile * tile_rows(t), n = t->rows - first < tile_rows(t) ? t->rows - first : tile_rows(t);
+    return bg_tensor_rows(t, first, n, *r->at + first * t->cols, e);
+}
+
+/* Tiles of all the tensors together, so that small tensors keep every thread busy too. */
+static int read_tensors(const reading *r, int count, bg_err *e)
+{
+    int64_t tiles = 0;
     int status = BG_OK;
+    for (int k = 0; k < count; k++)
+        tiles += tiles_of(r[k].tensor);
 #pragma omp parallel for schedule(dynamic)
     for (int64_t i = 0; i < tiles; i++) {
         bg_err mine = {0};
-        int64_t first = i * tile, n = t->rows - first < tile ? t->rows - first : tile;
-        int s = bg_tensor_rows(t, first, n, out + first * t->cols, &mine);
+        int64_t tile = i;
+        int k = 0;
+        for (; tiles_of(r[k].tensor) <= tile; k++)
+            tile -= tiles_of(r[k].tensor);
+        int s = read_tile(&r[k], tile, &mine);
         if (s) {
 #pragma omp critical(bg_model_read)
             if (!status) {
@@ -222,14 +252,14 @@ static int read_new(const bg_tensor *t, float **out, bg_err *e)
 {
     if (!t || *out)
         return BG_OK;
-    float *w = bg_floats((int64_t)t->count);
-    if (!w)
-        return bg_no_memory(e, t->name, t->count * sizeof *w);
-    int status = read_tensor(t, w, e);
-    if (status)
-        free(w);
-    else
-        *out = w;
+    *out = bg_floats((int64_t)t->count);
+    if (!*out)
+        return bg_no_memory(e, t->name, t->count * sizeof **out);
+    int status = read_tensors(&(reading){t, out}, 1, e);
+    if (status) {
+        free(*out);
+        *out = NULL;
+    }
     return status;
 }
 
@@ -239,13 +269,20 @@ static int read_linear(bg_linear *l, bg_err *e)
     return status ? status : read_new(l->bias_tensor, &l->bias, e);
 }
 
+/* Gemma's norms multiply by 1 + w. */
+static void finish_norm(const bg_model *m, bg_norm *n)
+{
+    for (uint64_t i = 0; m->config.norm == BG_RMS_PLUS_ONE && i < n->tensor->count; i++)
+        n->w[i] += 1;
+}
+
 static int read_norm(const bg_model *m, bg_norm *n, bg_err *e)
 {
     if (!n->tensor || n->w)
         return BG_OK;
     int status = read_new(n->tensor, &n->w, e);
-    for (uint64_t i = 0; !status && m->config.norm == BG_RMS_PLUS_ONE && i < n->tensor->count; i++)
-        n->w[i] += 1;
+    if (!status)
+        finish_norm(m, n);
     return status ? status : read_new(n->bias_tensor, &n->b, e);
 }
 
@@ -267,27 +304,53 @@ static void free_layer(bg_layer *layer)
 {
     for (int i = 0; i < BG_LINEARS; i++)
         if (layer->linear[i])
-            drop_linear(layer->linear[i]);
+            layer->linear[i]->w = layer->linear[i]->bias = NULL;
     for (int i = 0; i < BG_NORMS; i++)
-        drop_norm(&layer->norm[i]);
-    layer->loaded = 0;
+        layer->norm[i].w = layer->norm[i].b = NULL;
+    free(layer->store);
+    layer->store = NULL;
 }
 
+static void want(reading *r, int *n, const bg_tensor *t, float **at)
+{
+    if (t)
+        r[(*n)++] = (reading){t, at};
+}
+
+/* A layer's weights are one allocation, read by all threads together. */
 int bg_model_load_layer(bg_model *m, int layer, bg_err *e)
 {
     bg_layer *y = &m->layers[layer];
-    if (y->loaded)
+    reading r[MOST_READINGS];
+    int n = 0;
+    int64_t room = 0;
+    if (y->store)
         return BG_OK;
-    int status = BG_OK;
-    for (int i = 0; !status && i < BG_LINEARS; i++)
-        if (y->linear[i])
-            status = read_linear(y->linear[i], e);
+    for (int i = 0; i < BG_LINEARS; i++)
+        if (y->linear[i]) {
+            want(r, &n, y->linear[i]->tensor, &y->linear[i]->w);
+            want(r, &n, y->linear[i]->bias_tensor, &y->linear[i]->bias);
+        }
+    for (int i = 0; i < BG_NORMS; i++) {
+        want(r, &n, y->norm[i].tensor, &y->norm[i].w);
+        want(r, &n, y->norm[i].bias_tensor, &y->norm[i].b);
+    }
+    for (int k = 0; k < n; k++)
+        room += ((int64_t)r[k].tensor->count + 15) / 16 * 16;
+    y->store = bg_floats(room);
+    if (!y->store)
+        return bg_no_memory(e, "the weights of a layer", (unsigned long long)room * sizeof *y->store);
+    float *at = y->store;
+    for (int k = 0; k < n; k++) {
+        *r[k].at = at;
+        at += (r[k].tensor->count + 15) / 16 * 16;
+    }
+    int status = read_tensors(r, n, e);
     for (int i = 0; !status && i < BG_NORMS; i++)
-        status = read_norm(m, &y->norm[i], e);
+        if (y->norm[i].tensor)
+            finish_norm(m, &y->norm[i]);
     if (status)
         free_layer(y);
-    else
-        y->loaded = 1;
     return status;
 }
 

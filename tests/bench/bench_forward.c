@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "analysis/model/model.h"
+#include "analysis/speed.h"
 #include "quant/kernel/gemm.h"
 
 enum { TOKENS = 512, REPEATS = 3, SIDE = 2048, STEPS = 32 };
 
 typedef struct best {
     double peak, products, pass, load, step; /* seconds, least of the repeats */
+    double bytes;                            /* resident at most, after one pass and nothing else */
 } best;
 
 static void least(double *x, double seconds)
@@ -45,6 +47,10 @@ static int measure(bg_model *m, best *b, double *flops, bg_err *e)
     int n = TOKENS;
     double sum = 0;
     bg_batch batch = {.ids = ids, .lengths = &n, .n = 1};
+    for (int i = 0; i < TOKENS; i++)
+        ids[i] = (i * 7919 + 13) % m->config.vocab;
+    int status = bg_model_forward(m, &batch, NULL, swallow, &sum, e);
+    b->bytes = (double)bg_peak_bytes();
     size_t room = (size_t)TOKENS * (size_t)m->config.vocab;
     float *x = calloc((size_t)SIDE * SIDE, sizeof *x), *w = calloc((size_t)SIDE * SIDE, sizeof *w);
     float *y = malloc((room > (size_t)SIDE * SIDE ? room : (size_t)SIDE * SIDE) * sizeof *y);
@@ -52,9 +58,6 @@ static int measure(bg_model *m, best *b, double *flops, bg_err *e)
         return bg_no_memory(e, "matrices", room * sizeof *y);
     for (int i = 0; i < SIDE * SIDE; i++)
         x[i] = w[i] = (float)(i % 13 - 6);
-    for (int i = 0; i < TOKENS; i++)
-        ids[i] = (i * 7919 + 13) % m->config.vocab;
-    int status = BG_OK;
     for (int r = 0; !status && r < REPEATS; r++) {
         double t = bg_now();
         bg_gemm(SIDE, SIDE, SIDE, x, SIDE, w, NULL, y, SIDE);
@@ -92,6 +95,8 @@ static void report(const bg_model *m, const best *b, double flops)
     printf("share of the peak, products\t%.1f\t%%\n", 100 * flops / b->products / 1e9 / peak);
     printf("prompt of %d tokens, all logits\t%.1f\ttokens/s\n", TOKENS, TOKENS / b->pass);
     printf("share of the peak, whole pass\t%.1f\t%%\n", 100 * flops / b->pass / 1e9 / peak);
+    printf("peak memory of a pass\t%.1f\tMB\n", b->bytes / 1e6);
+    printf("of that, beyond the weights\t%.1f\tMB\n", b->bytes / 1e6 - 4 * m->parameters / 1e6);
     printf("generation\t%.1f\ttokens/s\n", 1 / b->step);
     printf("generation, weights read\t%.2f\tGB/s\n", 4 * m->parameters / b->step / 1e9);
 }
