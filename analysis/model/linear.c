@@ -116,40 +116,41 @@ static const float *weights_of(const bg_linear *l, const bg_pass *p)
     return p && p->weights && l->index >= 0 && p->weights[l->index] ? p->weights[l->index] : l->w;
 }
 
-/* Layers whose input is rounded, each by its own scales. */
-static int apply_rounded(const bg_model *m, const bg_output *to, const bg_product *products, int count, const bg_pass *p,
-                         const float *x, int64_t n, bg_work *w, bg_err *e)
+/* One layer whose input is rounded, by its own scales, or whose sums are in double. */
+static int apply_apart(const bg_model *m, const bg_linear *l, const bg_product *y, const bg_pass *p, const float *x, int64_t n,
+                       bg_work *w, bg_err *e)
 {
-    for (int i = 0; i < count; i++) {
-        const bg_linear *l = to[i].l;
-        int status = round_input(m, l, p, x, n, w, e);
-        if (status)
-            return status;
-        bg_gemm_all(n, l->in, w->input, l->in, &products[i], 1);
-        if (p->precision == BG_BFLOAT16 && l->layer >= 0)
-            round_bfloat16(to[i].y, n, l->out, to[i].ldy);
+    int inside = l->layer >= 0, status = BG_OK;
+    if (w && ((p->activation_bits > 0 && inside) || p->precision == BG_BFLOAT16)) {
+        status = round_input(m, l, p, x, n, w, e);
+        x = w->input;
     }
+    if (status)
+        return status;
+    if (p->precision == BG_FLOAT64)
+        return apply_double(l, y->w, x, n, y->y, y->ldy, e);
+    bg_gemm_all(n, l->in, x, l->in, y, 1);
+    if (p->precision == BG_BFLOAT16 && inside)
+        round_bfloat16(y->y, n, l->out, y->ldy);
     return BG_OK;
 }
 
 int bg_linears_apply(const bg_model *m, const bg_output *to, int count, const bg_pass *p, const float *x, int64_t n,
                      bg_work *w, bg_err *e)
 {
-    int inside = to->l->layer >= 0, status = BG_OK;
+    int status = BG_OK, apart = p && (p->activation_bits > 0 || p->precision != BG_FLOAT32);
     bg_product products[BG_LINEARS];
     for (int i = 0; !status && i < count; i++) {
-        products[i] = (bg_product){to[i].l->out, weights_of(to[i].l, p), to[i].l->bias, to[i].y, to[i].ldy};
-        if (p && p->tap && inside)
-            status = p->tap->see(p->tap->self, to[i].l, x, n, e);
-        if (!status && p && p->precision == BG_FLOAT64)
-            status = apply_double(to[i].l, products[i].w, x, n, to[i].y, to[i].ldy, e);
+        const bg_linear *l = to[i].l;
+        products[i] = (bg_product){l->out, weights_of(l, p), l->bias, to[i].y, to[i].ldy};
+        if (p && p->tap && l->layer >= 0)
+            status = p->tap->see(p->tap->self, l, x, n, e);
+        if (!status && apart)
+            status = apply_apart(m, l, &products[i], p, x, n, w, e);
     }
-    if (status || (p && p->precision == BG_FLOAT64))
-        return status;
-    if (p && w && ((p->activation_bits > 0 && inside) || p->precision == BG_BFLOAT16))
-        return apply_rounded(m, to, products, count, p, x, n, w, e);
-    bg_gemm_all(n, to->l->in, x, to->l->in, products, count);
-    return BG_OK;
+    if (!status && !apart)
+        bg_gemm_all(n, to->l->in, x, to->l->in, products, count);
+    return status;
 }
 
 int bg_linear_apply(const bg_model *m, const bg_linear *l, const bg_pass *p, const float *x, int64_t n, float *y,
