@@ -29,11 +29,17 @@ static int read_case(const cJSON *row, const char *path, int number, published_c
                           .quantity = bg_json_string(row, "quantity", NULL), .grade = bg_json_string(row, "grade", NULL),
                           .note = bg_json_string(row, "note", NULL), .value = bg_json_number(row, "value", (double)NAN),
                           .tolerance = bg_json_number(row, "tolerance", (double)NAN), .ours = (double)NAN};
+    double least = bg_json_number(row, "least", (double)NAN), most = bg_json_number(row, "most", (double)NAN);
+    if (most > least)
+        c->value = (least + most) / 2, c->tolerance = (most - least) / 2;
     if (!c->source || strncmp(c->source, "source:", 7) || !c->spec || !c->quantity || !c->grade || !isfinite(c->value) ||
         !(c->tolerance > 0))
         return bg_fail(e, BG_INPUT, "%s: case %d: source, spec, quantity, value, tolerance and grade are wanted", path, number);
-    if (strcmp(c->grade, "P") && strcmp(c->grade, "C"))
-        return bg_fail(e, BG_INPUT, "%s: case %d: grade is P (read in the paper) or C (computed independently)", path, number);
+    if (strcmp(c->grade, "P") && strcmp(c->grade, "C") && strcmp(c->grade, "B"))
+        return bg_fail(e, BG_INPUT, "%s: case %d: grade is P (read in the paper), C (computed independently) or B (between least and most)",
+                       path, number);
+    if (!strcmp(c->grade, "B") != (most > least))
+        return bg_fail(e, BG_INPUT, "%s: case %d: least and most are wanted with grade B and with no other", path, number);
     for (int q = 0; q < QUANTITIES; q++)
         if (!strcmp(c->quantity, quantities[q]))
             return BG_OK;
@@ -208,7 +214,8 @@ const bg_stage bg_stage_published = {
     .summary = "tables of the literature, run again: value, ours, difference",
     .about = "Runs every case of the tables (data/published) on its source and prints the value it should have, ours and whether it is "
              "inside its tolerance. Grade P: read in the paper. Grade C: computed independently, in closed form or by simulation of the "
-             "paper's scheme. Ends with 1 when a case is outside.",
+             "paper's scheme. Grade B: no value could be read or computed, but two that it must lie between. Ends with 1 when a case "
+             "is outside.",
     .example = "bitgap published data/published/max1960.json -o /tmp/published.json",
     .options = options,
     .run = run,

@@ -547,7 +547,7 @@ static const bg_section published_sections[] = {
      (const bg_field[]){REQ("table", BG_STRING, "-", "file"), REQ("title", BG_STRING, "-", "of the table"),
                         REQ("citation", BG_STRING, "-", "where it is from"), REQ("source", BG_STRING, "-", "law or samples"),
                         REQ("spec", BG_STRING, "-", "spec"), REQ("quantity", BG_STRING, "-", "what is compared; mse over the variance"),
-                        REQ("grade", BG_STRING, "-", "P: read in the paper; C: computed independently"),
+                        REQ("grade", BG_STRING, "-", "P: read in the paper; C: computed independently; B: value ± tolerance spans what it must lie between"),
                         REQ("value", BG_NUMBER, "as quantity", "what it should be"),
                         OPT("ours", BG_NUMBER, "as quantity", "what came out"),
                         OPT("difference", BG_NUMBER, "as quantity", "ours − value"),

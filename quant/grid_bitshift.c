@@ -12,7 +12,7 @@
 #include "quant/codebook.h"
 #include "quant/kernel/bitshift.h"
 
-enum { PAIRS = 512, PAIR_SAMPLE = 32768, FIT_WEIGHTS = 16384, FITS = 3, UNIT = 8192, MERGED = 6 };
+enum { PAIRS = 512, PAIR_SAMPLE = 32768, FIT_WEIGHTS = 8192, UNIT = 8192, MERGED = 6 };
 
 struct bg_trained {
     bg_bitshift code; /* its table is the one below in units of 1/UNIT */
@@ -188,26 +188,43 @@ static void fill_units(bg_trained *t, size_t n)
         t->units[i] = in_units(t->table[i], most);
 }
 
-/* The scale whose reconstruction fits the first weights of the sample best: each search gives the least squares answer for its
- * own path, and the paths hardly change. */
-static int fit_scale(bg_trained *t, const float *x, size_t n, bg_err *e)
+/* Squared error of the sample x[n] with another scale; out[n] is room. */
+static double error_at(bg_trained *t, bg_work *k, double scale, const float *x, size_t n, float *out)
 {
+    double sum = 0;
+    t->scale = (float)scale;
+    for (size_t a = 0; a < n; a += (size_t)t->length)
+        code_sequence(t, k, x + a, n - a < (size_t)t->length ? n - a : (size_t)t->length, out + a);
+    for (size_t i = 0; i < n; i++)
+        sum += ((double)x[i] - (double)out[i]) * ((double)x[i] - (double)out[i]);
+    return sum;
+}
+
+/* The scale with the least error on a sample, by golden section around σ. (The least squares scale of one path after the
+ * other creeps: paths hardly change with the scale.) */
+static int fit_scale(bg_trained *t, double sigma, const float *x, size_t n, bg_err *e)
+{
+    enum { STEPS = 6 };
+    const double golden = 0.6180339887498949;
     bg_work k;
     float *out = malloc((n + 1) * sizeof *out);
     int status = out ? work_new(&k, t, e) : bg_no_memory(e, "trellis", n * sizeof *out);
-    for (int i = 0; !status && i < FITS; i++) {
-        double xy = 0, yy = 0;
-        for (size_t a = 0; a < n; a += (size_t)t->length)
-            code_sequence(t, &k, x + a, n - a < (size_t)t->length ? n - a : (size_t)t->length, out + a);
-        for (size_t v = 0; v < n; v++) {
-            double y = (double)out[v] - (double)t->mean;
-            xy += ((double)x[v] - (double)t->mean) * y, yy += y * y;
+    if (!status) {
+        double low = 0.8 * sigma, high = 1.3 * sigma, a = high - golden * (high - low), b = low + golden * (high - low);
+        double at_a = error_at(t, &k, a, x, n, out), at_b = error_at(t, &k, b, x, n, out);
+        for (int i = 0; i < STEPS; i++) {
+            int left = at_a < at_b;
+            *(left ? &high : &low) = left ? b : a;
+            double next = left ? high - golden * (high - low) : low + golden * (high - low);
+            double at = error_at(t, &k, next, x, n, out);
+            if (left)
+                b = a, at_b = at_a, a = next, at_a = at;
+            else
+                a = b, at_a = at_b, b = next, at_b = at;
         }
-        if (yy > 0 && xy > 0)
-            t->scale = (float)((double)t->scale * xy / yy);
-    }
-    if (!status)
+        t->scale = (float)(at_a < at_b ? a : b);
         work_free(&k);
+    }
     free(out);
     return status;
 }
@@ -243,7 +260,7 @@ static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err 
     for (size_t i = 0; !status && i < fit; i++) /* spread over the tensor */
         x[i] = x[(size_t)((double)i * (double)n / (double)fit)];
     if (!status && sigma > 0)
-        status = fit_scale(t, x, fit, e);
+        status = fit_scale(t, sigma, x, fit, e);
     free(x);
     if (status)
         release(t);

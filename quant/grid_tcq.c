@@ -18,7 +18,7 @@
 #include "quant/kernel/simd.h"
 #include "quant/kernel/trellis.h"
 
-enum { MOST_LEVELS = 8192, STRETCHES = 2048, PASSES = 24, OUTER = 6, INNER = 8, SAMPLE = 1 << 17, PIECE = 4096 };
+enum { MOST_LEVELS = 8192, STRETCHES = 2048, PASSES = 48, OUTER = 6, INNER = 8, SAMPLE = 1 << 17, PIECE = 4096 };
 
 struct bg_trained {
     bg_trellis trellis;
@@ -235,14 +235,29 @@ static double lengths(bg_trained *t, const bg_sample *z, const double *counts, d
     return rate / (double)z->n;
 }
 
+/* Panter and Dite's level density, the cube root of the weights', from a histogram of the sample. */
+static void spread_levels(bg_trained *t, const bg_sample *z)
+{
+    enum { BINS = 256 };
+    double low = z->mean - 8 * z->sigma, width = 16 * z->sigma / BINS, count[BINS] = {0}, all = 0, below = 0;
+    for (size_t i = 0; i < z->n; i++) {
+        double bin = width > 0 ? ((double)z->x[i] - low) / width : 0;
+        count[bin > 0 ? (bin < BINS ? (int)bin : BINS - 1) : 0]++;
+    }
+    for (int i = 0; i < BINS; i++)
+        all += cbrt(count[i]);
+    for (int k = 0, i = 0; k < t->K; k++) {
+        double want = (k + 0.5) / t->K * all;
+        while (i < BINS - 1 && below + cbrt(count[i]) < want)
+            below += cbrt(count[i++]);
+        double part = count[i] > 0 ? (want - below) / cbrt(count[i]) : 0.5;
+        t->level[k] = (float)(low + (i + fmin(fmax(part, 0), 1)) * width);
+    }
+}
+
 static int train_fixed(bg_trained *t, const bg_sample *z, double *counts, bg_err *e)
 {
-    for (int k = 0; k < t->K; k++) { /* Panter and Dite's level density of a Gaussian: normal, three times the variance */
-        double p = (k + 0.5) / t->K, lo = -8, hi = 8;
-        for (int i = 0; i < 60; i++)
-            *(erfc(-(lo + hi) / 2 / sqrt(2)) / 2 < p ? &lo : &hi) = (lo + hi) / 2;
-        t->level[k] = (float)(z->mean + z->sigma * sqrt(3) * lo);
-    }
+    spread_levels(t, z);
     double before = HUGE_VAL;
     int status = BG_OK;
     for (int i = 0; !status && i < PASSES; i++) {
@@ -252,7 +267,7 @@ static int train_fixed(bg_trained *t, const bg_sample *z, double *counts, bg_err
         double mse = centroids(t, z, counts);
         for (int k = 1; k < t->K; k++) /* levels keep their order, or subsets would change places */
             t->level[k] = fmaxf(t->level[k], t->level[k - 1]);
-        if (!(before - mse > 2e-4 * mse))
+        if (!(before - mse > 3e-5 * mse))
             break;
         before = mse;
     }

@@ -47,6 +47,21 @@ static void say_finding(bg_report *r, bg_text *t, bg_rows rows)
         bg_text_format(t, " %d could not be run.", skipped);
 }
 
+/* The value, or the two it must lie between. */
+static void put_value(bg_report *r, bg_table *b, const bg_row *row)
+{
+    bg_num value = bg_num_cell(&r->docs, row, "value"), tolerance = bg_num_cell(&r->docs, row, "tolerance");
+    if (strcmp(bg_row_string(row, "grade"), "B")) {
+        bg_table_number(b, value, BG_SIG3);
+        return;
+    }
+    bg_text *cell = bg_table_cell(b);
+    bg_put_number(&r->page, cell, bg_num_operate(value, '-', tolerance), BG_SIG3);
+    bg_text_add(cell, " to ");
+    bg_put_number(&r->page, cell, bg_num_operate(value, '+', tolerance), BG_SIG3);
+    bg_table_cell_end(b);
+}
+
 /* One table a file, in document order. */
 static void put_tables(bg_report *r, bg_text *t, bg_rows rows)
 {
@@ -63,13 +78,13 @@ static void put_tables(bg_report *r, bg_text *t, bg_rows rows)
             bg_text_markdown(t, bg_row_string(row, "citation"));
             bg_text_add(t, "\n\n");
             bg_table_begin(&b, &r->page, t, bg_row_string(row, "title"),
-                           "source|spec|quantity|grade|published>|ours>|difference>|tolerance>|verdict|note");
+                           "source|spec|quantity|grade|value>|ours>|difference>|tolerance>|verdict|note");
         }
         bg_table_code(&b, bg_row_string(row, "source"));
         bg_table_code(&b, bg_row_string(row, "spec"));
         bg_table_text(&b, bg_row_string(row, "quantity"));
         bg_table_text(&b, bg_row_string(row, "grade"));
-        bg_table_number(&b, bg_num_cell(&r->docs, row, "value"), BG_SIG3);
+        put_value(r, &b, row);
         bg_table_number(&b, bg_num_cell(&r->docs, row, "ours"), BG_SIG3);
         bg_table_number(&b, bg_num_cell(&r->docs, row, "difference"), BG_SIGNED);
         bg_table_number(&b, bg_num_cell(&r->docs, row, "tolerance"), BG_SIG3);

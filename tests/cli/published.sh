@@ -14,3 +14,10 @@ printf "$one" 0.1174818 R >"$scratch/recalled.json"
 refused 'grade is P' "$BITGAP" published "$scratch/recalled.json" -o "$scratch/out/p.json"
 printf '{"title": "t", "citation": "c", "cases": []}' >"$scratch/empty.json"
 refused 'no cases' "$BITGAP" published "$scratch/empty.json" -o "$scratch/out/p.json"
+
+# Grade B: between two values, and only there.
+between='{"title": "t", "citation": "c", "cases": [{"source": "source:gaussian", "spec": "lloyd:bits=2", "quantity": "mse", "least": %s, "most": 0.2, "grade": "%s"}]}'
+printf "$between" 0.0625 B >"$scratch/between.json"
+expect 0 '"inside": true' "$BITGAP" published "$scratch/between.json" -o -
+printf "$between" 0.0625 C >"$scratch/other.json"
+refused 'with grade B and with no other' "$BITGAP" published "$scratch/other.json" -o "$scratch/out/p.json"
