@@ -9,7 +9,7 @@
 #include "quant/entropy.h"
 #include "quant/kernel/cuts.h"
 
-enum { WIDEST = 1 << 24 };
+enum { TILE = 1 << 18 };
 
 struct bg_trained {
     int K;
@@ -67,18 +67,105 @@ static int prepare(const bg_ecsq *q, bg_trained *t, bg_err *e)
     return status ? status : bg_rans_describe(&t->table, &t->table_bits, e);
 }
 
-/* The tensor's histogram: the engine's, or one of all weights (of a sample beyond 2^24). */
+/* ---- a histogram to design on ---- */
+
+/* Weights that agree in sign, exponent and eleven bits of the mantissa share a bin: thresholds as fine as the levels' own
+ * float16, in one pass. A bin stands at the middle of its extremes, so that values that are alone in theirs are exact. */
+enum { KEY_SHIFT = 12, KEYS = 1 << (32 - KEY_SHIFT) };
+
+typedef struct bg_bins {
+    uint32_t count[KEYS];
+    float least[KEYS], most[KEYS];
+} bg_bins;
+
+static void count(bg_bins *b, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u;
+        memcpy(&u, &x[i], sizeof u);
+        u = (u ^ (u >> 31 ? UINT32_MAX : 1u << 31)) >> KEY_SHIFT; /* ascending with x */
+        if (!b->count[u]++)
+            b->least[u] = b->most[u] = x[i];
+        b->least[u] = x[i] < b->least[u] ? x[i] : b->least[u];
+        b->most[u] = x[i] > b->most[u] ? x[i] : b->most[u];
+    }
+}
+
+static int counted(const bg_bins *b, bg_hist *h, bg_err *e)
+{
+    size_t n = 0;
+    for (int k = 0; k < KEYS; k++)
+        n += b->count[k] > 0;
+    double *value = malloc((2 * n + 1) * sizeof *value), *weight = value + n;
+    if (!value)
+        return bg_no_memory(e, "histogram", 2 * n * sizeof *value);
+    n = 0;
+    for (int k = 0; k < KEYS; k++)
+        if (b->count[k])
+            value[n] = ((double)b->least[k] + (double)b->most[k]) / 2, weight[n++] = (double)b->count[k];
+    int status = !n                                                  ? bg_fail(e, BG_USAGE, "there are no weights")
+                 : !isfinite(value[0]) || !isfinite(value[n - 1]) ? bg_fail(e, BG_INPUT, "weights that are NaN or infinite cannot be coded")
+                                                                     : bg_hist_from_sorted(h, value, weight, n, e);
+    free(value);
+    return status;
+}
+
+/* Adds the bins of one thread to those of all: counts and extremes do not depend on the order. */
+static void add_bins(bg_bins *to, const bg_bins *b)
+{
+    for (int k = 0; k < KEYS; k++) {
+        if (!b->count[k])
+            continue;
+        int first = !to->count[k];
+        to->least[k] = first || b->least[k] < to->least[k] ? b->least[k] : to->least[k];
+        to->most[k] = first || b->most[k] > to->most[k] ? b->most[k] : to->most[k];
+        to->count[k] += b->count[k];
+    }
+}
+
+static int count_rows(const bg_matrix *m, bg_bins *all, bg_err *e)
+{
+    int64_t step = m->cols < TILE ? TILE / m->cols : 1, tiles = (m->rows + step - 1) / step;
+    int status = BG_OK;
+#pragma omp parallel
+    {
+        bg_err mine = {0};
+        bg_bins *own = calloc(1, sizeof *own);
+        float *x = m->memory ? NULL : malloc((size_t)(step * m->cols + 1) * sizeof *x);
+        int failed = own && (x || m->memory) ? BG_OK : bg_no_memory(&mine, "histogram", sizeof *own);
+#pragma omp for schedule(static)
+        for (int64_t k = 0; k < tiles; k++) {
+            int64_t first = k * step, n = m->rows - first < step ? m->rows - first : step;
+            if (!failed && !m->memory)
+                failed = bg_matrix_read(m, first, n, x, &mine);
+            if (!failed)
+                count(own, m->memory ? m->memory + first * m->cols : x, (size_t)(n * m->cols));
+        }
+#pragma omp critical(bg_ecsq_bins)
+        {
+            if (failed) {
+                status = failed;
+                if (e)
+                    *e = mine;
+            } else {
+                add_bins(all, own);
+            }
+        }
+        free(own), free(x);
+    }
+    return status;
+}
+
 static int histogram(const bg_matrix *m, bg_hist *own, const bg_hist **h, bg_err *e)
 {
-    float *x = NULL;
-    size_t n = 0;
     *h = m->hist;
     if (m->hist)
         return BG_OK;
-    int status = bg_vectors_read(m, 1, WIDEST, &x, &n, e);
+    bg_bins *bins = calloc(1, sizeof *bins);
+    int status = bins ? count_rows(m, bins, e) : bg_no_memory(e, "histogram", sizeof *bins);
     if (!status)
-        status = n ? bg_hist_from_values(own, x, NULL, n, e) : bg_fail(e, BG_USAGE, "there are no weights");
-    free(x);
+        status = counted(bins, own, e);
+    free(bins);
     *h = own;
     return status;
 }

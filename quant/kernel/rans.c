@@ -6,7 +6,7 @@
 int bg_rans_bits(int K)
 {
     int bits = BG_RANS_LEAST_BITS;
-    while (bits < BG_RANS_MOST_BITS && (1 << bits) < 1024 * K)
+    while (bits < BG_RANS_MOST_BITS && (1 << bits) < 256 * K)
         bits++;
     return bits;
 }
@@ -66,26 +66,105 @@ void bg_rans_fill(bg_rans_table *t)
     }
 }
 
-size_t bg_rans_room(size_t n) { return n + 2 * BG_RANS_LANES; }
+size_t bg_rans_room(size_t n) { return n + 2 * BG_RANS_WIDE; }
+
+static int lanes_of(size_t n) { return n < BG_RANS_LONG ? BG_RANS_LANES : BG_RANS_WIDE; }
+
+/* ---- plain ---- */
+
+size_t bg_rans_encode_ref(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t room)
+{
+    uint64_t x[BG_RANS_WIDE];
+    uint32_t *out = words + room;
+    size_t lanes = (size_t)lanes_of(n);
+    for (size_t l = 0; l < lanes; l++)
+        x[l] = BG_RANS_START;
+    for (size_t i = n; i-- > 0;)
+        x[i % lanes] = bg_rans_put(t, x[i % lanes], symbols[i], &out);
+    bg_rans_close_lanes(x, (int)lanes, &out);
+    return (size_t)(out - words);
+}
+
+/* Symbols from `from` on, then the check that every state has come home and no word is left. */
+static int decode_rest(const bg_rans_table *t, uint64_t *x, size_t lanes, const uint32_t *in, const uint32_t *end,
+                       uint16_t *symbols, size_t from, size_t n)
+{
+    int home = 1;
+    for (size_t i = from; i < n; i++)
+        symbols[i] = (uint16_t)bg_rans_get(t, &x[i % lanes], &in, end);
+    for (size_t l = 0; l < lanes; l++)
+        home = home && x[l] == BG_RANS_START;
+    return home && in == end ? 0 : -1;
+}
+
+int bg_rans_decode_ref(const bg_rans_table *t, const uint32_t *words, size_t length, uint16_t *symbols, size_t n)
+{
+    uint64_t x[BG_RANS_WIDE];
+    const uint32_t *in = words, *end = words + length;
+    int lanes = lanes_of(n);
+    if (length < 2 * (size_t)lanes)
+        return -1;
+    bg_rans_open_lanes(x, lanes, &in);
+    return decode_rest(t, x, (size_t)lanes, in, end, symbols, 0, n);
+}
+
+/* ---- without branches that depend on the symbols ---- */
+
+/* One step of the encoder: the word is written in any case, and counted only when it leaves. */
+static inline __attribute__((always_inline)) uint64_t put(const bg_rans_table *t, uint64_t x, unsigned symbol, uint32_t **out)
+{
+    uint64_t f = t->frequency[symbol];
+    unsigned leaves = x >= f << (63 - t->bits);
+    (*out)[-1] = (uint32_t)x;
+    *out -= leaves;
+    x >>= 32 * leaves;
+    uint64_t q = f > 1 ? (uint64_t)((unsigned __int128)x * t->inverse[symbol] >> 64) >> t->shift[symbol] : x;
+    return (q << t->bits) + t->first[symbol] + (x - q * f);
+}
+
+/* One step of the decoder: a word is read in any case, and used only when it is wanted. */
+static inline __attribute__((always_inline)) uint64_t get(const bg_rans_table *t, uint64_t x, uint16_t *symbol, const uint32_t **in)
+{
+    uint64_t slot = x & ((1u << t->bits) - 1);
+    unsigned s = t->symbol[slot];
+    *symbol = (uint16_t)s;
+    x = t->frequency[s] * (x >> t->bits) + slot - t->first[s];
+    uint64_t wants = x < BG_RANS_START;
+    x = x << 32 * wants | (**in & -wants);
+    *in += wants;
+    return x;
+}
 
 size_t bg_rans_encode(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t room)
 {
-    uint64_t x[BG_RANS_LANES] = {BG_RANS_START, BG_RANS_START};
+    if (lanes_of(n) != BG_RANS_WIDE)
+        return bg_rans_encode_ref(t, symbols, n, words, room);
+    uint64_t x[BG_RANS_WIDE];
     uint32_t *out = words + room;
-    for (size_t i = n; i-- > 0;)
-        x[i % BG_RANS_LANES] = bg_rans_put(t, x[i % BG_RANS_LANES], symbols[i], &out);
-    bg_rans_close(x, &out);
+    size_t i = n;
+    for (int l = 0; l < BG_RANS_WIDE; l++)
+        x[l] = BG_RANS_START;
+    for (; i % BG_RANS_WIDE; i--)
+        x[(i - 1) % BG_RANS_WIDE] = bg_rans_put(t, x[(i - 1) % BG_RANS_WIDE], symbols[i - 1], &out);
+    for (; i; i -= BG_RANS_WIDE)
+        for (size_t l = BG_RANS_WIDE; l-- > 0;)
+            x[l] = put(t, x[l], symbols[i - BG_RANS_WIDE + l], &out);
+    bg_rans_close_lanes(x, BG_RANS_WIDE, &out);
     return (size_t)(out - words);
 }
 
 int bg_rans_decode(const bg_rans_table *t, const uint32_t *words, size_t length, uint16_t *symbols, size_t n)
 {
-    uint64_t x[BG_RANS_LANES];
+    if (lanes_of(n) != BG_RANS_WIDE)
+        return bg_rans_decode_ref(t, words, length, symbols, n);
+    uint64_t x[BG_RANS_WIDE];
     const uint32_t *in = words, *end = words + length;
-    if (length < 2 * BG_RANS_LANES)
+    size_t i = 0;
+    if (length < 2 * BG_RANS_WIDE)
         return -1;
-    bg_rans_open(x, &in);
-    for (size_t i = 0; i < n; i++)
-        symbols[i] = (uint16_t)bg_rans_get(t, &x[i % BG_RANS_LANES], &in, end);
-    return x[0] == BG_RANS_START && x[1] == BG_RANS_START && in == end ? 0 : -1;
+    bg_rans_open_lanes(x, BG_RANS_WIDE, &in);
+    for (; i + BG_RANS_WIDE <= n && end - in >= BG_RANS_WIDE; i += BG_RANS_WIDE)
+        for (size_t l = 0; l < BG_RANS_WIDE; l++)
+            x[l] = get(t, x[l], &symbols[i + l], &in);
+    return decode_rest(t, x, BG_RANS_WIDE, in, end, symbols, i, n);
 }

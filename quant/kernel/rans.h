@@ -4,8 +4,9 @@
  *
  * for a symbol of frequency f whose slots start at c. The state x stays in [2^31, 2^63): 32 bits leave before an encoding
  * step that would overflow, and come back after the decoding step; x div f is then never below 2^15, and rounding it down
- * costs nothing one could measure. Two states take turns, so that their steps overlap. The stream is written backwards and
- * read forwards; a damaged one ends in another state than 2^31 or at another place, and is refused. Duda 2013 (arXiv 1311.2540); interleaving as in Giesen 2014 (arXiv 1402.3392).
+ * costs nothing one could measure. Two states take turns, so that their steps overlap, or eight in streams long enough to pay for
+ * writing them. The stream is written backwards and read forwards; a damaged one ends in another state than 2^31 or at another place,
+ * and is refused. Duda 2013 (arXiv 1311.2540); interleaving as in Giesen 2014 (arXiv 1402.3392).
  */
 #ifndef BG_QUANT_KERNEL_RANS_H
 #define BG_QUANT_KERNEL_RANS_H
@@ -13,7 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BG_RANS_LANES = 2, BG_RANS_LEAST_BITS = 14, BG_RANS_MOST_BITS = 16, BG_RANS_MOST_SYMBOLS = 65536 };
+enum { BG_RANS_LANES = 2, BG_RANS_WIDE = 8, BG_RANS_LONG = 1 << 17 /* symbols from which on a stream has wide lanes */ };
+enum { BG_RANS_LEAST_BITS = 14, BG_RANS_MOST_BITS = 16, BG_RANS_MOST_SYMBOLS = 65536 };
 #define BG_RANS_START 0x80000000u
 
 /* The caller owns the arrays: frequency[K], first[K] (start of its slots), inverse[K] and shift[K] to divide by
@@ -64,25 +66,31 @@ static inline unsigned bg_rans_get(const bg_rans_table *t, uint64_t *state, cons
 }
 
 /* The states at the front of a stream, written last and read first. */
-static inline void bg_rans_close(const uint64_t *x, uint32_t **out)
+static inline void bg_rans_close_lanes(const uint64_t *x, int lanes, uint32_t **out)
 {
-    for (int l = BG_RANS_LANES; l-- > 0;) {
+    for (int l = lanes; l-- > 0;) {
         *--*out = (uint32_t)x[l];
         *--*out = (uint32_t)(x[l] >> 32);
     }
 }
 
-static inline void bg_rans_open(uint64_t *x, const uint32_t **in)
+static inline void bg_rans_open_lanes(uint64_t *x, int lanes, const uint32_t **in)
 {
-    for (int l = 0; l < BG_RANS_LANES; l++, *in += 2)
+    for (int l = 0; l < lanes; l++, *in += 2)
         x[l] = (uint64_t)(*in)[0] << 32 | (*in)[1];
 }
+
+/* Of coders that walk a stream step by step. */
+static inline void bg_rans_close(const uint64_t *x, uint32_t **out) { bg_rans_close_lanes(x, BG_RANS_LANES, out); }
+static inline void bg_rans_open(uint64_t *x, const uint32_t **in) { bg_rans_open_lanes(x, BG_RANS_LANES, in); }
 
 /* 32-bit words that n symbols can need at most, states included. */
 size_t bg_rans_room(size_t n);
 /* Codes n symbols into the end of words[room]; returns where the stream begins. */
 size_t bg_rans_encode(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t room);
+size_t bg_rans_encode_ref(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t room);
 /* Decodes words[length] to n symbols. 0, or −1 when the stream is damaged. */
 int bg_rans_decode(const bg_rans_table *t, const uint32_t *words, size_t length, uint16_t *symbols, size_t n);
+int bg_rans_decode_ref(const bg_rans_table *t, const uint32_t *words, size_t length, uint16_t *symbols, size_t n);
 
 #endif

@@ -250,6 +250,28 @@ BG_INLINE bg_h16 bg_h16_among_eight(const uint16_t eight[8], bg_h16 bytes)
     __m256i v = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)eight));
     return (bg_h16)_mm256_shuffle_epi8(v, (__m256i)bytes);
 }
+/* lane l: number bytes[l]/2 of four */
+BG_INLINE bg_h16 bg_h16_among_four(const uint16_t four[4], bg_h16 bytes)
+{
+    int64_t all;
+    memcpy(&all, four, sizeof all);
+    return (bg_h16)_mm256_shuffle_epi8(_mm256_set1_epi64x(all), (__m256i)bytes);
+}
+/* a0 b0 a1 b1 … to p[32] */
+BG_INLINE void bg_h16_store_zipped(uint16_t *p, bg_h16 a, bg_h16 b)
+{
+    __m256i low = _mm256_unpacklo_epi16((__m256i)a, (__m256i)b), high = _mm256_unpackhi_epi16((__m256i)a, (__m256i)b);
+    _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(low));
+    _mm_storeu_si128((__m128i *)(p + 8), _mm256_castsi256_si128(high));
+    _mm_storeu_si128((__m128i *)(p + 16), _mm256_extracti128_si256(low, 1));
+    _mm_storeu_si128((__m128i *)(p + 24), _mm256_extracti128_si256(high, 1));
+}
+/* four bytes in memory order: bits l of a[l] = b[l] for l < 8, of c[l] = d[l] for l < 8, then both for l ≥ 8 */
+BG_INLINE uint32_t bg_h16_equal(bg_h16 a, bg_h16 b, bg_h16 c, bg_h16 d)
+{
+    __m256i x = _mm256_cmpeq_epi16((__m256i)a, (__m256i)b), y = _mm256_cmpeq_epi16((__m256i)c, (__m256i)d);
+    return (uint32_t)_mm256_movemask_epi8(_mm256_packs_epi16(x, y));
+}
 /* lanes, each 0…255, as bytes in order */
 BG_INLINE bg_b16 bg_h16_bytes(bg_h16 v)
 {
@@ -295,6 +317,29 @@ BG_INLINE bg_h16 bg_h16_among_eight(const uint16_t eight[8], bg_h16 bytes)
     bg_h16 out;
     for (int l = 0; l < 16; l++)
         out[l] = eight[(bytes[l] & 255) / 2];
+    return out;
+}
+BG_INLINE bg_h16 bg_h16_among_four(const uint16_t four[4], bg_h16 bytes)
+{
+    bg_h16 out;
+    for (int l = 0; l < 16; l++)
+        out[l] = four[(bytes[l] & 255) / 2];
+    return out;
+}
+BG_INLINE void bg_h16_store_zipped(uint16_t *p, bg_h16 a, bg_h16 b)
+{
+    for (int l = 0; l < 16; l++)
+        p[2 * l] = a[l], p[2 * l + 1] = b[l];
+}
+BG_INLINE uint32_t bg_h16_equal(bg_h16 a, bg_h16 b, bg_h16 c, bg_h16 d)
+{
+    uint8_t bits[4] = {0, 0, 0, 0};
+    uint32_t out;
+    for (int l = 0; l < 16; l++) {
+        bits[l / 8 * 2] |= (uint8_t)((a[l] == b[l]) << l % 8);
+        bits[l / 8 * 2 + 1] |= (uint8_t)((c[l] == d[l]) << l % 8);
+    }
+    memcpy(&out, bits, sizeof out);
     return out;
 }
 BG_INLINE bg_b16 bg_h16_bytes(bg_h16 v) { return __builtin_convertvector(v, bg_b16); }

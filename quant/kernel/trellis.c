@@ -113,31 +113,52 @@ static void search_small(const bg_trellis *t, const uint16_t (*cost)[4], size_t 
     trace(t, room, n, choices, input);
 }
 
-/* Because z is linear in the bits of j, its pattern over eight neighbours is that of j = 0…7 up to an exclusive or with one
- * of four constants: four shuffles of a step's costs serve all j. */
-void bg_trellis_search(const bg_trellis *t, const uint16_t (*cost)[4], size_t n, uint8_t *choices, uint8_t *input)
+/* 16 states: eight j, one half. Because z is linear in the bits of j, its pattern over eight (sixteen) neighbours is that of j = 0…7
+ * (0…15) up to an exclusive or with one of four constants: four shuffles of a step's costs serve all j. */
+static void search_sixteen(const bg_trellis *t, const uint16_t (*cost)[4], size_t n, uint8_t *choices, uint8_t *input)
 {
-    if (is_small(t)) {
-        search_small(t, cost, n, choices, input);
-        return;
-    }
-    uint16_t rows[2][BG_TRELLIS_MOST], *m = rows[0], *next = rows[1];
+    uint16_t m[16];
     bg_b16 lane[4];
     for (int c = 0; c < 4; c++)
         for (int l = 0; l < 16; l++)
             lane[c][l] = (uint8_t)(2 * (t->pair[l / 2] ^ c) + l % 2);
     start(t, m);
+    for (size_t i = 0; i < n; i++) {
+        bg_h8 lo = bg_h8_load(m), hi = bg_h8_load(m + 8), a = bg_h8_spread(cost[i], lane[0]), b = bg_h8_spread(cost[i], lane[2]);
+        bg_h8 e0 = bg_h8_add(lo, a), o0 = bg_h8_add(lo, b), e = bg_h8_min(bg_h8_add(hi, b), e0), o = bg_h8_min(bg_h8_add(hi, a), o0);
+        bg_h8_store(m, bg_h8_zip_low(e, o)), bg_h8_store(m + 8, bg_h8_zip_high(e, o));
+        uint16_t kept = bg_h8_equal(e, e0, o, o0);
+        memcpy(choices + 2 * i, &kept, sizeof kept);
+        if (i % EASE == EASE - 1)
+            ease(m, 16);
+    }
+    trace(t, m, n, choices, input);
+}
+
+void bg_trellis_search(const bg_trellis *t, const uint16_t (*cost)[4], size_t n, uint8_t *choices, uint8_t *input)
+{
+    if (is_small(t) || t->half < 16) {
+        (is_small(t) ? search_small : search_sixteen)(t, cost, n, choices, input);
+        return;
+    }
+    uint16_t rows[2][BG_TRELLIS_MOST], *m = rows[0], *next = rows[1];
+    bg_h16 lane[4];
+    for (int c = 0; c < 4; c++)
+        for (int l = 0; l < 16; l++)
+            lane[c][l] = (uint16_t)(2 * (t->pair[l] ^ c) * 0x101 + 0x100);
+    start(t, m);
     uint8_t *row = choices;
     for (size_t i = 0; i < n; i++) {
-        bg_h8 by[4];
+        bg_h16 by[4];
         for (int c = 0; c < 4; c++)
-            by[c] = bg_h8_spread(cost[i], lane[c]);
-        for (int j = 0; j < t->half; j += 8, row += 2) {
-            bg_h8 lo = bg_h8_load(m + j), hi = bg_h8_load(m + j + t->half);
-            bg_h8 a = by[t->pair[j]], b = by[t->pair[j] ^ 2];
-            bg_h8 e0 = bg_h8_add(lo, a), o0 = bg_h8_add(lo, b), e = bg_h8_min(bg_h8_add(hi, b), e0), o = bg_h8_min(bg_h8_add(hi, a), o0);
-            bg_h8_store(next + 2 * j, bg_h8_zip_low(e, o)), bg_h8_store(next + 2 * j + 8, bg_h8_zip_high(e, o));
-            uint16_t kept = bg_h8_equal(e, e0, o, o0);
+            by[c] = bg_h16_among_four(cost[i], lane[c]);
+        for (int j = 0; j < t->half; j += 16, row += 4) {
+            bg_h16 lo = bg_h16_load(m + j), hi = bg_h16_load(m + j + t->half);
+            bg_h16 a = by[t->pair[j]], b = by[t->pair[j] ^ 2];
+            bg_h16 e0 = bg_h16_add(lo, a), o0 = bg_h16_add(lo, b);
+            bg_h16 e = bg_h16_min(bg_h16_add(hi, b), e0), o = bg_h16_min(bg_h16_add(hi, a), o0);
+            bg_h16_store_zipped(next + 2 * j, e, o);
+            uint32_t kept = bg_h16_equal(e, e0, o, o0);
             memcpy(row, &kept, sizeof kept);
         }
         if (i % EASE == EASE - 1)
