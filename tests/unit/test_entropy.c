@@ -79,10 +79,9 @@ static void test_odd_streams(void **state)
     free(x);
 }
 
-static void test_damage_is_noticed(void **state)
+/* A stream of n symbols: both coders write it, both read it; cuts and flipped bits are noticed, `every` words apart. */
+static void damage(size_t n, size_t every)
 {
-    (void)state;
-    size_t n = 3000;
     double entropy;
     uint16_t *x = gaussian_symbols(n, 0.5, 31, &entropy), *back = malloc(n * sizeof *back);
     bg_rans_table t;
@@ -92,15 +91,19 @@ static void test_damage_is_noticed(void **state)
     assert_int_equal(bg_rans_new(&t, 31, NULL), BG_OK);
     assert_int_equal(bg_rans_fit(&t, count, 0, NULL), BG_OK);
     size_t room = bg_rans_room(n);
-    uint32_t *words = malloc(room * sizeof *words);
+    uint32_t *words = malloc(room * sizeof *words), *plain = malloc(room * sizeof *plain);
     size_t at = bg_rans_encode(&t, x, n, words, room), length = room - at;
+    assert_true(at == bg_rans_encode_ref(&t, x, n, plain, room));
+    assert_memory_equal(words + at, plain + at, length * sizeof *words);
     assert_int_equal(bg_rans_decode(&t, words + at, length, back, n), 0);
     assert_memory_equal(x, back, n * sizeof *x);
-    for (size_t cut = 0; cut < length; cut += 7)
+    assert_int_equal(bg_rans_decode_ref(&t, words + at, length, back, n), 0);
+    assert_memory_equal(x, back, n * sizeof *x);
+    for (size_t cut = 0; cut < length; cut += 7 * every)
         assert_int_equal(bg_rans_decode(&t, words + at, cut, back, n), -1);
     assert_int_equal(bg_rans_decode(&t, words + at, length, back, n - 1), -1);
     int missed = 0;
-    for (size_t i = 0; i < length; i++) { /* a flipped bit changes what is read, and nearly always where it ends */
+    for (size_t i = 0; i < length; i += every) { /* a flipped bit changes what is read, and nearly always where it ends */
         words[at + i] ^= 1u << i % 32;
         int s = bg_rans_decode(&t, words + at, length, back, n);
         missed += s == 0;
@@ -109,8 +112,15 @@ static void test_damage_is_noticed(void **state)
         words[at + i] ^= 1u << i % 32;
     }
     assert_int_equal(missed, 0);
-    free(x), free(back), free(words);
+    free(x), free(back), free(words), free(plain);
     bg_rans_free(&t);
+}
+
+static void test_damage_is_noticed(void **state)
+{
+    (void)state;
+    damage(3000, 1);
+    damage(BG_RANS_LONG + 5, 307); /* eight lanes */
 }
 
 static void test_frequencies(void **state)
