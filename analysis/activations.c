@@ -1,17 +1,41 @@
 /* Owns Σ = E[xxᵀ]: blocks of its lower triangle, each one a small matrix product added into double sums. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "analysis/activations.h"
 
 #include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { TOKENS = 128 /* summed in float32 */, BLOCK = 128 /* columns */ };
+enum { TOKENS = 1024 /* summed in float32 */, BLOCK_MOST = 512 /* columns */ };
+
+/* Columns of a block: wide ones pack their panels less often, narrow ones give every thread some. It depends on the shape
+ * alone, as the digits do. */
+static int64_t block_of(int64_t cols)
+{
+    return cols >= 4 * BLOCK_MOST ? BLOCK_MOST : cols >= 768 ? BLOCK_MOST / 2 : BLOCK_MOST / 4;
+}
+
+/* n zeros; many of them on large pages where the system has such, because blocks of Σ touch a page for every row. */
+static double *zeros(size_t n)
+{
+    const size_t page = 1 << 21;
+    size_t bytes = (n * sizeof(double) + page - 1) / page * page;
+    if (bytes < 2 * page)
+        return calloc(n, sizeof(double));
+    double *x = aligned_alloc(page, bytes);
+#ifdef MADV_HUGEPAGE
+    if (x)
+        (void)madvise(x, bytes, MADV_HUGEPAGE);
+#endif
+    return x ? memset(x, 0, bytes) : NULL;
+}
 
 int bg_activations_init(bg_activations *s, int64_t cols, bg_err *e)
 {
     *s = (bg_activations){.cols = cols,
-                      .second_moment = calloc((size_t)cols * (size_t)cols, sizeof(double)),
+                      .second_moment = zeros((size_t)cols * (size_t)cols),
                       .mean_abs = calloc((size_t)cols, sizeof(double)),
                       .max_abs = calloc((size_t)cols, sizeof(double))};
     if (s->second_moment && s->mean_abs && s->max_abs)
@@ -33,17 +57,24 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* One block of the triangle: rows [i, i+BLOCK), columns [j, j+BLOCK) of Σ. */
-static void add_block(bg_activations *s, const float *x, int64_t n, int64_t i, int64_t j)
+/* One block of the triangle: rows [i, i+block), columns [j, j+block) of Σ. */
+static void add_block(bg_activations *s, const float *x, int64_t n, int64_t block, int64_t i, int64_t j)
 {
-    float tile[BLOCK * BLOCK];
-    int64_t C = s->cols, rows = least(BLOCK, C - i), cols = least(BLOCK, C - j);
+    float tile[BLOCK_MOST * BLOCK_MOST]; /* on the stack: its pages stay with the thread */
+    int64_t C = s->cols, rows = least(block, C - i), cols = least(block, C - j);
     for (int64_t t = 0; t < n; t += TOKENS) {
-        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)rows, (int)cols, (int)least(TOKENS, n - t), 1,
-                    x + t * C + i, (int)C, x + t * C + j, (int)C, 0, tile, BLOCK);
-        for (int64_t r = 0; r < rows; r++)
-            for (int64_t c = 0; c < cols; c++)
-                s->second_moment[(i + r) * C + j + c] += (double)tile[r * BLOCK + c];
+        int k = (int)least(TOKENS, n - t);
+        const float *a = x + t * C + i, *b = x + t * C + j;
+        if (i == j)
+            cblas_ssyrk(CblasRowMajor, CblasLower, CblasTrans, (int)rows, k, 1, a, (int)C, 0, tile, (int)cols);
+        else
+            cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)rows, (int)cols, k, 1, a, (int)C, b, (int)C, 0, tile,
+                        (int)cols);
+        for (int64_t r = 0; r < rows; r++) {
+            double *sum = s->second_moment + (i + r) * C + j;
+            for (int64_t c = 0; c < (i == j ? r + 1 : cols); c++)
+                sum[c] += (double)tile[r * cols + c];
+        }
     }
 }
 
@@ -57,20 +88,30 @@ static void add_magnitudes(bg_activations *s, const float *x, int64_t n, int64_t
         }
 }
 
+/* Pair p of blocks, row at or below column: first those below the diagonal, which take twice as long, then the diagonal. */
+static void pair_at(int64_t p, int64_t below, int64_t *i, int64_t *j)
+{
+    *i = *j = p - below;
+    if (p >= below)
+        return;
+    *i = (int64_t)((1 + sqrt(8 * (double)p + 1)) / 2); /* but for rounding */
+    while (*i * (*i - 1) / 2 > p)
+        --*i;
+    while (*i * (*i + 1) / 2 <= p)
+        ++*i;
+    *j = p - *i * (*i - 1) / 2;
+}
+
 void bg_activations_add(bg_activations *s, const float *x, int64_t n)
 {
-    int64_t blocks = (s->cols + BLOCK - 1) / BLOCK, pairs = blocks * (blocks + 1) / 2;
+    int64_t block = block_of(s->cols), blocks = (s->cols + block - 1) / block, below = blocks * (blocks - 1) / 2;
 #pragma omp parallel for schedule(dynamic)
-    for (int64_t p = 0; p < pairs; p++) {
-        int64_t i = (int64_t)((sqrt(8 * (double)p + 1) - 1) / 2); /* row of pair p in the triangle, but for rounding */
-        while (i * (i + 1) / 2 > p)
-            i--;
-        while ((i + 1) * (i + 2) / 2 <= p)
-            i++;
-        int64_t j = p - i * (i + 1) / 2;
-        add_block(s, x, n, i * BLOCK, j * BLOCK);
-        if (!j)
-            add_magnitudes(s, x, n, i * BLOCK, least((i + 1) * BLOCK, s->cols));
+    for (int64_t p = 0; p < below + blocks; p++) {
+        int64_t i, j;
+        pair_at(p, below, &i, &j);
+        add_block(s, x, n, block, i * block, j * block);
+        if (i == j)
+            add_magnitudes(s, x, n, i * block, least((i + 1) * block, s->cols));
     }
     s->tokens += n;
 }

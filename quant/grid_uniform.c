@@ -74,13 +74,26 @@ static void code_for(const bg_spec *s, const bg_scope_stats *st, int K, double s
 
 /* ---- clip=mse ---- */
 
+/* Sixteen partial sums: bg_code_index and bg_code_value of an affine code, for a vector of weights at a time. */
 static double error_of_values(const bg_scope_stats *st, const bg_code *c)
 {
+    enum { LANES = 16 };
+    float divisor = c->scale != 0 ? c->scale : 1, some = c->scale != 0, lo = (float)c->lo, hi = (float)c->hi;
+    int whole = rintf(c->zero) == c->zero;
+    float before = whole ? 0 : c->zero, after = whole ? c->zero : 0; /* the rounding */
+    float part[LANES] = {0};
     double sum = 0;
-    for (size_t i = 0; i < st->n; i++) {
-        double d = (double)st->x[i] - (double)bg_code_value(c, bg_code_index(c, st->x[i]));
-        sum += (st->importance ? (double)st->importance[i] : 1) * d * d;
+    for (size_t first = 0; first < st->n; first += LANES) {
+        size_t n = st->n - first < LANES ? st->n - first : LANES;
+        for (size_t i = 0; i < n; i++) {
+            float x = st->x[first + i], q = rintf((x - c->offset) * some / divisor + before) + after;
+            q = q < lo ? lo : q > hi ? hi : q;
+            float d = x - (c->scale * (q - c->zero) + c->offset);
+            part[i] += (st->importance ? st->importance[first + i] : 1) * d * d;
+        }
     }
+    for (int i = 0; i < LANES; i++)
+        sum += (double)part[i];
     return sum;
 }
 

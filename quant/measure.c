@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 64 }; /* rows: the unit of work and of summation */
+enum { CHUNK = 64, WIDE = 192 }; /* rows: the unit of work and of summation; of products where there are enough */
 
 typedef struct totals {
     double squares;
@@ -42,25 +42,26 @@ static double weighted(const float *sigma, const float *w, const float *hat, int
 int bg_output_mse(const double *second_moment, const float *w, const float *hat, int64_t R, int64_t C, double *out,
                   bg_err *e)
 {
-    int64_t chunks = (R + CHUNK - 1) / CHUNK;
+    int64_t rows_most = R >= 8 * WIDE ? WIDE : CHUNK, chunks = (R + rows_most - 1) / rows_most;
     float *sigma = malloc((size_t)(C * C) * sizeof *sigma);
     double *sums = calloc((size_t)chunks, sizeof *sums);
     int failed = !sigma || !sums;
-    for (int64_t i = 0; !failed && i < C * C; i++)
-        sigma[i] = (float)second_moment[i];
     if (!failed) {
+#pragma omp parallel for schedule(static)
+        for (int64_t i = 0; i < C * C; i++)
+            sigma[i] = (float)second_moment[i];
 #pragma omp parallel
         {
-            float *room = malloc((size_t)(2 * CHUNK * C) * sizeof *room);
+            float *room = malloc((size_t)(2 * rows_most * C) * sizeof *room);
             if (!room) {
 #pragma omp atomic write
                 failed = 1;
             }
 #pragma omp for schedule(dynamic)
             for (int64_t c = 0; c < chunks; c++) {
-                int64_t first = c * CHUNK, rows = first + CHUNK < R ? CHUNK : R - first;
+                int64_t first = c * rows_most, rows = first + rows_most < R ? rows_most : R - first;
                 if (room)
-                    sums[c] = weighted(sigma, w + first * C, hat + first * C, rows, C, room, room + CHUNK * C);
+                    sums[c] = weighted(sigma, w + first * C, hat + first * C, rows, C, room, room + rows_most * C);
             }
             free(room);
         }
@@ -101,13 +102,36 @@ int bg_measure_difference(const bg_matrix *m, const float *w, const float *hat, 
     return m->second_moment ? bg_output_mse(m->second_moment, w, hat, R, C, &out->output_mse, e) : BG_OK;
 }
 
+/* counts[K] of each symbol; few of them in parallel, in rooms of their own. */
+static void count_symbols(const uint16_t *symbols, size_t n, int K, uint64_t *counts)
+{
+    enum { FEW = 1024 };
+#pragma omp parallel if (K <= FEW && n > 1 << 16)
+    {
+        uint32_t mine[4][FEW] = {{0}};
+#pragma omp for schedule(static)
+        for (size_t block = 0; block < (n + (1 << 16) - 1) >> 16; block++) {
+            size_t end = (block + 1) << 16 < n ? (block + 1) << 16 : n;
+            for (size_t i = block << 16; i < end; i++)
+                if (K <= FEW)
+                    mine[i & 3][symbols[i]]++; /* four rooms: equal neighbours do not wait for each other */
+                else
+                    counts[symbols[i]]++;
+        }
+        for (int q = 0; K <= FEW && q < K; q++) {
+            uint64_t sum = (uint64_t)mine[0][q] + mine[1][q] + mine[2][q] + mine[3][q];
+#pragma omp atomic
+            counts[q] += sum;
+        }
+    }
+}
+
 int bg_measure_symbols(const bg_spec *s, const uint16_t *symbols, size_t n, int K, bg_measure *out, bg_err *e)
 {
     uint64_t *counts = calloc((size_t)K, sizeof *counts);
     if (!counts)
         return bg_no_memory(e, "symbol counts", (unsigned long long)K * sizeof *counts);
-    for (size_t i = 0; i < n; i++)
-        counts[symbols[i]]++;
+    count_symbols(symbols, n, K, counts);
     out->index_entropy = 0;
     for (int q = 0; q < K; q++)
         if (counts[q])

@@ -29,49 +29,27 @@
 #include "quant/quantize.h"
 #include "quant/shared.h"
 
-enum { CHUNK = 64, BLOCK = 128, INDEX_BITS = 32 /* of g_idx in GPTQ files */ };
+enum { CHUNK = 8 * BG_GPTQ_LANES, BLOCK = 128, INDEX_BITS = 32 /* of g_idx in GPTQ files */ };
 
 static const bg_key keys[] = {
     {"percdamp", BG_KEY_NUMBER, 0, 10, NULL, "0.01", "damping, as a share of the mean diagonal of Σ"},
-    {"order", BG_KEY_WORD, 0, 0, "natural|act", "natural", "act: columns by falling E[x²]"},
+    {"order", BG_KEY_WORD, 0, 0, "natural|act|groups", "natural",
+     "act: columns by falling E[x²]; groups: whole groups so, and each inside"},
     {"static", BG_KEY_BOOL, 0, 1, NULL, "false", "groups are fitted before the walk"},
     {"steps", BG_KEY_WORD, 0, 0, "equal|water", "equal", "water: column steps in inverse proportion to M_jj (scope=tensor)"},
     {0},
 };
 
-typedef struct walk {
-    const bg_spec *s;
-    const bg_matrix *m;
-    const bg_factor *f;
-    const float *w;
-    float *delta;      /* [R × C] w − ŵ in walking order */
-    uint16_t *symbols; /* [R × C] in the order of the columns of W */
-    bg_code *codes;    /* [R × groups]; scope=tensor: one; steps=water: [C] in walking order */
-    float *tables;     /* [R × groups × 2K] levels and cuts of codes that are fitted */
-    bg_code_room room; /* tables of the one code of scope=tensor */
-    float *importance; /* [C] M_jj², what an error of column j adds to the loss: in walking order with on_the_way, else in the
-                        * order of the columns of W; NULL: the grid does not ask */
-    int64_t R, C, G, groups, block;
-    int K, per_group, on_the_way, water; /* scopes inside a row; fitted during the walk; steps=water */
-    int two_level; /* scales of scales: all are fitted before the walk, then rounded together */
-    int *step;         /* steps=water: [C] in the order of the columns of W, quarters of an octave */
-    float *shrink;     /* steps=water: [C] in walking order, of points against the cells they stand for */
-    double sigma;      /* of the weights, as stored, with them */
-} walk;
+typedef bg_gptq_walk walk;
 
 static int64_t column(const walk *k, int64_t at)
 {
-    return k->f->order ? k->f->order[at] : at;
-}
-
-static int64_t group_of(const walk *k, int64_t at)
-{
-    return !k->per_group ? 0 : (k->on_the_way ? at : column(k, at)) / k->G;
+    return bg_gptq_column(k, at);
 }
 
 static const bg_code *code_at(const walk *k, int64_t r, int64_t at)
 {
-    return &k->codes[k->water ? at : k->per_group ? r * k->groups + group_of(k, at) : 0];
+    return bg_gptq_code(k, r, at);
 }
 
 /* Fits one scope, which starts at column or step `first`, and keeps its code (and tables, if the fit wrote any into the
@@ -109,9 +87,8 @@ static int fit_row(const walk *k, int64_t r, bg_code_room *room, bg_err *e)
     return status;
 }
 
-/* Fits the group that starts at `at` to the weights the errors so far ask for; x, t: from `at` on, in walking order. */
-static int fit_walked(const walk *k, int64_t r, int64_t at, const float *x, const float *t, float *scratch,
-                      bg_code_room *room, bg_err *e)
+int bg_gptq_fit_walked(const walk *k, int64_t r, int64_t at, const float *x, const float *t, float *scratch,
+                       bg_code_room *room, bg_err *e)
 {
     int64_t n = at + k->G < k->C ? k->G : k->C - at, N = k->f->n;
     const float *M = k->f->M + at * N + at;
@@ -124,7 +101,7 @@ static int fit_walked(const walk *k, int64_t r, int64_t at, const float *x, cons
     }
     for (int64_t i = 0; i < n; i++)
         y[i] += x[i];
-    return fit(k, y, at, n, r * k->groups + at / k->G, room, e);
+    return fit(k, y, at, n, r * k->groups + bg_gptq_group(k, at), room, e);
 }
 
 /* Row r over columns [b, b+n) of the walk; t holds the errors before b brought to each of them. */
@@ -140,7 +117,7 @@ static int walk_row(const walk *k, int64_t r, int64_t b, int64_t n, float *t, fl
     for (int64_t i = 0; i < n; i++) {
         int64_t at = b + i;
         if (k->on_the_way && at % k->G == 0) {
-            int status = fit_walked(k, r, at, x + i, t + i, scratch, room, e);
+            int status = bg_gptq_fit_walked(k, r, at, x + i, t + i, scratch, room, e);
             if (status)
                 return status;
         }
@@ -151,6 +128,9 @@ static int walk_row(const walk *k, int64_t r, int64_t b, int64_t n, float *t, fl
         float d = x[i] - bg_code_value(code, index);
         k->symbols[r * k->C + column(k, at)] = (uint16_t)index;
         delta[at] = d;
+        double left = k->f->dead[column(k, at)] ? 0 : (double)t[i] + (double)d * (double)M[i];
+        k->loss[r] += left * left;
+        k->moved[r] += k->f->dead[column(k, at)] ? 0 : (double)d * (double)d;
         for (int64_t j = i + 1; j < n; j++)
             t[j] += d * M[j];
     }
@@ -167,7 +147,10 @@ static int walk_chunk(const walk *k, int64_t first, int64_t b, int64_t n, float 
     else
         memset(t, 0, (size_t)(rows * n) * sizeof *t);
     int status = BG_OK;
-    for (int64_t r = 0; !status && r < rows; r++)
+    int64_t r = 0;
+    for (; !status && k->affine && r + BG_GPTQ_LANES <= rows; r += BG_GPTQ_LANES)
+        status = bg_gptq_walk_lanes(k, first + r, b, n, t + r * n, scratch, room, e);
+    for (; !status && r < rows; r++)
         status = walk_row(k, first + r, b, n, t + r * n, scratch, scratch + n, room, e);
     return status;
 }
@@ -197,7 +180,7 @@ static int walk_all(const walk *k, bg_err *e)
         bg_err mine = {0};
         bg_code_room room = {0};
         int bad = bg_code_room_init(&room, k->s, &mine);
-        float *t = malloc((size_t)(CHUNK * k->block + 2 * k->block) * sizeof *t);
+        float *t = malloc((size_t)(CHUNK * k->block + BG_GPTQ_SCRATCH * k->block) * sizeof *t);
         if (!bad && !t)
             bad = bg_no_memory(&mine, "error feedback", (unsigned long long)(CHUNK * k->block) * sizeof *t);
         if (k->per_group && !k->on_the_way) {
@@ -233,18 +216,27 @@ static int walk_all(const walk *k, bg_err *e)
 /* Σ over columns of (step/2)²·M_jj², averaged over rows: no unclipped walk can lose more (Babai 1986). */
 static double babai_bound(const walk *k)
 {
-    double sum = 0;
-    for (int64_t r = 0; r < k->R; r++)
+    double *rows = k->loss; /* measured by now */
+#pragma omp parallel for schedule(static)
+    for (int64_t r = 0; r < k->R; r++) {
+        const bg_code *last = NULL;
+        double half = 0;
+        rows[r] = 0;
         for (int64_t at = 0; at < k->C; at++) {
             const bg_code *c = code_at(k, r, at);
-            double half = 0;
-            if (c->affine)
-                half = 0.5 * fabs((double)c->scale);
-            for (int q = 0; !c->affine && q + 1 < c->K; q++)
-                half = fmax(half, 0.5 * (double)(c->scale * (c->levels[q + 1] - c->levels[q])));
+            if (c != last) {
+                half = c->affine ? 0.5 * fabs((double)c->scale) : 0;
+                for (int q = 0; !c->affine && q + 1 < c->K; q++)
+                    half = fmax(half, 0.5 * (double)(c->scale * (c->levels[q + 1] - c->levels[q])));
+            }
+            last = c;
             double m = (double)k->f->M[at * k->f->n + at];
-            sum += half * half * m * m;
+            rows[r] += half * half * m * m;
         }
+    }
+    double sum = 0;
+    for (int64_t r = 0; r < k->R; r++)
+        sum += rows[r];
     return sum / (double)k->R;
 }
 
@@ -330,29 +322,47 @@ static void water_steps(walk *k)
     }
 }
 
+/* Are the grid's points equally spaced? All its codes are as the one of the first group. */
+static int is_affine(walk *k, bg_err *e)
+{
+    bg_code_room room;
+    int status = k->per_group ? bg_code_room_init(&room, k->s, e) : BG_OK;
+    if (!status && k->per_group) {
+        status = fit(k, k->w, 0, k->G, 0, &room, e);
+        bg_code_room_free(&room);
+    }
+    k->affine = k->codes[0].affine && !k->water;
+    return status;
+}
+
 static int prepare(walk *k, bg_err *e)
 {
     size_t cells = (size_t)k->R * (size_t)k->C, scopes = k->per_group ? (size_t)(k->R * k->groups) : (size_t)k->C;
     k->delta = malloc(cells * sizeof *k->delta);
     k->symbols = malloc(cells * sizeof *k->symbols);
     k->codes = calloc(scopes, sizeof *k->codes);
+    k->loss = calloc((size_t)k->R, sizeof *k->loss);
+    k->moved = calloc((size_t)k->R, sizeof *k->moved);
     k->tables = k->per_group ? malloc(scopes * 2 * (size_t)k->K * sizeof *k->tables) : NULL;
     k->step = k->water ? malloc((size_t)k->C * sizeof *k->step) : NULL;
     k->shrink = k->water ? malloc((size_t)k->C * sizeof *k->shrink) : NULL;
-    if (!k->delta || !k->symbols || !k->codes || (k->per_group && !k->tables) || (k->water && (!k->step || !k->shrink)))
+    if (!k->delta || !k->symbols || !k->codes || !k->loss || !k->moved || (k->per_group && !k->tables) ||
+        (k->water && (!k->step || !k->shrink)))
         return bg_no_memory(e, "error feedback", cells * (sizeof *k->delta + sizeof *k->symbols));
     int status = set_importance(k, e);
     if (!status && !k->per_group)
         status = whole_tensor_code(k, e);
     if (!status && k->water)
         water_steps(k);
-    return status;
+    return status ? status : is_affine(k, e);
 }
 
 static void release(walk *k)
 {
     free(k->delta);
     free(k->symbols);
+    free(k->loss);
+    free(k->moved);
     free(k->codes);
     free(k->tables);
     free(k->importance);
@@ -406,7 +416,7 @@ static int store(const walk *k, bg_stored *stored, bg_err *e)
         stored->zeros[i] = first[i].affine && first[i].offset == 0.0F ? first[i].zero : first[i].offset;
     }
     for (int64_t at = 0; at < k->C; at++)
-        stored->column_group[column(k, at)] = (int32_t)group_of(k, at);
+        stored->column_group[column(k, at)] = (int32_t)bg_gptq_group(k, at);
     if (!first->affine) {
         stored->levels = malloc((size_t)first->K * sizeof *stored->levels);
         if (!stored->levels) {
@@ -432,6 +442,24 @@ static int water_bits(const walk *k, bg_measure *measure, bg_err *e)
     return bg_columns_code(&c, &measure->rate.indices, &measure->index_entropy, e);
 }
 
+/* The walk knows the output error: with H = Σ + λI it is ‖(w−ŵ)M‖² − λ‖w−ŵ‖². Where damping is most of that, little is
+ * left of the difference's digits, and Σ itself is asked. */
+static int measure_error(const walk *k, const float *hat, bg_measure *measure, bg_err *e)
+{
+    double loss = 0, moved = 0;
+    for (int64_t r = 0; r < k->R; r++) {
+        loss += k->loss[r];
+        moved += k->moved[r];
+    }
+    bg_matrix m = *k->m;
+    if (loss - k->f->lambda * moved > 0.1 * loss)
+        m.second_moment = NULL;
+    int status = bg_measure_difference(&m, k->w, hat, k->R, k->C, measure, e);
+    if (!m.second_moment)
+        measure->output_mse = (loss - k->f->lambda * moved) / (double)k->R;
+    return status;
+}
+
 static int finish(walk *k, float *out, bg_measure *measure, bg_stored *stored, bg_err *e)
 {
     double clipped = clipped_share(k, k->w);
@@ -439,17 +467,17 @@ static int finish(walk *k, float *out, bg_measure *measure, bg_stored *stored, b
     if (status)
         return status;
     *measure = (bg_measure){.clipped = clipped, .rate = bg_spec_rate(k->s, k->R, k->C)};
-    if (k->f->order && k->on_the_way && k->groups > 1)
+    if (k->f->order && k->on_the_way && !k->whole && k->groups > 1)
         measure->rate.order = (double)INDEX_BITS * (double)k->C;
-    measure->babai_bound = k->water ? 0 : babai_bound(k); /* shrunk points may lie outside their cells */
     status = k->water ? water_bits(k, measure, e)
                       : bg_measure_symbols(k->s, k->symbols, (size_t)(k->R * k->C), k->K, measure, e);
     if (status)
         return status;
-    /* out may be w: the error is taken before ŵ replaces it. */
+    /* out may be w: the error is taken before ŵ replaces it; the errors of the walk have been used. */
     float *hat = k->delta;
     reconstruct(k, hat);
-    status = bg_measure_difference(k->m, k->w, hat, k->R, k->C, measure, e);
+    status = measure_error(k, hat, measure, e);
+    measure->babai_bound = k->water ? 0 : babai_bound(k); /* shrunk points may lie outside their cells */
     if (!status)
         memcpy(out, hat, (size_t)(k->R * k->C) * sizeof *out);
     return status;
@@ -475,12 +503,15 @@ static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out,
         measure->skipped = "steps=water needs uniform:step=Nsigma with scope=tensor";
         return BG_OK;
     }
+    int64_t G = s->scope.kind != BG_SCOPE_TENSOR && size < m->cols ? size : m->cols;
+    int64_t order = bg_spec_is(s, "order", "act") ? BG_ORDER_ACT : bg_spec_is(s, "order", "groups") ? G : BG_ORDER_NATURAL;
     bg_factor own = {0};
     const bg_factor *f = NULL;
-    int status = bg_factor_shared(m, bg_spec_number(s, "percdamp"), bg_spec_is(s, "order", "act"), &own, &f, e);
+    int status = bg_factor_shared(m, bg_spec_number(s, "percdamp"), order, &own, &f, e);
     walk k = {.s = s, .m = m, .f = f, .w = w, .R = m->rows, .C = m->cols, .K = bg_spec_points(s), .block = BLOCK, .water = water};
     k.per_group = s->scope.kind != BG_SCOPE_TENSOR;
-    k.G = k.per_group && size < k.C ? size : k.C;
+    k.G = G;
+    k.whole = bg_spec_is(s, "order", "groups");
     k.groups = (k.C + k.G - 1) / k.G;
     k.two_level = bg_spec_is_two_level(s);
     k.on_the_way = k.per_group && k.G < k.C && !bg_spec_number(s, "static") && !k.two_level;

@@ -123,8 +123,8 @@ int bg_gptq_vectors(const bg_spec *s, const bg_matrix *m, const float *w, float 
 {
     int d = s->grid->vector ? s->grid->vector : (int)bg_spec_number(s, "dim");
     *measure = (bg_measure){.clipped = (double)NAN, .index_entropy = (double)NAN};
-    if (bg_spec_is(s, "order", "act"))
-        measure->skipped = "order=act would tear the columns of a vector apart";
+    if (!bg_spec_is(s, "order", "natural"))
+        measure->skipped = "another order would tear the columns of a vector apart";
     if (s->grid->vector && m->cols % s->grid->vector)
         measure->skipped = "rows of this length do not suit the grid";
     if (measure->skipped)

@@ -20,20 +20,28 @@ static int falling(const void *a, const void *b)
     return p->column < q->column ? -1 : 1;
 }
 
-static int choose_order(bg_factor *f, const double *H, bg_err *e)
+static int choose_order(bg_factor *f, const double *H, int64_t G, bg_err *e)
 {
-    ranked *r = malloc((size_t)f->n * sizeof *r);
-    f->order = malloc((size_t)f->n * sizeof *f->order);
-    if (!r || !f->order) {
+    int64_t n = f->n, whole = G > 1 ? n / G : 0;
+    ranked *r = malloc((size_t)n * sizeof *r), *group = malloc(((size_t)whole + 1) * sizeof *group);
+    f->order = malloc((size_t)n * sizeof *f->order);
+    if (!r || !group || !f->order) {
         free(r);
-        return bg_no_memory(e, "column order", (unsigned long long)f->n * sizeof *r);
+        free(group);
+        return bg_no_memory(e, "column order", (unsigned long long)n * sizeof *r);
     }
-    for (int64_t i = 0; i < f->n; i++)
-        r[i] = (ranked){H[i * f->n + i], i};
-    qsort(r, (size_t)f->n, sizeof *r, falling);
-    for (int64_t k = 0; k < f->n; k++)
-        f->order[k] = r[k].column;
+    for (int64_t i = 0; i < n; i++)
+        r[i] = (ranked){H[i * n + i], i};
+    for (int64_t g = 0; g < whole; g++) {
+        qsort(r + g * G, (size_t)G, sizeof *r, falling);
+        group[g] = (ranked){r[g * G].diagonal, g};
+    }
+    qsort(group, (size_t)whole, sizeof *group, falling);
+    qsort(r + whole * G, (size_t)(n - whole * G), sizeof *r, falling);
+    for (int64_t k = 0; k < n; k++)
+        f->order[k] = k < whole * G ? r[group[k / G].column * G + k % G].column : r[k].column;
     free(r);
+    free(group);
     return BG_OK;
 }
 
@@ -119,7 +127,8 @@ static int factorise(bg_factor *f, const double *H, double mean, double percdamp
     }
     int status = BG_OK;
     for (f->damp = percdamp;; f->damp = f->damp < 1e-7 ? 1e-6 : 10 * f->damp) {
-        fill(f, H, f->damp * mean, A);
+        f->lambda = f->damp * mean;
+        fill(f, H, f->lambda, A);
         int info = cholesky(A, n);
         if (info == 0)
             break;
@@ -134,7 +143,7 @@ static int factorise(bg_factor *f, const double *H, double mean, double percdamp
     return status;
 }
 
-int bg_factor_init(bg_factor *f, const double *H, int64_t n, double percdamp, int act_order, bg_err *e)
+int bg_factor_init(bg_factor *f, const double *H, int64_t n, double percdamp, int64_t order, bg_err *e)
 {
     *f = (bg_factor){.n = n};
     f->dead = calloc((size_t)n, 1);
@@ -151,7 +160,7 @@ int bg_factor_init(bg_factor *f, const double *H, int64_t n, double percdamp, in
         f->dead[i] = !(H[i * n + i] > 0);
         sum += f->dead[i] ? 1.0 : H[i * n + i];
     }
-    int status = act_order ? choose_order(f, H, e) : BG_OK;
+    int status = order != BG_ORDER_NATURAL ? choose_order(f, H, order, e) : BG_OK;
     if (!status)
         status = factorise(f, H, sum / (double)n, percdamp, e);
     if (status)

@@ -18,6 +18,7 @@
 typedef struct bg_factor {
     int64_t n;
     double damp;        /* share of the mean diagonal that was added: percdamp, or more if that was not enough */
+    double lambda;      /* what was added to every diagonal element */
     int64_t *order;     /* [n] column of W that is walked k-th; NULL: in order */
     uint8_t *dead;      /* [n] by column of W: this input is always zero */
     float *M;           /* [n × n] row-major, upper triangle, columns in walking order; the lower triangle is 0 */
@@ -25,10 +26,14 @@ typedef struct bg_factor {
     double mean_square; /* (1/n)·Σ M_ii² */
 } bg_factor;
 
-/* H: n × n, row-major, symmetric, of which the upper triangle is read. percdamp ≥ 0; act_order walks the columns by falling
- * diagonal (ties: lower index first). When the factorisation fails the damping grows tenfold from max(percdamp, 1e-6)
+/* The order of the walk: as they come; by falling diagonal (ties: lower index first); or, for G > 1, whole groups of G columns
+ * by their largest diagonal and each group inside by falling diagonal (Gafni et al. 2025, arXiv 2505.14638), a short last
+ * group staying last. */
+enum { BG_ORDER_NATURAL = 0, BG_ORDER_ACT = 1 };
+
+/* H: n × n, row-major, symmetric, of which the upper triangle is read. percdamp ≥ 0. When the factorisation fails the damping grows tenfold from max(percdamp, 1e-6)
  * until it does not. BG_INPUT: H not finite, or no positive diagonal at all. */
-int bg_factor_init(bg_factor *f, const double *H, int64_t n, double percdamp, int act_order, bg_err *e);
+int bg_factor_init(bg_factor *f, const double *H, int64_t n, double percdamp, int64_t order, bg_err *e);
 void bg_factor_free(bg_factor *f);
 
 #endif

@@ -243,7 +243,7 @@ static void unequal_steps_reach_the_functional_bound(void **state)
 static void every_choice_of_gptq_helps(void **state)
 {
     (void)state;
-    static const char *const more[] = {"", ",order=act", ",order=act,static=true", ",static=true", ",percdamp=0.1"};
+    static const char *const more[] = {"", ",order=act", ",order=groups", ",order=groups,static=true", ",order=act,static=true", ",static=true", ",percdamp=0.1"};
     layer l = layer_make(48, 256, 0.8, 6);
     double nearest = quantize(&l, "uniform:bits=3,scope=64").output_mse;
     for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
@@ -261,7 +261,8 @@ static void threads_do_not_matter(void **state)
 {
     (void)state;
     static const char *const specs[] = {
-        "uniform:bits=3,scope=64,round=gptq,order=act", "uniform:bits=4,scope=64,transform=hadamard,round=gptq",
+        "uniform:bits=3,scope=64,round=gptq,order=act", "uniform:bits=3,scope=64,round=gptq,order=groups",
+        "uniform:bits=4,scope=64,transform=hadamard,round=gptq",
         "uniform:bits=3,scope=64,transform=awq", "vq:dim=2,bits=2,round=gptq",
         "nvfp4:round=gptq",                              "uniform:bits=3,clip=output",
         "uniform:bits=4,scope=64,transform=prune,by=sparsegpt"};
