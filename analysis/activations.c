@@ -8,13 +8,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { TOKENS = 1024 /* summed in float32 */, BLOCK_MOST = 512 /* columns */ };
+enum { TOKENS = 128 /* summed in float32 */, TOKENS_WIDE = 1024, BLOCK_MOST = 512 /* columns */, WIDE = 4 * BLOCK_MOST };
 
 /* Columns of a block: wide ones pack their panels less often, narrow ones give every thread some. It depends on the shape
  * alone, as the digits do. */
 static int64_t block_of(int64_t cols)
 {
-    return cols >= 4 * BLOCK_MOST ? BLOCK_MOST : cols >= 768 ? BLOCK_MOST / 2 : BLOCK_MOST / 4;
+    return cols >= WIDE ? BLOCK_MOST : cols >= 768 ? BLOCK_MOST / 2 : BLOCK_MOST / 4;
 }
 
 /* n zeros; many of them on large pages where the system has such, because blocks of Σ touch a page for every row. */
@@ -62,8 +62,9 @@ static void add_block(bg_activations *s, const float *x, int64_t n, int64_t bloc
 {
     float tile[BLOCK_MOST * BLOCK_MOST]; /* on the stack: its pages stay with the thread */
     int64_t C = s->cols, rows = least(block, C - i), cols = least(block, C - j);
-    for (int64_t t = 0; t < n; t += TOKENS) {
-        int k = (int)least(TOKENS, n - t);
+    int64_t tokens = C >= WIDE ? TOKENS_WIDE : TOKENS; /* adding a wide Σ to itself costs as much as some of its products */
+    for (int64_t t = 0; t < n; t += tokens) {
+        int k = (int)least(tokens, n - t);
         const float *a = x + t * C + i, *b = x + t * C + j;
         if (i == j)
             cblas_ssyrk(CblasRowMajor, CblasLower, CblasTrans, (int)rows, k, 1, a, (int)C, 0, tile, (int)cols);

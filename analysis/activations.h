@@ -6,8 +6,8 @@
  *     bg_activations_finish(&s, name, &e);   // now s.second_moment is Σ
  *     bg_activations_free(&s);
  *
- * Products are summed in float32 over 128 tokens, then in double. Same digits for any number of threads; the blocks may
- * come in any sizes that are multiples of 128, but the last.
+ * Products are summed in float32 over 128 tokens (1024 where there are 2048 columns or more), then in double. Same digits for
+ * any number of threads; the blocks may come in any sizes that are multiples of that, but the last.
  */
 #ifndef BG_ANALYSIS_ACTIVATIONS_H
 #define BG_ANALYSIS_ACTIVATIONS_H
@@ -48,7 +48,8 @@ int bg_folds_of(int64_t tokens, int wanted);
 int64_t bg_fold_end(int64_t tokens, int n, int k);
 int bg_folds_init(bg_folds *f, int64_t cols, int n, bg_err *e);
 void bg_folds_free(bg_folds *f);
-/* bg_activations_add that keeps the folds of `total` tokens apart on the way: the same sums as without. */
+/* bg_activations_add that keeps the folds of `total` tokens apart on the way: the same sums as without (wide layers: but for
+ * float32 rounding). */
 void bg_folds_add(bg_folds *f, bg_activations *s, const float *x, int64_t n, int64_t total);
 
 #endif
