@@ -187,6 +187,48 @@ static void unequal_steps_reach_every_weight(void **state)
     layer_free(&l);
 }
 
+/* Sixteen rows in lanes are sixteen rows one by one: fifteen are too few for lanes. */
+static void lanes_are_rows(void **state)
+{
+    (void)state;
+    static const char *const specs[] = {
+        "uniform:bits=3,scope=64,round=gptq", "uniform:bits=4,scope=64,zero=asym,round=gptq,order=act",
+        "uniform:bits=4,scope=64,zero=min,round=gptq,order=groups", "hqq:bits=3,scope=32,round=gptq",
+        "uniform:bits=4,scope=channel,round=gptq", "uniform:bits=4,scope=64,zero=asym,round=gptq,order=act,static=true",
+        "uniform:bits=4,scope=64,step=signed,round=gptq", "uniform:bits=1,scope=64,round=gptq"};
+    layer l = layer_make(160, 200, 0.8, 5);
+    float *many = malloc((size_t)(l.R * l.C) * sizeof *many);
+    for (int64_t c = 64; c < 128; c++)
+        l.w[3 * l.C + c] = 0; /* a group without a scale */
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
+        quantize(&l, specs[i]);
+        memcpy(many, l.out, (size_t)(15 * l.C) * sizeof *many);
+        l.m.rows = 15;
+        quantize(&l, specs[i]);
+        l.m.rows = l.R;
+        assert_memory_equal(many, l.out, (size_t)(15 * l.C) * sizeof *many);
+    }
+    free(many);
+    layer_free(&l);
+}
+
+/* The error that the walk knows is the one that Σ tells, damping or not. */
+static void the_walk_knows_its_error(void **state)
+{
+    (void)state;
+    static const char *const specs[] = {"uniform:bits=3,scope=64,round=gptq", "uniform:bits=3,scope=64,round=gptq,percdamp=1",
+                                        "nf4:round=gptq,percdamp=0.1", "uniform:bits=4,round=gptq,percdamp=10"};
+    layer l = layer_make(64, 256, 0.9, 3);
+    for (int64_t i = 0; i < l.C; i++)
+        l.sigma[i * l.C + 9] = l.sigma[9 * l.C + i] = 0; /* a dead column */
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
+        double known = quantize(&l, specs[i]).output_mse, told;
+        assert_int_equal(bg_output_mse(l.sigma, l.w, l.out, l.R, l.C, &told, NULL), 0);
+        assert_true(fabs(known / told - 1) < 1e-4);
+    }
+    layer_free(&l);
+}
+
 /* Every grid gains from error feedback, and a grid fitted to what matters is better at it than one that is not. */
 static void every_grid_gains(void **state)
 {
@@ -432,6 +474,7 @@ int main(void)
         cmocka_unit_test(gptq_reaches_what_theory_predicts),   cmocka_unit_test(every_choice_of_gptq_helps),
         cmocka_unit_test(unequal_steps_reach_the_functional_bound),
         cmocka_unit_test(unequal_steps_reach_every_weight),    cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(lanes_are_rows),                      cmocka_unit_test(the_walk_knows_its_error),
         cmocka_unit_test(every_grid_gains),                    cmocka_unit_test(rotation_is_orthogonal),
         cmocka_unit_test(rotation_equals_the_reference),       cmocka_unit_test(transforms_do_what_they_promise),
         cmocka_unit_test(pruning_counts_and_places_zeros),     cmocka_unit_test(extremes_are_defined),
