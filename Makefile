@@ -124,6 +124,10 @@ EVALUATE = evaluate $(MODEL) --text $(TEST) --qa $(QA) $(CALIBRATED_WITH) $(FLAG
 $(OUT)/evaluation.json: $(MODEL_FILES) $(CALIBRATION) $(TEST) $(QA) $(call stage,evaluate)
 	$(RUN) $(EVALUATE) -q rtn nf4:double=true --windows 8 --repeats 1
 
+# atlas: every format over shape, correlation, outliers and block size, and where the tensors of the model lie on it
+$(OUT)/atlas.json: $(OUT)/curves.json $(OUT)/groups.json $(call stage,atlas)
+	$(RUN) atlas $(filter %.json,$^) $(FLAGS)
+
 # published: no model's affair: run once, copied beside each report, which tells of values outside their tolerance (status 1)
 PUBLISHED := $(wildcard data/published/*.json)
 out/published.json: $(PUBLISHED) $(call stage,published)
@@ -133,7 +137,7 @@ $(OUT)/published.json: out/published.json
 	@cp $< $@
 
 # report: everything a person reads
-DOCUMENTS := groups bounds curves gaps budget lossless published $(if $(RUNNABLE),calibration logits correlation allocation audit evaluation)
+DOCUMENTS := groups bounds curves gaps budget lossless atlas published $(if $(RUNNABLE),calibration logits correlation allocation audit evaluation)
 TEMPLATES := $(wildcard templates/* templates/*/*)
 $(OUT)/report.html: $(DOCUMENTS:%=$(OUT)/%.json) $(TEMPLATES) $(BITGAP)
 	$(RUN) report $(filter %.json,$^) -o $(OUT)

@@ -25,6 +25,7 @@
     ROW(allocate) \
     ROW(published) \
     ROW(study) \
+    ROW(atlas) \
     ROW(report) \
     ROW(list) \
     ROW(tokenize) \

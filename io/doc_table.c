@@ -588,6 +588,37 @@ static const bg_section study_sections[] = {
                         METRIC("x_", OPT), {0}}},
     {0}};
 
+/* ---- atlas ---- */
+
+static const bg_section atlas_sections[] = {
+    {"points", "one format on one source",
+     (const bg_field[]){REQ("axis", BG_STRING, "-", "student, ggd, ar1, outliers: law of the source; block: a Gaussian, blocks of one size"),
+                        REQ("source", BG_STRING, "-", "the source, unit variance"),
+                        REQ("parameter", BG_NUMBER, "as axis", "ν, β, ρ, share of outliers, weights that share a scale"),
+                        REQ("spec", BG_STRING, "-", "format"), REQ("quantizer", BG_STRING, "-", "spec without its bits"),
+                        REQ("family", BG_STRING, "-", "as in curves"),
+                        REQ("exact", BG_BOOL, "-", "on the density; else a mean over samples"),
+                        REQ("rate_bits", BG_NUMBER, "bits/weight", "everything stored"),
+                        REQ("relative", BG_NUMBER, "1", "D/σ²"), REQ("gap_bits", BG_NUMBER, "bits/weight", "above the Gaussian bound"),
+                        REQ("own_gap_bits", BG_NUMBER, "bits/weight", "above the Shannon lower bound of the source"),
+                        OPT("error_bits", BG_NUMBER, "bits/weight", "standard error of the gap over samples"), {0}}},
+    {"skipped", "formats that could not run on a source",
+     (const bg_field[]){REQ("source", BG_STRING, "-", "source"), REQ("spec", BG_STRING, "-", "format"), REQ("reason", BG_STRING, "-", "why"), {0}}},
+    {"tensors", "each tensor placed by its fitted shape",
+     (const bg_field[]){PLACE, REQ("spec", BG_STRING, "-", "format"), REQ("quantizer", BG_STRING, "-", "spec without its bits"),
+                        REQ("shape", BG_NUMBER, "1", "β of the generalised Gaussian fitted to it"),
+                        REQ("predicted_bits", BG_NUMBER, "bits/weight", "gap that the atlas foretells at this shape and the measured rate"),
+                        REQ("measured_bits", BG_NUMBER, "bits/weight", "gap measured"),
+                        REQ("residual_bits", BG_NUMBER, "bits/weight", "measured − foretold"), {0}}},
+    {"residuals", "what the shape alone does not say, by format",
+     (const bg_field[]){REQ("spec", BG_STRING, "-", "format"), REQ("tensors", BG_INTEGER, "-", "placed"),
+                        REQ("mean_bits", BG_NUMBER, "bits/weight", "mean residual"),
+                        OPT("mean_low_bits", BG_NUMBER, "bits/weight", "bootstrap over tensors, 2.5 %"),
+                        OPT("mean_high_bits", BG_NUMBER, "bits/weight", "97.5 %"),
+                        REQ("rms_bits", BG_NUMBER, "bits/weight", "root mean square residual"),
+                        REQ("largest_bits", BG_NUMBER, "bits/weight", "largest |residual|"), {0}}},
+    {0}};
+
 const bg_doc_kind bg_doc_kinds[] = {
     {"groups", 1, "extract", groups_sections},
     {"bounds", 1, "bound", bounds_sections},
@@ -606,5 +637,6 @@ const bg_doc_kind bg_doc_kinds[] = {
     {"evaluation", 1, "evaluate", evaluation_sections},
     {"published", 1, "published", published_sections},
     {"study", 1, "study", study_sections},
+    {"atlas", 1, "atlas", atlas_sections},
     {0},
 };

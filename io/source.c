@@ -324,6 +324,72 @@ static double student_kurtosis(const bg_law *l)
     return l->shape > 4 ? 6 / (l->shape - 4) : (double)NAN;
 }
 
+/* ---- outliers: a Gaussian with a share p of weights that are ten times as wide ---- */
+
+enum { WIDER = 10 };
+
+/* σ of the others, so that the whole has variance 1. */
+static double bulk_sigma(const bg_law *l)
+{
+    return 1 / sqrt(1 + l->shape * (WIDER * WIDER - 1));
+}
+
+static double outliers_pdf(const bg_law *l, double x)
+{
+    double a = bulk_sigma(l), b = WIDER * a;
+    return (1 - l->shape) * gaussian_pdf(l, x / a) / a + l->shape * gaussian_pdf(l, x / b) / b;
+}
+
+static double outliers_cdf(const bg_law *l, double x)
+{
+    double a = bulk_sigma(l);
+    return (1 - l->shape) * gaussian_cdf(l, x / a) + l->shape * gaussian_cdf(l, x / (WIDER * a));
+}
+
+/* Newton's steps inside a bracket that shrinks; between the quantiles of the two parts. */
+static double outliers_quantile(const bg_law *l, double p)
+{
+    double z = gsl_cdf_ugaussian_Pinv(fmin(p, 1 - p)), a = bulk_sigma(l), low = WIDER * a * z, high = a * z, x = high;
+    for (int i = 0; i < 100 && high - low > 1e-15 * -low; i++) {
+        double miss = outliers_cdf(l, x) - fmin(p, 1 - p);
+        *(miss > 0 ? &high : &low) = x;
+        double next = x - miss / outliers_pdf(l, x);
+        if (fabs(next - x) <= 1e-15 * fabs(x))
+            break;
+        x = next > low && next < high ? next : 0.5 * (low + high);
+    }
+    return p <= 0.5 ? x : -x;
+}
+
+static double outliers_moment1(const bg_law *l, double x)
+{
+    double a = bulk_sigma(l), b = WIDER * a;
+    return -(1 - l->shape) * a * gaussian_pdf(l, x / a) - l->shape * b * gaussian_pdf(l, x / b);
+}
+
+static double outliers_moment2(const bg_law *l, double x)
+{
+    double a = bulk_sigma(l), b = WIDER * a;
+    return (1 - l->shape) * a * a * gaussian_moment2(l, x / a) + l->shape * b * b * gaussian_moment2(l, x / b);
+}
+
+/* −∫ p log2 p by the trapezoid rule, which converges faster than any power for so smooth an integrand. */
+static double outliers_entropy(const bg_law *l)
+{
+    double a = bulk_sigma(l), step = a / 16, sum = 0;
+    for (int i = -16 * 12 * WIDER; i <= 16 * 12 * WIDER; i++) {
+        double p = outliers_pdf(l, i * step);
+        sum -= p > 0 ? p * log2(p) * step : 0;
+    }
+    return sum;
+}
+
+static double outliers_kurtosis(const bg_law *l)
+{
+    double a = bulk_sigma(l);
+    return 3 * pow(a, 4) * (1 - l->shape + l->shape * pow(WIDER, 4)) - 3;
+}
+
 /* ---- the table ---- */
 
 #define LAW(law) law##_pdf, law##_cdf, law##_quantile, law##_moment1, law##_moment2
@@ -337,6 +403,8 @@ const bg_law bg_laws[] = {
     {"student", "Student t of `nu` degrees of freedom", 5, "nu", 1, LAW(student), student_entropy, student_kurtosis},
     {"ar1", "Gaussian with correlation `rho` between neighbours of a row", 0.9, "rho", 0, LAW(gaussian), ar1_entropy,
      gaussian_kurtosis},
+    {"outliers", "Gaussian, a `share` of the weights ten times as wide", 0.001, "share", 1, LAW(outliers), outliers_entropy,
+     outliers_kurtosis},
     {0},
 };
 #undef LAW
@@ -358,6 +426,8 @@ static int shape_range(const bg_law *l, double *least, double *most)
         *least = 2.05, *most = 1e4;
     else if (!strcmp(l->name, "ar1"))
         *least = -0.9999, *most = 0.9999;
+    else if (!strcmp(l->name, "outliers"))
+        *least = 0, *most = 1;
     return l->shape_key != NULL;
 }
 
@@ -442,7 +512,7 @@ static int find_law(const char *name, bg_source *s, bg_err *e)
             names[n++] = l->name;
         const char *near = bg_nearest(name, names, n);
         return bg_fail(e, BG_USAGE,
-                       "source: no law '%s'%s%s; there are gaussian, laplace, logistic, uniform, ggd, student, ar1", name,
+                       "source: no law '%s'%s%s; there are gaussian, laplace, logistic, uniform, ggd, student, ar1, outliers", name,
                        near ? ", did you mean " : "", near ? near : "");
     }
     *s = (bg_source){.law = *law, .sigma = 1, .seed = 1};

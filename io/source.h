@@ -2,7 +2,7 @@
  *
  *     source:gaussian                     the density itself (no sampling)
  *     source:laplace,n=1048576,seed=1     samples; the weight at index i depends on seed and i only
- *     source:ggd,shape=0.7 · source:student,nu=5 · source:ar1,rho=0.9,n=1048576 · source:uniform · source:logistic
+ *     source:ggd,shape=0.7 · source:student,nu=5 · source:ar1,rho=0.9,n=1048576 · source:outliers,share=0.001 · source:uniform · source:logistic
  *
  * Every law has mean 0 and variance 1; `sigma=` scales it. `cols=` sets the matrix width (default: the largest power of
  * two up to 4096 that divides n).
@@ -15,8 +15,8 @@
 
 typedef struct bg_law {
     const char *name, *help;
-    double shape;          /* β of ggd, ν of student, ρ of ar1; 0 where there is none */
-    const char *shape_key; /* "shape", "nu", "rho"; NULL */
+    double shape;          /* β of ggd, ν of student, ρ of ar1, share of outliers; 0 where there is none */
+    const char *shape_key; /* "shape", "nu", "rho", "share"; NULL */
     int memoryless;
     double (*pdf)(const struct bg_law *l, double x);
     double (*cdf)(const struct bg_law *l, double x);

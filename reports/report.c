@@ -23,6 +23,7 @@ static const bg_report_section *const sections[] = {
     &bg_section_cost,
     &bg_section_allocation,
     &bg_section_lossless,
+    &bg_section_atlas,
     &bg_section_published,
     &bg_section_provenance,
 };

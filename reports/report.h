@@ -60,7 +60,7 @@ typedef struct bg_report_section {
 
 extern const bg_report_section bg_section_overview, bg_section_weights, bg_section_rate_distortion, bg_section_gap,
     bg_section_lossless, bg_section_layers, bg_section_groups, bg_section_codebooks, bg_section_shipped, bg_section_output, bg_section_bounds, bg_section_cost,
-    bg_section_allocation, bg_section_published, bg_section_provenance;
+    bg_section_allocation, bg_section_atlas, bg_section_published, bg_section_provenance;
 
 /* error_budget.c: where each quantizer's error and bits go, a table for the section on gaps; nothing without its document. */
 void bg_put_error_budget(bg_report *r, bg_text *t);

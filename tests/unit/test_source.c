@@ -87,7 +87,7 @@ static void test_samples(void **state)
     float *x = malloc(N * sizeof *x);
     assert_non_null(x);
     const char *const sampled[] = {"gaussian",      "laplace",       "logistic",     "uniform",      "ggd,shape=0.7",
-                                   "ggd,shape=1.5", "ggd,shape=3",   "student,nu=9", "ar1,rho=0.9"};
+                                   "ggd,shape=1.5", "ggd,shape=3",   "student,nu=9", "outliers,share=0.01", "ar1,rho=0.9"};
     for (size_t i = 0; i < sizeof sampled / sizeof *sampled; i++) {
         char text[64];
         bg_source s;
@@ -111,8 +111,8 @@ static void test_samples(void **state)
 static void test_pieces(void **state)
 {
     (void)state;
-    const char *const texts[] = {"gaussian,n=4096,cols=64", "ggd,n=4096,shape=0.7", "student,n=4096", "ar1,n=4096,cols=64"};
-    for (int i = 0; i < 4; i++) {
+    const char *const texts[] = {"gaussian,n=4096,cols=64", "ggd,n=4096,shape=0.7", "student,n=4096", "outliers,n=4096", "ar1,n=4096,cols=64"};
+    for (int i = 0; i < 5; i++) {
         float whole[4096], piece[100];
         bg_source s;
         bg_err e = {0};
