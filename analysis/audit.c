@@ -61,13 +61,15 @@ static double nearest_on_grid(int K, double scale, double v, int c, double w, do
 /* ---- one chunk ---- */
 
 typedef struct sums {
-    double n, w1, w2, w3, w4, error, largest, clipped, clipping, scale, choice;
+    double n, w1, w2, w3, w4, error, largest, clipped, clipping, scale, zero, choice;
     uint64_t unfinite;
 } sums;
 
 typedef struct buffers {
     float *w, *v, *scale;
     uint16_t *code;
+    struct group *table; /* of formats with an order of columns: [mask + 1], a power of two of at least twice the columns */
+    uint32_t mask;
 } buffers;
 
 static void add_moments(const float *w, const float *v, int64_t n, sums *s) {
@@ -103,35 +105,69 @@ static void add_causes(const bg_tensor *t, const ladder *l, const buffers *b, in
     }
 }
 
-/* What a least-squares scale (and offset) saves in one run of weights of one scale. */
-static double saved_by_scale(const float *w, const float *v, int64_t n, int offset) {
-    double sw = 0, sv = 0, wv = 0, vv = 0, ww = 0, e = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double x = (double)w[i], y = (double)v[i];
-        sw += x;
-        sv += y;
-        wv += x * y;
-        vv += y * y;
-        ww += x * x;
-        e += (x - y) * (x - y);
-    }
-    if (offset) {
-        wv -= sw * sv / (double)n;
-        vv -= sv * sv / (double)n;
-        ww -= sw * sw / (double)n;
-    }
-    double rest = vv > 0 ? ww - wv * wv / vv : ww;
-    return isfinite(rest) ? fmax(0, e - fmax(0, rest)) : 0;
+/* Moments of the weights of one row that share a scale. */
+typedef struct group {
+    uint32_t scale; /* its bits */
+    double n, w, v, wv, vv, ww, error;
+} group;
+
+static inline void add_to_group(group *g, float w, float v) {
+    double x = (double)w, y = (double)v;
+    g->n++;
+    g->w += x;
+    g->v += y;
+    g->wv += x * y;
+    g->vv += y * y;
+    g->ww += x * x;
+    g->error += (x - y) * (x - y);
 }
 
+/* What a least-squares scale saves in a group, and what an offset beside it saves further. */
+static void conclude_group(const group *g, int offset, sums *s) {
+    double scaled = fmin(g->error, fmax(0, g->vv > 0 ? g->ww - g->wv * g->wv / g->vv : g->ww));
+    if (!isfinite(scaled))
+        return;
+    s->scale += g->error - scaled;
+    if (!offset)
+        return;
+    double wv = g->wv - g->w * g->v / g->n, vv = g->vv - g->v * g->v / g->n, ww = g->ww - g->w * g->w / g->n;
+    double both = fmax(0, vv > 0 ? ww - wv * wv / vv : ww);
+    s->zero += fmax(0, scaled - both);
+}
+
+static uint32_t bits_of(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* Groups of consecutive columns are runs of one scale. Where columns have an order of their own, the weights of a row that
+ * have the same scale are one group (two groups that happen to share it count as one); table[mask + 1] finds it. */
 static void add_scales(const bg_tensor *t, const buffers *b, int64_t n, sums *s) {
     int offset = t->bytes[BG_PART_ZEROS] > 0;
-    for (int64_t row = 0; row < n; row += t->cols)
-        for (int64_t i = row, j; i < row + t->cols; i = j) {
-            for (j = i + 1; j < row + t->cols && b->scale[j] == b->scale[i]; j++)
-                ;
-            s->scale += saved_by_scale(b->w + i, b->v + i, j - i, offset);
+    for (int64_t row = 0; row < n; row += t->cols) {
+        if (!t->bytes[BG_PART_ORDER]) {
+            for (int64_t i = row, j; i < row + t->cols; i = j) {
+                group g = {0};
+                for (j = i; j < row + t->cols && b->scale[j] == b->scale[i]; j++)
+                    add_to_group(&g, b->w[j], b->v[j]);
+                conclude_group(&g, offset, s);
+                j = j == i ? i + 1 : j; /* a scale that is NaN */
+            }
+            continue;
         }
+        memset(b->table, 0, ((size_t)b->mask + 1) * sizeof *b->table);
+        for (int64_t i = row; i < row + t->cols; i++) {
+            uint32_t scale = bits_of(b->scale[i]), at = (scale * 2654435761u >> 7) & b->mask;
+            while (b->table[at].n > 0 && b->table[at].scale != scale)
+                at = (at + 1) & b->mask;
+            b->table[at].scale = scale;
+            add_to_group(&b->table[at], b->w[i], b->v[i]);
+        }
+        for (uint32_t k = 0; k <= b->mask; k++)
+            if (b->table[k].n > 0)
+                conclude_group(&b->table[k], offset, s);
+    }
 }
 
 static int measure_chunk(const bg_tensor *base, const bg_tensor *t, const ladder *l, int64_t first, int64_t n,
@@ -148,21 +184,23 @@ static int measure_chunk(const bg_tensor *base, const bg_tensor *t, const ladder
     add_moments(b->w, b->v, n * t->cols, s);
     if (b->code) {
         add_causes(t, l, b, n * t->cols, s);
-        if (!t->bytes[BG_PART_ORDER])
-            add_scales(t, b, n * t->cols, s);
+        add_scales(t, b, n * t->cols, s);
     }
     return BG_OK;
 }
 
 /* ---- all chunks ---- */
 
-static int open_buffers(buffers *b, size_t n, int coded) {
+static int open_buffers(buffers *b, size_t n, const bg_tensor *t, int coded) {
     *b = (buffers){.w = malloc(n * sizeof *b->w), .v = malloc(n * sizeof *b->v)};
     if (coded) {
         b->scale = malloc(n * sizeof *b->scale);
         b->code = malloc(n * sizeof *b->code);
+        for (b->mask = 1; (int64_t)b->mask + 1 < 2 * t->cols; b->mask = 2 * b->mask + 1)
+            ;
+        b->table = t->bytes[BG_PART_ORDER] ? malloc(((size_t)b->mask + 1) * sizeof *b->table) : NULL;
     }
-    return b->w && b->v && (!coded || (b->scale && b->code));
+    return b->w && b->v && (!coded || (b->scale && b->code && (b->table || !t->bytes[BG_PART_ORDER])));
 }
 
 static void close_buffers(buffers *b) {
@@ -170,6 +208,7 @@ static void close_buffers(buffers *b) {
     free(b->v);
     free(b->scale);
     free(b->code);
+    free(b->table);
 }
 
 static void conclude(const bg_tensor *t, const sums *part, int64_t chunks, int coded, bg_loss *out) {
@@ -177,7 +216,7 @@ static void conclude(const bg_tensor *t, const sums *part, int64_t chunks, int c
     for (int64_t i = 0; i < chunks; i++) {
         const sums *p = &part[i];
         s.n += p->n, s.w1 += p->w1, s.w2 += p->w2, s.w3 += p->w3, s.w4 += p->w4, s.error += p->error;
-        s.clipped += p->clipped, s.clipping += p->clipping, s.scale += p->scale, s.choice += p->choice;
+        s.clipped += p->clipped, s.clipping += p->clipping, s.scale += p->scale, s.zero += p->zero, s.choice += p->choice;
         s.largest = fmax(s.largest, p->largest);
         s.unfinite += p->unfinite;
     }
@@ -190,7 +229,8 @@ static void conclude(const bg_tensor *t, const sums *part, int64_t chunks, int c
     out->clipped = coded ? s.clipped / n : none;
     out->mse_clipping = coded ? s.clipping / n : none;
     out->mse_rounding = coded ? (s.error - s.clipping) / n : none;
-    out->mse_scale = coded && !t->bytes[BG_PART_ORDER] ? s.scale / n : none;
+    out->mse_scale = coded ? s.scale / n : none;
+    out->mse_zero = coded && t->bytes[BG_PART_ZEROS] > 0 ? s.zero / n : none;
     out->mse_choice = coded ? s.choice / n : none;
 }
 
@@ -212,7 +252,7 @@ int bg_audit_compare(const bg_tensor *base, const bg_tensor *t, bg_loss *out, bg
     {
         buffers b;
         bg_err mine = {0};
-        int ok = open_buffers(&b, (size_t)((step < t->rows ? step : t->rows) * t->cols) + 1, coded), failed = BG_OK;
+        int ok = open_buffers(&b, (size_t)((step < t->rows ? step : t->rows) * t->cols) + 1, t, coded), failed = BG_OK;
         if (!ok)
             failed = bg_no_memory(&mine, t->name, (size_t)(step * t->cols) * 14);
 #pragma omp for schedule(dynamic)

@@ -6,6 +6,7 @@
 
 typedef struct audited {
     bg_ckpt *ckpt;
+    const char *title; /* its own, or its path when another has the same */
     bg_audit_row *rows;
     int n;
 } audited;
@@ -13,11 +14,19 @@ typedef struct audited {
 /* Sums over the tensors with codes. */
 typedef struct totals {
     double weights, quantized, bytes, coded_bytes, entropy, saving, relative, relative_weights, gap, gap_weights;
+    double error, clipping, scale, zero, choice; /* Σ (w − ŵ)² and what its parts are due to */
     int64_t n_quantized;
 } totals;
 
+/* Adds w·x to a sum that is unknown (NaN) until something is. */
+static void add_known(double *sum, double w, double x) {
+    if (isfinite(x))
+        *sum = (isnan(*sum) ? 0 : *sum) + w * x;
+}
+
 static totals add_up(const bg_ckpt *c, const bg_audit_row *rows, int n) {
-    totals s = {0};
+    const double none = (double)NAN;
+    totals s = {.clipping = none, .scale = none, .zero = none, .choice = none};
     for (int i = 0; i < c->n_tensors; i++) {
         s.weights += (double)c->tensors[i].count;
         s.bytes += (double)bg_tensor_bytes(&c->tensors[i]);
@@ -35,6 +44,11 @@ static totals add_up(const bg_ckpt *c, const bg_audit_row *rows, int n) {
             s.saving += fmax(0, index - r->entropy_bits) * w / 8;
         }
         if (isfinite(r->relative)) {
+            s.error += w * r->loss.mse;
+            add_known(&s.clipping, w, r->loss.mse_clipping);
+            add_known(&s.scale, w, r->loss.mse_scale);
+            add_known(&s.zero, w, r->loss.mse_zero);
+            add_known(&s.choice, w, r->loss.mse_choice);
             s.relative += w * r->relative;
             s.relative_weights += w;
         }
@@ -51,7 +65,7 @@ static void write_model(bg_doc *d, const audited *a, int is_base) {
     totals s = add_up(c, a->rows, a->n);
     double relative = s.relative / s.relative_weights;
     bg_doc_row(d);
-    bg_doc_string(d, "model", c->title);
+    bg_doc_string(d, "model", a->title);
     bg_doc_bool(d, "base", is_base);
     bg_doc_string(d, "container", c->container->name);
     bg_doc_integer(d, "file_bytes", (int64_t)c->file_bytes);
@@ -69,6 +83,11 @@ static void write_model(bg_doc *d, const audited *a, int is_base) {
     }
     bg_doc_number(d, "relative", relative);
     bg_doc_number(d, "sqnr_db", -10 * log10(relative));
+    bg_doc_number(d, "share_clipping", s.clipping / s.error);
+    bg_doc_number(d, "share_rounding", 1 - s.clipping / s.error);
+    bg_doc_number(d, "share_scale", s.scale / s.error);
+    bg_doc_number(d, "share_zero", s.zero / s.error);
+    bg_doc_number(d, "share_choice", s.choice / s.error);
     bg_doc_number(d, "gap_bits", s.gap / s.gap_weights);
     if (s.gap_weights > 0)
         bg_doc_number(d, "wasted_bytes", s.gap / 8);
@@ -90,17 +109,18 @@ static void write_loss(bg_doc *d, const bg_audit_row *r) {
     bg_doc_number(d, "mse_clipping", l->mse_clipping);
     bg_doc_number(d, "mse_rounding", l->mse_rounding);
     bg_doc_number(d, "mse_scale", l->mse_scale);
+    bg_doc_number(d, "mse_zero", l->mse_zero);
     bg_doc_number(d, "mse_choice", l->mse_choice);
     if (l->unfinite)
         bg_doc_integer(d, "unfinite", (int64_t)l->unfinite);
 }
 
-static void write_tensor(bg_doc *d, const bg_ckpt *c, const bg_audit_row *r) {
+static void write_tensor(bg_doc *d, const char *title, const bg_audit_row *r) {
     static const char *const fields[BG_PARTS] = {"index_bits", "scale_bits",   "zero_bits",    "codebook_bits",
                                                  "order_bits", "padding_bits", "metadata_bits"};
     const bg_tensor *t = r->tensor;
     bg_doc_row(d);
-    bg_doc_string(d, "model", c->title);
+    bg_doc_string(d, "model", title);
     bg_doc_string(d, "tensor", t->name);
     bg_doc_string(d, "group", t->group);
     bg_doc_integer(d, "layer", t->layer);
@@ -132,7 +152,7 @@ static void write_unmatched(bg_doc *d, const bg_ckpt *base, const audited *a) {
         if (used)
             continue;
         bg_doc_row(d);
-        bg_doc_string(d, "model", a->ckpt->title);
+        bg_doc_string(d, "model", a->title);
         bg_doc_string(d, "tensor", t->name);
         bg_doc_string(d, "reason", strcmp(t->group, "lm_head") ? "missing" : "tied");
         bg_doc_row_end(d);
@@ -170,10 +190,10 @@ static void write_comparison(bg_doc *d, const audited *a, const audited *b) {
         snprintf(verdict, sizeof verdict, "no difference in gap at %+.3f bits/weight of rate", rate / weights);
     else
         snprintf(verdict, sizeof verdict, "%s is nearer to the bound by %.3f bits/weight",
-                 gap < 0 ? a->ckpt->title : b->ckpt->title, fabs(gap / weights));
+                 gap < 0 ? a->title : b->title, fabs(gap / weights));
     bg_doc_row(d);
-    bg_doc_string(d, "model", a->ckpt->title);
-    bg_doc_string(d, "against", b->ckpt->title);
+    bg_doc_string(d, "model", a->title);
+    bg_doc_string(d, "against", b->title);
     bg_doc_integer(d, "tensors", n);
     bg_doc_integer(d, "better", better);
     bg_doc_number(d, "rate_difference_bits", rate / weights);
@@ -195,7 +215,7 @@ static int write_all(const char *path, const audited *models, int n, int has_bas
     bg_doc_section(&d, "tensors");
     for (int i = has_base; i < n; i++)
         for (int k = 0; k < models[i].n; k++)
-            write_tensor(&d, models[i].ckpt, &models[i].rows[k]);
+            write_tensor(&d, models[i].title, &models[i].rows[k]);
     bg_doc_section(&d, "unmatched");
     for (int i = has_base; has_base && i < n; i++)
         write_unmatched(&d, models[0].ckpt, &models[i]);
@@ -220,6 +240,12 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e) {
             status = bg_fail(e, BG_USAGE, "audit: %s is a density; say how many samples, n=…", models[i].ckpt->title);
         if (!status && (i || !has_base))
             status = bg_audit_all(has_base ? models[0].ckpt : NULL, models[i].ckpt, &models[i].rows, &models[i].n, e);
+    }
+    for (int i = 0; !status && i < n; i++) {
+        models[i].title = models[i].ckpt->title;
+        for (int k = 0; k < n; k++)
+            if (k != i && !strcmp(models[k].ckpt->title, models[i].ckpt->title))
+                models[i].title = models[i].ckpt->path;
     }
     if (!status)
         status = write_all(bg_arg_output(a, "audit.json"), models, n, has_base, p, e);

@@ -48,11 +48,14 @@ static void look_at_pair(const float *a, const float *b, int64_t n, counts *c) {
     c->shifted_rows += !memcmp(a, b + 1, (size_t)(n - 1) * sizeof *a) || !memcmp(a + 1, b, (size_t)(n - 1) * sizeof *a);
 }
 
-static void look_at_scales(const float *s, int64_t n, counts *c) {
+/* GPTQ and AWQ store scales as they are, as a rule in float16: below its normal numbers they have lost bits. */
+static void look_at_scales(const bg_tensor *t, const float *s, int64_t n, counts *c) {
+    int half = !strcmp(t->format->name, "gptq") || !strcmp(t->format->name, "awq");
     for (int64_t i = 0; i < n; i++) {
         c->bad_scales += !isfinite(s[i]);
         c->zero_scales += s[i] == 0;
-        c->small_scales += s[i] != 0 && fabsf(s[i]) < 0x1p-126f;
+        c->small_scales += s[i] != 0 && (fabsf(s[i]) < 0x1p-126f || (half && fabsf(s[i]) < 0x1p-14f &&
+                                                                     bg_f16_to_f32(bg_f32_to_f16(s[i])) == s[i]));
     }
 }
 
@@ -72,7 +75,7 @@ static int look(const bg_tensor *t, float *tile, float *scales, int64_t step, co
         if (!status && scales)
             status = t->format->scales(t, at, n, scales, e);
         if (!status && scales)
-            look_at_scales(scales, n * t->cols, c);
+            look_at_scales(t, scales, n * t->cols, c);
     }
     return status;
 }

@@ -320,6 +320,10 @@ static char *title_of(const char *path) {
         n--;
     char *copy = strndup(path, n);
     const char *base = copy ? bg_path_base(copy) : "";
+    if ((!strcmp(base, "model.gguf") || !strcmp(base, "model.safetensors")) && base > copy + 1) {
+        copy[base - copy - 1] = 0; /* everybody's file is called so; the directory says whose */
+        base = bg_path_base(copy);
+    }
     char *real = copy && (!strcmp(base, ".") || !strcmp(base, "..")) ? realpath(copy, NULL) : NULL;
     char *title = copy ? strdup(bg_path_base(real ? real : copy)) : NULL;
     free(real);

@@ -77,7 +77,7 @@ typedef struct bg_ckpt_options {
 
 struct bg_ckpt {
     char *path;          /* as opened (a hub name is resolved) */
-    char *title;         /* last path component, or the source string */
+    char *title;         /* last path component (of model.gguf and model.safetensors the directory), or the source string */
     const bg_format *container;
     cJSON *config;       /* config.json, or GGUF metadata as an object of the same keys; NULL: a bare file or source */
     bg_tensor *tensors;  /* in order of (layer, role, name); names unique */

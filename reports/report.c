@@ -54,7 +54,8 @@ int bg_report_open(bg_report *r, const char *const *documents, int n, const bg_r
     r->rate = choose_rate(r, options->rate);
     bg_summary_pick(&r->all, r->rate, 8);
     bg_rows models = bg_docset_rows(&r->docs, "groups", "models");
-    r->title = models.n ? bg_row_string(&models.rows[0], "title") : "weights";
+    bg_rows audited = bg_docset_rows(&r->docs, "audit", "models");
+    r->title = models.n ? bg_row_string(&models.rows[0], "title") : audited.n ? bg_row_string(&audited.rows[0], "model") : "weights";
     if (bg_study_settings(r))
         r->title = bg_row_string(bg_study_settings(r), "title");
     r->page = (bg_page){.docs = &r->docs, .templates = r->templates, .directory = options->directory, .prefix = options->prefix,

@@ -397,7 +397,9 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     if (r->docs.n_points)
         say_finding(r, finding);
     else
-        bg_text_add(finding, "No curves were given to this report, so it can only describe the weights.");
+        bg_text_add(finding, bg_docset_rows(&r->docs, "audit", "models").n && !bg_docset_rows(&r->docs, "groups", "models").n
+                                 ? "What the checkpoints cost and what they lost."
+                                 : "No curves were given to this report, so it can only describe the weights.");
     bg_put_class(cards, "cards");
     card_best(r, cards);
     card_cheapest(r, cards);

@@ -1,12 +1,12 @@
 # Where the bytes of the checkpoints are. Re-run: gnuplot {{name}}.gp
-# Reads {{name}}.dat (row; MB of indices, scales, codebooks, other, plain tensors, headers); writes {{name}}.svg.
+# Reads {{name}}.dat (row; MB of indices, scales and zero points, codebooks, order, padding and descriptions, plain tensors, headers); writes {{name}}.svg.
 bars = {{bars}}
 set terminal svg size 1000,140+30*bars dynamic enhanced font 'system-ui,sans-serif,13'
 set output '{{name}}.svg'
 data = '{{name}}.dat'
 set encoding utf8
 array names = [{{names}}]
-array parts = ['indices', 'scales and zero points', 'codebooks', 'positions, padding', 'plain tensors', 'headers']
+array parts = ['indices', 'scales and zero points', 'codebooks', 'order, padding, descriptions', 'plain tensors', 'headers']
 array colours = [0x0072B2, 0xE69F00, 0x009E73, 0xCC79A7, 0xB0B0B0, 0xD55E00]
 set key outside top left horizontal Left reverse samplen 1.2 width 1 maxrows 2
 set tmargin 4
