@@ -35,8 +35,8 @@ struct bg_trained {
 };
 
 static const bg_key keys[] = {
-    {.name = "cmd", .type = BG_KEY_TEXT, .help = "the program, ./mine or an absolute path"},
-    {.name = "lib", .type = BG_KEY_TEXT, .help = "the shared object, instead (bitgap_quantizer.h)"},
+    {.name = "cmd", .type = BG_KEY_TEXT, .help = "the program, ./mine or /path/to/mine"},
+    {.name = "lib", .type = BG_KEY_TEXT, .help = "the shared object instead, ./mine.so (bitgap_quantizer.h)"},
     {.name = "bits", .type = BG_KEY_NUMBER, .least = 0, .most = 32, .otherwise = "4", .help = "handed to it; the stored bytes decide the rate"},
     {.name = "timeout", .type = BG_KEY_NUMBER, .least = 0.01, .most = 86400, .otherwise = "60", .help = "seconds for each of encode and decode"},
     {0},
@@ -49,7 +49,7 @@ static int check(const bg_spec *s, bg_err *e)
         return bg_fail(e, BG_USAGE, "spec '%s': exec wants cmd=PROGRAM or lib=SHARED-OBJECT, one of them", s->text);
     const char *path = bg_spec_word(s, program ? "cmd" : "lib");
     if (access(path, program ? X_OK : R_OK))
-        return bg_fail(e, BG_USAGE, "spec '%s': %s: %m", s->text, path);
+        return bg_fail(e, BG_USAGE, "spec '%s': %s: %m; a path begins with ./ or /", s->text, path);
     return BG_OK;
 }
 

@@ -1,4 +1,4 @@
-# curve as a user runs it: the same bytes for any number of threads, nothing half-written, quantizers of one's own.
+# curve as a user runs it: the same bytes for any number of threads, nothing half-written, nothing lost by a calibration.
 source "$(dirname "$0")/lib.bash"
 
 for threads in 1 2 3; do
@@ -23,23 +23,6 @@ pass 'Ctrl-C leaves nothing behind'
 expect 2 "did you mean nf4" "$BITGAP" curve data/austen-3.7m -q nf44 -o -
 expect 2 "bits" "$BITGAP" curve data/austen-3.7m -q uniform:bits=99 -o -
 expect 2 "scop" "$BITGAP" curve data/austen-3.7m -q uniform:scop=32 -o -
-
-# A quantizer of one's own, as a program and as a shared object.
-cat >"$scratch/copy" <<'END'
-#!/bin/sh
-cp "$2" "$3"
-END
-chmod +x "$scratch/copy"
-expect 0 '"mse": 0,' "$BITGAP" curve data/austen-3.7m --layers 0 --groups attn.k_proj -q "exec:cmd=$scratch/copy" -o -
-printf '#!/bin/sh\nexit 1\n' >"$scratch/copy"
-expect 0 '"reason": "the program ended with a failure of its own"' \
-    "$BITGAP" curve data/austen-3.7m --layers 0 --groups attn.k_proj -q "exec:cmd=$scratch/copy" nf4 -o -
-${CC:-cc} -O2 -shared -fPIC -Iquant notebooks/own-quantizer/sign.c -o "$scratch/sign.so"
-# One bit, and 32 bits for each of 128 rows of 256 weights.
-expect 0 '"rate_bits": 1\.125,' "$BITGAP" curve data/austen-3.7m --layers 0 --groups attn.k_proj -q "exec:lib=$scratch/sign.so,bits=1" -o -
-printf 'int unrelated;\n' | ${CC:-cc} -shared -fPIC -x c - -o "$scratch/other.so"
-expect 0 'defines no bitgap_quantizer_here' \
-    "$BITGAP" curve data/austen-3.7m --layers 0 --groups attn.k_proj -q "exec:lib=$scratch/other.so,bits=1" -o -
 
 # With a calibration the points say as much as without: indices counted, grids shown, the same errors.
 "$BITGAP" calibrate data/austen-0.9m-qwen2 --text data/text/calib.txt --samples 2 -o "$scratch/calibration.json" >/dev/null
