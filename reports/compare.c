@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "reports/compare.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,9 @@ enum { RUNS = 26, NAMED = 8 };
 
 typedef struct run {
     bg_report report;
-    const char *directory;
-    char letter[2]; /* its column: A, B, … */
+    char *directory; /* from the page to the run */
+    char letter[2];  /* its column: A, B, … */
+    int has_page;    /* report.html is there, to be linked */
 } run;
 
 typedef struct comparison {
@@ -21,13 +23,41 @@ typedef struct comparison {
     double rate;
 } comparison;
 
-static int open_run(run *r, const char *directory, int index, double rate, const char *templates, bg_err *e)
+/* How one gets from directory `from` to `to`, both there: "../b" from x/a to x/b. NULL: memory gave out or one is not there. */
+static char *way(const char *from, const char *to)
+{
+    char *a = realpath(from, NULL), *b = realpath(to, NULL);
+    size_t same = 0, i = 0;
+    bg_text t = {0};
+    if (a && b) {
+        for (; a[i] && a[i] == b[i]; i++)
+            same = a[i] == '/' ? i + 1 : same;
+        if (!a[i] && (!b[i] || b[i] == '/'))
+            same = i + (b[i] == '/');
+        else if (!b[i] && a[i] == '/')
+            same = i + 1;
+        for (const char *p = a + (same < strlen(a) ? same : strlen(a)); *p; p += strcspn(p, "/"), p += *p == '/')
+            bg_text_add(&t, "../");
+        bg_text_add(&t, b + (same < strlen(b) ? same : strlen(b)));
+        while (t.length && t.data[t.length - 1] == '/')
+            t.data[--t.length] = 0;
+    }
+    char *out = a && b && !t.failed ? strdup(t.length ? bg_text_string(&t) : ".") : NULL;
+    bg_text_free(&t);
+    free(a);
+    free(b);
+    return out;
+}
+
+static int open_run(run *r, const char *directory, const char *home, int index, double rate, const char *templates, bg_err *e)
 {
     static const char *const kinds[] = {"groups.json", "bounds.json", "curves.json", "gaps.json"};
     char *paths[4];
     const char *found[4];
     int n = 0, status = BG_OK, has_curves = 0;
-    r->directory = directory;
+    char *page = bg_path_join(directory, "report.html");
+    r->has_page = page && bg_is_file(page);
+    free(page);
     r->letter[0] = (char)('A' + index);
     for (int i = 0; i < 4; i++) {
         paths[i] = bg_path_join(directory, kinds[i]);
@@ -39,6 +69,8 @@ static int open_run(run *r, const char *directory, int index, double rate, const
     if (!has_curves)
         status = bg_fail(e, BG_INPUT, "%s: no curves.json here; run make report for this model, or bitgap curve", directory);
     bg_report_options o = {.directory = ".", .templates = templates, .rate = rate, .name = "report"};
+    if (!status && !(r->directory = way(home, directory)))
+        status = bg_no_memory(e, directory, PATH_MAX);
     if (!status)
         status = bg_report_open(&r->report, found, n, &o, e);
     if (!status && !strcmp(r->report.title, "weights"))
@@ -155,6 +187,10 @@ static void put_runs(comparison *c, bg_text *t)
         bg_table_number(&b, plain(gap_near(r, reference, c->rate)), BG_SIG3);
         bg_table_text(&b, best ? best->label : "–");
         bg_table_number(&b, plain(gap_near(r, best, c->rate)), BG_SIG3);
+        if (!r->has_page) {
+            bg_table_dash(&b, "none made");
+            continue;
+        }
         bg_text *cell = bg_table_cell(&b);
         bg_text_add(cell, "[report](<");
         /* Inside <…> only these end or break a link. */
@@ -193,6 +229,25 @@ static void put_methods(comparison *c, bg_text *t)
     }
     bg_table_end(&b);
     bg_text_free(&head);
+}
+
+/* What the figure draws: the reference method's steps in each run. */
+static void put_line_table(comparison *c, const bg_curve *reference, bg_text *t)
+{
+    bg_table b;
+    bg_table_begin(&b, &c->page.page, t, "Points of this figure", "run|model|spec|bits/weight>|gap (bit)>");
+    for (int i = 0; i < c->n; i++) {
+        const run *r = &c->runs[i];
+        const bg_curve *curve = curve_named(&r->report.all, reference->label);
+        for (int k = 0; curve && k < curve->n; k++) {
+            bg_table_text(&b, r->letter);
+            bg_table_text(&b, r->report.title);
+            bg_table_code(&b, curve->steps[k].spec);
+            bg_table_number(&b, plain(curve->steps[k].rate), BG_SIG3);
+            bg_table_number(&b, plain(curve->steps[k].gap), BG_SIG3);
+        }
+    }
+    bg_table_end(&b);
 }
 
 static int draw(comparison *c, bg_text *where, bg_err *e)
@@ -235,56 +290,73 @@ static int draw(comparison *c, bg_text *where, bg_err *e)
     bg_put_method(&f.shown->caption, reference->label);
     bg_text_add(&f.shown->caption, ": where the lines part, the models differ and not the method.");
     bg_text_format(&f.shown->alt, "Gap in bits against effective bits under %s for %d runs.", reference->label, lines);
-    put_methods(c, &f.shown->table);
+    put_line_table(c, reference, &f.shown->table);
     status = bg_figure_finish(&f, e);
     bg_put_figure(&c->page.page, where, f.index);
     return status;
 }
 
-static int write_index(comparison *c, const bg_report_options *options, bg_err *e)
+static int compose(comparison *c, bg_text *stream, bg_text *contents, bg_err *e)
 {
     bg_slots slots = {0};
-    bg_text stream = {0}, contents = {0};
     bg_text *finding = bg_slots_at(&slots, "finding"), *runs = bg_slots_at(&slots, "runs"), *figure = bg_slots_at(&slots, "figure"),
             *methods = bg_slots_at(&slots, "methods");
     say_finding(c, finding);
     put_runs(c, runs);
     put_methods(c, methods);
     int status = draw(c, figure, e);
-    bg_put_section(&stream, "overview");
+    bg_put_section(stream, "overview");
     if (!status)
-        status = bg_template_fill(c->page.templates, "sections/compare.md", &slots, &stream, e);
-    bg_put_section_end(&stream);
-    bg_text_add(&contents, "<li><a href=\"#overview\">Comparison</a></li>\n");
-    if (!status)
-        status = bg_report_put_pages(&c->page, options->name, &stream, &contents, e);
+        status = bg_template_fill(c->page.templates, "sections/compare.md", &slots, stream, e);
+    bg_put_section_end(stream);
+    bg_text_add(contents, "<li><a href=\"#overview\">Comparison</a></li>\n<li><a href=\"#h-methods\">Methods</a></li>\n");
     bg_slots_free(&slots);
-    bg_text_free(&stream);
-    bg_text_free(&contents);
     return status;
 }
 
-int bg_compare_runs(const char *const *directories, int n, const bg_report_options *options, bg_err *e)
+int bg_compare_compose(const char *const *directories, int n, const bg_report_options *options, bg_page_use *use, void *self,
+                       bg_err *e)
 {
     if (n < 2 || n > RUNS)
         return bg_fail(e, BG_USAGE, "compare-runs: wants 2 to %d directories, not %d", RUNS, n);
     comparison c = {.n = n, .runs = calloc((size_t)n, sizeof *c.runs)};
-    if (!c.runs)
-        return bg_no_memory(e, "runs", (size_t)n * sizeof *c.runs);
-    int status = BG_OK;
-    for (int i = 0; !status && i < n; i++)
-        status = open_run(&c.runs[i], directories[i], i, options->rate, options->templates, e);
+    const char *ways[RUNS];
+    bg_text stream = {0}, contents = {0};
+    int status = c.runs ? bg_make_directories(options->directory, e) : bg_no_memory(e, "runs", (size_t)n * sizeof *c.runs);
+    for (int i = 0; !status && i < n; i++) {
+        status = open_run(&c.runs[i], directories[i], options->directory, i, options->rate, options->templates, e);
+        ways[i] = c.runs[i].directory;
+    }
     if (!status)
         status = bg_report_open(&c.page, NULL, 0, options, e);
-    c.page.title = "Comparison of runs";
-    c.rate = c.runs[0].report.rate;
+    if (!status) {
+        c.page.title = "Comparison of runs";
+        c.page.runs = ways;
+        c.page.n_runs = n;
+        c.page.rate = c.rate = c.runs[0].report.rate;
+        status = compose(&c, &stream, &contents, e);
+    }
     if (!status)
-        status = bg_make_directories(options->directory, e);
-    if (!status)
-        status = write_index(&c, options, e);
-    for (int i = 0; i < n; i++)
+        status = use(&c.page, &stream, &contents, self, e);
+    for (int i = 0; c.runs && i < n; i++) {
         bg_report_close(&c.runs[i].report);
+        free(c.runs[i].directory);
+    }
     free(c.runs);
+    bg_text_free(&stream);
+    bg_text_free(&contents);
     bg_report_close(&c.page);
     return status;
+}
+
+static int write_pages(bg_report *page, const bg_text *stream, const bg_text *contents, void *self, bg_err *e)
+{
+    return bg_report_put_pages(page, self, stream, contents, e);
+}
+
+int bg_compare_runs(const char *const *directories, int n, const bg_report_options *options, bg_err *e)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s", options->name);
+    return bg_compare_compose(directories, n, options, write_pages, name, e);
 }

@@ -177,6 +177,9 @@ static int manifest(const bg_report *r, bg_text *out, bg_err *e)
         cJSON_AddStringToObject(d, "sha256", r->docs.documents[i].hash.hex);
         cJSON_AddItemToArray(documents, d);
     }
+    cJSON *runs = r->n_runs ? cJSON_AddArrayToObject(o, "runs") : NULL;
+    for (int i = 0; i < r->n_runs; i++)
+        cJSON_AddItemToArray(runs, cJSON_CreateString(r->runs[i]));
     cJSON_AddNumberToObject(o, "rate", r->rate);
     cJSON_AddBoolToObject(o, "pages", r->pages);
     cJSON_AddStringToObject(o, "prefix", r->page.prefix ? r->page.prefix : "");

@@ -20,6 +20,8 @@ typedef struct bg_report {
     const char *previous, *next; /* neighbours of a page of one layer: file names, or NULL */
     int pages;         /* each layer has a page of its own, to be linked */
     const char *depends; /* file for make: the templates that the page used; NULL: none */
+    const char *const *runs; /* of an index: the directories compared, as seen from the page; borrowed */
+    int n_runs;
 } bg_report;
 
 typedef struct bg_report_options {

@@ -35,7 +35,7 @@ const bg_stage bg_stage_compare = {
     .most = -1,
     .summary = "several models side by side: one index of their reports",
     .about = "Each DIR holds the documents of one run, as make report leaves them. Writes index.html and index.md: gap against rate overlaid, "
-             "a table of methods by model, links to the reports (as the directories are given: run it where the links should start).",
+             "a table of methods by model, links to the reports that lie there.",
     .example = "bitgap compare-runs out/austen-3.7m out/austen-0.9m-qwen2 -o out",
     .options = options,
     .is_tool = 1,

@@ -36,7 +36,8 @@ const bg_stage bg_stage_verify = {
     .most = 1,
     .summary = "compute every printed number of a report again",
     .about = "Each number of report.html carries the document row it comes from; verify computes it again, then makes the page's text "
-             "and the figures' data again, and names the first that differs. REPORT is report.html, report.md or their directory.",
+             "and the figures' data again, and names the first that differs. REPORT is report.html, report.md, their directory, or an "
+             "index that compare-runs wrote.",
     .example = "bitgap verify out/austen-3.7m/report.html",
     .options = options,
     .is_tool = 1,

@@ -4,6 +4,7 @@
  * for number, what this program writes from the documents; do the figures' data files hold what was drawn. */
 #define _GNU_SOURCE
 #include "reports/verify.h"
+#include "reports/compare.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -189,13 +190,16 @@ static int compare_text(const char *path, const char *held, const char *want, bg
                    want + from);
 }
 
-static int check_text(bg_report *r, const char *path, const char *page, int is_html, bg_err *e)
+static int is_html(const char *page)
 {
-    bg_text stream = {0}, contents = {0}, made = {0}, held = {0}, want = {0};
-    int status = bg_report_compose(r, &stream, &contents, e);
-    if (!status)
-        status = is_html ? bg_report_body(r, bg_text_string(&stream), &made, e) : bg_report_markdown(r, bg_text_string(&stream), &made, e);
-    if (!status && is_html) {
+    return !strncmp(page, "<!doctype html>", 15);
+}
+
+static int check_stream(bg_report *r, const char *stream, const char *path, const char *page, bg_err *e)
+{
+    bg_text made = {0}, held = {0}, want = {0};
+    int html = is_html(page), status = html ? bg_report_body(r, stream, &made, e) : bg_report_markdown(r, stream, &made, e);
+    if (!status && html) {
         const char *main = strstr(page, "<main id=\"content\">\n"), *end = main ? strstr(main, "\n</main>") : NULL;
         char *body = end ? strndup(main + 20, (size_t)(end - main - 20)) : NULL;
         without_drawings(body ? body : "", &held);
@@ -205,9 +209,53 @@ static int check_text(bg_report *r, const char *path, const char *page, int is_h
     } else if (!status) {
         status = compare_text(path, page, bg_text_string(&made), e);
     }
-    bg_text *all[] = {&stream, &contents, &made, &held, &want};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        bg_text_free(all[i]);
+    bg_text_free(&made);
+    bg_text_free(&held);
+    bg_text_free(&want);
+    return status;
+}
+
+static int check_text(bg_report *r, const char *path, const char *page, bg_err *e)
+{
+    bg_text stream = {0}, contents = {0};
+    int status = bg_report_compose(r, &stream, &contents, e);
+    if (!status)
+        status = check_stream(r, bg_text_string(&stream), path, page, e);
+    bg_text_free(&stream);
+    bg_text_free(&contents);
+    return status;
+}
+
+/* ---- an index of runs: its numbers have no origins, its text is made again from the runs' documents ---- */
+
+typedef struct index_page {
+    const char *path, *text;
+    bg_verified *out;
+} index_page;
+
+static int check_index(bg_report *r, const bg_text *stream, const bg_text *contents, void *self, bg_err *e)
+{
+    index_page *page = self;
+    (void)contents;
+    page->out->figures = r->page.n_figures;
+    page->out->documents = r->n_runs;
+    return check_stream(r, bg_text_string(stream), page->path, page->text, e);
+}
+
+static int verify_index(const bg_report_options *o, const cJSON *runs, index_page *page, bg_err *e)
+{
+    int n = cJSON_GetArraySize(runs), status = BG_OK;
+    char *directories[DOCUMENTS] = {0};
+    for (int i = 0; i < n && i < DOCUMENTS && !status; i++) {
+        const cJSON *item = cJSON_GetArrayItem(runs, i);
+        const char *way = cJSON_IsString(item) ? item->valuestring : "";
+        directories[i] = *way == '/' ? strdup(way) : bg_path_join(o->directory, way);
+        status = directories[i] ? BG_OK : bg_no_memory(e, way, strlen(way));
+    }
+    if (!status)
+        status = bg_compare_compose((const char *const *)directories, n < DOCUMENTS ? n : DOCUMENTS, o, check_index, page, e);
+    for (int i = 0; i < DOCUMENTS; i++)
+        free(directories[i]);
     return status;
 }
 
@@ -229,15 +277,18 @@ static int verify_page(const char *path, const char *const *directories, int n, 
                            .prefix = bg_json_string(m.json, "prefix", ""),
                            .pages = bg_json_bool(m.json, "pages", 0),
                            .figures = BG_FIGURES_CHECK};
-    if (!status)
+    const cJSON *runs = cJSON_GetObjectItemCaseSensitive(m.json, "runs");
+    if (!status && runs) {
+        status = verify_index(&o, runs, &(index_page){path, page, out}, e);
+    } else if (!status) {
         status = bg_report_open(&r, (const char *const *)m.documents, m.n, &o, e);
-    int is_html = page && !strncmp(page, "<!doctype html>", 15);
-    if (!status && is_html)
-        status = check_numbers(&r.docs, path, page, &out->numbers, e);
-    if (!status)
-        status = check_text(&r, path, page, is_html, e);
-    out->documents = m.n;
-    out->figures = r.page.n_figures;
+        if (!status && is_html(page))
+            status = check_numbers(&r.docs, path, page, &out->numbers, e);
+        if (!status)
+            status = check_text(&r, path, page, e);
+        out->documents = m.n;
+        out->figures = r.page.n_figures;
+    }
     bg_report_close(&r);
     manifest_free(&m);
     free(page);
