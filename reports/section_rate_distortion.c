@@ -61,6 +61,22 @@ static void put_rank(bg_report *r, bg_text *t, double rate)
     free(order);
 }
 
+/* Why calibrated methods are not in the ranking, where some were measured beside others. */
+static void say_elsewhere(bg_report *r, bg_text *t)
+{
+    int said = 0, others = 0;
+    for (int i = 0; i < r->all.n; i++)
+        others += !bg_curve_serves_output(&r->all.curves[i]);
+    for (int i = 0; others && i < r->all.n; i++)
+        if (bg_curve_serves_output(&r->all.curves[i])) {
+            bg_text_add(t, said++ ? ", " : "\n\nNot ranked here: ");
+            bg_put_method(t, r->all.curves[i].label);
+        }
+    if (said)
+        bg_text_add(t, ". Calibrated methods give weight error away for output error, by which they are judged in *Bounds of "
+                       "the layers* and *Output*.");
+}
+
 static void put_bd(bg_report *r, bg_text *t)
 {
     bg_rows rows = bg_docset_rows(&r->docs, "gaps", "bdrate");
@@ -125,6 +141,7 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     *present = 1;
     say_finding(r, finding);
     put_rank(r, ranking, r->rate);
+    say_elsewhere(r, ranking);
     bg_put_fold(more, "The same at other rates");
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (others[i] < r->rate || others[i] > r->rate)

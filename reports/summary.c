@@ -137,15 +137,27 @@ const bg_step *bg_curve_near(const bg_curve *c, double rate, double within)
     return best;
 }
 
+int bg_curve_serves_output(const bg_curve *c) { return !strcmp(c->family, "calibrated"); }
+
+/* Calibrated methods give weight error away for output error: their place is beside the functional bound. They are ranked
+ * here only when there is nothing else. */
+static int ranks_calibrated(const bg_summary *m)
+{
+    for (int i = 0; i < m->n; i++)
+        if (!bg_curve_serves_output(&m->curves[i]))
+            return 0;
+    return 1;
+}
+
 int bg_summary_rank(const bg_summary *m, double rate, double within, int **order)
 {
-    int n = 0;
+    int n = 0, calibrated = ranks_calibrated(m);
     *order = malloc(((size_t)m->n + 1) * sizeof **order);
     if (!*order)
         return 0;
     for (int i = 0; i < m->n; i++) {
         const bg_step *step = bg_curve_near(&m->curves[i], rate, within);
-        if (!step)
+        if (!step || (!calibrated && bg_curve_serves_output(&m->curves[i])))
             continue;
         int at = n++;
         while (at > 0 && bg_curve_near(&m->curves[(*order)[at - 1]], rate, within)->gap > step->gap) {
@@ -159,7 +171,7 @@ int bg_summary_rank(const bg_summary *m, double rate, double within, int **order
 
 int bg_curve_is_fixed_rate(const bg_curve *c)
 {
-    return strcmp(c->family, "entropy-coded") && strcmp(c->family, "calibrated") && strcmp(c->family, "shipped") &&
+    return strcmp(c->family, "entropy-coded") && !bg_curve_serves_output(c) && strcmp(c->family, "shipped") &&
            !strstr(c->quantizer, "code=");
 }
 
@@ -191,6 +203,8 @@ void bg_summary_pick(bg_summary *m, double rate, int most)
         }
     }
     for (int i = 0; i < m->n && picked < most; i++) {
+        if (bg_curve_serves_output(&m->curves[i]))
+            continue;
         picked += !m->curves[i].picked;
         m->curves[i].picked = 1;
     }

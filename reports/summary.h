@@ -37,8 +37,10 @@ void bg_method_label(const char *quantizer, char out[BG_LABEL]);
 
 /* The step whose rate is nearest to `rate` and at most `within` away; NULL when none. */
 const bg_step *bg_curve_near(const bg_curve *c, double rate, double within);
-/* Curves that have a step near `rate`, by gap there, smallest first: indices into m->curves. Returns how many. The
- * caller frees *order (malloc'ed). */
+/* Is this a calibrated method, whose weight error says little? */
+int bg_curve_serves_output(const bg_curve *c);
+/* Curves that have a step near `rate`, by gap there, smallest first: indices into m->curves; calibrated ones only where
+ * there are no others. Returns how many. The caller frees *order (malloc'ed). */
 int bg_summary_rank(const bg_summary *m, double rate, double within, int **order);
 /* Marks at most `most` curves as picked: the best of each family near `rate`, the common ones, then the best of the rest. */
 void bg_summary_pick(bg_summary *m, double rate, int most);
