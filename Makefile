@@ -155,7 +155,7 @@ define study_rules
 $(OUT)/studies/$(1)/commands: $(2) $(OUT)/with.METHODS $(BITGAP)
 	@mkdir -p $$(@D)
 	@$$(STUDY_OF) --commands -o $$@.new && $$(keep)
-$(OUT)/studies/$(1)/done: $(OUT)/studies/$(1)/commands $(MODEL_FILES) $(TEXT) $(TEST) $(QA) $(BUILD)/measuring $(MEASURES:%=$(BUILD)/analysis/stage_%.o) | $(BITGAP)
+$(OUT)/studies/$(1)/done: $(OUT)/studies/$(1)/commands $(MODEL_FILES) $(TEXT) $(TEST) $(QA) $(BUILD)/measuring $(filter $(MEASURES:%=$(BUILD)/analysis/stage_%.o),$(OBJECTS)) | $(BITGAP)
 	@echo "study $(1): measuring"
 	@$$(SHELL_HERE) $$<
 	@touch $$@
@@ -177,7 +177,7 @@ NOTEBOOKS := $(patsubst notebooks/%.md,$(OUT)/notebooks/%,$(filter-out %/README.
 $(NOTEBOOKS:%=%/commands): $(OUT)/notebooks/%/commands: notebooks/%.md $(BITGAP)
 	@mkdir -p $(@D)
 	@$(BITGAP) notebook $< --commands -o $@.new && $(keep)
-$(NOTEBOOKS:%=%/done): %/done: %/commands $(MODEL_FILES) $(BUILD)/measuring $(MEASURES:%=$(BUILD)/analysis/stage_%.o) | $(BITGAP)
+$(NOTEBOOKS:%=%/done): %/done: %/commands $(MODEL_FILES) $(BUILD)/measuring $(filter $(MEASURES:%=$(BUILD)/analysis/stage_%.o),$(OBJECTS)) | $(BITGAP)
 	@echo "notebook $(notdir $(@D)): running its commands"
 	@$(SHELL_HERE) $<
 	@touch $@

@@ -26,6 +26,7 @@
     ROW(published) \
     ROW(study) \
     ROW(atlas) \
+    ROW(estimate) \
     ROW(report) \
     ROW(list) \
     ROW(tokenize) \

@@ -105,7 +105,7 @@ static int best_levels(chain *c, double *sse, bg_err *e)
 static int split(const bg_matrix *m, const bg_spec *s, const float *w, double nearest, bg_budget *out, bg_err *e)
 {
     size_t all = (size_t)(m->rows * m->cols);
-    int flat = s->scope.kind == BG_SCOPE_TENSOR || s->scope.kind == BG_SCOPE_BLOCK;
+    int flat = bg_scope_is_flat(s);
     chain c = {.s = s, .m = m, .size = bg_scope_size(s, m->rows, m->cols), .scopes = bg_scope_count(s, m->rows, m->cols)};
     c.per_row = flat ? 0 : (m->cols + c.size - 1) / c.size;
     c.room = all;

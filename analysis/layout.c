@@ -72,7 +72,7 @@ static const char *no_integers(const bg_spec *s)
         return "its zero point is no integer (zero=asym is)";
     if (bg_spec_points(s) < 2 || bg_spec_points(s) > 256)
         return "it has more than 8 bits";
-    return s->scope.kind == BG_SCOPE_BLOCK ? "its blocks run across rows" : NULL;
+    return s->scope.kind == BG_SCOPE_BLOCK || s->scope.kind == BG_SCOPE_ROWS ? "its blocks run across rows" : NULL;
 }
 
 static const char *no_compressed(const bg_spec *s)

@@ -62,7 +62,7 @@ static void document(const char *name, int model, FILE *f)
 
 static void output(const char *name, int model, FILE *f)
 {
-    fputs(" -o ", f);
+    fputs(!strcmp(name, "evaluation") || !strcmp(name, "logits") || !strcmp(name, "curves") ? " \\\n    -o " : " -o ", f);
     document(name, model, f);
     putc('\n', f);
 }
@@ -71,7 +71,7 @@ static void calibrated_with(const bg_plan *p, int model, FILE *f)
 {
     if (!bg_plan_is_calibrated(p))
         return;
-    fputs(" --calibration ", f);
+    fputs(" \\\n    --calibration ", f);
     document("calibration", model, f);
 }
 

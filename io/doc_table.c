@@ -562,6 +562,24 @@ static const bg_section published_sections[] = {
                         OPT("skipped", BG_STRING, "-", "why it could not run"), {0}}},
     {0}};
 
+/* ---- estimates ---- */
+
+static const bg_section estimates_sections[] = {
+    {"settings", "what was assumed",
+     (const bg_field[]){REQ("context", BG_INTEGER, "tokens", "whose keys and values are kept"),
+                        REQ("bandwidth", BG_NUMBER, "bytes/s", "of the memory that the weights are read from"), {0}}},
+    {"rows", "one shape under one spec, by arithmetic",
+     (const bg_field[]){REQ("model", BG_STRING, "-", "name"), REQ("spec", BG_STRING, "-", "canonical spec; none: 16 bits"),
+                        REQ("parameters", BG_NUMBER, "weights", "of the model, without biases"),
+                        REQ("matrices", BG_NUMBER, "weights", "of them in the layers' matrices"),
+                        REQ("rate_bits", BG_NUMBER, "bits/weight", "of the layers' matrices, everything counted"),
+                        REQ("bytes", BG_NUMBER, "bytes", "matrices at the rate, all else in 16 bits"),
+                        REQ("cache_bytes", BG_NUMBER, "bytes", "keys and values in 16 bits at the context"),
+                        REQ("memory_bytes", BG_NUMBER, "bytes", "both"),
+                        REQ("token_bytes", BG_NUMBER, "bytes", "read for one token at the context"),
+                        REQ("tokens_per_second", BG_NUMBER, "tokens/s", "no more than this"), {0}}},
+    {0}};
+
 /* ---- study ---- */
 
 #define METRIC(prefix, declare)                                                                                        \
@@ -644,5 +662,6 @@ const bg_doc_kind bg_doc_kinds[] = {
     {"published", 1, "published", published_sections},
     {"study", 1, "study", study_sections},
     {"atlas", 1, "atlas", atlas_sections},
+    {"estimates", 1, "estimate", estimates_sections},
     {0},
 };

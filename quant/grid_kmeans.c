@@ -6,6 +6,7 @@
 
 static const bg_key keys[] = {
     {.name = "bits", .type = BG_KEY_INTEGER, .least = 1, .most = 10, .otherwise = "4", .help = "index bits a weight"},
+    {.name = "rows", .type = BG_KEY_INTEGER, .least = 1, .most = 65536, .otherwise = "1", .help = "rows that share a table (scope=channel)"},
     {.name = "weighted", .type = BG_KEY_BOOL, .otherwise = "false", .help = "errors weighted by the importance of their input"},
     {0},
 };

@@ -1,7 +1,7 @@
 /* Powers of two and sums of them: multiplication becomes shifts. Li, Dong, Wang 2020 (APoT), arXiv 1909.13144.
  *
  *     pot    ±a·{0, 2^−(2^(b−1)−2), …, ½, 1}: 2^b − 1 levels
- *     apot   ±γ·Σ_m p_m, the b−1 magnitude bits split into terms of 2 bits (as in the paper, k = 2), an odd bit left over
+ *     apot   ±γ·Σ_m p_m, the b−1 magnitude bits split into terms of k bits (in the paper k = 2), an odd bit left over
  *            being a term of its own; term m of n takes 0 or 2^−m·2^−(n·i) (with the odd term: see terms()). γ makes the
  *            largest level a. 2^b − 1 distinct levels.
  * The range a is the scope's largest magnitude, or with clip=mse the share of it with the least squared error, in steps of
@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "quant/engine.h"
+
+enum { EXPONENTS = 15 }; /* of a term of 4 bits */
 
 /* ---- magnitudes ---- */
 
@@ -31,10 +33,19 @@ static int pot_magnitudes(int bits, double *out)
 
 /* The exponents of a term: the reference implementation's sets. With B = 2n magnitude bits term m holds m+1, m+1+n, m+1+2n;
  * with B = 2n+1 the odd one-bit term comes behind the others and takes the next free exponent of the interleaving. */
-static int terms(int B, int exponent[][3], int *sizes)
+static int terms(int B, int k, int exponent[][EXPONENTS], int *sizes)
 {
     int pairs = B / 2, odd = B % 2;
-    static const int mixed3[2][3] = {{1, 2, 4}, {3, 0, 0}}, mixed5[3][3] = {{1, 3, 6}, {2, 4, 7}, {5, 0, 0}};
+    if (k != 2) { /* eq. 5 as it stands */
+        int n = B / k;
+        for (int m = 0; m < n; m++) {
+            sizes[m] = (1 << k) - 1;
+            for (int i = 0; i < sizes[m]; i++)
+                exponent[m][i] = m + 1 + i * n;
+        }
+        return n;
+    }
+    static const int mixed3[2][EXPONENTS] = {{1, 2, 4}, {3, 0, 0}}, mixed5[3][EXPONENTS] = {{1, 3, 6}, {2, 4, 7}, {5, 0, 0}};
     if (B == 3 || B == 5) {
         memcpy(exponent, B == 3 ? mixed3[0] : mixed5[0], (size_t)(pairs + odd) * sizeof *exponent);
     } else {
@@ -51,9 +62,9 @@ static int terms(int B, int exponent[][3], int *sizes)
     return pairs + odd;
 }
 
-static int apot_magnitudes(int bits, double *out)
+static int apot_magnitudes(int bits, int k, double *out)
 {
-    int exponent[8][3] = {{0}}, sizes[8], n = terms(bits - 1, exponent, sizes), count = 1;
+    int exponent[8][EXPONENTS] = {{0}}, sizes[8], n = terms(bits - 1, k, exponent, sizes), count = 1;
     out[0] = 0;
     for (int m = 0; m < n; m++) {
         int before = count;
@@ -129,7 +140,10 @@ static int fit_pot(const bg_spec *s, const bg_scope_stats *st, bg_code *out, flo
 static int fit_apot(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *levels, float *cuts, bg_err *e)
 {
     double magnitude[256];
-    build(magnitude, apot_magnitudes((int)bg_spec_number(s, "bits"), magnitude), out, levels, cuts);
+    int bits = (int)bg_spec_number(s, "bits"), k = (int)bg_spec_number(s, "k");
+    if (k != 2 && (bits - 1) % k)
+        return bg_fail(e, BG_USAGE, "apot: k=%d does not divide the %d bits of a magnitude", k, bits - 1);
+    build(magnitude, apot_magnitudes(bits, k, magnitude), out, levels, cuts);
     return fit_to(s, st, out, e);
 }
 
@@ -142,6 +156,12 @@ static bg_needs needs(const bg_spec *s)
 
 static const bg_key keys[] = {
     {.name = "bits", .type = BG_KEY_INTEGER, .least = 2, .most = 8, .otherwise = "4", .help = "index bits a weight, the sign's among them"},
+    {0},
+};
+
+static const bg_key apot_keys[] = {
+    {.name = "bits", .type = BG_KEY_INTEGER, .least = 2, .most = 8, .otherwise = "4", .help = "index bits a weight, the sign's among them"},
+    {.name = "k", .type = BG_KEY_INTEGER, .least = 1, .most = 4, .otherwise = "2", .help = "bits of a term; divides bits-1 unless it is 2 (1: equally spaced)"},
     {0},
 };
 
@@ -160,10 +180,10 @@ const bg_grid bg_grid_pot = {
 
 const bg_grid bg_grid_apot = {
     .name = "apot",
-    .title = "additive powers of two, terms of two bits",
+    .title = "additive powers of two, terms of k bits",
     .paper = "Li, Dong, Wang 2020 (APoT), arXiv 1909.13144, eq. 5",
     .family = "non-uniform",
-    .keys = keys,
+    .keys = apot_keys,
     .refuses = "levels zero",
     .default_scope = "channel",
     .kind = BG_GRID_SCALAR,

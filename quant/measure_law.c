@@ -276,7 +276,7 @@ static const char *reason_not_to(const bg_matrix *m, const bg_spec *s)
         return "needs samples: give the source n=";
     if (bg_spec_is_weighted(s))
         return "a density has no inputs to weigh by";
-    if (s->scope.kind == BG_SCOPE_CHANNEL)
+    if (s->scope.kind == BG_SCOPE_CHANNEL || s->scope.kind == BG_SCOPE_ROWS)
         return "a density has no rows: give the source n=, or scope=N";
     if (bg_spec_is_two_level(s))
         return "scales of scales need samples: give the source n=";

@@ -7,7 +7,7 @@
 int bg_measure_ref(const bg_matrix *m, const bg_spec *s, bg_measure *out, bg_err *e)
 {
     int64_t C = m->cols, all = m->rows * C, size = bg_scope_size(s, m->rows, C);
-    int flat = s->scope.kind == BG_SCOPE_TENSOR || s->scope.kind == BG_SCOPE_BLOCK;
+    int flat = bg_scope_is_flat(s);
     double sse = 0, clipped = 0;
     float most = 0;
     bg_code_room room;

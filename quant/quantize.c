@@ -305,7 +305,7 @@ static int nearest(const bg_matrix *m, const bg_spec *s, const float *w, float *
                    bg_err *e)
 {
     int64_t all = m->rows * m->cols;
-    int coded = s->coding->bits != NULL, flat = s->scope.kind == BG_SCOPE_TENSOR || s->scope.kind == BG_SCOPE_BLOCK;
+    int coded = s->coding->bits != NULL, flat = bg_scope_is_flat(s);
     job j = {.s = s, .m = m, .w = w, .out = out, .size = bg_scope_size(s, m->rows, m->cols), .K = bg_spec_points(s)};
     j.per_row = flat ? 0 : (m->cols + j.size - 1) / j.size;
     j.scopes = bg_scope_count(s, m->rows, m->cols);
@@ -457,7 +457,7 @@ typedef enum path { ON_HISTOGRAM, ON_TILES, IN_MEMORY } path;
 
 static path path_of(const bg_matrix *m, const bg_spec *s)
 {
-    if (!bg_spec_is_plain(s) || m->second_moment || bg_spec_is_weighted(s))
+    if (!bg_spec_is_plain(s) || s->scope.kind == BG_SCOPE_ROWS || m->second_moment || bg_spec_is_weighted(s))
         return IN_MEMORY;
     int exact = m->hist || (m->codes16 && !m->memory) || bg_spec_needs(s) >= BG_NEEDS_HIST;
     if (s->scope.kind == BG_SCOPE_TENSOR && !bg_spec_is_two_level(s) && (exact || s->coding->bits))

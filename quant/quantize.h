@@ -223,6 +223,8 @@ bg_rate bg_spec_rate(const bg_spec *s, int64_t rows, int64_t cols);
 /* Weights that share a scale, and how many such scopes a matrix has (the last of a row may be short). */
 int64_t bg_scope_size(const bg_spec *s, int64_t rows, int64_t cols);
 int64_t bg_scope_count(const bg_spec *s, int64_t rows, int64_t cols);
+/* Whether scopes run over the flattened tensor, not inside its rows. */
+int bg_scope_is_flat(const bg_spec *s);
 
 /* What a GGUF file holds of n weights (whole blocks) under a spec of the grid "gguf": the id of its block type, and the
  * blocks, which decode to what the grid reconstructs. */

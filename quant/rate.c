@@ -21,6 +21,11 @@ double bg_scale_bits(const bg_spec *s)
     return bg_spec_is(s, "scale", "e8m0") || bg_spec_is(s, "scale", "e4m3") ? 8 : 16;
 }
 
+int bg_scope_is_flat(const bg_spec *s)
+{
+    return s->scope.kind == BG_SCOPE_TENSOR || s->scope.kind == BG_SCOPE_BLOCK || s->scope.kind == BG_SCOPE_ROWS;
+}
+
 int64_t bg_scope_size(const bg_spec *s, int64_t rows, int64_t cols)
 {
     switch (s->scope.kind) {
@@ -32,6 +37,8 @@ int64_t bg_scope_size(const bg_spec *s, int64_t rows, int64_t cols)
         return s->scope.size < cols ? s->scope.size : cols;
     case BG_SCOPE_BLOCK:
         return s->scope.size < rows * cols ? s->scope.size : rows * cols;
+    case BG_SCOPE_ROWS:
+        return (s->scope.size < rows ? s->scope.size : rows) * cols;
     }
     return rows * cols;
 }
@@ -41,7 +48,7 @@ int64_t bg_scope_count(const bg_spec *s, int64_t rows, int64_t cols)
     int64_t size = bg_scope_size(s, rows, cols);
     if (size <= 0)
         return 0;
-    if (s->scope.kind == BG_SCOPE_TENSOR || s->scope.kind == BG_SCOPE_BLOCK)
+    if (bg_scope_is_flat(s))
         return (rows * cols + size - 1) / size;
     return rows * ((cols + size - 1) / size);
 }

@@ -494,7 +494,7 @@ static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out,
         return BG_OK;
     }
     int64_t size = bg_scope_size(s, m->rows, m->cols);
-    if (s->scope.kind == BG_SCOPE_BLOCK && m->cols % size) {
+    if (s->scope.kind == BG_SCOPE_ROWS || (s->scope.kind == BG_SCOPE_BLOCK && m->cols % size)) {
         measure->skipped = "round=gptq needs blocks that end with the row";
         return BG_OK;
     }

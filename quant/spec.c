@@ -373,7 +373,7 @@ static int canonical(bg_spec *s, const bg_spec *base, bg_err *e)
     return BG_OK;
 }
 
-static int set_scope(bg_spec *s)
+static int set_scope(bg_spec *s, bg_err *e)
 {
     const bg_value *v = value_of(s, "scope");
     s->scope = (bg_scope){.kind = BG_SCOPE_TENSOR};
@@ -383,6 +383,10 @@ static int set_scope(bg_spec *s)
         s->scope = (bg_scope){s->grid->flags & BG_GRID_FLAT ? BG_SCOPE_BLOCK : BG_SCOPE_GROUP, (int)v->number};
     else if (!strcmp(v->text, "channel"))
         s->scope.kind = BG_SCOPE_CHANNEL;
+    if (bg_spec_number(s, "rows") > 1 && s->scope.kind != BG_SCOPE_CHANNEL)
+        return bg_fail(e, BG_USAGE, "rows=%g belongs to scope=channel: that many rows share", bg_spec_number(s, "rows"));
+    if (bg_spec_number(s, "rows") > 1)
+        s->scope = (bg_scope){BG_SCOPE_ROWS, (int)bg_spec_number(s, "rows")};
     return BG_OK;
 }
 
@@ -418,7 +422,7 @@ static int parse_point(const char *name, const bg_grid *grid, const pairs *p, in
     if (!status)
         status = canonical(out, base, e);
     if (!status)
-        status = set_scope(out);
+        status = set_scope(out, e);
     if (!status)
         status = check_composition(out, whole, e);
     free(base);

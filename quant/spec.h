@@ -27,10 +27,11 @@ typedef struct bg_grid bg_grid;
 typedef struct bg_rounding bg_rounding;
 typedef struct bg_coding bg_coding;
 
-typedef enum bg_scope_kind { BG_SCOPE_TENSOR, BG_SCOPE_CHANNEL, BG_SCOPE_GROUP, BG_SCOPE_BLOCK } bg_scope_kind;
+typedef enum bg_scope_kind { BG_SCOPE_TENSOR, BG_SCOPE_CHANNEL, BG_SCOPE_GROUP, BG_SCOPE_BLOCK, BG_SCOPE_ROWS } bg_scope_kind;
 typedef struct bg_scope {
     bg_scope_kind kind;
-    int size; /* GROUP: weights of one row that share a scale; BLOCK: of the flattened tensor, across row ends (bitsandbytes) */
+    int size; /* GROUP: weights of one row that share a scale; BLOCK: of the flattened tensor, across row ends (bitsandbytes);
+               * ROWS: whole rows that share */
 } bg_scope;
 
 enum { BG_SPEC_TEXT = 192, BG_SPEC_KEYS = 40, BG_VALUE_TEXT = 96 };

@@ -2,6 +2,8 @@
  *
  * Lin et al., arXiv 2306.00978. s_i = a_i^r with a_i = E|x_i|, r on a grid of 20 points in [0, 1), normalised by
  * √(max s·min s); with duo=true (AutoAWQ) s_i = a_i^r / v_i^(1−r), v_i the mean over rows of |W_oi| over its group's maximum.
+ * reach: r = reach·k/points. protect: only that share of the columns is scaled, those of largest a_i; factor: by one given
+ * scale (the paper's table 2).
  * The r with the least true output error tr((W−Ŵ)Σ(W−Ŵ)ᵀ) wins. Then, with clip search, each group's range is cut to
  * (1 − k/20) of its largest weight, k = 0…9, by its own part of that error, (ŵ−w)Σ_gg(ŵ−w)ᵀ.
  * Σ stands for the sampled tokens of the published code: it is their exact second moment. The scales are counted as 16 bits
@@ -20,6 +22,9 @@ enum { CLIP_STEPS = 10, CLIP_PARTS = 20, SCALE_BITS = 16 };
 static const bg_key keys[] = {
     {"points", BG_KEY_INTEGER, 1, 100, NULL, "20", "exponents tried"},
     {"duo", BG_KEY_BOOL, 0, 1, NULL, "false", "scales look at the weights too (AutoAWQ)"},
+    {"reach", BG_KEY_NUMBER, 0, 8, NULL, "1", "exponents from 0 up to here, in steps of reach/points"},
+    {"protect", BG_KEY_NUMBER, 0, 1, NULL, "1", "share of the columns that are scaled, those of the largest activations"},
+    {"factor", BG_KEY_NUMBER, 0, 1000, NULL, "0", "scale of the protected columns; 0: by the search"},
     {"clipsearch", BG_KEY_BOOL, 0, 1, NULL, "true", "search the range of every group"},
     {0},
 };
@@ -31,6 +36,8 @@ typedef struct search {
     int64_t R, C;
     double *weight_level; /* [C] mean over rows of |w| over its group's maximum (duo) */
     float *scale, *best;  /* [C] */
+    double salient;       /* columns with E|x| of at least this are scaled */
+    double factor;        /* their scale; 0: by the exponent */
     float *turned, *hat;  /* [R × C] */
 } search;
 
@@ -58,6 +65,10 @@ static void choose_scale(const search *a, double r, int duo)
         double s = pow(a->m->mean_abs[i], r);
         if (duo)
             s /= pow(a->weight_level[i], 1 - r) + 1e-4;
+        if (a->factor > 0)
+            s = a->factor;
+        if (a->m->mean_abs[i] < a->salient)
+            s = 1;
         s = fmax(isfinite(s) ? s : 1, 1e-4);
         a->scale[i] = (float)s;
         least = fmin(least, s);
@@ -85,15 +96,45 @@ static int try_scale(const search *a, double *error, const char **skipped, bg_er
     return status;
 }
 
+static int falling(const void *a, const void *b)
+{
+    double p = *(const double *)a, q = *(const double *)b;
+    return (p < q) - (p > q);
+}
+
+/* The share `protect` of the columns: those whose E|x| reaches the last of them. */
+static int choose_salient(search *a, bg_err *e)
+{
+    double share = bg_spec_number(a->s, "protect"), *sorted;
+    int64_t kept = (int64_t)ceil(share * (double)a->C);
+    a->factor = bg_spec_number(a->s, "factor");
+    a->salient = kept > 0 ? 0 : HUGE_VAL;
+    if (kept <= 0 || kept >= a->C)
+        return BG_OK;
+    sorted = malloc((size_t)a->C * sizeof *sorted);
+    if (!sorted)
+        return bg_no_memory(e, "salient columns", (size_t)a->C * sizeof *sorted);
+    memcpy(sorted, a->m->mean_abs, (size_t)a->C * sizeof *sorted);
+    qsort(sorted, (size_t)a->C, sizeof *sorted, falling);
+    a->salient = sorted[kept - 1];
+    free(sorted);
+    return BG_OK;
+}
+
 static int search_scale(search *a, const char **skipped, bg_err *e)
 {
     int points = (int)bg_spec_number(a->s, "points"), duo = bg_spec_number(a->s, "duo") != 0;
-    double least = HUGE_VAL;
+    double least = HUGE_VAL, reach = bg_spec_number(a->s, "reach");
+    int chosen = choose_salient(a, e);
+    if (chosen)
+        return chosen;
+    if (a->factor > 0) /* nothing to search */
+        points = 1;
     if (duo)
         levels_of_weights(a);
     for (int k = 0; k < points; k++) {
         double error;
-        choose_scale(a, (double)k / points, duo);
+        choose_scale(a, reach * (double)k / points, duo);
         int status = try_scale(a, &error, skipped, e);
         if (status || *skipped)
             return status;

@@ -5,9 +5,10 @@
  *     {{mean gap_bits over nf4 in mlp.down_proj}}                                   mean, least, most or count over a spec's points
  *     {{mean gap_bits over nf4 minus mean gap_bits over fp4 as signed}}             a difference; `as` a style of bg_style_names
  *     {{table spec rate_bits mse of curves.points where layer is 0 by mse first 5}} rows; also `by FIELD down`, `as STYLE`
+ *     {{figure rate-distortion}}                                                    the figure of all curves
  *     {{section rate-distortion}}                                                   a section of the report, figures and all
  *
- * A value of several words stands in "quotation marks". A spec may be called what a study among the documents calls it.
+ * A column is FIELD or FIELD:STYLE, e.g. bytes:mega. A value of several words stands in "quotation marks". A spec may be called what a study among the documents calls it.
  * A document is named by its file (lloyd for lloyd.json) or by its kind; conditions are is, not, has, below, above.
  * $OUT is the directory of the page.
  * Blocks fenced as ```sh are the commands: `bitgap notebook FILE --commands` prints them as a script.

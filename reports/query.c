@@ -192,19 +192,21 @@ static int select_rows(const bg_report *r, words *w, selection *s, bg_err *e)
 
 /* ---- numbers ---- */
 
-static int parse_style(words *w, bg_style otherwise, bg_style *style, bg_err *e)
+static int find_style(const char *name, bg_style *out, bg_err *e)
 {
-    *style = otherwise;
-    if (!accept(w, "as"))
-        return BG_OK;
-    const char *name = take(w);
     for (int i = 0; i < BG_STYLES; i++)
         if (!strcmp(bg_style_names[i], name)) {
-            *style = (bg_style)i;
+            *out = (bg_style)i;
             return BG_OK;
         }
     const char *near = bg_nearest(name, bg_style_names, BG_STYLES);
     return bg_fail(e, BG_INPUT, "no style '%s'%s%s%s", name, near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+static int parse_style(words *w, bg_style otherwise, bg_style *style, bg_err *e)
+{
+    *style = otherwise;
+    return accept(w, "as") ? find_style(take(w), style, e) : BG_OK;
 }
 
 static bg_style style_of(const bg_field *f)
@@ -336,55 +338,87 @@ static int parse_order(words *w, selection *s, bg_style *style, bg_err *e)
     return status;
 }
 
-/* style BG_STYLES: each field's own. */
-static void put_cell(bg_report *r, bg_table *b, const bg_field *f, const bg_row *row, bg_style style)
+/* A column as asked: FIELD, or FIELD:STYLE. */
+typedef struct table_column {
+    const char *name;
+    const bg_field *field;
+    bg_style style; /* BG_STYLES: the table's, or the field's own */
+} table_column;
+
+static void put_cell(bg_report *r, bg_table *b, const table_column *c, const bg_row *row, bg_style style)
 {
+    const bg_field *f = c->field;
+    style = c->style != BG_STYLES ? c->style : style != BG_STYLES ? style : style_of(f);
     if (f->type == BG_STRING)
         bg_table_code(b, bg_row_string(row, f->name));
     else if (f->type == BG_BOOL)
         bg_table_text(b, bg_row_bool(row, f->name) ? "yes" : "no");
     else
-        bg_table_number(b, bg_num_cell(&r->docs, row, f->name), style == BG_STYLES ? style_of(f) : style);
+        bg_table_number(b, bg_num_cell(&r->docs, row, f->name), style);
+}
+
+static int take_columns(words *w, table_column *columns, int *n, bg_err *e)
+{
+    for (*n = 0; w->next < w->n && strcmp(peek(w), "of") != 0; ++*n) {
+        if (*n == COLUMNS)
+            return bg_fail(e, BG_INPUT, "more than %d columns", COLUMNS);
+        char *name = w->at[w->next++], *colon = strchr(name, ':');
+        columns[*n] = (table_column){.name = name, .style = BG_STYLES};
+        if (!colon)
+            continue;
+        *colon = 0;
+        int status = find_style(colon + 1, &columns[*n].style, e);
+        if (status)
+            return status;
+    }
+    return *n && accept(w, "of") ? BG_OK : bg_fail(e, BG_INPUT, "a table wants: FIELD… of DOCUMENT.SECTION");
+}
+
+/* "name (unit)", with '>' for numbers. */
+static void put_heading(bg_text *t, const table_column *c)
+{
+    const char *unit = c->field->unit;
+    bg_text_add(t, c->name);
+    if (c->style == BG_MEGA)
+        bg_text_format(t, " (%s)", strcmp(unit, "bytes") ? "millions" : "MB");
+    else if (c->style == BG_PERCENT)
+        bg_text_add(t, " (%)");
+    else if (strlen(unit) > 1)
+        bg_text_format(t, " (%s)", unit);
+    bg_text_add(t, c->field->type == BG_STRING ? "" : ">");
 }
 
 static int answer_table(bg_report *r, words *w, bg_text *stream, bg_err *e)
 {
-    const char *names[COLUMNS];
-    const bg_field *fields[COLUMNS];
+    table_column columns[COLUMNS];
     bg_style style = BG_STYLES;
-    int n = 0, status = BG_OK;
-    for (; w->next < w->n && strcmp(peek(w), "of") != 0; n++) {
-        if (n == COLUMNS)
-            return bg_fail(e, BG_INPUT, "more than %d columns", COLUMNS);
-        names[n] = take(w);
-    }
+    bg_text heads = {0};
     selection s = {0};
-    if (!n || !accept(w, "of"))
-        return bg_fail(e, BG_INPUT, "a table wants: FIELD… of DOCUMENT.SECTION");
-    status = select_rows(r, w, &s, e);
+    int n, status = take_columns(w, columns, &n, e);
+    if (!status)
+        status = select_rows(r, w, &s, e);
     if (!status)
         status = parse_order(w, &s, &style, e);
-    bg_text columns = {0};
     for (int i = 0; !status && i < n; i++) {
-        fields[i] = find_field(s.section, names[i]);
-        if (!fields[i])
-            status = unknown_field(s.section, names[i], e);
-        else
-            bg_text_format(&columns, "%s%s%s%s%s%s", i ? "|" : "", names[i], strlen(fields[i]->unit) > 1 ? " (" : "",
-                           strlen(fields[i]->unit) > 1 ? fields[i]->unit : "", strlen(fields[i]->unit) > 1 ? ")" : "",
-                           fields[i]->type == BG_STRING ? "" : ">");
+        columns[i].field = find_field(s.section, columns[i].name);
+        if (!columns[i].field) {
+            status = unknown_field(s.section, columns[i].name, e);
+            break;
+        }
+        bg_text_add(&heads, i ? "|" : "");
+        put_heading(&heads, &columns[i]);
     }
     if (!status && !s.n)
         status = bg_fail(e, BG_INPUT, "no rows of %s answer", s.section->name);
     if (!status) {
         bg_table b;
-        bg_table_begin(&b, &r->page, stream, s.section->help, bg_text_string(&columns));
+        bg_table_begin(&b, &r->page, stream, s.section->help, bg_text_string(&heads));
         for (int i = 0; i < s.n; i++)
             for (int k = 0; k < n; k++)
-                put_cell(r, &b, fields[k], s.rows[i], style);
+                put_cell(r, &b, &columns[k], s.rows[i], style);
         bg_table_end(&b);
     }
-    bg_text_free(&columns);
+    bg_text_free(&heads);
     free(s.rows);
     return status;
 }
@@ -397,5 +431,8 @@ int bg_query_answer(bg_report *r, const char *question, bg_text *stream, bg_err 
         return status;
     if (accept(&w, "section"))
         return bg_report_put_section(r, take(&w), stream, e);
+    if (accept(&w, "figure"))
+        return strcmp(peek(&w), "rate-distortion") ? bg_fail(e, BG_INPUT, "no figure '%s' outside a section; there is rate-distortion", peek(&w))
+                                                   : bg_report_draw_curves(r, stream, e);
     return accept(&w, "table") ? answer_table(r, &w, stream, e) : answer_number(r, &w, stream, e);
 }

@@ -52,6 +52,8 @@ int bg_report_markdown(bg_report *r, const char *stream, bg_text *out, bg_err *e
 void bg_report_close(bg_report *r);
 /* One section by its id, for notebooks; BG_INPUT when there is none or its documents are absent. */
 int bg_report_put_section(bg_report *r, const char *id, bg_text *stream, bg_err *e);
+/* The figure of distortion against rate of all curves, for the overview and for notebooks. */
+int bg_report_draw_curves(bg_report *r, bg_text *where, bg_err *e);
 /* NAME.md and NAME.html of a stream, in the page's directory. */
 int bg_report_put_pages(bg_report *r, const char *name, const bg_text *stream, const bg_text *contents, bg_err *e);
 

@@ -363,7 +363,7 @@ static void say_caption(bg_report *r, bg_text *caption, bg_text *alt, int empiri
     free(order);
 }
 
-static int draw(bg_report *r, bg_text *where, bg_err *e)
+int bg_report_draw_curves(bg_report *r, bg_text *where, bg_err *e)
 {
     bg_figure f;
     int status = bg_figure_begin(&f, &r->page, "rate-distortion", "Distortion against rate", e);
@@ -406,7 +406,7 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     card_worst(r, cards);
     card_allocation(r, cards);
     bg_put_class_end(cards);
-    return r->all.n ? draw(r, figure, e) : BG_OK;
+    return r->all.n ? bg_report_draw_curves(r, figure, e) : BG_OK;
 }
 
 const bg_report_section bg_section_overview = {"overview", "Overview", write};

@@ -164,6 +164,12 @@ static void say_perplexity(bg_report *r, bg_text *t, const bg_study_row *rows, i
     bg_text_add(t, ".");
 }
 
+/* What a clock or the system measured differs from run to run: no best is named. */
+static int is_measured_by_clock(const bg_measured *m)
+{
+    return strstr(m->field, "second") || strstr(m->field, "ms_per") || !strcmp(m->field, "peak_bytes");
+}
+
 /* "Best by column: MB **X** 1.23, tokens/s **Y** 456." */
 static void say_best(bg_report *r, bg_text *t, const bg_study_row *rows, int n)
 {
@@ -171,7 +177,7 @@ static void say_best(bg_report *r, bg_text *t, const bg_study_row *rows, int n)
     int said = 0;
     for (int i = 0; i < columns.n; i++) {
         bg_measured m = bg_measured_of(&columns.rows[i], "");
-        int best = !strcmp(m.better, "none") || !strcmp(m.relation, "percent") || !strcmp(m.field, "perplexity")
+        int best = !strcmp(m.better, "none") || is_measured_by_clock(&m) || !strcmp(m.relation, "percent") || !strcmp(m.field, "perplexity")
                        ? -1
                        : best_of(r, &m, rows, n, !strcmp(m.better, "more") ? -1 : 1, -1);
         if (best < 0)

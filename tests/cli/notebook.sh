@@ -20,6 +20,8 @@ Text {{mean mse over lloyd:bits=2 as plain}} and `code`.
 Difference {{mean gap_bits over lloyd:bits=3 minus mean gap_bits over lloyd:bits=2 as signed}}.
 
 {{table spec bits mse of mine.points by mse first 1}}
+
+{{table spec gap_bits:percent rate_bits:plain of mine.points where bits is 2}}
 END
 expect 0 '^set -eu' "$BITGAP" notebook "$book" --commands
 "$BITGAP" notebook "$book" --commands -o "$OUT/commands"
@@ -28,7 +30,9 @@ expect 0 '' "$BITGAP" notebook "$book" "$OUT/mine.json" -o "$OUT" --name page
 expect 0 'Text 0\.117482 and' cat "$OUT/page.md"
 expect 0 'Difference \+0\.117' cat "$OUT/page.md"
 expect 0 '^\| `lloyd:bits=3` \| 3 \|' cat "$OUT/page.md"
-grep -q 'lloyd:bits=2` |' "$OUT/page.md" && fail 'first 1 gave two rows'
+[ "$(grep -c '^| `lloyd:bits=2` |' "$OUT/page.md")" = 1 ] || fail 'first 1 gave two rows'
+expect 0 '^\| spec \| gap_bits \(%\) \| rate_bits' cat "$OUT/page.md"
+expect 0 '^\| `lloyd:bits=2` \| 45.5 \| 2 \|' cat "$OUT/page.md"
 expect 0 'said &lt;here&gt; ```' cat "$OUT/page.html"
 expect 0 '<title>A &amp; &lt;B&gt;' cat "$OUT/page.html"
 cp "$OUT/page.html" "$scratch/before.html"
@@ -51,6 +55,9 @@ done <<'END'
 {{mse of mine.points where spec is lloyd:bits=2 please}}|'please'
 {{table spec of mine.points where bits is 9}}|no rows
 {{section overvew}}|did you mean overview
+{{table spec mse:sig4 of mine.points}}|no style 'sig4', did you mean sig3
+{{figure weights}}|no figure 'weights'
+{{table of mine.points}}|a table wants
 {{}}|empty placeholder
 {{mse|does not end
 END

@@ -389,6 +389,23 @@ static void transforms_do_what_they_promise(void **state)
     assert_true(awq.output_mse < plain);
     double awq_bits = awq.rate.scales - quantize(&l, "uniform:bits=3,scope=64,zero=asym").rate.scales;
     assert_true(awq_bits == 16.0 * 256);
+    /* No column scaled, or all by 1: plain rounding. The largest few scaled alone still help. */
+#define SALIENT "uniform:bits=3,scope=64,zero=asym,transform=awq,clipsearch=false"
+    assert_true(quantize(&l, SALIENT ",protect=0").output_mse == plain);
+    assert_true(quantize(&l, SALIENT ",factor=1").output_mse == plain);
+    assert_true(quantize(&l, SALIENT ",protect=0.1").output_mse <= plain);
+    assert_true(quantize(&l, SALIENT ",reach=2,points=40").output_mse <= quantize(&l, SALIENT).output_mse);
+#undef SALIENT
+    /* Terms of as many bits as a magnitude are powers of two; terms of one bit are equally spaced. */
+    assert_true(quantize(&l, "apot:bits=4,k=3").output_mse == quantize(&l, "pot:bits=4").output_mse);
+    double even = quantize(&l, "uniform:bits=4,scope=channel").output_mse;
+    assert_true(fabs(quantize(&l, "apot:bits=4,k=1").output_mse / even - 1) < 0.02);
+    /* Rows that share a table: between a table a row and one for all, in error and in rate; all rows sharing is the tensor. */
+    bg_measure own = quantize(&l, "kmeans:bits=3,scope=channel"), few = quantize(&l, "kmeans:bits=3,scope=channel,rows=8"),
+               all = quantize(&l, "kmeans:bits=3,scope=channel,rows=64"), tensor = quantize(&l, "kmeans:bits=3");
+    assert_true(own.mse < few.mse && few.mse < all.mse && all.mse == tensor.mse);
+    assert_true(few.rate.codebook == 8 * 8 * 16.0 && own.rate.codebook == 64 * 8 * 16.0 && all.rate.codebook == tensor.rate.codebook);
+    assert_true(quantize(&l, "kmeans:bits=3,scope=channel,rows=7").rate.codebook == 10 * 8 * 16.0);
     /* At 8 bits a layer computes nearly what it did, however its columns are scaled (the output's power is tr Σ here). */
     double power = 0;
     for (int64_t i = 0; i < l.C; i++)
