@@ -111,13 +111,15 @@ static int split(const bg_matrix *m, const bg_spec *s, const float *w, double ne
     c.room = all;
     c.unit = malloc((all + 1) * sizeof *c.unit), c.weight = malloc((all + 1) * sizeof *c.weight);
     double best = 0, n = (double)all;
+    int zeros = bg_spec_is(s, "zero", "asym") || bg_spec_is(s, "zero", "min"), levels = (s->grid->flags & BG_GRID_STORES_LEVELS) != 0;
     int status = c.unit && c.weight ? walk(&c, w, e) : bg_no_memory(e, "error budget", all * 12);
-    if (!status)
+    if (!status && levels && c.scopes > 1)
+        best = c.inside; /* levels of each scope's own: none shared by all is better */
+    else if (!status)
         status = best_levels(&c, &best, e);
     free(c.unit), free(c.weight);
     if (status)
         return status;
-    int zeros = bg_spec_is(s, "zero", "asym") || bg_spec_is(s, "zero", "min"), levels = (s->grid->flags & BG_GRID_STORES_LEVELS) != 0;
     double ideal = (c.inside + c.clipped) / n, after_scales = levels ? ideal : zeros ? c.scaled / n : nearest;
     out->granular = best / n;
     out->mismatch = (c.inside - best) / n;

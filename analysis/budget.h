@@ -14,7 +14,8 @@
 #include "quant/quantize.h"
 
 typedef struct bg_budget {
-    double granular;       /* of the best K levels shared by all scopes; of a vector or trellis code: all of D */
+    double granular;       /* of the best K levels shared by all scopes, or of each scope's own where a grid stores them; of a vector
+                            * or trellis code: all of D */
     double mismatch;       /* what the grid's levels add to that */
     double clipping;       /* error of weights beyond the outermost level by more than half a step */
     double scale_rounding; /* scales in their stored type, double quantization included */

@@ -499,7 +499,7 @@ static const bg_section allocation_sections[] = {
 /* ---- budget ---- */
 
 #define BUDGET_PARTS(unit)                                                                                                    \
-    REQ("granular", BG_NUMBER, unit, "error of the best levels for the weights in the unit of their scopes"),          \
+    REQ("granular", BG_NUMBER, unit, "error of the best levels for the weights in the unit of their scopes, or of scopes' own levels"),          \
         REQ("mismatch", BG_NUMBER, unit, "what the grid's own levels add"),                                            \
         REQ("clipping", BG_NUMBER, unit, "error of weights beyond the outermost level by more than half a step"),      \
         REQ("scale_rounding", BG_NUMBER, unit, "what scales in their stored type add"),                                \

@@ -7,7 +7,7 @@
 #include "quant/entropy.h"
 
 /* Rung r of the ladder has a standard deviation of 2^((r − NARROW)/4) integers. */
-enum { NARROW = 12, RUNGS = 72, SURE = RUNGS, HEADER_BITS = 144, NEAR = 8 };
+enum { NARROW = 12, RUNGS = 72, SURE = RUNGS, HEADER_BITS = 144, NEAR = 2, FAR = 5 };
 static const double shapes[] = {0.7, 1, 1.25, 1.5, 1.75, 2, 2.5, 4};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 enum { OF_STEPS = RUNGS, OF_RESIDUALS, OF_ROWS, TABLES };
@@ -108,15 +108,16 @@ static void measure_columns(work *w)
     }
 }
 
-/* Better rungs near the ones there are, given the rows; `price` (from −SURE to SURE, NULL: none): bits of a residual. Σ bits. */
-static double choose_columns(work *w, const double *price)
+/* Better rungs at most `near` from the ones there are, given the rows; `price` (from −SURE to SURE, NULL: none): bits of a residual.
+ * Returns Σ bits. */
+static double choose_columns(work *w, int near, const double *price)
 {
     double total = 0;
 #pragma omp parallel for schedule(static)
     for (int64_t j = 0; j < w->c->cols; j++) {
         double least = HUGE_VAL;
         int from = w->rung[j], best = from;
-        for (int r = within(from - NEAR); r <= within(from + NEAR); r++) {
+        for (int r = within(from - near); r <= within(from + near); r++) {
             double bits = column_length(w, j, r) + (price ? price[r - predicted(w, w->c->step[j]) + SURE] : 0);
             if (bits < least)
                 least = bits, best = r;
@@ -128,12 +129,13 @@ static double choose_columns(work *w, const double *price)
     return total;
 }
 
-static void choose_rows(work *w, const double *price)
+static void choose_rows(work *w, int near, const double *price)
 {
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < w->c->rows; i++) {
         double least = HUGE_VAL;
-        for (int r = -NEAR; r <= NEAR; r++) {
+        int from = w->row[i];
+        for (int r = from - near; r <= from + near; r++) {
             double bits = row_length(w, i, r) + (price ? price[r + SURE] : 0);
             if (bits < least)
                 least = bits, w->row[i] = r;
@@ -226,13 +228,13 @@ static int design(work *w, bg_err *e)
     int status = BG_OK, best = 0;
     measure_columns(w);
     for (int s = 0; s < SHAPES && !status; s++)
-        if (!(status = lengths(w, shapes[s], e)) && (bits = choose_columns(w, NULL)) < least)
+        if (!(status = lengths(w, shapes[s], e)) && (bits = choose_columns(w, NEAR, NULL)) < least)
             least = bits, best = s;
     if (status || (status = lengths(w, shapes[best], e)))
         return status;
     w->shape = best;
-    choose_columns(w, NULL);
-    choose_rows(w, NULL);
+    choose_columns(w, FAR, NULL);
+    choose_rows(w, FAR, NULL);
     predict(w);
     for (int64_t j = 0; j < w->c->cols; j++)
         sum += w->c->step[j];
@@ -240,8 +242,8 @@ static int design(work *w, bg_err *e)
     for (int pass = 0; pass < 2 && !status; pass++) {
         if (!(status = small_table(&w->table[OF_RESIDUALS], w->residual, w->c->cols, price, e)))
             status = small_table(&w->table[OF_ROWS], w->row, w->c->rows, row_price, e);
-        choose_columns(w, price);
-        choose_rows(w, row_price);
+        choose_columns(w, NEAR, price);
+        choose_rows(w, NEAR, row_price);
     }
     return status ? status : used_tables(w, e);
 }

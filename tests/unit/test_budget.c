@@ -52,6 +52,8 @@ static void test_each_cause(void **state)
     assert_true(b.scale_rounding > 1e-4 * b.mse);
     b = budget("kmeans:bits=3");
     assert_true(fabs(b.mismatch) < 0.01 * b.mse);
+    b = budget("kmeans:bits=3,scope=channel"); /* levels of their own: nothing to mismatch */
+    assert_true(b.mismatch == 0);
     b = budget("nf4:scope=64,double=true");
     assert_true(b.mismatch > 0 && b.scale_rounding > 0);
     b = budget("uniform:step=1sigma,code=entropy,round=rdo");
