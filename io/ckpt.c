@@ -17,10 +17,14 @@
 
 const char *const bg_part_names[BG_PARTS] = {"indices", "scales", "zeros", "codebook", "order", "padding", "metadata"};
 
-const bg_format *const bg_formats[] = {
-    &bg_format_safetensors, &bg_format_gguf, &bg_format_gptq, &bg_format_awq, &bg_format_bnb,    &bg_format_bnb_8bit,
-    &bg_format_ct,          &bg_format_mx,   &bg_format_fp8,  &bg_format_hqq, &bg_format_source, NULL,
-};
+#define POINT_FORMAT(name) &bg_format_##name,
+const bg_format *const bg_formats[] = {&bg_format_safetensors, &bg_format_gguf, BG_PACKED_FORMATS(POINT_FORMAT) &bg_format_source, NULL};
+
+#define POINT_CLAIM(suffix, name) {suffix, bg_claim_##name},
+static const struct {
+    const char *suffix;
+    bg_claim *claim;
+} claims[] = {BG_CLAIMS(POINT_CLAIM)};
 
 /* ---- building ---- */
 
@@ -105,24 +109,6 @@ static int is_conv1d(const bg_ckpt *c, const bg_raw *r) {
     }
     return 0;
 }
-
-/* A raw tensor whose name ends so is the main part of a packed one. The first row that claims it has it. */
-static const struct {
-    const char *suffix;
-    bg_claim *claim;
-} claims[] = {
-    {".qweight", bg_claim_gptq},
-    {".qweight", bg_claim_awq},
-    {".weight_packed", bg_claim_ct},
-    {".weight_packed", bg_claim_mx},
-    {".quant_state.bitsandbytes__nf4", bg_claim_bnb_4bit},
-    {".quant_state.bitsandbytes__fp4", bg_claim_bnb_4bit},
-    {".SCB", bg_claim_bnb_8bit},
-    {"_blocks", bg_claim_mx},
-    {".weight_scale", bg_claim_scaled},
-    {".weight_scale_inv", bg_claim_scaled},
-    {".W_q", bg_claim_hqq},
-};
 
 static int offer(bg_load *l, bg_raw *r, bg_err *e) {
     int status = BG_OK;

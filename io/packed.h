@@ -70,9 +70,38 @@ int bg_raw_scalar(const bg_store *s, const bg_raw *r, float *out, bg_err *e);
 /* What each format claims: `anchor` is the raw tensor whose name is prefix + the suffix of its row. A function that
  * finds the tensor is not its own leaves it unclaimed and returns BG_OK. */
 typedef int bg_claim(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e);
-bg_claim bg_claim_gptq, bg_claim_awq, bg_claim_bnb_4bit, bg_claim_bnb_8bit, bg_claim_ct, bg_claim_mx, bg_claim_scaled,
-    bg_claim_hqq;
-extern const bg_format bg_format_gptq, bg_format_awq, bg_format_bnb, bg_format_bnb_8bit, bg_format_ct, bg_format_mx,
-    bg_format_fp8, bg_format_hqq;
+
+/* clang-format off */
+/* The packed formats: bg_format_NAME of each. To add one: its fmt_*.c, its line here and its claim below. */
+#define BG_PACKED_FORMATS(ROW) \
+    ROW(gptq) \
+    ROW(awq) \
+    ROW(bnb) \
+    ROW(bnb_8bit) \
+    ROW(ct) \
+    ROW(mx) \
+    ROW(fp8) \
+    ROW(hqq)
+
+/* A raw tensor whose name ends so is the main part of a packed one, which bg_claim_NAME takes. The first row that claims
+ * it has it. */
+#define BG_CLAIMS(ROW) \
+    ROW(".qweight", gptq) \
+    ROW(".qweight", awq) \
+    ROW(".weight_packed", ct) \
+    ROW(".weight_packed", mx) \
+    ROW(".quant_state.bitsandbytes__nf4", bnb_4bit) \
+    ROW(".quant_state.bitsandbytes__fp4", bnb_4bit) \
+    ROW(".SCB", bnb_8bit) \
+    ROW("_blocks", mx) \
+    ROW(".weight_scale", scaled) \
+    ROW(".weight_scale_inv", scaled) \
+    ROW(".W_q", hqq)
+/* clang-format on */
+
+#define BG_DECLARE_FORMAT(name) extern const bg_format bg_format_##name;
+#define BG_DECLARE_CLAIM(suffix, name) bg_claim bg_claim_##name;
+BG_PACKED_FORMATS(BG_DECLARE_FORMAT)
+BG_CLAIMS(BG_DECLARE_CLAIM)
 
 #endif
