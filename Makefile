@@ -140,7 +140,7 @@ $(OUT)/published.json: out/published.json
 DOCUMENTS := groups bounds curves gaps budget lossless atlas published $(if $(RUNNABLE),calibration logits correlation allocation audit evaluation)
 TEMPLATES := $(wildcard templates/* templates/*/*)
 $(OUT)/report.html: $(DOCUMENTS:%=$(OUT)/%.json) $(TEMPLATES) $(BITGAP)
-	$(RUN) report $(filter %.json,$^) -o $(OUT)
+	$(RUN) report $(filter %.json,$^) -o $(OUT) >/dev/null
 
 # study: what a configuration asks, measured in a directory of its own and shown on a page. A page depends on the templates
 # that it used, which index.d beside it lists; a change of words or figures in the configuration measures nothing again.

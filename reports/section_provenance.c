@@ -58,6 +58,24 @@ static int put_inputs(bg_report *r, bg_text *t)
     return n;
 }
 
+/* Sections that a reader may look for in vain, and what would make them. */
+static void say_absent(const bg_report *r, bg_text *t)
+{
+    static const char *const wanted[][3] = {{"gaps", "Gap and Layers", "gap"},      {"logits", "Output", "logits"},
+                                            {"evaluation", "Cost", "evaluate"},      {"allocation", "Allocation", "allocate"},
+                                            {"audit", "Shipped checkpoints", "audit"}};
+    int n = 0;
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        if (bg_docset_has(&r->docs, wanted[i][0]))
+            continue;
+        bg_text_format(t, "%s %s (`bitgap %s`)", n++ ? "," : "\n\nNot on this page, for want of its document:", wanted[i][1], wanted[i][2]);
+    }
+    if (n)
+        bg_text_add(t, ".");
+    if (!bg_docset_has(&r->docs, "logits"))
+        bg_text_add(t, " make runs the model for them when config.json and tokenizer.json lie beside its weights.");
+}
+
 static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
     (void)e;
@@ -67,6 +85,7 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     int n = put_inputs(r, inputs);
     bg_text_format(finding, "Every number above comes from %d document%s made from %d input%s; `bitgap verify` on the HTML page computes each of them again.",
                    r->docs.n, r->docs.n == 1 ? "" : "s", n, n == 1 ? "" : "s");
+    say_absent(r, finding);
     return BG_OK;
 }
 
