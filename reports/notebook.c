@@ -185,6 +185,7 @@ int bg_notebook_render(const char *path, const char *const *documents, int n, co
         status = compose(&report, &r, &title, &stream, &contents, e);
     if (!status) {
         report.title = bg_text_string(&title);
+        report.notebook = 1;
         status = bg_report_put_pages(&report, o->name, &stream, &contents, e);
     }
     bg_text_free(&stream);

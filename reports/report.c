@@ -182,6 +182,8 @@ static int manifest(const bg_report *r, bg_text *out, bg_err *e)
         cJSON_AddItemToArray(runs, cJSON_CreateString(r->runs[i]));
     cJSON_AddNumberToObject(o, "rate", r->rate);
     cJSON_AddBoolToObject(o, "pages", r->pages);
+    if (r->notebook)
+        cJSON_AddBoolToObject(o, "notebook", 1);
     cJSON_AddStringToObject(o, "prefix", r->page.prefix ? r->page.prefix : "");
     char *text = cJSON_PrintUnformatted(o);
     cJSON_Delete(o);

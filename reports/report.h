@@ -19,6 +19,7 @@ typedef struct bg_report {
     const char *home;  /* link back from a page of one layer; NULL on the page itself */
     const char *previous, *next; /* neighbours of a page of one layer: file names, or NULL */
     int pages;         /* each layer has a page of its own, to be linked */
+    int notebook;      /* the page is a notebook's: its text is not made here */
     const char *depends; /* file for make: the templates that the page used; NULL: none */
     const char *const *runs; /* of an index: the directories compared, as seen from the page; borrowed */
     int n_runs;

@@ -25,7 +25,10 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     printf("%s: ", path);
     if (v.numbers)
         printf("%d numbers, ", v.numbers);
-    printf("the text and the data of %d figures agree with %d documents\n", v.figures, v.documents);
+    if (v.notebook)
+        printf("agreeing with %d documents; the text is a notebook's own\n", v.documents);
+    else
+        printf("the text and the data of %d figures agree with %d documents\n", v.figures, v.documents);
     return BG_OK;
 }
 
@@ -36,7 +39,7 @@ const bg_stage bg_stage_verify = {
     .most = 1,
     .summary = "compute every printed number of a report again",
     .about = "Each number of report.html carries the document row it comes from; verify computes it again, then makes the page's text "
-             "and the figures' data again, and names the first that differs. REPORT is report.html, report.md, their directory, or an "
+             "and the figures' data again, and names the first that differs (of a notebook's page: the numbers). REPORT is report.html, report.md, their directory, or an "
              "index that compare-runs wrote.",
     .example = "bitgap verify out/austen-3.7m/report.html",
     .options = options,

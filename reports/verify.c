@@ -284,7 +284,9 @@ static int verify_page(const char *path, const char *const *directories, int n, 
         status = bg_report_open(&r, (const char *const *)m.documents, m.n, &o, e);
         if (!status && is_html(page))
             status = check_numbers(&r.docs, path, page, &out->numbers, e);
-        if (!status)
+        if (bg_json_bool(m.json, "notebook", 0))
+            out->notebook = 1;
+        else if (!status)
             status = check_text(&r, path, page, e);
         out->documents = m.n;
         out->figures = r.page.n_figures;

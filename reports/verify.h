@@ -6,6 +6,7 @@
 
 typedef struct bg_verified {
     int numbers, documents, figures;
+    int notebook; /* only the numbers were checked: the text is a notebook's own */
 } bg_verified;
 
 /* Checks report.html or report.md at `path` (or both, when it is a directory with report.html) against the documents it

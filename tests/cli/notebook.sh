@@ -40,6 +40,10 @@ cp "$OUT/page.html" "$scratch/before.html"
 cmp "$OUT/page.html" "$scratch/before.html" || fail 'the same notebook, other bytes'
 pass 'twice the same bytes'
 
+expect 0 '[0-9]+ numbers, agreeing with 1 documents' "$BITGAP" verify "$OUT/page.html"
+sed -i 's/>0\.117482</>0.117483</' "$OUT/page.html"
+expect 3 'prints 0.117483 where' "$BITGAP" verify "$OUT/page.html"
+
 while IFS='|' read -r question answer; do
     ask "$question"
     expect 3 "book.md:5: .*$answer" "$BITGAP" notebook "$book" "$OUT/mine.json" -o "$OUT" --name bad
