@@ -22,6 +22,7 @@ typedef struct walk {
     float **scale;          /* [n_linears + 2] and what its transform divides their inputs by; NULL: 1 */
     float **outer_hat;      /* [2·n] embedding and output matrix of each trial; NULL where unchanged */
     const float **chosen;   /* [n_linears + 2] what one trial takes of them */
+    double *energy;         /* [n_linears + 2] Σw² of each tensor; negative: not yet known */
     bg_work *work;
     bg_progress progress;
 } walk;
@@ -117,15 +118,20 @@ static int change(const walk *k, const bg_trial *v, const bg_linear *l, float **
         *hat = malloc((size_t)n * sizeof **hat);
     if (!*hat)
         return bg_no_memory(e, "changed weights", (unsigned long long)n * sizeof **hat);
-    int status = BG_OK;
+    int status = k->energy[l->index] < 0 ? distance_of(l->w, l->w, n, d, e) : BG_OK;
+    if (status)
+        return status;
+    if (k->energy[l->index] < 0)
+        k->energy[l->index] = d->energy;
+    d->energy = k->energy[l->index];
     const bg_spec *s = bg_trial_spec(v, l);
     if (s) {
         status = quantize(k, s, l, *hat, measure, e);
-    } else {
-        status = distance_of(l->w, l->w, n, d, e);
-        add_noise(k, l, v->noise, d->energy, *hat);
+        d->squared = measure->mse * (double)n;
+        return status;
     }
-    return status || measure->skipped ? status : distance_of(l->w, *hat, n, d, e);
+    add_noise(k, l, v->noise, d->energy, *hat);
+    return distance_of(l->w, *hat, n, d, e);
 }
 
 static void account(bg_trial *v, const bg_linear *l, const bg_measure *m, const distance *d)
@@ -211,6 +217,22 @@ static int run_trial(walk *k, int layer, int i, bg_err *e)
     return bg_model_layer(k->base, layer, &k->batch, &pass, k->h[i], k->work, e);
 }
 
+/* The scales of a family; its changed weights too, whose room the layer's next family takes over, when the layer is done. */
+static void forget(walk *k, int layer, int done)
+{
+    for (int i = 0; i < BG_LINEARS; i++) {
+        const bg_linear *l = k->base->layers[layer].linear[i];
+        if (!l)
+            continue;
+        free(k->scale[l->index]);
+        k->scale[l->index] = NULL;
+        if (!done)
+            continue;
+        free(k->hat[l->index]);
+        k->hat[l->index] = NULL;
+    }
+}
+
 static int run_layer(walk *k, int layer, bg_err *e)
 {
     int status = bg_model_load_layer(k->base, layer, e);
@@ -222,15 +244,9 @@ static int run_layer(walk *k, int layer, bg_err *e)
                 status = run_trial(k, layer, i, e);
             bg_progress_step(&k->progress, 1);
         }
-        for (int i = 0; i < BG_LINEARS; i++) {
-            const bg_linear *l = k->base->layers[layer].linear[i];
-            if (l) {
-                free(k->hat[l->index]);
-                free(k->scale[l->index]);
-                k->hat[l->index] = k->scale[l->index] = NULL;
-            }
-        }
+        forget(k, layer, 0);
     }
+    forget(k, layer, 1);
     if (!status)
         status = bg_model_layer(k->base, layer, &k->batch, NULL, k->base_h, k->work, e);
     bg_model_drop_layer(k->base, layer);
@@ -390,8 +406,11 @@ static int prepare(walk *k, bg_err *e)
     k->scale = calloc(slots, sizeof *k->scale);
     k->outer_hat = calloc(2 * n, sizeof *k->outer_hat);
     k->chosen = calloc(slots, sizeof *k->chosen);
-    if (!k->base_h || !k->h || !k->hat || !k->scale || !k->outer_hat || !k->chosen)
+    k->energy = malloc(slots * sizeof *k->energy);
+    if (!k->base_h || !k->h || !k->hat || !k->scale || !k->outer_hat || !k->chosen || !k->energy)
         return bg_no_memory(e, "hidden states", bytes);
+    for (size_t i = 0; i < slots; i++)
+        k->energy[i] = -1;
     for (int i = 0; i < k->n; i++) {
         k->v[i].relative = calloc(slots, sizeof(double));
         k->v[i].tokens = calloc((size_t)k->tokens, sizeof(bg_token));
@@ -422,6 +441,7 @@ static void release(walk *k)
     free(k->scale);
     free(k->outer_hat);
     free(k->chosen);
+    free(k->energy);
     bg_work_close(k->work);
 }
 

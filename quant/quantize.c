@@ -184,15 +184,17 @@ static void round_scope(const job *j, int64_t k, const bg_code *c)
     int clips = bg_spec_needs(j->s) >= BG_NEEDS_MOMENTS;
     int (*choose)(const bg_code *, float, double) = j->s->rounding->choose;
     double clipped = 0;
-    for (size_t i = 0; i < n; i++) {
-        float x = j->w[first + (int64_t)i];
-        uint64_t at = (uint64_t)(first + (int64_t)i);
-        int q = choose ? choose(c, x, bg_uniform_at(j->m->seed, at)) : bg_code_index(c, x);
-        clipped += clips ? bg_code_clips(c, x) : 0;
-        j->out[first + (int64_t)i] = bg_code_value(c, q);
+    if (!choose)
+        bg_code_round(c, j->w + first, n, j->out + first, j->codes ? j->codes + first : NULL);
+    for (size_t i = 0; choose && i < n; i++) {
+        int64_t at = first + (int64_t)i;
+        int q = choose(c, j->w[at], bg_uniform_at(j->m->seed, (uint64_t)at));
+        j->out[at] = bg_code_value(c, q);
         if (j->codes)
-            j->codes[first + (int64_t)i] = (uint16_t)q;
+            j->codes[at] = (uint16_t)q;
     }
+    for (size_t i = 0; clips && i < n; i++)
+        clipped += bg_code_clips(c, j->w[first + (int64_t)i]);
     j->clipped[k] = clipped;
 }
 

@@ -211,6 +211,8 @@ void bg_scope_stats_of(bg_scope_stats *st, const float *x, size_t n);
 /* Index of the point that takes x, from 0; and the point of an index. */
 int bg_code_index(const bg_code *c, float x);
 float bg_code_value(const bg_code *c, int index);
+/* n weights at once, the same points: out[i] = bg_code_value(c, bg_code_index(c, x[i])), and the indices (NULL: not wanted). */
+void bg_code_round(const bg_code *c, const float *x, size_t n, float *out, uint16_t *index);
 /* x as a number of type `scale` holds it (f16 saturates). top: the largest level it multiplies, which e8m0 needs: its power
  * of two puts the scope's largest weight into the top binade of the levels (OCP Microscaling v1.0, 6.3). */
 float bg_scale_round(const bg_spec *s, float x, float top);

@@ -6,6 +6,11 @@
 #include "quant/engine.h"
 #include "quant/measure.h"
 
+enum {
+    BLOCK = 256, /* weights rounded together */
+    FEW = 32,    /* so many levels are counted through; more are searched */
+};
+
 void bg_scope_stats_of(bg_scope_stats *st, const float *x, size_t n)
 {
     double sum = 0, squares = 0;
@@ -120,18 +125,46 @@ int bg_code_fit(const bg_spec *s, const bg_scope_stats *st, bg_code_room *r, bg_
     return BG_OK;
 }
 
+float bg_code_value(const bg_code *c, int index)
+{
+    return c->affine ? c->scale * ((float)(index + c->lo) - c->zero) + c->offset
+                     : c->scale * c->levels[index] + c->offset;
+}
+
+int bg_spec_is_weighted(const bg_spec *s)
+{
+    return bg_spec_is(s, "weighted", "true") || bg_spec_is(s, "clip", "output");
+}
+
+/* An integer zero point is added after rounding, as GPTQ, AWQ and every engine do it: of two points equally near the one at an
+ * even multiple of the step is taken, not the one with an even index. Other zero points are rounded with the weight. */
+typedef struct zero_point {
+    float within, after;
+} zero_point;
+
+static zero_point split_zero(const bg_code *c)
+{
+    int whole = rintf(c->zero) == c->zero;
+    return (zero_point){whole ? 0 : c->zero, whole ? c->zero : 0};
+}
+
+static inline int affine_index(const bg_code *c, zero_point z, float x)
+{
+    float y = x - c->offset, q = rintf((c->scale != 0 ? y / c->scale : 0) + z.within) + z.after;
+    q = q < (float)c->lo ? (float)c->lo : q > (float)c->hi ? (float)c->hi : q;
+    return (int)q - c->lo;
+}
+
+static inline float in_levels(const bg_code *c, float x)
+{
+    return c->scale != 0 ? (x - c->offset) * (1 / c->scale) : 0;
+}
+
 int bg_code_index(const bg_code *c, float x)
 {
-    float y = x - c->offset;
-    if (c->affine) {
-        /* An integer zero point is added after rounding, as GPTQ, AWQ and every engine do it: of two points equally near
-         * the one at an even multiple of the step is taken, not the one with an even index. */
-        float z = rintf(c->zero), y_s = c->scale != 0 ? y / c->scale : 0;
-        float q = z == c->zero ? rintf(y_s) + z : rintf(y_s + c->zero);
-        q = q < (float)c->lo ? (float)c->lo : q > (float)c->hi ? (float)c->hi : q;
-        return (int)q - c->lo;
-    }
-    y = c->scale != 0 ? y * (1 / c->scale) : 0;
+    if (c->affine)
+        return affine_index(c, split_zero(c), x);
+    float y = in_levels(c, x);
     int below = 0;
     for (int n = c->K - 1; n > 0;) { /* cuts that lie below y */
         int half = n / 2;
@@ -145,15 +178,40 @@ int bg_code_index(const bg_code *c, float x)
     return below;
 }
 
-float bg_code_value(const bg_code *c, int index)
+/* Indices of at most BLOCK weights, in loops that compilers turn into vectors. */
+static void block_of_indices(const bg_code *c, const float *x, size_t n, int32_t *index)
 {
-    return c->affine ? c->scale * ((float)(index + c->lo) - c->zero) + c->offset
-                     : c->scale * c->levels[index] + c->offset;
+    float y[BLOCK];
+    if (c->affine) {
+        const bg_code code = *c; /* a copy: nothing written below can change it */
+        zero_point z = split_zero(c);
+        for (size_t i = 0; i < n; i++)
+            index[i] = affine_index(&code, z, x[i]);
+    } else if (c->K <= FEW) {
+        for (size_t i = 0; i < n; i++) {
+            y[i] = in_levels(c, x[i]);
+            index[i] = 0;
+        }
+        for (int k = 0; k < c->K - 1; k++)
+            for (size_t i = 0; i < n; i++)
+                index[i] += c->cuts[k] < y[i];
+    } else {
+        for (size_t i = 0; i < n; i++)
+            index[i] = bg_code_index(c, x[i]);
+    }
 }
 
-int bg_spec_is_weighted(const bg_spec *s)
+void bg_code_round(const bg_code *c, const float *x, size_t n, float *out, uint16_t *index)
 {
-    return bg_spec_is(s, "weighted", "true") || bg_spec_is(s, "clip", "output");
+    int32_t block[BLOCK];
+    for (size_t first = 0; first < n; first += BLOCK) {
+        size_t many = n - first < BLOCK ? n - first : BLOCK;
+        block_of_indices(c, x + first, many, block);
+        for (size_t i = 0; index && i < many; i++)
+            index[first + i] = (uint16_t)block[i];
+        for (size_t i = 0; i < many; i++)
+            out[first + i] = bg_code_value(c, block[i]);
+    }
 }
 
 int bg_scope_stats_for(const bg_spec *s, const float *x, const float *importance, size_t n, bg_scope_stats *st,

@@ -186,7 +186,7 @@ static void add_keys(bg_spec *s, const bg_key *keys, int check_refusal)
 static bg_value *value_of(const bg_spec *s, const char *key)
 {
     for (int i = 0; i < s->n_values; i++)
-        if (!strcmp(s->values[i].key->name, key))
+        if (s->values[i].key->name[0] == key[0] && !strcmp(s->values[i].key->name, key)) /* asked for every scope */
             return (bg_value *)&s->values[i];
     return NULL;
 }

@@ -256,6 +256,35 @@ static void ties_fall_as_in_gptq(void **state)
         assert_true(got[i] == want[i]);
 }
 
+/* Rounding many weights at once takes the points that rounding one takes. */
+static void many_are_rounded_like_one(void **state)
+{
+    (void)state;
+    static const char *const specs[] = {"uniform:bits=4,scope=600", "uniform:bits=3,scope=600,zero=asym", "uniform:bits=8,scope=600,zero=min",
+                                        "uniform:bits=2,scope=600,offset=midrise", "nf4:scope=600", "pot:bits=4,scope=600", "fp4:scope=600"};
+    fixture f = make(1, 600, 0.1f);
+    for (size_t k = 0; k < sizeof specs / sizeof *specs; k++) {
+        bg_err e = {0};
+        bg_spec s;
+        bg_scope_stats st = {0};
+        bg_code_room room;
+        bg_code c;
+        float got[600];
+        uint16_t index[600];
+        if (bg_spec_parse(specs[k], &s, &e) || bg_code_room_init(&room, &s, &e))
+            fail_msg("%s", e.text);
+        bg_scope_stats_of(&st, f.w, 600);
+        assert_int_equal(bg_code_fit(&s, &st, &room, &c, &e), BG_OK);
+        bg_code_round(&c, f.w, 600, got, index);
+        for (int i = 0; i < 600; i++) {
+            assert_int_equal(index[i], bg_code_index(&c, f.w[i]));
+            assert_true(got[i] == bg_code_value(&c, index[i]));
+        }
+        bg_code_room_free(&room);
+    }
+    release(&f);
+}
+
 static void what_cannot_be_measured_is_said(void **state)
 {
     (void)state;
@@ -286,6 +315,7 @@ int main(void)
         cmocka_unit_test(paths_agree),          cmocka_unit_test(tiny_and_huge_weights), cmocka_unit_test(two_levels_agree),
         cmocka_unit_test(any_number_of_threads), cmocka_unit_test(what_cannot_be_measured_is_said),
         cmocka_unit_test(stochastic_rounding_has_no_bias), cmocka_unit_test(ties_fall_as_in_gptq),
+        cmocka_unit_test(many_are_rounded_like_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
