@@ -146,7 +146,7 @@ static int search_scale(search *a, const char **skipped, bg_err *e)
     return BG_OK;
 }
 
-/* Error of one group of one row, clamped to ±limit, under the group's own block of Σ. */
+/* Error of one group of one row, clamped to ±limit, under the group's own block of Σ; clamped: 2n floats of room. */
 static int group_error(const bg_spec *s, const bg_matrix *m, const float *x, int64_t first, int64_t n, float limit,
                        float *clamped, bg_code_room *room, double *error, bg_err *e)
 {
@@ -161,12 +161,15 @@ static int group_error(const bg_spec *s, const bg_matrix *m, const float *x, int
     *error = 0;
     for (int64_t i = 0; !status && i < n; i++)
         clamped[i] = bg_code_value(&code, bg_code_index(&code, clamped[i])) - x[i];
+    float *image = clamped + n; /* d·Σ_gg, all its columns at once */
+    memset(image, 0, (size_t)n * sizeof *image);
     for (int64_t i = 0; !status && i < n; i++) {
-        double sum = 0;
+        const double *sigma = m->second_moment + (first + i) * m->cols + first;
         for (int64_t j = 0; j < n; j++)
-            sum += m->second_moment[(first + i) * m->cols + first + j] * (double)clamped[j];
-        *error += sum * (double)clamped[i];
+            image[j] += clamped[i] * (float)sigma[j];
     }
+    for (int64_t i = 0; !status && i < n; i++)
+        *error += (double)image[i] * (double)clamped[i];
     bg_hist_free(&hist);
     return status;
 }
@@ -207,7 +210,7 @@ static int search_clip(const bg_spec *s, const bg_matrix *m, float *turned, bg_e
     {
         bg_err mine = {0};
         bg_code_room room = {0};
-        float *x = malloc((size_t)G * sizeof *x);
+        float *x = malloc(2 * (size_t)G * sizeof *x);
         int bad = x ? bg_code_room_init(&room, s, &mine) : bg_no_memory(&mine, "clip search", (unsigned long long)G);
 #pragma omp for schedule(static)
         for (int64_t r = 0; r < m->rows; r++)
