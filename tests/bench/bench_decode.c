@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include "io/ckpt.h"
 #include "io/gguf.h"
-#include "io/write_safetensors.h"
+#include "io/write_packed.h"
 
 enum { SIDE = 4096, WEIGHTS = SIDE * SIDE, TILE = 256, REPEATS = 3, CHUNK = 1 << 16 };
 
@@ -126,17 +126,16 @@ static int write_layer(const layer *l, const char *path, const uint8_t *bytes, b
     return status;
 }
 
-static int bench_layer(const layer *l, const char *directory, const uint8_t *bytes, bg_err *e) {
+static int put_config(const char *directory, const char *text, bg_err *e) {
     char path[512];
     snprintf(path, sizeof path, "%s/config.json", directory);
     FILE *f = fopen(path, "w");
-    if (!f || fputs(l->config, f) < 0 || fclose(f))
-        return bg_fail(e, BG_RESOURCE, "%s: cannot write", path);
-    snprintf(path, sizeof path, "%s/model.safetensors", directory);
+    return f && fputs(text, f) >= 0 && !fclose(f) ? BG_OK : bg_fail(e, BG_RESOURCE, "%s: cannot write", path);
+}
+
+static int bench_rows(const char *what, double bits, const char *directory, bg_err *e) {
     bg_ckpt *c = NULL;
-    int status = write_layer(l, path, bytes, e);
-    if (!status)
-        status = bg_ckpt_open(directory, &(bg_ckpt_options){0}, &c, e);
+    int status = bg_ckpt_open(directory, &(bg_ckpt_options){0}, &c, e);
     if (status)
         return status;
     const bg_tensor *t = bg_ckpt_find(c, "l.weight");
@@ -152,9 +151,42 @@ static int bench_layer(const layer *l, const char *directory, const uint8_t *byt
         double s = bg_now() - began;
         best = s < best ? s : best;
     }
-    print(l->what, best, l->bits);
+    print(what, best, bits);
     bg_ckpt_close(c);
     return BG_OK;
+}
+
+static int bench_layer(const layer *l, const char *directory, const uint8_t *bytes, bg_err *e) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/model.safetensors", directory);
+    int status = put_config(directory, l->config, e);
+    if (!status)
+        status = write_layer(l, path, bytes, e);
+    return status ? status : bench_rows(l->what, l->bits, directory, e);
+}
+
+/* bitsandbytes describes a layer in JSON: its own writer makes it. */
+static int bench_nf4(int nested, const char *directory, const uint8_t *bytes, bg_err *e) {
+    char path[512];
+    bg_parcel p = {0};
+    uint16_t *codes = malloc((size_t)WEIGHTS * sizeof *codes);
+    float *scales = malloc((size_t)WEIGHTS / 64 * sizeof *scales);
+    int status = codes && scales ? put_config(directory, "{}", e) : bg_no_memory(e, "a layer", WEIGHTS * sizeof *codes);
+    for (int i = 0; i < WEIGHTS && !status; i++) {
+        codes[i] = bytes[i] & 15;
+        if (i % 64 == 0)
+            scales[i / 64] = 0.01f * (float)(1 + bytes[i]);
+    }
+    bg_codes q = {.rows = SIDE, .cols = SIDE, .group_size = 64, .bits = 4, .codes = codes, .scales = scales};
+    if (!status)
+        status = bg_pack_bnb(&p, "l", &q, 0, nested, "float32", e);
+    snprintf(path, sizeof path, "%s/model.safetensors", directory);
+    if (!status)
+        status = bg_parcel_write(&p, path, e);
+    bg_parcel_free(&p);
+    free(codes);
+    free(scales);
+    return status ? status : bench_rows(nested ? "NF4 b64 nested" : "NF4 b64", nested ? 4.127 : 4.5, directory, e);
 }
 
 int main(int argc, char **argv) {
@@ -177,6 +209,8 @@ int main(int argc, char **argv) {
     int status = bg_make_directories(directory, &e);
     for (size_t i = 0; !status && i < sizeof layers / sizeof *layers; i++)
         status = bench_layer(&layers[i], directory, bytes, &e);
+    for (int nested = 0; !status && nested < 2; nested++)
+        status = bench_nf4(nested, directory, bytes, &e);
     if (status)
         fprintf(stderr, "bench_decode: %s\n", e.text);
     free(bytes);

@@ -1,7 +1,8 @@
-/* The GGUF container, its metadata, names, and every block type.
+/* The GGUF container, its metadata, tokenizer and names, and every block type.
  * Seeds: tests/golden/data/gguf/?*.gguf tests/golden/data/gguf_bad/?*.gguf tests/golden/data/models/gguf_llama_q8/model.gguf tests/golden/data/models/gguf_llama3_f16/model.gguf tests/golden/data/tokenizers_gguf/?*.gguf */
 #include <unistd.h>
 #include "io/gguf.h"
+#include "io/tokenizer.h"
 #include "tests/fuzz/checkpoint.h"
 
 static void read_metadata(const char *path)
@@ -29,12 +30,25 @@ static void read_metadata(const char *path)
     bg_gguf_close(g);
 }
 
+static void tokenize(const char *path)
+{
+    bg_err e = {0};
+    bg_tokenizer *t;
+    bg_ids ids;
+    if (bg_tokenizer_open(path, &t, &e))
+        return;
+    if (!bg_tokenizer_encode(t, "Hello <s>world 12 caf\xC3\xA9", 24, 1, &ids, &e))
+        bg_ids_free(&ids);
+    bg_tokenizer_close(t);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char path[FUZZ_PATH];
     fuzz_path(path, ".gguf");
     put_file(path, data, size);
     read_metadata(path);
+    tokenize(path);
     decode_all(path);
     unlink(path);
     return 0;

@@ -1,11 +1,8 @@
-/* The reader of tokenizer.json, and encoding and decoding with whatever it let through. The seeds together have every
- * normalizer, pre-tokenizer, post-processor and decoder. Seeds: tests/fuzz/seeds/tokenizer/?* */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+/* The reader of tokenizer.json, encoding and decoding with whatever it let through, and its form in GGUF files. The seeds
+ * together have every normalizer, pre-tokenizer, post-processor and decoder. Seeds: tests/fuzz/seeds/tokenizer/?* */
 #include "io/tokenizer.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "io/write_gguf.h"
+#include "tests/fuzz/checkpoint.h"
 
 static void round_trip(const bg_tokenizer *t, const char *text, size_t length)
 {
@@ -21,6 +18,21 @@ static void round_trip(const bg_tokenizer *t, const char *text, size_t length)
     if (!bg_tokenizer_decode(t, ids.id, ids.n, 0, &decoded, &n, &e))
         free(decoded);
     bg_ids_free(&ids);
+}
+
+/* Every eighth input, for it takes a file. */
+static void to_gguf(const uint8_t *data, size_t size)
+{
+    char path[FUZZ_PATH];
+    bg_err e = {0};
+    bg_gguf_tokenizer g;
+    if (!size || data[size / 2] % 8)
+        return;
+    fuzz_path(path, ".json");
+    put_file(path, data, size);
+    bg_gguf_tokenizer_read(path, NULL, 512, &g, &e);
+    bg_gguf_tokenizer_free(&g);
+    unlink(path);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -39,5 +51,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         bg_tokenizer_close(t);
     }
     free(copy);
+    to_gguf(data, size);
     return 0;
 }
