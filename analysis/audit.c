@@ -405,7 +405,7 @@ int bg_audit_all(const bg_ckpt *base, const bg_ckpt *c, bg_audit_row **rows, int
         const bg_tensor *t = &c->tensors[i];
         bg_audit_row *r = &(*rows)[*n];
         bg_progress_step(&p, 1);
-        if (!t->count || (!bg_dtypes[t->dtype].is_float && !t->index_levels))
+        if (!t->count || (t->dtype != BG_PACKED && !bg_dtypes[t->dtype].is_float))
             continue;
         if (bg_interrupted)
             status = bg_fail(e, BG_RESOURCE, "interrupted");

@@ -350,7 +350,7 @@ int bg_layout_find(const char *name, const bg_layout **out, bg_err *e)
 
 const bg_layout *bg_layout_for(const bg_spec *s)
 {
-    return no_compressed(s) ? &dense : &compressed;
+    return !no_compressed(s) ? &compressed : !no_bitsandbytes(s) ? &bitsandbytes : &dense;
 }
 
 int bg_layout_check(const bg_layout *l, const bg_spec *s, bg_err *e)

@@ -51,7 +51,7 @@ extern const bg_layout bg_layout_gguf;
 
 /* BG_USAGE names the ones there are. */
 int bg_layout_find(const char *name, const bg_layout **out, bg_err *e);
-/* The one a spec gets when none is asked for: compressed-tensors where it can be, else dense. */
+/* The one a spec gets when none is asked for: compressed-tensors or bitsandbytes where it can be, else dense. */
 const bg_layout *bg_layout_for(const bg_spec *s);
 /* Can this spec be stored in the layout? BG_USAGE says why not. */
 int bg_layout_check(const bg_layout *l, const bg_spec *s, bg_err *e);

@@ -124,7 +124,7 @@ static void write_tensor(bg_doc *d, const char *title, const bg_audit_row *r) {
     bg_doc_string(d, "tensor", t->name);
     bg_doc_string(d, "group", t->group);
     bg_doc_integer(d, "layer", t->layer);
-    bg_doc_string(d, "state", t->index_levels ? "quantized" : "plain");
+    bg_doc_string(d, "state", t->index_levels || t->dtype == BG_PACKED ? "quantized" : "plain");
     bg_doc_string(d, "storage", t->storage);
     bg_doc_string(d, "match", r->match);
     if (r->base && strcmp(r->base->name, t->name))

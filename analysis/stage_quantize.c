@@ -182,7 +182,7 @@ static const bg_option options[] = {
     {.name = "spec", .letter = 'q', .argument = "SPEC", .help = "the quantizer (bitgap list)"},
     {.name = "calibration", .argument = "FILE", .help = "calibration.json of this model, for the specs that need one"},
     {.name = "layout", .argument = "NAME", .help = "dense, compressed-tensors, gptq, awq, bitsandbytes or gguf (default: "
-                                                   "compressed-tensors where the spec can be packed so, else dense)"},
+                                                   "compressed-tensors or bitsandbytes where the spec can be, else dense)"},
     {.name = "dtype", .argument = "TYPE", .help = "of dense matrices, and what bitsandbytes computes in: f32, f16, bf16 "
                                                   "(default: each tensor's own)"},
     {.name = "dry-run", .help = "say size, time and error, judged by the first layer; write nothing"},
@@ -198,7 +198,7 @@ const bg_stage bg_stage_quantize = {
     .about = "Quantizes the matrices inside the layers and writes a directory (-o DIR): a shard a layer, index, config, the "
              "tokenizer's files, and quantization.json with every tensor's rate and error; as gguf one file, DIR/model.gguf, "
              "with its metadata and tokenizer. Integers of a uniform spec are packed as compressed-tensors unless --layout "
-             "says gptq or awq; NF4 and FP4 go into bitsandbytes, llama.cpp's types and integers in blocks of 32 into gguf; "
+             "says gptq or awq, NF4 and FP4 as bitsandbytes; llama.cpp's types and integers in blocks of 32 go into gguf; "
              "anything can be written dense, its values rounded to --dtype. What was written is read back and compared bit "
              "for bit. A run that was interrupted goes on after its last whole shard.",
     .example = "bitgap quantize data/austen-3.7m -q uniform:bits=4,scope=128 -o austen-int4",

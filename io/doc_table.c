@@ -286,7 +286,7 @@ static const bg_section quantization_sections[] = {
     {"models", "the checkpoint that was written",
      (const bg_field[]){
          REQ("model", BG_STRING, "-", "title of the original"), REQ("spec", BG_STRING, "-", "canonical spec"),
-         REQ("layout", BG_STRING, "-", "dense, compressed-tensors"),
+         REQ("layout", BG_STRING, "-", "dense, compressed-tensors, gptq, awq, bitsandbytes or gguf"),
          REQ("weights", BG_INTEGER, "weights", "quantized"),
          REQ("rate_bits", BG_NUMBER, "bits/weight", "of the quantized matrices, everything the spec stores"),
          REQ("bytes", BG_INTEGER, "bytes", "of all tensors as written"),

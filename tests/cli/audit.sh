@@ -83,6 +83,11 @@ sed -i 's/\("total_size": *\)[0-9]*/\11/' "$scratch/sharded/model.safetensors.in
 expect 0 'total_size says 1 bytes' "$BITGAP" check "$scratch/sharded"
 sed -i '0,/00001-of/s/00001-of/00002-of/' "$scratch/sharded/model.safetensors.index.json"
 expect 3 'damaged: .*safetensors' "$BITGAP" check "$scratch/sharded"
+# a type of GGUF that is not decoded is named
+{ printf GGUF; little 4 3; little 8 1; little 8 0; little 8 1; printf w; little 4 2; little 8 256; little 8 1; little 4 17; little 8 0
+    head -c $((96 - 65 + 74)) /dev/zero; } >"$scratch/iq2.gguf"
+expect 3 'uses IQ2_XS, which Bitgap cannot decode; leave it out with --exclude' "$BITGAP" check "$scratch/iq2.gguf"
+expect 0 '"storage": "IQ2_XS"' "$BITGAP" audit "$scratch/iq2.gguf" -o -
 
 sed 's/"gap_bits": /"gap_bytes": /' "$scratch/q8.json" >"$scratch/foreign.json"
 sed -i 's/"storage"/"stored"/' "$scratch/foreign.json"

@@ -14,7 +14,7 @@ for spec in uniform:bits=3,scope=64,zero=asym,scale=bf16 \
     "$BITGAP" quantize $m -q $spec -o "$d/q"
     [ "$(perplexity "$d/q")" = "$(perplexity $m -q $spec)" ]
 done
-"$BITGAP" quantize $m -q nf4 --dtype f32 -o "$d/nf4"
+"$BITGAP" quantize $m -q nf4 --layout dense --dtype f32 -o "$d/nf4"
 [ "$(perplexity "$d/nf4")" = "$(perplexity $m -q nf4)" ]
 grep -q '"layout": "dense"' "$d/nf4/quantization.json"
 cmp $m/tokenizer.json "$d/nf4/tokenizer.json"
