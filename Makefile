@@ -112,7 +112,7 @@ $(OUT)/allocation.json: $(OUT)/curves.json $(OUT)/logits.json $(call stage,alloc
 
 # quantize, audit: what did the checkpoint cost that somebody made? Without QUANTIZED= copies are made first
 $(OUT)/quantized/%/config.json: $(MODEL_FILES) $(call stage,quantize)
-	$(RUN) quantize $(BASE) -q $* -o $(@D)
+	$(RUN) quantize $(BASE) -q $* $(if $(filter nf4% fp4%,$*),--layout bitsandbytes) -o $(@D)
 QUANTIZED = $(COPIES:%=$(OUT)/quantized/%)
 $(OUT)/audit.json: $(OUT)/with.QUANTIZED $(if $(filter file,$(origin QUANTIZED)),$(COPIES:%=$(OUT)/quantized/%/config.json)) $(call stage,audit)
 	$(RUN) audit $(BASE) $(QUANTIZED) $(FLAGS)
