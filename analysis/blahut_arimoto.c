@@ -50,7 +50,7 @@ int bg_blahut_arimoto_ref(const double *p, int n, const double *d, int m, double
             largest = fmax(largest, c[y]);
         }
         double base = slope * sums[0] - sums[1];
-        *out = (bg_ba){sums[0], bits(base - log(largest)), bits(base - mean), i};
+        *out = (bg_ba){sums[0], bits(base - log(largest)), bits(base - mean), i, 0};
         if (log(largest) - mean < nats)
             break;
         for (int y = 0; y < m; y++)
@@ -186,7 +186,7 @@ int bg_blahut_arimoto_grid(const double *p, int n, double step, double slope, do
         largest = fmax(largest, g.c[y]);
     }
     double base = slope * distortion - log_z;
-    *out = (bg_ba){distortion, bits(base - log(largest)), bits(base - mean), iterations};
+    *out = (bg_ba){distortion, bits(base - log(largest)), bits(base - mean), iterations, 0};
     free(g.memory);
     return BG_OK;
 }
@@ -305,12 +305,13 @@ static void run_on_atoms(const bg_hist *h, grid *g, double origin, double distor
     double upper = 0.5 * log2(h->sigma2 / distortion); /* of any source of this variance */
     if (d <= distortion)
         upper = fmin(upper, bits(g->slope * d - log_z));
-    *out = (bg_ba){d, fmin(upper, bits(lower)), upper, iterations};
+    /* where the line would begin below 0, R ≥ 0 is all that is known */
+    *out = (bg_ba){d, fmin(upper, bits(lower)), upper, iterations, lower > 0 ? g->slope / log(2) : 0};
 }
 
 int bg_rate_distortion(const bg_hist *h, double distortion, double nats, int most, bg_ba *out, bg_err *e)
 {
-    *out = (bg_ba){distortion, (double)NAN, (double)NAN, 0};
+    *out = (bg_ba){distortion, (double)NAN, (double)NAN, 0, 0};
     if (!h->n || !(distortion > 0) || distortion >= h->sigma2) {
         out->lower_bits = out->upper_bits = distortion >= h->sigma2 ? 0 : (double)NAN;
         return BG_OK;

@@ -15,6 +15,7 @@ typedef struct bg_ba {
     double distortion; /* mean squared error of the channel */
     double lower_bits, upper_bits;
     int iterations;
+    double slope_bits; /* R(D') ≥ lower_bits + slope_bits·(D' − D) for every D' (bg_rate_distortion, D as asked); else 0 */
 } bg_ba;
 
 /* p[n] on any alphabet, distortion d[n × m] (row x, column y), fixed slope; the plain iteration until the bounds are within

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/blahut_arimoto.h"
+#include "analysis/entropy.h"
 #include "analysis/output_rows.h"
+#include "analysis/scale_bound.h"
 #include "analysis/shannon.h"
 #include "analysis/study.h"
 #include "analysis/tensor_hist.h"
@@ -22,30 +24,44 @@ typedef struct job {
     bg_calibration *calibration; /* NULL: none */
 } job;
 
+/* Bounds with the scales of rows or groups known: Gaussian by reverse water-filling, and of the weights by Blahut–Arimoto. */
+typedef struct known_scales {
+    double gaussian[MOST_DISTORTIONS], lower[MOST_DISTORTIONS], upper[MOST_DISTORTIONS];
+} known_scales;
+static const struct {
+    int group;
+    const char *gaussian, *lower, *upper;
+} scopes[] = {{0, "channel_bits", "channel_lower_bits", "channel_upper_bits"}, {GROUP, "group_bits", "group_lower_bits", "group_upper_bits"}};
+enum { SCOPES = sizeof scopes / sizeof *scopes };
+
 /* What one tensor contributes; computed by any thread, written in order. */
 typedef struct tensor_bounds {
     double sigma2;
     bg_ba ba[MOST_DISTORTIONS];
-    double shannon[MOST_DISTORTIONS], channel[MOST_DISTORTIONS], group[MOST_DISTORTIONS];
+    bg_entropies entropy;
+    double shannon[MOST_DISTORTIONS];
+    known_scales scope[SCOPES]; /* rows, groups */
 } tensor_bounds;
 
-static int side_information(const job *j, const bg_tensor *t, tensor_bounds *out, bg_err *e)
+static int side_information(const job *j, const bg_tensor *t, int group, double sigma2, known_scales *out, bg_err *e)
 {
-    size_t rows = (size_t)t->rows, per_row = (size_t)((t->cols + GROUP - 1) / GROUP), n = rows * per_row;
-    double *v = malloc((rows + 2 * n + 1) * sizeof *v), *groups = v + rows, *share = groups + n;
-    if (!v)
-        return bg_no_memory(e, t->name, (rows + 2 * n) * sizeof *v);
-    int status = bg_tensor_variances(t, GROUP, v, groups, e);
-    for (size_t i = 0; i < n; i++) {
-        int64_t from = (int64_t)(i % per_row) * GROUP, left = t->cols - from;
-        share[i] = (double)(left < GROUP ? left : GROUP) / (double)t->count;
-    }
+    bg_scales s;
+    bg_scale_codes codes = {0};
+    int status = bg_scales_of(t, group, &s, e);
+    if (!status && !j->quick && s.standard.n)
+        status = bg_scale_codes_of(&s.standard, nats, MOST_ITERATIONS, &codes, e);
     for (int k = 0; k < j->n && !status; k++) {
-        double d = j->relative[k] * out->sigma2;
-        out->channel[k] = bg_waterfill_distortion(v, NULL, rows, d).rate_bits;
-        out->group[k] = bg_waterfill_distortion(groups, share, n, d).rate_bits;
+        double d = j->relative[k] * sigma2;
+        out->gaussian[k] = bg_waterfill_distortion(s.variance, s.share, s.n, d).rate_bits;
+        if (codes.n && j->relative[k] >= least_smooth)
+            bg_conditional_rate(&s, &codes, d, &out->lower[k], &out->upper[k]);
+        if (!isfinite(out->upper[k]))
+            continue;
+        out->upper[k] = fmin(out->upper[k], out->gaussian[k]); /* a Gaussian is the hardest law of its variance */
+        out->lower[k] = fmin(out->lower[k], out->upper[k]);
     }
-    free(v);
+    if (!status)
+        bg_scales_free(&s);
     return status;
 }
 
@@ -62,14 +78,17 @@ static int bounds_of(const job *j, const bg_tensor *t, tensor_bounds *out, bg_er
                                        : s.differential_entropy_bits;
     for (int k = 0; k < j->n; k++) {
         double d = j->relative[k] * s.sigma2;
-        out->channel[k] = out->group[k] = (double)NAN;
-        out->ba[k] = (bg_ba){d, (double)NAN, (double)NAN, 0};
+        for (int i = 0; i < SCOPES; i++)
+            out->scope[i].gaussian[k] = out->scope[i].lower[k] = out->scope[i].upper[k] = (double)NAN;
+        out->ba[k] = (bg_ba){d, (double)NAN, (double)NAN, 0, 0};
         out->shannon[k] = h.hist.is_density || j->relative[k] >= least_smooth ? bg_shannon_lower_bits(entropy, d) : (double)NAN;
         if (!status && !j->quick && s.sigma2 > 0)
             status = bg_rate_distortion(&h.hist, d, nats, MOST_ITERATIONS, &out->ba[k], e);
     }
-    if (!status && s.sigma2 > 0 && t->count && !(h.nans + h.infs))
-        status = side_information(j, t, out, e);
+    if (!status && s.sigma2 > 0 && !h.hist.is_density && !j->quick)
+        status = bg_entropies_of(&h.hist, h.mantissa_bits, j->seed, &out->entropy, e);
+    for (int i = 0; i < SCOPES && !status && s.sigma2 > 0 && t->count && !(h.nans + h.infs); i++)
+        status = side_information(j, t, scopes[i].group, s.sigma2, &out->scope[i], e);
     bg_tensor_hist_free(&h);
     return status ? bg_context(e, "tensor '%s'", t->name) : BG_OK;
 }
@@ -88,10 +107,31 @@ static void put_rows(const job *j, bg_doc *d, const bg_tensor *t, const tensor_b
         bg_doc_number(d, "shannon_lower_bits", b->shannon[k]);
         bg_doc_number(d, "lower_bits", b->ba[k].lower_bits);
         bg_doc_number(d, "upper_bits", b->ba[k].upper_bits);
-        bg_doc_number(d, "channel_bits", b->channel[k]);
-        bg_doc_number(d, "group_bits", b->group[k]);
+        for (int i = 0; i < SCOPES; i++) {
+            bg_doc_number(d, scopes[i].gaussian, b->scope[i].gaussian[k]);
+            bg_doc_number(d, scopes[i].lower, b->scope[i].lower[k]);
+            bg_doc_number(d, scopes[i].upper, b->scope[i].upper[k]);
+        }
         bg_doc_row_end(d);
     }
+}
+
+static void put_entropies(bg_doc *d, const bg_tensor *t, const tensor_bounds *b)
+{
+    if (!b->entropy.samples)
+        return;
+    bg_doc_row(d);
+    bg_doc_string(d, "tensor", t->name);
+    bg_doc_string(d, "group", t->group);
+    bg_doc_integer(d, "layer", t->layer);
+    bg_doc_integer(d, "samples", (int64_t)b->entropy.samples);
+    /* in units of σ: h − log2 σ, which roles of different width can be averaged over */
+    double unit = 0.5 * log2(b->sigma2);
+    bg_doc_number(d, "codes_bits", b->entropy.codes - unit);
+    bg_doc_number(d, "vasicek_bits", b->entropy.vasicek - unit);
+    bg_doc_number(d, "kozachenko_leonenko_bits", b->entropy.kozachenko_leonenko - unit);
+    bg_doc_number(d, "miller_madow_bits", b->entropy.miller_madow - unit);
+    bg_doc_row_end(d);
 }
 
 static int put_outputs(const job *j, bg_doc *d, const tensor_bounds *all, bg_err *e)
@@ -133,6 +173,9 @@ static int bound(const job *j, bg_doc *d, bg_err *e)
     bg_doc_section(d, "rows");
     for (int i = 0; i < n && !status; i++)
         put_rows(j, d, j->study.tensors[i], &all[i]);
+    bg_doc_section(d, "entropies");
+    for (int i = 0; i < n && !status; i++)
+        put_entropies(d, j->study.tensors[i], &all[i]);
     bg_doc_section(d, "outputs");
     if (!status && j->calibration)
         status = put_outputs(j, d, all, e);
@@ -199,7 +242,7 @@ const bg_stage bg_stage_bound = {
     .about = "For each weight matrix and distortion D: the Gaussian bound; the Shannon lower bound from the differential entropy (from D = "
              "variance/1024 on: below, stored weights are too coarse to be a density); "
              "the interval that holds R(D) of the actual weights, by Blahut-Arimoto with its certificate from both sides; and the bounds of "
-             "Gaussian rows, and groups of 128, whose variances are known, by reverse water-filling. With --calibration also the least "
+             "rows, and groups of 128, whose scales are known: Gaussian by reverse water-filling, and of the weights themselves by Blahut-Arimoto. With --calibration also the least "
              "output error of each layer at 0.5 to 8 bits, and what rounding to nearest and error feedback lose against it; if the calibration "
              "kept folds, also its Ledoit-Wolf shrinkage and the bound on held-out text with a bootstrap interval.",
     .example = "bitgap bound source:laplace -d 0.25 0.01 -o -",

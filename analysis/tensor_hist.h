@@ -35,8 +35,4 @@ void bg_statistics_of(const bg_hist *h, int mantissa_bits, bg_statistics *out);
 /* Two histograms of atoms as one; *sum is replaced. */
 int bg_hist_add(bg_hist *sum, const bg_hist *h, bg_err *e);
 
-/* Variances, each about its own mean, of every row (row[rows]) and of every `group` weights in it (groups[rows × ceil(cols/group)],
- * the last of a row may be short). */
-int bg_tensor_variances(const bg_tensor *t, int group, double *row, double *groups, bg_err *e);
-
 #endif

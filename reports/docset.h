@@ -95,7 +95,7 @@ bg_num bg_num_cell(const bg_docset *s, const bg_row *r, const char *field);
 bg_num bg_num_over(const bg_docset *s, const char *how, const char *field, const char *where, const char *spec);
 /* The same of the difference between a spec and a rival, tensor by tensor. */
 bg_num bg_num_difference(const bg_docset *s, const char *how, const char *field, const char *spec, const char *rival);
-/* Over the rows of a section, each counting once, of one group (NULL: all). */
+/* Over the rows of a section, each counting once, of one group (NULL: all); "rows[relative=0.01]": only those with this value. */
 bg_num bg_num_rows(const bg_docset *s, const char *how, const char *kind, const char *section, const char *field, const char *where);
 /* Mean by weights over the rows of gaps.targets of a curve that reach D/σ² = relative: "target:gap_bits@0.01:uniform". */
 bg_num bg_num_target(const bg_docset *s, const char *field, double relative, const char *quantizer);

@@ -145,15 +145,24 @@ bg_num bg_num_difference(const bg_docset *s, const char *how, const char *field,
 
 /* ---- over the rows of a section ---- */
 
+/* Has the row the value that the section asks for? "rows[relative=0.01]"; any when it asks for none. */
+static int is_asked(const bg_row *row, const char *field, double value)
+{
+    return !*field || fabs(bg_row_number(row, field) - value) <= 1e-9 * fabs(value);
+}
+
 static double over_rows(const bg_docset *s, const char *how, const char *kind, const char *section, const char *field, const char *where)
 {
-    bg_rows rows = bg_docset_rows(s, kind, section);
+    char name[64] = "", only[64] = "";
+    double value = 0;
+    sscanf(section, "%63[^[][%63[^=]=%lf]", name, only, &value);
+    bg_rows rows = bg_docset_rows(s, kind, name);
     double *x = malloc(2 * ((size_t)rows.n + 1) * sizeof *x), *w = x ? x + rows.n + 1 : NULL;
     int used = 0;
     for (int i = 0; x && i < rows.n; i++) {
         const char *group = bg_row_string(&rows.rows[i], "group");
         double v = bg_row_number(&rows.rows[i], field);
-        if (!isfinite(v) || (where && *where && (!group || strcmp(group, where))))
+        if (!isfinite(v) || (where && *where && (!group || strcmp(group, where))) || !is_asked(&rows.rows[i], only, value))
             continue;
         x[used] = v;
         w[used++] = 1;

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include "analysis/blahut_arimoto.h"
 #include "analysis/entropy.h"
+#include "analysis/scale_bound.h"
 #include "analysis/shannon.h"
 #include "analysis/waterfill.h"
 #include "tests/reference.h"
@@ -231,9 +232,50 @@ static void test_entropy_of_codes(void **state)
         double truth = s.law.entropy_bits(&s.law) + log2(s.sigma), got = bg_entropy_of_codes(&h, 7);
         if (fabs(got - truth) > 0.01)
             fail_msg("%s: %.5f bits, not %.5f", texts[i], got, truth);
+        /* and so say the estimators for samples, of draws spread over their codes */
+        bg_entropies all;
+        assert_int_equal(bg_entropies_of(&h, 7, 3, &all, NULL), BG_OK);
+        assert_int_equal(all.samples, BG_ENTROPY_SAMPLES);
+        const double others[] = {all.vasicek, all.kozachenko_leonenko, all.miller_madow};
+        for (int k = 0; k < 3; k++)
+            if (fabs(others[k] - truth) > 0.02)
+                fail_msg("%s, estimator %d: %.5f bits, not %.5f", texts[i], k, others[k], truth);
         bg_hist_free(&h);
         free(x);
     }
+}
+
+/* Known scales: reverse water-filling lies between the two ends for a Gaussian, whose weights a Laplacian's stay below. */
+static void test_known_scales(void **state)
+{
+    (void)state;
+    double variance[] = {16, 4, 1, 0.25, 0}, share[] = {0.1, 0.2, 0.3, 0.3, 0.1};
+    bg_scales s = {.n = 5, .variance = variance, .share = share};
+    bg_hist gaussian = density("gaussian"), laplace = density("laplace");
+    const double distortions[] = {1, 0.2, 0.02};
+    bg_scale_codes g, l;
+    assert_int_equal(bg_scale_codes_of(&gaussian, 1e-4, 64, &g, NULL), BG_OK);
+    assert_int_equal(bg_scale_codes_of(&laplace, 1e-4, 64, &l, NULL), BG_OK);
+    for (int i = 0; i < 3; i++) {
+        double d = distortions[i], low, high, lower, upper, filled = bg_waterfill_distortion(variance, share, 5, d).rate_bits;
+        bg_conditional_rate(&s, &g, d, &low, &high);
+        if (!(low <= filled && filled <= high && high - low < 0.03))
+            fail_msg("D %g: [%.5f, %.5f], water-filling %.5f", d, low, high, filled);
+        bg_conditional_rate(&s, &l, d, &lower, &upper);
+        assert_true(lower <= upper && upper < filled && lower > filled - 0.2);
+    }
+    /* one scope: the bound without side information */
+    double one = 1, all = 1, low, high;
+    bg_ba plain;
+    bg_scales alone = {.n = 1, .variance = &one, .share = &all};
+    assert_int_equal(bg_rate_distortion(&laplace, 0.01, 1e-4, 64, &plain, NULL), BG_OK);
+    bg_conditional_rate(&alone, &l, 0.01, &low, &high);
+    assert_true(low <= plain.upper_bits + 1e-9 && high >= plain.lower_bits - 1e-9 && high - low < 0.03);
+    bg_conditional_rate(&alone, &l, 1e-9, &low, &high);
+    assert_true(isnan(low) && isnan(high));
+    bg_conditional_rate(&alone, &l, 2, &low, &high);
+    assert_true(low <= 0 && high <= 0);
+    bg_hist_free(&gaussian), bg_hist_free(&laplace);
 }
 
 static void test_closed_forms(void **state)
@@ -250,7 +292,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blahut_arimoto), cmocka_unit_test(test_grid_is_plain), cmocka_unit_test(test_certificate),
         cmocka_unit_test(test_two_atoms),      cmocka_unit_test(test_waterfill),     cmocka_unit_test(test_estimators),
-        cmocka_unit_test(test_entropy_of_codes), cmocka_unit_test(test_closed_forms),
+        cmocka_unit_test(test_entropy_of_codes), cmocka_unit_test(test_known_scales), cmocka_unit_test(test_closed_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
