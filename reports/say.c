@@ -9,6 +9,17 @@ bg_num bg_mean(const bg_report *r, const char *field, const char *where, const c
     return bg_num_over(&r->docs, "mean", field, where, spec);
 }
 
+void bg_put_interval(bg_report *r, bg_text *t, bg_num low, bg_num high)
+{
+    if (!isfinite(low.value) || !isfinite(high.value))
+        return;
+    bg_text_add(t, " (95 %: ");
+    bg_put_number(&r->page, t, low, BG_SIG3);
+    bg_text_add(t, " to ");
+    bg_put_number(&r->page, t, high, BG_SIG3);
+    bg_text_add(t, ")");
+}
+
 void bg_say_waste(bg_report *r, bg_text *t, const bg_curve *c, const bg_step *step)
 {
     bg_put_method(t, c->label);
@@ -17,15 +28,20 @@ void bg_say_waste(bg_report *r, bg_text *t, const bg_curve *c, const bg_step *st
 
 void bg_say_how_much(bg_report *r, bg_text *t, const bg_step *step)
 {
-    bg_num gap = bg_mean(r, "gap_bits", r->all.where, step->spec);
+    bg_num gap = bg_mean(r, "gap_bits", r->all.where, step->spec), zero = bg_num_constant(0);
+    bg_num low = bg_num_over(&r->docs, "low", "gap_bits", r->all.where, step->spec),
+           high = bg_num_over(&r->docs, "high", "gap_bits", r->all.where, step->spec);
     if (gap.value >= 0) {
         bg_text_add(t, " wastes ");
         bg_put_number(&r->page, t, gap, BG_SIG3);
         bg_text_add(t, " bit");
+        bg_put_interval(r, t, low, high);
     } else {
         bg_text_add(t, " stays ");
-        bg_put_number(&r->page, t, bg_num_operate(bg_num_constant(0), '-', gap), BG_SIG3);
-        bg_text_add(t, " bit below the bound of a Gaussian");
+        bg_put_number(&r->page, t, bg_num_operate(zero, '-', gap), BG_SIG3);
+        bg_text_add(t, " bit");
+        bg_put_interval(r, t, bg_num_operate(zero, '-', high), bg_num_operate(zero, '-', low));
+        bg_text_add(t, " below the bound of a Gaussian");
     }
 }
 
@@ -68,24 +84,13 @@ void bg_say_place(bg_text *t, const bg_row *row)
     bg_text_code(t, bg_row_string(row, "group"));
 }
 
-static const bg_row *bd_row(const bg_report *r, const char *a, const char *b)
+int bg_indistinct(const bg_report *r, const bg_step *a, const bg_step *b)
 {
-    bg_rows rows = bg_docset_rows(&r->docs, "gaps", "bdrate");
-    for (int i = 0; i < rows.n; i++) {
-        const char *anchor = bg_row_string(&rows.rows[i], "anchor"), *test = bg_row_string(&rows.rows[i], "test");
-        if ((!strcmp(anchor, a) && !strcmp(test, b)) || (!strcmp(anchor, b) && !strcmp(test, a)))
-            return &rows.rows[i];
-    }
-    return NULL;
-}
-
-int bg_indistinct(const bg_report *r, const bg_curve *a, const bg_step *sa, const bg_curve *b, const bg_step *sb)
-{
-    const bg_row *bd = bd_row(r, a->quantizer, b->quantizer);
-    double low = bg_row_number(bd, "bd_bits_low"), high = bg_row_number(bd, "bd_bits_high");
+    double low = bg_num_difference(&r->docs, "low", "gap_bits", a->spec, b->spec).value,
+           high = bg_num_difference(&r->docs, "high", "gap_bits", a->spec, b->spec).value;
     if (isfinite(low) && isfinite(high))
         return low <= 0 && high >= 0;
-    return fabs(sa->gap - sb->gap) < 0.005;
+    return fabs(a->gap - b->gap) < 0.005;
 }
 
 const bg_curve *bg_reference_curve(const bg_report *r)

@@ -53,22 +53,11 @@ static int choose(const bg_report *r, const bg_curve *lines[LINES])
 
 /* ---- sentences ---- */
 
-static void put_interval(bg_report *r, bg_text *t, bg_num low, bg_num high)
-{
-    if (!isfinite(low.value) || !isfinite(high.value))
-        return;
-    bg_text_add(t, " (95 %: ");
-    bg_put_number(&r->page, t, low, BG_SIG3);
-    bg_text_add(t, " to ");
-    bg_put_number(&r->page, t, high, BG_SIG3);
-    bg_text_add(t, ")");
-}
-
 static void put_gap(bg_report *r, bg_text *t, const char *spec)
 {
     bg_put_number(&r->page, t, output_gap(r, "mean", NULL, spec), BG_SIG3);
     bg_text_add(t, " bit");
-    put_interval(r, t, output_gap(r, "low", NULL, spec), output_gap(r, "high", NULL, spec));
+    bg_put_interval(r, t, output_gap(r, "low", NULL, spec), output_gap(r, "high", NULL, spec));
 }
 
 static const bg_curve *nearest_to_bound(const bg_report *r, const bg_curve *const *lines, int n, int from)
@@ -98,7 +87,7 @@ static void say_difference(bg_report *r, bg_text *t, const bg_curve *plain, cons
         bg_put_number(&r->page, t, mean.value < 0 ? bg_num_operate(bg_num_constant(0), '-', mean) : mean, BG_SIG3);
         bg_text_add(t, mean.value < 0 ? " less" : " more");
         if (mean.value >= 0)
-            put_interval(r, t, low, high);
+            bg_put_interval(r, t, low, high);
     }
 }
 
@@ -123,7 +112,7 @@ static void say_finding(bg_report *r, bg_text *t, const bg_curve *const *lines, 
         bg_text_add(t, " On text that was held out the bound itself lies ");
         bg_put_number(&r->page, t, held, BG_SIG3);
         bg_text_add(t, " bit higher");
-        put_interval(r, t, bg_num_rows(&r->docs, "mean", "bounds", "outputs", "held_out_low_bits", NULL),
+        bg_put_interval(r, t, bg_num_rows(&r->docs, "mean", "bounds", "outputs", "held_out_low_bits", NULL),
                      bg_num_rows(&r->docs, "mean", "bounds", "outputs", "held_out_high_bits", NULL));
         bg_text_add(t, "; by at most so much is the bound of a calibration text of this length too low.");
     }

@@ -63,7 +63,9 @@ static void say_finding(bg_report *r, bg_text *t)
     }
     bg_text_add(t, "Of the ");
     bg_put_number(&r->page, t, p.gap, BG_SIG3);
-    bg_text_add(t, " bit between ");
+    bg_text_add(t, " bit");
+    bg_put_interval(r, t, bg_num_over(&r->docs, "low", "gap_bits", NULL, step->spec), bg_num_over(&r->docs, "high", "gap_bits", NULL, step->spec));
+    bg_text_add(t, " between ");
     bg_put_method(t, c->label);
     bg_text_add(t, " and the bound, ");
     bg_put_number(&r->page, t, p.space, BG_SIG3);

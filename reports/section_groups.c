@@ -57,6 +57,12 @@ static const bg_row *row_near(const bg_report *r, bg_rows rows, const char *grou
     return best;
 }
 
+/* An end of the interval of a role's mean gap over its layers. */
+static bg_num over_layers(const bg_report *r, const char *how, const bg_row *row)
+{
+    return bg_num_over(&r->docs, how, "gap_bits", bg_row_string(row, "group"), bg_row_string(row, "spec"));
+}
+
 static void say_finding(bg_report *r, bg_text *t, bg_rows rows, const char *const *roles, int n_roles, const bg_curve *c)
 {
     const bg_row *worst = NULL, *best = NULL;
@@ -73,16 +79,22 @@ static void say_finding(bg_report *r, bg_text *t, bg_rows rows, const char *cons
     }
     bg_num high = bg_num_cell(&r->docs, worst, "gap_bits"), low = bg_num_cell(&r->docs, best, "gap_bits");
     bg_num spread = bg_num_operate(high, '-', low);
-    bg_text_add(t, spread.value < 0.05 ? "The roles hardly differ: under " : "The role matters: under ");
+    if (over_layers(r, "low", worst).value <= over_layers(r, "high", best).value)
+        bg_text_add(t, "The layers of a role differ as much as the roles, which cannot be told apart: under ");
+    else
+        bg_text_add(t, spread.value < 0.05 ? "The roles hardly differ: under " : "The role matters: under ");
     bg_put_method(t, c->label);
     bg_text_add(t, " near the same rate, ");
     bg_text_code(t, bg_row_string(worst, "group"));
     bg_text_add(t, " wastes ");
     bg_put_number(&r->page, t, high, BG_SIG3);
-    bg_text_add(t, " bit and ");
+    bg_text_add(t, " bit");
+    bg_put_interval(r, t, over_layers(r, "low", worst), over_layers(r, "high", worst));
+    bg_text_add(t, " and ");
     bg_text_code(t, bg_row_string(best, "group"));
     bg_text_add(t, " ");
     bg_put_number(&r->page, t, low, BG_SIG3);
+    bg_put_interval(r, t, over_layers(r, "low", best), over_layers(r, "high", best));
     bg_text_add(t, ".");
 }
 

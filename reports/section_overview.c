@@ -28,7 +28,7 @@ static void say_rivals(bg_report *r, bg_text *t, const int *order, int n)
     int rivals = 0;
     for (int i = 1; i < n && rivals < 3; i++) {
         const bg_curve *c = &r->all.curves[order[i]];
-        if (!bg_indistinct(r, best, top, c, bg_curve_near(c, r->rate, r->within)))
+        if (!bg_indistinct(r, top, bg_curve_near(c, r->rate, r->within)))
             continue;
         bg_text_add(t, rivals++ ? ", " : " (and cannot be told apart from ");
         bg_put_method(t, c->label);

@@ -18,14 +18,16 @@ static void say_finding(bg_report *r, bg_text *t)
                       *sz = bg_curve_near(z, r->rate, r->within);
         bg_text_format(t, "Of %d methods near %g bits per weight, ", n, r->rate);
         bg_say_waste(r, t, a, sa);
-        if (bg_indistinct(r, a, sa, b, sb)) {
+        if (bg_indistinct(r, sa, sb)) {
             bg_text_add(t, " and cannot be told apart from ");
             bg_put_method(t, b->label);
         } else {
             bg_text_add(t, ", ");
-            bg_put_number(&r->page, t, bg_num_operate(bg_mean(r, "gap_bits", NULL, sb->spec), '-', bg_mean(r, "gap_bits", NULL, sa->spec)), BG_SIG3);
+            bg_put_number(&r->page, t, bg_num_difference(&r->docs, "mean", "gap_bits", sb->spec, sa->spec), BG_SIG3);
             bg_text_add(t, " bit less than the next, ");
             bg_put_method(t, b->label);
+            bg_put_interval(r, t, bg_num_difference(&r->docs, "low", "gap_bits", sb->spec, sa->spec),
+                            bg_num_difference(&r->docs, "high", "gap_bits", sb->spec, sa->spec));
         }
         bg_text_add(t, "; at the other end ");
         bg_say_waste(r, t, z, sz);
@@ -43,7 +45,7 @@ static void put_rank(bg_report *r, bg_text *t, double rate)
         snprintf(title, sizeof title, "Methods within half a bit of %g bits per weight", rate);
         bg_text_format(t, "\n\n**%s**, smallest gap first\n\n", title);
         bg_table_begin(&b, &r->page, t, title,
-                       "method|family|spec|bits/weight>|SQNR (dB)>|gap to Gaussian (bit)>|gap to own bound (bit)>|max error / max weight>");
+                       "method|family|spec|bits/weight>|SQNR (dB)>|gap to Gaussian (bit)>|2.5 %>|97.5 %>|gap to own bound (bit)>|max error / max weight>");
         for (int i = 0; i < n; i++) {
             const bg_curve *c = &r->all.curves[order[i]];
             const char *spec = bg_curve_near(c, rate, 0.5)->spec;
@@ -53,6 +55,8 @@ static void put_rank(bg_report *r, bg_text *t, double rate)
             bg_table_number(&b, bg_mean(r, "rate_bits", NULL, spec), BG_SIG3);
             bg_table_number(&b, bg_mean(r, "sqnr_db", NULL, spec), BG_SIG3);
             bg_table_number(&b, bg_mean(r, "gap_bits", NULL, spec), BG_SIG3);
+            bg_table_number_or(&b, bg_num_over(&r->docs, "low", "gap_bits", NULL, spec), BG_SIG3, "one tensor");
+            bg_table_number_or(&b, bg_num_over(&r->docs, "high", "gap_bits", NULL, spec), BG_SIG3, "one tensor");
             bg_table_number_or(&b, bg_mean(r, "gap_empirical_bits", NULL, spec), BG_SIG3, "no bound there");
             bg_table_number(&b, bg_num_over(&r->docs, "most", "max_relative_error", NULL, spec), BG_SIG3);
         }
