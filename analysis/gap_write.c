@@ -237,16 +237,14 @@ static int write_groups(const bg_gaps *g, bg_doc *d, bg_err *e)
 
 /* ---- pairs of curves ---- */
 
-/* The rising part of a curve as (rate, SQNR): a point that costs more without more quality is left out. */
+/* A curve as (rate, SQNR). One that does not rise all the way is not mended: bg_bd_bits refuses it, and its tensor takes no
+ * part in the pair. */
 static bg_bd_curve bd_curve(const bg_gap_point *const *p, int n)
 {
     bg_bd_curve c = {0};
     for (int i = 0; i < n && c.n < BG_BD_POINTS; i++) {
-        double q = sqnr(p[i]);
-        if (!isfinite(q) || (c.n && (p[i]->rate_bits <= c.rate[c.n - 1] || q <= c.quality_db[c.n - 1])))
-            continue;
         c.rate[c.n] = p[i]->rate_bits;
-        c.quality_db[c.n++] = q;
+        c.quality_db[c.n++] = sqnr(p[i]);
     }
     return c;
 }
@@ -259,13 +257,17 @@ typedef struct pair_room {
 static void write_pair(const bg_gaps *g, bg_doc *d, const pair_room *room, int a, int t, uint64_t seed)
 {
     int n = 0, Q = g->n_quantizers;
-    double sum = 0, percent = 0, weights = 0, low, high;
+    double sum = 0, percent = 0, weights = 0, akima = 0, akima_weights = 0, low, high;
     for (int i = 0; i < g->n_tensors; i++) {
-        double bits, rate;
+        double bits, rate, smooth;
         if (bg_bd_bits(BG_BD_PCHIP, &room->curves[i * Q + a], &room->curves[i * Q + t], &bits, NULL))
             continue;
         if (bg_bd_rate_percent(BG_BD_PCHIP, &room->curves[i * Q + a], &room->curves[i * Q + t], &rate, NULL))
             rate = NAN;
+        if (!bg_bd_bits(BG_BD_AKIMA, &room->curves[i * Q + a], &room->curves[i * Q + t], &smooth, NULL)) {
+            akima += g->first[i]->weights * smooth;
+            akima_weights += g->first[i]->weights;
+        }
         room->x[n] = bits;
         room->w[n] = g->first[i]->weights;
         sum += room->w[n] * bits;
@@ -283,6 +285,7 @@ static void write_pair(const bg_gaps *g, bg_doc *d, const pair_room *room, int a
     bg_doc_number(d, "bd_bits_low", low);
     bg_doc_number(d, "bd_bits_high", high);
     bg_doc_number(d, "bd_rate_percent", percent / weights);
+    bg_doc_number(d, "bd_bits_akima", akima / akima_weights);
     bg_doc_row_end(d);
 }
 

@@ -157,11 +157,12 @@ static const bg_section gaps_sections[] = {
                         REQ("gap_most_bits", BG_NUMBER, "bits/weight", "largest over the tensors"), {0}}},
     {"bdrate", "average distance between curves over all tensors",
      (const bg_field[]){REQ("anchor", BG_STRING, "-", "curve"), REQ("test", BG_STRING, "-", "curve"),
-                        REQ("tensors", BG_INTEGER, "-", "tensors whose curves overlap"),
+                        REQ("tensors", BG_INTEGER, "-", "tensors whose curves both rise all the way and overlap"),
                         REQ("bd_bits", BG_NUMBER, "bits/weight", "mean horizontal distance, PCHIP; negative: test needs less"),
                         OPT("bd_bits_low", BG_NUMBER, "bits/weight", "bootstrap over tensors, 2.5 %"),
                         OPT("bd_bits_high", BG_NUMBER, "bits/weight", "97.5 %"),
-                        OPT("bd_rate_percent", BG_NUMBER, "%", "Bjøntegaard: log rate, PCHIP"), {0}}},
+                        OPT("bd_rate_percent", BG_NUMBER, "%", "Bjøntegaard: log rate, PCHIP"),
+                        OPT("bd_bits_akima", BG_NUMBER, "bits/weight", "as bd_bits by Akima's interpolation, where both curves have five points"), {0}}},
     {0}};
 
 /* ---- timings ---- */

@@ -113,12 +113,38 @@ static void roles_average_over_spaced_and_all_layers(void **state)
     cJSON_Delete(curves);
 }
 
+/* Two curves half a bit apart on two tensors; on the second one of them falls back: it is refused there, not mended. */
+static void pairs_need_curves_that_rise(void **state)
+{
+    (void)state;
+    char *text = malloc(65536);
+    size_t n = (size_t)sprintf(text, "{\"points\": [");
+    for (int t = 0; t < 2; t++)
+        for (int q = 0; q < 2; q++)
+            for (int b = 2; b <= 6; b++)
+                n += (size_t)sprintf(text + n, "%s{\"tensor\": \"t%d\", \"group\": \"g\", \"layer\": %d, \"spec\": \"%c:bits=%d\", \"quantizer\": \"%c\", "
+                                     "\"weights\": 10, \"rate_bits\": %g, \"mse\": %.17g, \"sigma2\": 1, \"gap_bits\": 1}",
+                                     t || q || b > 2 ? "," : "", t, t, "uv"[q], b, "uv"[q], b + 0.5 * q, pow(4, t && q && b == 4 ? -1 : 1 - b));
+    sprintf(text + n, "]}");
+    cJSON *curves = parse(text), *root = document_of(curves, NULL);
+    const cJSON *row = bg_doc_rows(root, "bdrate")->child;
+    assert_int_equal(cJSON_GetArraySize(bg_doc_rows(root, "bdrate")), 2);
+    assert_int_equal((int)bg_json_number(row, "tensors", 0), 1);
+    assert_true(fabs(bg_json_number(row, "bd_bits", 0) - 0.5) < 1e-9 && fabs(bg_json_number(row, "bd_bits_akima", 0) - 0.5) < 1e-9);
+    assert_null(cJSON_GetObjectItem(row, "bd_bits_low")); /* one tensor has no interval */
+    assert_true(fabs(bg_json_number(row->next, "bd_bits", 0) + 0.5) < 1e-9);
+    cJSON_Delete(root);
+    cJSON_Delete(curves);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(curves_cross_targets_where_they_must),
         cmocka_unit_test(own_bound_is_interpolated),
         cmocka_unit_test(roles_average_over_spaced_and_all_layers),
+        cmocka_unit_test(pairs_need_curves_that_rise),
     };
     return cmocka_run_group_tests_name("gap", tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include "analysis/output_band.h"
 #include "io/source.h"
+#include "quant/quantize.h"
 #include "tests/reference.h"
 
 enum { MOST = 16 };
@@ -44,6 +45,56 @@ static void check_rates(const cJSON *c, const bg_output_bound *b)
     }
 }
 
+/* Mean of the pivots with the columns in another order. */
+static double mean_pivot(const double *a, int n, const int *order)
+{
+    double b[MOST * MOST] = {0}, pivots[MOST], mean = 0;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++)
+            b[i * n + j] = a[order[i] * n + order[j]];
+    assert_int_equal(bg_feedback_pivots(b, n, pivots, NULL, NULL), BG_OK);
+    for (int i = 0; i < n; i++)
+        mean += pivots[i] / n;
+    return mean;
+}
+
+static void check_orders(const cJSON *c, const double *a, int n)
+{
+    int natural[MOST], reverse[MOST];
+    for (int i = 0; i < n; i++)
+        natural[i] = i, reverse[i] = n - 1 - i;
+    reference_check(c, "gptq_pivots_mean", mean_pivot(a, n, natural));
+    reference_check(c, "gptq_pivots_mean_reverse_order", mean_pivot(a, n, reverse));
+    reference_check(c, "gptq_pivots_mean_act_order", mean_pivot(a, n, natural)); /* every diagonal here falls, or is constant */
+}
+
+/* What the quantizers do to 200,000 rows: the gap of their entropy above the bound at the error they make. */
+static void check_simulated(const cJSON *c, const double *a, int n, const bg_output_bound *b, const char *name, const char *spec)
+{
+    enum { ROWS = 200000 };
+    const cJSON *expect = reference_expect(c, name), *want = cJSON_GetObjectItemCaseSensitive(expect, "gap_to_bound_bits");
+    if (!expect)
+        return;
+    char text[64];
+    bg_source source;
+    bg_spec s;
+    bg_measure m;
+    bg_water w;
+    bg_err e = {0};
+    float *x = malloc((size_t)(ROWS * n) * sizeof *x), *hat = malloc((size_t)(ROWS * n) * sizeof *hat);
+    snprintf(text, sizeof text, "gaussian,n=%d,cols=%d", ROWS * n, n);
+    assert_int_equal(bg_source_parse(text, &source, &e), BG_OK);
+    bg_source_samples(&source, 0, ROWS * n, x);
+    bg_matrix matrix = bg_matrix_of(x, ROWS, n);
+    matrix.second_moment = a;
+    if (bg_spec_parse(spec, &s, &e) || bg_reconstruct(&matrix, &s, x, hat, &m, NULL, &e) || m.skipped)
+        fail_msg("%s: %s", spec, m.skipped ? m.skipped : e.text);
+    assert_int_equal(bg_output_bound_at_distortion(b, 1, m.output_mse / n, &w, &e), BG_OK);
+    reference_near(c, want, name, bg_json_number(want, "value", 0), m.index_entropy - w.rate_bits);
+    free(x);
+    free(hat);
+}
+
 static void test_reference(void **state)
 {
     (void)state;
@@ -63,6 +114,10 @@ static void test_reference(void **state)
         reference_check(c, "rtn_loss_bits_high_rate", bg_nearest_loss_bits(&b));
         reference_check(c, "gptq_loss_bits_high_rate", bg_feedback_loss_bits(&b, pivots));
         reference_check(c, "gptq_weight_mse_over_rtn_weight_mse_high_rate", factor);
+        reference_check(c, "rtn_minus_gptq_bits", bg_nearest_loss_bits(&b) - bg_feedback_loss_bits(&b, pivots));
+        check_orders(c, a, n);
+        check_simulated(c, a, n, &b, "simulated_rtn_step0.25", "uniform:step=0.25sigma,code=entropy,bits=6");
+        check_simulated(c, a, n, &b, "simulated_gptq_step0.25", "uniform:step=0.25sigma,code=entropy,bits=6,round=gptq,percdamp=0");
         check_rates(c, &b);
         bg_output_bound_free(&b);
     }
