@@ -129,6 +129,13 @@ static void write_coefficients(bg_doc *d, const bg_logits *j)
     }
 }
 
+/* Error feedback and scaling by the inputs shape the error away from what the coefficients, measured with white noise, see:
+ * such a spec is predicted too, but says nothing of where the sum breaks. */
+static int is_shaped(const bg_trial *v)
+{
+    return v->spec && (v->spec->rounding->needs_calibration || v->spec->transform->needs_calibration);
+}
+
 static int write_linearity(bg_doc *d, const bg_logits *j, bg_err *e)
 {
     double *x = calloc(5 * (size_t)j->n + 1, sizeof *x), *rate = x, *kl = x + j->n, *log_ratio = kl + j->n;
@@ -151,11 +158,15 @@ static int write_linearity(bg_doc *d, const bg_logits *j, bg_err *e)
         bg_doc_number(d, "rate_bits", rate[n]);
         bg_doc_number(d, "predicted_kl", kl[n]);
         bg_doc_number(d, "measured_kl", kl_seen[n]);
+        if (kl[n] > 0 && kl_seen[n] > 0)
+            bg_doc_number(d, "residual_kl", log(kl_seen[n] / kl[n]));
         bg_doc_number(d, "predicted_log_ratio", log_ratio[n]);
         bg_doc_number(d, "measured_log_ratio", log_seen[n]);
         bg_doc_number(d, "measured_log_ratio_se", v->info.log_ratio.se);
+        bg_doc_number(d, "residual_log_ratio", log_seen[n] - log_ratio[n]);
+        bg_doc_integer(d, "shaped", is_shaped(v));
         bg_doc_row_end(d);
-        n++;
+        n += !is_shaped(v);
     }
     bg_doc_section(d, "linearity_fit");
     write_fit(d, "kl", rate, kl, kl_seen, n, j->tolerance);

@@ -145,25 +145,19 @@ static void put_table(bg_report *r, bg_text *t, bg_rows rows, const char *over)
     bg_table_end(&b);
 }
 
-static void put_linearity(bg_report *r, bg_text *t)
+static void put_linearity_table(bg_report *r, bg_text *t, bg_rows rows)
 {
-    bg_rows rows = bg_docset_rows(&r->docs, "logits", "linearity");
+    static const char *const fields[] = {"rate_bits",           "predicted_kl",       "measured_kl",           "residual_kl",
+                                         "predicted_log_ratio", "measured_log_ratio", "measured_log_ratio_se", "residual_log_ratio"};
     bg_table b;
-    if (!rows.n)
-        return;
-    bg_put_fold(t, "Predicted and measured cost (linearity)");
-    say_linearity(r, t);
     bg_table_begin(&b, &r->page, t, "Predicted and measured cost",
-                   "spec|bits/weight>|KL predicted (nats)>|KL measured (nats)>|Δ ln PPL predicted>|Δ ln PPL measured>|± s.e.>");
+                   "spec|bits/weight>|KL predicted (nats)>|KL measured (nats)>|ln(measured/predicted)>|Δ ln PPL predicted>|Δ ln PPL measured>|± s.e.>|measured − predicted>");
     for (int i = 0; i < rows.n; i++) {
-        static const char *const fields[] = {"rate_bits",           "predicted_kl",       "measured_kl",
-                                             "predicted_log_ratio", "measured_log_ratio", "measured_log_ratio_se"};
         bg_table_code(&b, bg_row_string(&rows.rows[i], "spec"));
         for (size_t c = 0; c < sizeof fields / sizeof *fields; c++)
             bg_table_number(&b, bg_num_cell(&r->docs, &rows.rows[i], fields[c]), BG_SIG3);
     }
     bg_table_end(&b);
-    bg_put_fold_end(t);
 }
 
 static void put_correlation(bg_report *r, bg_text *t, bg_rows rows)
@@ -173,10 +167,11 @@ static void put_correlation(bg_report *r, bg_text *t, bg_rows rows)
         return;
     bg_put_fold(t, "Correlations");
     bg_table_begin(&b, &r->page, t, "Correlation of weight error with functional error",
-                   "points over|role|measure|points>|Pearson (logs)>|p>|Spearman>|p>|p exact>|slope>|ratio spread>|verdict");
+                   "points over|role|measure|points>|Pearson (logs)>|95 % from>|to>|p>|Spearman>|from>|to>|p>|p exact>|slope>|ratio spread>|verdict");
     for (int i = 0; i < rows.n; i++) {
         const bg_row *row = &rows.rows[i];
-        static const char *const fields[] = {"pearson", "pearson_p", "spearman", "spearman_p", "spearman_p_exact", "slope", "ratio_spread"};
+        static const char *const fields[] = {"pearson",       "pearson_low", "pearson_high",     "pearson_p", "spearman",    "spearman_low",
+                                             "spearman_high", "spearman_p",  "spearman_p_exact", "slope",     "ratio_spread"};
         bg_table_text(&b, bg_row_string(row, "over"));
         bg_table_code(&b, bg_row_string(row, "group"));
         bg_table_text(&b, bg_row_string(row, "measure"));
@@ -320,6 +315,55 @@ static int draw_divergence(bg_report *r, bg_text *where, bg_rows rows, bg_err *e
     return status;
 }
 
+/* ---- predicted against measured divergence ---- */
+
+static void put_costs(bg_figure *f, bg_rows rows, int shaped)
+{
+    bg_text_format(&f->data, "# %s: predicted KL, measured KL, text of the point\n", shaped ? "errors that calibration shapes" : "the others");
+    for (int i = 0; i < rows.n; i++) {
+        const bg_row *row = &rows.rows[i];
+        double x = bg_row_number(row, "predicted_kl"), y = bg_row_number(row, "measured_kl");
+        char tip[320], p[BG_NUMBER_TEXT], m[BG_NUMBER_TEXT];
+        if (bg_row_integer(row, "shaped", 0) != shaped || !(x > 0) || !(y > 0))
+            continue;
+        snprintf(tip, sizeof tip, "%.200s: predicted %s, measured %s nats", bg_row_string(row, "spec"), bg_number_text(p, x, BG_SIG3),
+                 bg_number_text(m, y, BG_SIG3));
+        bg_text_format(&f->data, "%.6g %.6g %d\n", x, y, bg_figure_tip(f, tip));
+    }
+    bg_text_add(&f->data, "NaN NaN 0\n\n\n"); /* a block of its own even when empty */
+    const char *family = shaped ? "calibrated" : "uniform", *name = shaped ? "shaped by calibration" : "not shaped by calibration";
+    bg_text_format(bg_slots_at(&f->slots, "names"),
+                   "set label '●' at graph 0.03,%.2f tc rgb '%s'\nset label '%s' at graph 0.045,%.2f tc rgb '%s'\n", shaped ? 0.88 : 0.94,
+                   bg_family_colour(family), name, shaped ? 0.88 : 0.94, bg_family_text_colour(family));
+    bg_figure_curve(f, name, family, 0, 0);
+}
+
+static int draw_linearity(bg_report *r, bg_text *where, bg_err *e)
+{
+    bg_rows rows = bg_docset_rows(&r->docs, "logits", "linearity"), fits = bg_docset_rows(&r->docs, "logits", "linearity_fit");
+    bg_figure f;
+    int drawn = 0, shaped = 0;
+    for (int i = 0; i < rows.n; i++) {
+        drawn += bg_row_number(&rows.rows[i], "predicted_kl") > 0 && bg_row_number(&rows.rows[i], "measured_kl") > 0;
+        shaped += bg_row_integer(&rows.rows[i], "shaped", 0) > 0;
+    }
+    int status = drawn ? bg_figure_begin(&f, &r->page, "output-linearity", "Predicted and measured divergence", e) : BG_OK;
+    if (!drawn || status)
+        return status;
+    put_costs(&f, rows, 0);
+    put_costs(&f, rows, 1); /* without any, an empty block: the template draws both */
+    bg_text_format(bg_slots_at(&f.slots, "tolerance"), "%.6g", fits.n ? bg_row_number(&fits.rows[0], "tolerance") : 0);
+    say_linearity(r, &f.shown->caption);
+    bg_text_add(&f.shown->caption, " The dotted lines are that far from equality; a spec above them costs more than the sum over its tensors says.");
+    if (shaped)
+        bg_text_add(&f.shown->caption, " The coefficients are measured with white noise: errors that calibration shapes are shown, not counted.");
+    bg_text_format(&f.shown->alt, "Predicted against measured KL divergence of %d specs on logarithmic axes, about the line of equality.", drawn);
+    put_linearity_table(r, &f.shown->table, rows);
+    status = bg_figure_finish(&f, e);
+    bg_put_figure(&r->page, where, f.index);
+    return status;
+}
+
 static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
     bg_rows rows = bg_docset_rows(&r->docs, "logits", "rows"), correlation = bg_docset_rows(&r->docs, "correlation", "rows");
@@ -335,7 +379,6 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     }
     say_best(r, finding, rows);
     put_correlation(r, tables, correlation);
-    put_linearity(r, tables);
     int places = 0;
     for (int i = 0; i < rows.n; i++)
         places += !is_over(&rows.rows[i], "all");
@@ -345,7 +388,9 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
         bg_put_fold_end(tables);
     }
     int status = draw_scatter(r, scatter, rows, e);
-    return status ? status : draw_divergence(r, divergence, rows, e);
+    if (!status)
+        status = draw_divergence(r, divergence, rows, e);
+    return status ? status : draw_linearity(r, bg_slots_at(s, "linearity"), e);
 }
 
 const bg_report_section bg_section_output = {"output", "Output", write};

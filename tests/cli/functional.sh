@@ -26,6 +26,10 @@ cmp "$out/one.json" "$out/three.json" || fail "logits depends on the number of t
 grep -q '"text": "built-in sentences".*"sequences": 10' "$out/one.json" || fail "no built-in sentences"
 "$BITGAP" logits $model $model -q nf4 --text data/text/val.txt --windows 1 --context 64 --linearity --per-token -o "$out/two.json"
 pass 'bitgap logits $model $model -q nf4 --text data/text/val.txt --windows 1 --context 64 --linearity --per-token -o $out/two.json'
+grep -q '"spec": "nf4".*"residual_kl": .*"shaped": 0' "$out/two.json" || fail "no residual of linearity"
+"$BITGAP" report "$out/two.json" -o "$out/report" >"$scratch/said"
+grep -q 'figures/output-linearity.svg' "$out/report/report.md" || fail "no figure of linearity"
+pass 'the report of a run with --linearity draws predicted against measured'
 grep -q '"source": "checkpoint".*"kl_mean": 0,' "$out/two.json" || fail "a checkpoint differs from itself"
 expect 2 'needs -q SPEC' "$BITGAP" logits $model
 refused 'a vocabulary of 256, the base has 2048' "$BITGAP" logits $model tests/golden/data/models/qwen2 --no-noise -o "$scratch/out/l.json"
