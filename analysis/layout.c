@@ -70,6 +70,8 @@ static const char *no_integers(const bg_spec *s)
         return "the weights stay in transformed coordinates";
     if (bg_spec_is(s, "zero", "min"))
         return "its zero point is no integer (zero=asym is)";
+    if (s->rounding && bg_spec_is(s, "steps", "water"))
+        return "every column has a step of its own";
     if (bg_spec_points(s) < 2 || bg_spec_points(s) > 256)
         return "it has more than 8 bits";
     return s->scope.kind == BG_SCOPE_BLOCK || s->scope.kind == BG_SCOPE_ROWS ? "its blocks run across rows" : NULL;
