@@ -37,8 +37,8 @@ int bg_quantize_tensor(const bg_tensor *t, const bg_quantize_options *o, bg_parc
 /* w → hat [count] under the spec, with rate and output error in *out; stored may be NULL. */
 int bg_quantize_values(const bg_tensor *t, const bg_quantize_options *o, const float *w, float *hat, bg_stored *stored,
                        bg_quantized_tensor *out, bg_err *e);
-/* Quantizes a tensor into GGUF blocks: bytes [*size], malloc'ed, in the order in which `turned` heads' rows stand in the file
- * (head: rows of a head to be paired; 0: as they are). */
+/* Quantizes a tensor into GGUF blocks: bytes [*size], malloc'ed, rows in the order of the file (head: rows of a head to be
+ * paired; 0: as they are). */
 int bg_quantize_blocks(const bg_tensor *t, const bg_quantize_options *o, int64_t head, uint8_t **bytes, size_t *size,
                        bg_quantized_tensor *out, bg_err *e);
 /* GGUF type id that the spec is stored in. */

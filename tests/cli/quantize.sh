@@ -21,21 +21,23 @@ cmp $m/tokenizer.json "$d/nf4/tokenizer.json"
 
 # every layout holds what it should: the values are those of the spec, for every reader of a layout and every type of GGUF
 grep -q '"quant_method":.*"compressed-tensors"' "$d/q/config.json"
-layout() { # layout NAME SPEC…: its rates and errors are what the spec has on the original
-    local name=$1 spec path
+one=(--include 'layers\.1\.mlp\.down_proj')
+layout() { # layout NAME SPEC…: the error of one matrix, read from the file, is what the spec has on the original
+    local name=$1 spec path k=0
     shift
+    "$BITGAP" curve $m "${one[@]}" -q "$@" -o "$d/curve.json"
     for spec; do
         rm -rf "$d/l"
         "$BITGAP" quantize $m -q "$spec" --layout "$name" -o "$d/l"
         path=$d/l
         [ "$name" = gguf ] && path=$d/l/model.gguf
-        "$BITGAP" curve $m -q "$spec" -o "$d/curve.json"
-        "$BITGAP" audit $m "$path" -o "$d/audit.json"
-        [ "$(mse "$d/audit.json")" = "$(mse "$d/curve.json")" ] || { echo "$name $spec differs"; exit 1; }
+        "$BITGAP" audit $m "$path" "${one[@]}" -o "$d/audit.json"
+        k=$((k + 1))
+        [ "$(mse "$d/audit.json" 1)" = "$(mse "$d/curve.json" $k)" ] || { echo "$name $spec differs"; exit 1; }
     done
 }
-# the error of one matrix, to seven digits: the two stages add it up in their own orders
-mse() { grep '"model.layers.1.mlp.down_proj.weight"' "$1" | grep -oE '"mse": [^,]*' | head -1 | awk '{printf "%.6e\n", $2}'; }
+# mse FILE N: of its Nth row of the matrix, to seven digits: the stages add it up in their own orders
+mse() { grep '"model.layers.1.mlp.down_proj.weight"' "$1" | grep -oE '"mse": [^,]*' | sed -n "$2p" | awk '{printf "%.6e\n", $2}'; }
 layout gptq rtn uniform:bits=2,scope=64,zero=asym uniform:bits=3,scope=channel uniform:bits=8,scope=tensor
 grep -q '"checkpoint_format":.*"gptq"' "$d/l/config.json"
 layout awq rtn uniform:bits=4,scope=channel
