@@ -180,7 +180,10 @@ static void say_best(bg_report *r, bg_text *t, const bg_study_row *rows, int n)
         int best = !strcmp(m.better, "none") || is_measured_by_clock(&m) || !strcmp(m.relation, "percent") || !strcmp(m.field, "perplexity")
                        ? -1
                        : best_of(r, &m, rows, n, !strcmp(m.better, "more") ? -1 : 1, -1);
-        if (best < 0)
+        int next = best < 0 ? -1 : best_of(r, &m, rows, n, !strcmp(m.better, "more") ? -1 : 1, best);
+        /* Two that share the first place are no best. */
+        if (best < 0 || (next >= 0 && bg_measured_value(r, &m, rows[next].spec, rows[next].model).value ==
+                                          bg_measured_value(r, &m, rows[best].spec, rows[best].model).value))
             continue;
         bg_text_add(t, said++ ? "; " : " Best by column: ");
         bg_text_markdown(t, m.heading);
