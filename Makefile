@@ -108,7 +108,7 @@ $(OUT)/correlation.json: $(OUT)/logits.json $(OUT)/curves.json $(call stage,corr
 
 # allocate: where should the bits go?
 $(OUT)/allocation.json: $(OUT)/curves.json $(OUT)/logits.json $(call stage,allocate)
-	$(RUN) allocate $(filter %.json,$^) --budget $(BUDGET) $(FLAGS)
+	$(RUN) allocate $(filter %.json,$^) --budget $(BUDGET) --model $(MODEL) --text $(TEST) --windows 8 $(FLAGS)
 
 # quantize, audit: what did the checkpoint cost that somebody made? Without QUANTIZED= copies are made first
 $(OUT)/quantized/%/config.json: $(MODEL_FILES) $(call stage,quantize)

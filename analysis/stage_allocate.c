@@ -4,6 +4,7 @@
 #include <string.h>
 #include "analysis/allocation.h"
 #include "analysis/recipe.h"
+#include "analysis/recipe_trial.h"
 #include "io/opt.h"
 
 typedef struct option_row {
@@ -264,7 +265,66 @@ static int write_recipes(const study *s, const bg_allocation *x, bg_doc *d, bg_e
     return BG_OK;
 }
 
-static int write_document(const study *s, double budget, const char *path, const bg_provenance *p, bg_err *e)
+/* What to run: the model, the text, how much of it; model NULL: nothing. */
+typedef struct measuring {
+    const char *model, *text;
+    int64_t windows;
+} measuring;
+
+/* A gain is one that its paired standard error does not explain: twice it, about 95 %. */
+static const char *verdict_of(const bg_mean *difference)
+{
+    if (!(fabs(difference->mean) > 2 * difference->se))
+        return "none";
+    return difference->mean < 0 ? "gain" : "loss";
+}
+
+/* Runs the best allocation that spends no more than the uniform spec, and that spec. */
+static int measure_recipe(const study *s, const bg_item *items, double budget, const measuring *run, bg_provenance *p,
+                          bg_doc *d, bg_err *e)
+{
+    double loss = NAN, rate = NAN;
+    const char *uniform = best_uniform(s, budget, &loss, &rate), **texts = calloc(2 * (size_t)s->n + 1, sizeof *texts);
+    bg_allocation x = {0};
+    bg_recipe_trial t;
+    int status = !texts    ? bg_no_memory(e, "a recipe", (size_t)s->n * sizeof *texts)
+                 : uniform ? bg_allocate(items, s->n, rate * s->weights, 0, &x, e)
+                           : BG_OK;
+    if (!status && !uniform) {
+        bg_warn("allocate: no single spec fits --budget %g; there is nothing to measure beside", budget);
+        free(texts);
+        return BG_OK;
+    }
+    for (int i = 0; i < s->n && !status; i++) {
+        texts[i] = s->at[i].tensor;
+        texts[s->n + i] = s->at[i].options[x.chosen[i]].spec;
+    }
+    if (!status)
+        status = bg_recipe_measure(run->model, run->text, run->windows, texts, texts + s->n, s->n, uniform, p, &t, e);
+    if (!status) {
+        bg_doc_section(d, "measured");
+        bg_doc_row(d);
+        bg_doc_string(d, "uniform_spec", uniform);
+        bg_doc_integer(d, "tokens", t.tokens);
+        bg_doc_number(d, "uniform_bits", t.uniform_bits);
+        bg_doc_number(d, "rate_bits", t.recipe_bits);
+        bg_doc_number(d, "uniform_predicted", loss);
+        bg_doc_number(d, "predicted", x.loss);
+        bg_doc_number(d, "uniform_kl", t.uniform.mean);
+        bg_doc_number(d, "uniform_kl_se", t.uniform.se);
+        bg_doc_number(d, "kl", t.recipe.mean);
+        bg_doc_number(d, "kl_se", t.recipe.se);
+        bg_doc_number(d, "difference", t.difference.mean);
+        bg_doc_number(d, "difference_se", t.difference.se);
+        bg_doc_string(d, "verdict", verdict_of(&t.difference));
+        bg_doc_row_end(d);
+    }
+    bg_allocation_free(&x);
+    free(texts);
+    return status;
+}
+
+static int write_document(const study *s, double budget, const measuring *run, const char *path, bg_provenance *p, bg_err *e)
 {
     bg_item *items = calloc((size_t)s->n, sizeof *items);
     bg_allocation x = {0};
@@ -282,6 +342,8 @@ static int write_document(const study *s, double budget, const char *path, const
         status = write_budgets(s, items, &d, e);
         if (!status)
             status = write_recipes(s, &x, &d, e);
+        if (!status && run->model)
+            status = measure_recipe(s, items, budget, run, p, &d, e);
         if (status)
             bg_doc_abandon(&d);
         else
@@ -305,14 +367,19 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     cJSON *curves = NULL, *logits = NULL;
     study s = {0};
     double budget = 4.5;
+    measuring measured = {bg_arg(a, "model"), bg_arg(a, "text"), 16};
     int status = bg_arg_number(a, "budget", 0.01, 32, &budget, e);
+    if (!status)
+        status = bg_arg_integer(a, "windows", 0, INT32_MAX, &measured.windows, e);
+    if (!status && !measured.model != !measured.text)
+        status = bg_fail(e, BG_USAGE, "allocate: --model and --text belong together");
     if (!status)
         status = read_documents(a, &curves, &logits, p, e);
     if (!status)
         status = read_curves(&s, a, curves, e);
     if (!status) {
         weigh(&s, logits);
-        status = s.n ? write_document(&s, budget, bg_arg_output(a, "allocation.json"), p, e)
+        status = s.n ? write_document(&s, budget, &measured, bg_arg_output(a, "allocation.json"), p, e)
                      : bg_fail(e, BG_INPUT, "allocate: curves and logits have no tensor in common");
     }
     study_free(&s);
@@ -325,6 +392,9 @@ static const bg_option options[] = {
     {.name = "budget", .letter = 'b', .argument = "BITS", .otherwise = "4.5", .help = "bits a weight over the allocated tensors, everything counted"},
     {.name = "quantizer", .argument = "NAME", .otherwise = "uniform:scope=128,zero=asym", .many = 2,
      .help = "curves whose points may be chosen"},
+    {.name = "model", .argument = "MODEL", .help = "run it: the KL of an allocation as large as the best single spec, beside that spec's"},
+    {.name = "text", .argument = "FILE", .help = "on this text"},
+    {.name = "windows", .argument = "N", .help = "so many windows of 512 tokens; 0: all (16)"},
     {0},
 };
 

@@ -11,3 +11,15 @@ pass 'allocate'
 expect 2 'below the cheapest' "$BITGAP" allocate "$scratch/curves.json" --budget 1 -o "$scratch/none.json"
 [ ! -e "$scratch/none.json" ] || fail 'half a document was left'
 expect 2 'choose another --quantizer' "$BITGAP" allocate "$scratch/curves.json" --quantizer nf4 -o "$scratch/none.json"
+
+# Measured: at no more bits than one spec for all, the model itself run under both, paired by token.
+"$BITGAP" logits data/austen-3.7m -q nf4 -t data/text/val.txt --windows 1 --context 128 --linearity --no-noise -o "$scratch/logits.json"
+"$BITGAP" allocate "$scratch/curves.json" "$scratch/logits.json" --budget 3.2 --model data/austen-3.7m --text data/text/test.txt --windows 2 -o "$scratch/allocation.json"
+sed -n '/"measured"/,/]/p' "$scratch/allocation.json" >"$scratch/measured"
+field() { grep -o "\"$1\": [^,}]*" "$scratch/measured" | head -n 1 | cut -d ' ' -f 2; }
+awk -v r="$(field rate_bits)" -v u="$(field uniform_bits)" -v a="$(field kl)" -v b="$(field uniform_kl)" -v d="$(field difference)" \
+    -v s="$(field difference_se)" -v v="$(field verdict)" \
+    'BEGIN { m = a - b - d; want = (d * d <= 4 * s * s) ? "\"none\"" : d < 0 ? "\"gain\"" : "\"loss\""
+             exit !(r <= u && r > 3 && s > 0 && m * m < 1e-18 && v == want) }' || fail "measured: $(cat "$scratch/measured")"
+pass 'allocate --model'
+expect 2 'belong together' "$BITGAP" allocate "$scratch/curves.json" --model data/austen-3.7m -o "$scratch/none.json"
