@@ -157,6 +157,8 @@ static void write_point(bg_doc *d, const bg_tensor *t, const bg_spec *s, const b
     bg_doc_number(d, "clipped", r->clipped);
     bg_doc_number(d, "index_entropy_bits", r->index_entropy);
     bg_doc_number(d, "output_mse", r->output_mse);
+    if (r->babai_bound > 0)
+        bg_doc_number(d, "babai_bound", r->babai_bound);
     bg_doc_number(d, "output_gap_bits", output_gap);
     write_rate(d, r);
     bg_doc_row_end(d);

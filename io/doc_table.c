@@ -112,6 +112,7 @@ static const bg_section curves_sections[] = {
          OPT("clipped", BG_NUMBER, "1", "share of weights beyond the grid"),
          OPT("index_entropy_bits", BG_NUMBER, "bits/weight", "order-0 entropy of the indices"),
          OPT("output_mse", BG_NUMBER, "output²", "tr((W−Ŵ)Σ(W−Ŵ)ᵀ) per output"),
+         OPT("babai_bound", BG_NUMBER, "output²", "round=gptq: no walk that clips nothing loses more (Babai 1986), damping included"),
          OPT("output_gap_bits", BG_NUMBER, "bits/weight", "distance from the functional bound"),
          REQ("index_bits", BG_NUMBER, "bits/weight", "of the rate: indices"),
          REQ("scale_bits", BG_NUMBER, "bits/weight", "of the rate: scales, zero points, minima"),

@@ -49,6 +49,11 @@ expect 3 'longer than the model.s context of 512' "$BITGAP" calibrate $model --t
 expect 3 'empty' "$BITGAP" calibrate $model --text "$scratch/empty.txt" -o "$scratch/x.json"
 expect 2 'give a text' "$BITGAP" calibrate $model -o "$scratch/x.json"
 
+# Beside GPTQ's error stand the share of clipped weights and the bound on the error of a walk that clips nothing.
+"$BITGAP" curve $model --layers 0 -q gptq:bits=4 --calibration "$scratch/one.json" -o "$scratch/c.json"
+sed -n 's/.*"clipped": \([^,]*\).*"output_mse": \([^,]*\), "babai_bound": \([^,]*\).*/\1 \2 \3/p' "$scratch/c.json" |
+    awk '{ n++; if (!($1 < 0.01 && $2 < $3)) exit 1 } END { exit n != 7 }' || fail 'no bound beside the error'
+
 # GPTQ and AWQ beat rounding to nearest at 3 and 4 bits: in every role's output error, and in the model's perplexity.
 "$BITGAP" calibrate $model --text data/text/calib.txt --samples 16 -o "$scratch/k.json"
 "$BITGAP" curve $model --layers 1 -q rtn:bits=3/4 gptq:bits=3/4 awq:bits=3/4 --calibration "$scratch/k.json" -o "$scratch/c.json"
