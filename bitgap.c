@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <omp.h>
+#include <unistd.h>
 #include "io/man.h"
 
 /* The table of stages, in the order of the pipeline, then the tools. To add one: its file, stage_NAME.c, and its line. */
@@ -155,8 +156,22 @@ static int run_stage(const bg_stage *s, int argc, char **argv)
     return status;
 }
 
+/* Threads that wait should sleep: spinning ones cost several times the work when something else runs on the machine. The
+ * OpenMP library reads its settings before main, so the program starts itself again with the setting; where it cannot,
+ * it goes on as it is. */
+static void sleep_while_waiting(char **argv)
+{
+    char self[4096];
+    ssize_t n = getenv("OMP_WAIT_POLICY") ? -1 : readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n <= 0 || setenv("OMP_WAIT_POLICY", "passive", 1))
+        return;
+    self[n] = 0;
+    execv(self, argv);
+}
+
 int main(int argc, char **argv)
 {
+    sleep_while_waiting(argv);
     struct sigaction action = {.sa_handler = interrupted};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
