@@ -31,6 +31,18 @@ static void encode(bg_dtype dtype, float *x, size_t n, void *out)
         memcpy(out, x, n * sizeof *x);
 }
 
+static int is_inside(const bg_tensor *t)
+{
+    size_t n = strlen(t->name);
+    return t->is_linear && t->layer >= 0 && n > 7 && !strcmp(t->name + n - 7, ".weight");
+}
+
+const bg_spec *bg_quantize_spec(const bg_quantize_options *o, const bg_tensor *t)
+{
+    const bg_spec *s = o->recipe && is_inside(t) ? bg_mixed_spec(o->recipe, t->name) : NULL;
+    return s ? s : is_inside(t) ? o->spec : NULL;
+}
+
 /* "model.layers.0.mlp.up_proj" of "….weight". BG_INPUT when the name is too long. */
 static int module_of(const bg_tensor *t, char out[512], bg_err *e)
 {
@@ -195,12 +207,14 @@ static cJSON *add_ignored(cJSON *root, const char *key)
     return list;
 }
 
-static void configure_compressed(const bg_quantize_options *o, cJSON *root)
+/* One configuration group: a spec and the modules it is for. */
+static void add_group(cJSON *groups, int number, const bg_spec *s, cJSON *targets)
 {
     static const char *const strategies[] = {"tensor", "channel", "group", "group"};
-    const bg_spec *s = o->spec;
-    cJSON *groups = cJSON_AddObjectToObject(root, "config_groups"), *group = cJSON_AddObjectToObject(groups, "group_0");
-    cJSON_AddItemToArray(cJSON_AddArrayToObject(group, "targets"), cJSON_CreateString("Linear"));
+    char name[32];
+    snprintf(name, sizeof name, "group_%d", number);
+    cJSON *group = cJSON_AddObjectToObject(groups, name);
+    cJSON_AddItemToObject(group, "targets", targets);
     cJSON *weights = cJSON_AddObjectToObject(group, "weights");
     cJSON_AddNumberToObject(weights, "num_bits", bg_index_bits(bg_spec_points(s)));
     cJSON_AddStringToObject(weights, "type", "int");
@@ -213,7 +227,44 @@ static void configure_compressed(const bg_quantize_options *o, cJSON *root)
     cJSON_AddBoolToObject(weights, "dynamic", 0);
     cJSON_AddNullToObject(group, "input_activations");
     cJSON_AddNullToObject(group, "output_activations");
-    add_ignored(root, "ignore");
+}
+
+/* Modules of the matrices under this spec; NULL: of those inside the layers that stay. */
+static void add_modules(const bg_quantize_options *o, const bg_ckpt *c, const bg_spec *s, cJSON *array)
+{
+    char module[512];
+    for (int i = 0; i < c->n_tensors; i++)
+        if (is_inside(&c->tensors[i]) && bg_quantize_spec(o, &c->tensors[i]) == s && !module_of(&c->tensors[i], module, NULL))
+            cJSON_AddItemToArray(array, cJSON_CreateString(module));
+}
+
+/* A group a spec. Source: compressed-tensors quantization/quant_config.py and utils/match.py: a target is the name of a
+ * class of modules or of one module; what is in `ignore` has no group. */
+static void configure_compressed(const bg_quantize_options *o, const bg_ckpt *c, cJSON *root)
+{
+    cJSON *groups = cJSON_AddObjectToObject(root, "config_groups"), *ignored, *targets;
+    const bg_spec **seen = calloc((size_t)c->n_tensors + 1, sizeof *seen);
+    int n = 0;
+    for (int i = 0; seen && i < c->n_tensors && o->recipe; i++) {
+        const bg_spec *s = bg_quantize_spec(o, &c->tensors[i]);
+        int k = 0;
+        while (k < n && seen[k] != s)
+            k++;
+        if (!s || k < n)
+            continue;
+        seen[n++] = s;
+        targets = cJSON_CreateArray();
+        add_modules(o, c, s, targets);
+        add_group(groups, n - 1, s, targets);
+    }
+    free(seen);
+    if (!o->recipe) {
+        targets = cJSON_CreateArray();
+        cJSON_AddItemToArray(targets, cJSON_CreateString("Linear"));
+        add_group(groups, 0, o->spec, targets);
+    }
+    ignored = add_ignored(root, "ignore");
+    add_modules(o, c, NULL, ignored);
     cJSON_AddStringToObject(root, "quant_method", "compressed-tensors");
     cJSON_AddStringToObject(root, "format", "pack-quantized");
     cJSON_AddStringToObject(root, "quantization_status", "compressed");
@@ -224,8 +275,9 @@ static int group_size(const bg_spec *s)
     return s->scope.kind == BG_SCOPE_GROUP ? (int)s->scope.size : -1;
 }
 
-static void configure_gptq(const bg_quantize_options *o, cJSON *root)
+static void configure_gptq(const bg_quantize_options *o, const bg_ckpt *c, cJSON *root)
 {
+    (void)c;
     cJSON_AddStringToObject(root, "quant_method", "gptq");
     cJSON_AddNumberToObject(root, "bits", bg_index_bits(bg_spec_points(o->spec)));
     cJSON_AddNumberToObject(root, "group_size", group_size(o->spec));
@@ -236,8 +288,9 @@ static void configure_gptq(const bg_quantize_options *o, cJSON *root)
     cJSON_AddStringToObject(root, "pack_dtype", "int32");
 }
 
-static void configure_awq(const bg_quantize_options *o, cJSON *root)
+static void configure_awq(const bg_quantize_options *o, const bg_ckpt *c, cJSON *root)
 {
+    (void)c;
     cJSON_AddStringToObject(root, "quant_method", "awq");
     cJSON_AddNumberToObject(root, "bits", 4);
     cJSON_AddNumberToObject(root, "group_size", group_size(o->spec));
@@ -313,8 +366,9 @@ static int pack_bitsandbytes(const bg_packing *k, bg_parcel *out, bg_err *e)
     return status;
 }
 
-static void configure_bitsandbytes(const bg_quantize_options *o, cJSON *root)
+static void configure_bitsandbytes(const bg_quantize_options *o, const bg_ckpt *c, cJSON *root)
 {
+    (void)c;
     cJSON_AddStringToObject(root, "quant_method", "bitsandbytes");
     cJSON_AddBoolToObject(root, "load_in_4bit", 1);
     cJSON_AddBoolToObject(root, "load_in_8bit", 0);
@@ -328,11 +382,11 @@ static void configure_bitsandbytes(const bg_quantize_options *o, cJSON *root)
 
 /* ---- the table ---- */
 
-static const bg_layout dense = {"dense", refuse_nothing, 0, pack_dense, NULL},
-                       compressed = {"compressed-tensors", no_compressed, 1, pack_compressed, configure_compressed},
-                       gptq_layout = {"gptq", no_gptq, 1, pack_gptq, configure_gptq},
-                       awq_layout = {"awq", no_awq, 1, pack_awq, configure_awq},
-                       bitsandbytes = {"bitsandbytes", no_bitsandbytes, 1, pack_bitsandbytes, configure_bitsandbytes};
+static const bg_layout dense = {"dense", refuse_nothing, 0, 1, pack_dense, NULL},
+                       compressed = {"compressed-tensors", no_compressed, 1, 1, pack_compressed, configure_compressed},
+                       gptq_layout = {"gptq", no_gptq, 1, 0, pack_gptq, configure_gptq},
+                       awq_layout = {"awq", no_awq, 1, 0, pack_awq, configure_awq},
+                       bitsandbytes = {"bitsandbytes", no_bitsandbytes, 1, 0, pack_bitsandbytes, configure_bitsandbytes};
 
 const bg_layout *const bg_layouts[] = {&dense, &compressed, &gptq_layout, &awq_layout, &bitsandbytes, &bg_layout_gguf, NULL};
 
@@ -360,4 +414,24 @@ int bg_layout_check(const bg_layout *l, const bg_spec *s, bg_err *e)
     const char *reason = l->refusal(s);
     return reason ? bg_fail(e, BG_USAGE, "%s cannot be stored as %s: %s; use --layout dense", s->text, l->name, reason)
                   : BG_OK;
+}
+
+int bg_layout_check_model(const bg_ckpt *c, const bg_quantize_options *o, bg_err *e)
+{
+    const bg_tensor *first = NULL;
+    int status = BG_OK;
+    for (int i = 0; i < c->n_tensors && !status; i++) {
+        const bg_tensor *t = &c->tensors[i];
+        if (!is_inside(t))
+            continue;
+        first = first ? first : t;
+        const bg_spec *s = bg_quantize_spec(o, t), *other = bg_quantize_spec(o, first);
+        if (!o->layout->mixes && s != other)
+            return bg_fail(e, BG_USAGE, "the layout %s holds one spec for all matrices, and the recipe gives '%s' %s but '%s' %s; "
+                           "use --layout dense, compressed-tensors or gguf", o->layout->name, first->name,
+                           other ? other->text : "none", t->name, s ? s->text : "none");
+        if (s && bg_layout_check(o->layout, s, e))
+            status = o->recipe ? bg_context(e, "tensor '%s'", t->name) : e->code;
+    }
+    return status;
 }

@@ -12,12 +12,14 @@
 #define BG_ANALYSIS_LAYOUT_H
 
 #include "analysis/calibration.h"
+#include "analysis/mixed.h"
 #include "io/write_packed.h"
 
 typedef struct bg_layout bg_layout;
 
 typedef struct bg_quantize_options {
-    const bg_spec *spec;
+    const bg_spec *spec;      /* of every matrix that the recipe does not name; NULL: those stay as they are */
+    const bg_mixed *recipe;   /* NULL */
     const bg_layout *layout;
     bg_dtype dtype;          /* of dense matrices, and what bitsandbytes rounds to when it computes: BG_F32, BG_F16, BG_BF16;
                               * BG_DTYPES: each tensor's own */
@@ -40,10 +42,12 @@ struct bg_layout {
     /* Why a spec cannot be stored so, a literal; NULL: it can. */
     const char *(*refusal)(const bg_spec *s);
     int takes_codes;
+    int mixes; /* matrices of one file may have specs of their own, or stay as they are */
     /* Adds the tensors that replace ….weight. NULL: not made of safetensors. */
     int (*pack)(const bg_packing *k, bg_parcel *out, bg_err *e);
-    /* Fills quantization_config; NULL: there is none. */
-    void (*configure)(const bg_quantize_options *o, cJSON *root);
+    /* Fills quantization_config for the checkpoint's matrices; where they do not mix, o->spec is that of all. NULL: there is
+     * none. */
+    void (*configure)(const bg_quantize_options *o, const bg_ckpt *c, cJSON *root);
 };
 
 extern const bg_layout *const bg_layouts[]; /* ends with NULL */
@@ -55,6 +59,11 @@ int bg_layout_find(const char *name, const bg_layout **out, bg_err *e);
 const bg_layout *bg_layout_for(const bg_spec *s);
 /* Can this spec be stored in the layout? BG_USAGE says why not. */
 int bg_layout_check(const bg_layout *l, const bg_spec *s, bg_err *e);
+
+/* The spec that a tensor is quantized by: a matrix inside the layers, called ….weight. NULL: it stays as it is. */
+const bg_spec *bg_quantize_spec(const bg_quantize_options *o, const bg_tensor *t);
+/* Can the layout hold what every matrix gets? BG_USAGE says why not. */
+int bg_layout_check_model(const bg_ckpt *c, const bg_quantize_options *o, bg_err *e);
 
 /* The type a matrix is written in where it is written dense. */
 bg_dtype bg_written_dtype(const bg_tensor *t, const bg_quantize_options *o);

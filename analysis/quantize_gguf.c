@@ -39,6 +39,7 @@ static const char *no_gguf(const bg_spec *s)
 
 const bg_layout bg_layout_gguf = {
     .name = "gguf",
+    .mixes = 1,
     .refusal = no_gguf,
 };
 
@@ -98,9 +99,12 @@ static int encode_rows(const bg_tensor *t, const bg_quantize_options *o, const f
 int bg_quantize_blocks(const bg_tensor *t, const bg_quantize_options *o, int64_t head, uint8_t **bytes, size_t *size,
                        bg_quantized_tensor *out, bg_err *e)
 {
+    bg_quantize_options mine = *o;
+    mine.spec = bg_quantize_spec(o, t);
+    o = &mine;
     const bg_gguf_type *type = bg_gguf_type_of(bg_gguf_type_for(o->spec));
     bg_stored stored = {0};
-    *out = (bg_quantized_tensor){.tensor = t, .output_mse = (double)NAN};
+    *out = bg_quantized_begin(t, o->spec);
     *bytes = NULL;
     if (t->cols % type->block)
         return bg_fail(e, BG_INPUT, "tensor '%s': rows of %lld weights are no whole blocks of %s (%d); use another spec or "
@@ -111,17 +115,14 @@ int bg_quantize_blocks(const bg_tensor *t, const bg_quantize_options *o, int64_t
     int status = w && hat && *bytes ? bg_tensor_rows(t, 0, t->rows, w, e)
                                     : bg_no_memory(e, t->name, 2 * t->count * sizeof *w + *size);
     if (!status && !strcmp(o->spec->grid->name, "gguf"))
-        status = encode_rows(t, o, w, hat, head, *bytes, e);
+        status = encode_rows(t, o, w, hat, head, *bytes, e) || bg_quantized_outputs(o, w, hat, out, e) ? e->code : BG_OK;
     else if (!status) {
         status = bg_quantize_values(t, o, w, hat, &stored, out, e);
         if (!status)
             status = pack_codes(t, o, &stored, head, *bytes, e);
     }
-    double sum = 0;
-    for (uint64_t i = 0; i < t->count && !status; i++)
-        sum += ((double)w[i] - (double)hat[i]) * ((double)w[i] - (double)hat[i]);
-    out->mse = sum / (double)t->count;
-    out->hash = status ? 0 : bg_values_hash(0, hat, t->count);
+    if (!status)
+        bg_quantized_judge(w, hat, out);
     out->bytes = (double)*size;
     out->rate_bits = 8 * out->bytes / (double)t->count;
     bg_stored_free(&stored);
@@ -253,7 +254,8 @@ static int list_entries(const header *h, const bg_quantize_options *o, bg_gguf_e
             return bg_fail(e, BG_INPUT, "tensor '%s' has no name in GGUF files of architecture %s; use another --layout", t->name,
                            h->architecture);
         }
-        entries[*n] = (bg_gguf_entry){name, bg_quantize_takes(t) ? bg_gguf_type_for(o->spec) : plain_type(t), t->rank, {0}};
+        const bg_spec *spec = bg_quantize_spec(o, t);
+        entries[*n] = (bg_gguf_entry){name, spec ? bg_gguf_type_for(spec) : plain_type(t), t->rank, {0}};
         memcpy(entries[(*n)++].shape, t->shape, (size_t)t->rank * sizeof *t->shape);
     }
     if (h->config.rope.scaling != BG_ROPE_LLAMA3)
@@ -293,7 +295,7 @@ static int put_tensors(const header *h, const bg_quantize_options *o, bg_gguf_wr
         size_t size = 0;
         if (bg_interrupted)
             status = bg_fail(e, BG_RESOURCE, "interrupted");
-        else if (!bg_quantize_takes(t))
+        else if (!bg_quantize_spec(o, t))
             status = put_plain(w, t, head, e);
         else {
             status = bg_quantize_blocks(t, o, head, &bytes, &size, &out->tensors[at++], e);

@@ -3,6 +3,7 @@
 #include "analysis/quantize_model.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,19 @@ static int read_header(const char *path, cJSON **root, bg_err *e)
     return status;
 }
 
+/* What a shard's metadata keep of a tensor; what is not finite is left out. */
+static const struct {
+    const char *name;
+    size_t at;
+} row_fields[] = {{"rate_bits", offsetof(bg_quantized_tensor, rate_bits)},
+                  {"mse", offsetof(bg_quantized_tensor, mse)},
+                  {"power", offsetof(bg_quantized_tensor, power)},
+                  {"clipped", offsetof(bg_quantized_tensor, clipped)},
+                  {"output_mse", offsetof(bg_quantized_tensor, output_mse)},
+                  {"output_power", offsetof(bg_quantized_tensor, output_power)},
+                  {"babai_bound", offsetof(bg_quantized_tensor, babai_bound)},
+                  {"bytes", offsetof(bg_quantized_tensor, bytes)}};
+
 /* Takes over a shard that an earlier run wrote under the same key: its rows stand in its metadata. */
 static int resume(writer *w, const char *path, int first)
 {
@@ -98,10 +112,8 @@ static int resume(writer *w, const char *path, int first)
         if (i == w->out->n || !taken)
             break;
         bg_quantized_tensor *t = &w->out->tensors[i++];
-        t->rate_bits = bg_json_number(row, "rate_bits", 0);
-        t->mse = bg_json_number(row, "mse", 0);
-        t->output_mse = bg_json_number(row, "output_mse", (double)NAN);
-        t->bytes = bg_json_number(row, "bytes", 0);
+        for (size_t k = 0; k < sizeof row_fields / sizeof *row_fields; k++)
+            *(double *)((char *)t + row_fields[k].at) = bg_json_number(row, row_fields[k].name, (double)NAN);
         t->hash = strtoull(bg_json_string(row, "hash", ""), NULL, 16);
     }
     cJSON_Delete(rows);
@@ -120,10 +132,12 @@ static char *rows_text(const writer *w, int first, int last)
     putc('[', f);
     for (int i = first; i < last; i++) {
         const bg_quantized_tensor *t = &w->out->tensors[i];
-        fprintf(f, "%s{\"rate_bits\":%.17g,\"mse\":%.17g,\"bytes\":%.17g,\"hash\":\"%llx\"", i > first ? "," : "",
-                t->rate_bits, t->mse, t->bytes, (unsigned long long)t->hash);
-        if (isfinite(t->output_mse))
-            fprintf(f, ",\"output_mse\":%.17g", t->output_mse);
+        fprintf(f, "%s{\"hash\":\"%llx\"", i > first ? "," : "", (unsigned long long)t->hash);
+        for (size_t k = 0; k < sizeof row_fields / sizeof *row_fields; k++) {
+            double x = *(const double *)((const char *)t + row_fields[k].at);
+            if (isfinite(x))
+                fprintf(f, ",\"%s\":%.17g", row_fields[k].name, x);
+        }
         putc('}', f);
     }
     putc(']', f);
@@ -161,7 +175,7 @@ static int collect(writer *w, int layer, int *tensor, bg_parcel *p, bg_err *e)
             continue;
         if (bg_interrupted)
             status = bg_fail(e, BG_RESOURCE, "interrupted");
-        else if (bg_quantize_takes(t))
+        else if (bg_quantize_spec(w->o, t))
             status = bg_quantize_tensor(t, w->o, p, &w->out->tensors[(*tensor)++], e);
         else
             status = bg_parcel_promise(p, t->name, plain_dtype(t), t->rank, t->shape, e);
@@ -197,7 +211,7 @@ static int write_shard(writer *w, int layer, int number, int shards, int *tensor
     if (!path)
         return bg_no_memory(e, name, strlen(w->directory));
     for (int i = 0; i < w->c->n_tensors; i++)
-        mine += belongs(&w->c->tensors[i], layer) && bg_quantize_takes(&w->c->tensors[i]);
+        mine += belongs(&w->c->tensors[i], layer) && bg_quantize_spec(w->o, &w->c->tensors[i]) != NULL;
     int status = BG_OK;
     if (resume(w, path, first)) {
         *tensor += mine;
@@ -243,8 +257,10 @@ static int write_config(const writer *w, bg_err *e)
     cJSON *config = w->c->config ? cJSON_Duplicate(w->c->config, 1) : cJSON_CreateObject();
     cJSON_DeleteItemFromObjectCaseSensitive(config, "quantization_config");
     cJSON_DeleteItemFromObjectCaseSensitive(config, "compression_config");
-    if (w->o->layout->configure)
-        w->o->layout->configure(w->o, cJSON_AddObjectToObject(config, "quantization_config"));
+    bg_quantize_options o = *w->o;
+    o.spec = o.layout->mixes ? o.spec : w->out->tensors[0].spec;
+    if (o.layout->configure)
+        o.layout->configure(&o, w->c, cJSON_AddObjectToObject(config, "quantization_config"));
     int status = config ? write_json(w, "config.json", config, e) : bg_no_memory(e, "config.json", 64);
     cJSON_Delete(config);
     return status;
@@ -310,8 +326,13 @@ static int make_key(writer *w, bg_err *e)
     bg_sha256 model;
     char text[2048];
     int status = hash_model(w->c, &model, e);
-    int n = snprintf(text, sizeof text, "%s %s %s %d %s %llu %s", bg_version, model.hex, w->o->layout->name,
-                     (int)w->o->dtype, w->o->calibration_hash, (unsigned long long)w->o->seed, w->o->spec->text);
+    for (int i = 0; i < w->out->n && !status; i++) {
+        const char *spec = w->out->tensors[i].spec->text;
+        bg_sha256 both[2] = {model, bg_sha256_of(spec, strlen(spec))};
+        model = bg_sha256_of(both, sizeof both);
+    }
+    int n = snprintf(text, sizeof text, "%s %s %s %d %s %llu", bg_version, model.hex, w->o->layout->name, (int)w->o->dtype,
+                     w->o->calibration_hash, (unsigned long long)w->o->seed);
     w->key = bg_sha256_of(text, (size_t)n);
     return status;
 }
@@ -325,9 +346,10 @@ static int prepare(writer *w, bg_err *e)
         return bg_fail(e, BG_USAGE, "%s is a density; say how many samples, n=…", w->c->title);
     int n = 0;
     for (int i = 0; i < w->c->n_tensors; i++)
-        n += bg_quantize_takes(&w->c->tensors[i]);
+        n += bg_quantize_spec(w->o, &w->c->tensors[i]) != NULL;
     if (!n)
-        return bg_fail(e, BG_INPUT, "%s: there is no matrix inside a layer to quantize", w->c->path);
+        return bg_fail(e, BG_INPUT, "%s: there is no matrix inside a layer to quantize%s", w->c->path,
+                       w->o->recipe ? " that the recipe names" : "");
     w->out->tensors = calloc((size_t)n, sizeof *w->out->tensors);
     w->map = cJSON_CreateObject();
     if (!w->out->tensors || !w->map)
@@ -335,8 +357,9 @@ static int prepare(writer *w, bg_err *e)
     w->out->n = n;
     n = 0;
     for (int i = 0; i < w->c->n_tensors; i++) /* in the order in which the layers come */
-        if (bg_quantize_takes(&w->c->tensors[i]))
-            w->out->tensors[n++].tensor = &w->c->tensors[i];
+        if (bg_quantize_spec(w->o, &w->c->tensors[i]))
+            w->out->tensors[n++] = (bg_quantized_tensor){.tensor = &w->c->tensors[i],
+                                                         .spec = bg_quantize_spec(w->o, &w->c->tensors[i])};
     int status = bg_make_directories(w->directory, e);
     return status ? status : make_key(w, e);
 }
@@ -402,7 +425,7 @@ int bg_quantize_model(const bg_ckpt *c, const bg_quantize_options *o, const char
     writer w = {.c = c, .o = o, .directory = directory, .out = out};
     char *path = NULL;
     *out = (bg_quantized){0};
-    int status = bg_layout_check(o->layout, o->spec, e);
+    int status = bg_layout_check_model(c, o, e);
     if (!status)
         status = prepare(&w, e);
     if (!status) {

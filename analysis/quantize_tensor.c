@@ -4,12 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-int bg_quantize_takes(const bg_tensor *t)
-{
-    size_t n = strlen(t->name);
-    return t->is_linear && t->layer >= 0 && n > 7 && !strcmp(t->name + n - 7, ".weight");
-}
+#include "quant/measure.h"
 
 uint64_t bg_values_hash(uint64_t hash, const float *x, uint64_t n)
 {
@@ -23,6 +18,12 @@ uint64_t bg_values_hash(uint64_t hash, const float *x, uint64_t n)
     return hash;
 }
 
+bg_quantized_tensor bg_quantized_begin(const bg_tensor *t, const bg_spec *s)
+{
+    return (bg_quantized_tensor){.tensor = t, .spec = s, .clipped = (double)NAN, .output_mse = (double)NAN,
+                                 .output_power = (double)NAN};
+}
+
 static int dress(const bg_tensor *t, const bg_quantize_options *o, const float *w, bg_matrix *m, bg_err *e)
 {
     *m = bg_matrix_of(w, t->rows, t->cols);
@@ -30,13 +31,39 @@ static int dress(const bg_tensor *t, const bg_quantize_options *o, const float *
     return o->calibration ? bg_calibration_dress(o->calibration, t, m, e) : BG_OK;
 }
 
-/* Squared error a weight of what was written. */
-static double mse_of(const float *w, const float *hat, uint64_t n)
+void bg_quantized_judge(const float *w, const float *hat, bg_quantized_tensor *out)
 {
-    double sum = 0;
-    for (uint64_t i = 0; i < n; i++)
-        sum += ((double)w[i] - (double)hat[i]) * ((double)w[i] - (double)hat[i]);
-    return sum / (double)n;
+    uint64_t n = out->tensor->count;
+    double error = 0, power = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        error += ((double)w[i] - (double)hat[i]) * ((double)w[i] - (double)hat[i]);
+        power += (double)w[i] * (double)w[i];
+    }
+    out->mse = error / (double)n;
+    out->power = power / (double)n;
+    out->hash = bg_values_hash(0, hat, n);
+}
+
+/* What the outputs hold, beside their error; the error too where the quantizer did not say it. */
+static int judge_outputs(const bg_matrix *m, const float *w, const float *hat, bg_quantized_tensor *out, bg_err *e)
+{
+    const bg_tensor *t = out->tensor;
+    if (!m->second_moment)
+        return BG_OK;
+    float *zeros = calloc(t->count + 1, sizeof *zeros);
+    int status = zeros ? bg_output_mse(m->second_moment, w, zeros, t->rows, t->cols, &out->output_power, e)
+                       : bg_no_memory(e, t->name, t->count * sizeof *zeros);
+    if (!status && !isfinite(out->output_mse))
+        status = bg_output_mse(m->second_moment, w, hat, t->rows, t->cols, &out->output_mse, e);
+    free(zeros);
+    return status;
+}
+
+int bg_quantized_outputs(const bg_quantize_options *o, const float *w, const float *hat, bg_quantized_tensor *out, bg_err *e)
+{
+    bg_matrix m;
+    int status = dress(out->tensor, o, w, &m, e);
+    return status ? status : judge_outputs(&m, w, hat, out, e);
 }
 
 int bg_quantize_values(const bg_tensor *t, const bg_quantize_options *o, const float *w, float *hat, bg_stored *stored,
@@ -50,8 +77,10 @@ int bg_quantize_values(const bg_tensor *t, const bg_quantize_options *o, const f
     if (!status && measure.skipped)
         status = bg_fail(e, BG_INPUT, "%s cannot run here: %s", o->spec->text, measure.skipped);
     out->rate_bits = measure.rate_bits;
+    out->clipped = measure.clipped;
+    out->babai_bound = measure.babai_bound;
     out->output_mse = measure.output_mse;
-    return status;
+    return status ? status : judge_outputs(&m, w, hat, out, e);
 }
 
 int bg_quantize_tensor(const bg_tensor *t, const bg_quantize_options *o, bg_parcel *parcel, bg_quantized_tensor *out,
@@ -59,17 +88,17 @@ int bg_quantize_tensor(const bg_tensor *t, const bg_quantize_options *o, bg_parc
 {
     bg_stored stored = {0};
     int first = parcel->n;
-    *out = (bg_quantized_tensor){.tensor = t};
+    bg_quantize_options mine = *o;
+    mine.spec = bg_quantize_spec(o, t);
+    *out = bg_quantized_begin(t, mine.spec);
     float *w = malloc(t->count * sizeof *w + 1), *hat = malloc(t->count * sizeof *hat + 1);
     int status = w && hat ? bg_tensor_rows(t, 0, t->rows, w, e) : bg_no_memory(e, t->name, 2 * t->count * sizeof *w);
     if (!status)
-        status = bg_quantize_values(t, o, w, hat, o->layout->takes_codes ? &stored : NULL, out, e);
+        status = bg_quantize_values(t, &mine, w, hat, o->layout->takes_codes ? &stored : NULL, out, e);
     if (!status)
-        status = o->layout->pack(&(bg_packing){.tensor = t, .options = o, .w = w, .hat = hat, .stored = &stored}, parcel, e);
-    if (!status) {
-        out->mse = mse_of(w, hat, t->count);
-        out->hash = bg_values_hash(0, hat, t->count);
-    }
+        status = o->layout->pack(&(bg_packing){.tensor = t, .options = &mine, .w = w, .hat = hat, .stored = &stored}, parcel, e);
+    if (!status)
+        bg_quantized_judge(w, hat, out);
     for (int i = first; i < parcel->n; i++)
         out->bytes += (double)bg_parcel_bytes(parcel, i);
     bg_stored_free(&stored);

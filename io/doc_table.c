@@ -300,20 +300,26 @@ static const bg_section calibration_sections[] = {
 static const bg_section quantization_sections[] = {
     {"models", "the checkpoint that was written",
      (const bg_field[]){
-         REQ("model", BG_STRING, "-", "title of the original"), REQ("spec", BG_STRING, "-", "canonical spec"),
+         REQ("model", BG_STRING, "-", "title of the original"), REQ("spec", BG_STRING, "-", "canonical spec; a recipe's file"),
          REQ("layout", BG_STRING, "-", "dense, compressed-tensors, gptq, awq, bitsandbytes or gguf"),
          REQ("weights", BG_INTEGER, "weights", "quantized"),
          REQ("rate_bits", BG_NUMBER, "bits/weight", "of the quantized matrices, everything the spec stores"),
          REQ("bytes", BG_INTEGER, "bytes", "of all tensors as written"),
          REQ("original_bytes", BG_INTEGER, "bytes", "of the original's weight files"),
          REQ("mse", BG_NUMBER, "weight²", "mean over the quantized weights, as written"),
+         OPT("clipped", BG_NUMBER, "1", "share of the quantized weights beyond their grids; absent: not counted"),
+         OPT("output_relative", BG_NUMBER, "1", "Σ tr((W−Ŵ)Σ(W−Ŵ)ᵀ) / Σ tr(WΣWᵀ), with a calibration"),
+         OPT("babai_relative", BG_NUMBER, "1", "of it, what error feedback loses at most while nothing clips"),
          REQ("shards", BG_INTEGER, "-", "files"), {0}}},
     {"tensors", "each quantized matrix",
      (const bg_field[]){PLACE, REQ("spec", BG_STRING, "-", "canonical spec"),
                         REQ("weights", BG_INTEGER, "weights", "in it"),
                         REQ("rate_bits", BG_NUMBER, "bits/weight", "everything counted"),
                         REQ("mse", BG_NUMBER, "weight²", "of the weights as written"),
+                        OPT("clipped", BG_NUMBER, "1", "share of the weights beyond their grids"),
                         OPT("output_mse", BG_NUMBER, "output²", "with a calibration"),
+                        OPT("output_relative", BG_NUMBER, "1", "tr((W−Ŵ)Σ(W−Ŵ)ᵀ) / tr(WΣWᵀ)"),
+                        OPT("babai_bound", BG_NUMBER, "output²", "of GPTQ: at most lost while nothing clips"),
                         REQ("bytes", BG_INTEGER, "bytes", "written"), {0}}},
     {0}};
 

@@ -104,15 +104,18 @@ static int fits(const parts *p, int bits) {
     return W == (p->I * bits + 31) / 32 || W == (p->I + 32 / bits - 1) / (32 / bits);
 }
 
-/* Bits that some configuration group asks for and that fit the width, else the only ones that fit. */
+/* Bits that some configuration group asks for and that fit the width, first as a bit string (whole fields of 7 bits are as wide
+ * as 8 bits), else the only ones that fit. */
 static int find_bits(const bg_load *l, parts *p, bg_err *e) {
     const cJSON *group;
     int found = 0, many = 0;
-    cJSON_ArrayForEach(group, cJSON_GetObjectItemCaseSensitive(l->quantization, "config_groups")) {
-        double bits = bg_json_number(cJSON_GetObjectItemCaseSensitive(group, "weights"), "num_bits", 0);
-        if (bits >= 1 && bits <= 8 && !found && fits(p, (int)bits))
-            found = (int)bits;
-    }
+    for (int whole = 0; whole < 2 && !found; whole++)
+        cJSON_ArrayForEach(group, cJSON_GetObjectItemCaseSensitive(l->quantization, "config_groups")) {
+            double bits = bg_json_number(cJSON_GetObjectItemCaseSensitive(group, "weights"), "num_bits", 0);
+            if (bits >= 1 && bits <= 8 && !found && fits(p, (int)bits) &&
+                (whole || p->codes->shape[1] == (p->I * (int)bits + 31) / 32))
+                found = (int)bits;
+        }
     for (int b = 1; !found && b <= 8; b++)
         if (fits(p, b))
             many++, p->bits = b;

@@ -61,6 +61,45 @@ diff -r "$d/first" "$d/q"
 
 "$BITGAP" quantize $m -q uniform:bits=4,scope=128 --dry-run -o "$d/none" | grep -q '3145728 weights at 4.1250 bits'
 [ ! -e "$d/none" ]
+
+# a recipe: every matrix has its own spec, those it does not name stay (or get -q), and each layout that mixes reads back the same
+printf 'self_attn uniform:bits=7,scope=128,zero=asym # wide\nlayers\\.0\\.mlp uniform:bits=8,scope=channel\ndown_proj uniform:bits=3,scope=64\n' >"$d/mixed"
+for layout in dense compressed-tensors; do
+    rm -rf "$d/l"
+    "$BITGAP" quantize $m --recipe "$d/mixed" --layout $layout --dtype f32 -o "$d/l"
+    cp "$d/l/quantization.json" "$d/$layout.json"
+done
+for field in spec rate_bits mse; do
+    diff <(grep -o "\"$field\": [^,]*" "$d/dense.json" | tail -n +2) <(grep -o "\"$field\": [^,]*" "$d/compressed-tensors.json" | tail -n +2)
+done
+[ "$(grep -c '"tensor": ' "$d/dense.json")" = 22 ] # 16 of attention, 3 and 3
+[ "$(tr -d ' \t\n' <"$d/l/config.json" | grep -oE '"num_bits":[0-9]' | paste -sd' ')" = '"num_bits":7 "num_bits":8 "num_bits":3' ]
+tr -d ' \t\n' <"$d/l/config.json" | grep -q '"ignore":\["lm_head","model.layers.1.mlp.gate_proj",'
+"$BITGAP" quantize $m --recipe "$d/mixed" -q nf4 --dry-run | grep -q '3145728 weights'
+printf 'self_attn q4_k\nmlp q6_k\n' >"$d/mixed"
+rm -rf "$d/l"
+"$BITGAP" quantize $m --recipe "$d/mixed" --layout gguf -o "$d/l"
+"$BITGAP" audit $m "$d/l/model.gguf" -o "$d/audit.json"
+[ "$(grep -ciE '"storage": "q6_k' "$d/audit.json")" = 12 ]
+printf 'mlp uniform:bits=4,scope=128\n' >"$d/mixed"
+
+# what it predicts: the errors are those that curve finds, of the outputs too, below the bound of error feedback where nothing clips
+"$BITGAP" calibrate $m --text "$d/text.txt" --samples 2 --length 128 -o "$d/k.json"
+spec=uniform:bits=4,scope=channel,round=gptq
+"$BITGAP" quantize $m -q $spec --calibration "$d/k.json" -o "$d/gptq"
+"$BITGAP" curve $m "${one[@]}" --calibration "$d/k.json" -q $spec -o "$d/curve.json"
+value() { grep '"model.layers.1.mlp.down_proj.weight"' "$1" | grep -oE "\"$2\": [^,}]*" | head -1; }
+for field in clipped output_mse babai_bound; do
+    [ "$(value "$d/gptq/quantization.json" $field)" = "$(value "$d/curve.json" $field)" ]
+    [ -n "$(value "$d/curve.json" $field)" ]
+done
+"$BITGAP" quantize $m -q $spec --calibration "$d/k.json" --dry-run >"$d/dry"
+grep -oE 'outputs [0-9.e-]+ \(error feedback that clips nothing: at most [0-9.e-]+' "$d/dry" |
+    awk '{ found = 1; exit !($2 > 0 && $2 < $NF && $2 < 0.1) } END { exit !found }'
+"$BITGAP" quantize $m -q uniform:bits=4,scope=channel --calibration "$d/k.json" --dry-run >"$d/rtn"
+error() { grep -oE 'outputs [0-9.e-]+' "$1" | cut -d' ' -f2; }
+awk -v g="$(error "$d/dry")" -v r="$(error "$d/rtn")" 'BEGIN { exit !(g > 0 && g < r) }'
+
 refused() { # refused STATUS WORD ARGUMENTS…
     local want=$1 word=$2 s=0
     shift 2
@@ -68,6 +107,9 @@ refused() { # refused STATUS WORD ARGUMENTS…
     [ "$s" = "$want" ] && grep -q -- "$word" "$d/err"
 }
 refused 2 "one spec" $m -o "$d/x"
+refused 2 "one spec for all" $m --recipe "$d/mixed" --layout gptq -o "$d/x"
+refused 2 "tensor 'model.layers.0.mlp.gate_proj.weight'" $m --recipe "$d/mixed" --layout gguf -o "$d/x"
+refused 3 "cannot open" $m --recipe "$d/none" -o "$d/x"
 refused 2 "-o DIR" $m -q nf4
 refused 2 "use --layout dense" $m -q nf4 --layout compressed-tensors -o "$d/x"
 refused 2 "no layout" $m -q nf4 --layout odd -o "$d/x"
