@@ -172,7 +172,8 @@ tables: $(TABLES) ## the comparison tables people know, a page each: every study
 	@printf '%s\n' $^
 
 # notebooks: each runs its own commands in a directory of its own; then every number in it is filled in from those documents
-# and from the documents of the study of the same name
+# and, where it shows the study of the same name, from the documents of that
+SHOWN := $(filter $(STUDIES),$(patsubst %.md,%.json,$(shell grep -l '^{{section study}}' notebooks/*.md)))
 NOTEBOOKS := $(patsubst notebooks/%.md,$(OUT)/notebooks/%,$(filter-out %/README.md,$(wildcard notebooks/*.md)))
 $(NOTEBOOKS:%=%/commands): $(OUT)/notebooks/%/commands: notebooks/%.md $(BITGAP)
 	@mkdir -p $(@D)
@@ -182,9 +183,9 @@ $(NOTEBOOKS:%=%/done): %/done: %/commands $(MODEL_FILES) $(BUILD)/measuring $(fi
 	@$(SHELL_HERE) $<
 	@touch $@
 $(NOTEBOOKS:%=%/index.html): $(OUT)/notebooks/%/index.html: notebooks/%.md $(OUT)/notebooks/%/done $(BITGAP)
-	@$(BITGAP) notebook $< $(call all_documents,$(@D)/*.json $(if $(wildcard notebooks/$*.json),$(OUT)/studies/$*/*.json)) \
+	@$(BITGAP) notebook $< $(call all_documents,$(@D)/*.json $(if $(filter notebooks/$*.json,$(SHOWN)),$(OUT)/studies/$*/*.json)) \
 	    -o $(@D) --name index --depends $(@D)/index.d
-$(foreach s,$(STUDIES),$(eval $(s:notebooks/%.json=$(OUT)/notebooks/%)/index.html: $(s:notebooks/%.json=$(OUT)/studies/%)/study.json))
+$(foreach s,$(SHOWN),$(eval $(s:notebooks/%.json=$(OUT)/notebooks/%)/index.html: $(s:notebooks/%.json=$(OUT)/studies/%)/study.json))
 notebooks: $(NOTEBOOKS:%=%/index.html) ## every notebook, its commands run and its numbers filled in (MODEL=)
 	@printf '%s\n' $^
 -include $(wildcard $(OUT)/studies/*/index.d $(OUT)/notebooks/*/index.d)
@@ -239,6 +240,10 @@ endif
 # Contraction is off so that decoders round once per written operation; kernels ask for fma by name.
 ALL_CFLAGS := -std=c17 $(WARNINGS) -march=$(MARCH) -ffp-contract=off -fopenmp -I. $(PKG_CFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
 LIBS := $(PKG_LIBS) -lm
+# The code below what draws: a checkpoint's shard made by other code is no shard of this run (analysis/quantize_model.c).
+CODE = $(shell cat $(sort $(wildcard $(patsubst %,%/*.[ch],io quant quant/kernel analysis analysis/model))) | sha256sum | cut -c1-16)
+$(BUILD)/analysis/quantize_model.o: FILE_CFLAGS = -DBG_CODE_HASH='"$(CODE)"'
+$(BUILD)/analysis/quantize_model.o: $(BUILD)/with.CODE
 # Where an installed program finds the texts of the report; a program in its source tree looks there first.
 $(BUILD)/reports/%.o: ALL_CFLAGS += -DBG_TEMPLATES='"$(PREFIX)/share/bitgap/templates"'
 

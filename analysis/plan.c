@@ -237,6 +237,8 @@ static int read_figures(bg_plan *p, bg_err *e)
             return no_metric(p, "figures", i, text, 1, e);
         p->needs |= needs;
         p->n_figures = i + 1;
+        if (strstr(text, "improvement") && bg_settings_nth(p->root, "models", 1))
+            return bg_fail(e, BG_INPUT, "%s: 'figures[%d]' compares the tensors of one model: name one in 'models'", p->path, i);
         if (!p->reference && strstr(text, "improvement"))
             return bg_fail(e, BG_INPUT, "%s: 'figures[%d]' is improvement over a reference: name one of the specs as 'reference'", p->path, i);
     }

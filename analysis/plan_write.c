@@ -47,6 +47,22 @@ static void write_data(const bg_plan *p, bg_doc *d)
     }
 }
 
+/* Which documents are whose: those of the second model are curves-2.json and its like. */
+static void write_models(const bg_plan *p, bg_doc *d)
+{
+    const char *path;
+    char suffix[16] = "";
+    bg_doc_section(d, "models");
+    for (int i = 0; (path = bg_settings_nth(p->root, "models", i)); i++) {
+        if (i)
+            snprintf(suffix, sizeof suffix, "-%d", i + 1);
+        bg_doc_row(d);
+        bg_doc_string(d, "model", strncmp(path, "source:", 7) ? shown(path) : path + 7);
+        bg_doc_string(d, "suffix", suffix);
+        bg_doc_row_end(d);
+    }
+}
+
 static void write_methods(const bg_plan *p, bg_doc *d)
 {
     bg_doc_section(d, "methods");
@@ -119,6 +135,7 @@ int bg_plan_write(const bg_plan *p, const char *path, bg_provenance *provenance,
         return status;
     write_settings(p, &d);
     write_data(p, &d);
+    write_models(p, &d);
     write_methods(p, &d);
     write_figures(p, &d);
     return bg_doc_commit(&d, e);

@@ -175,9 +175,30 @@ static int order_points(const bg_rows curves, int (*order)[2], bg_err *e)
     return BG_OK;
 }
 
-static bg_point make_point(const bg_row *curve, const bg_row *const *gaps, int n_gaps)
+static int is_made_from(const bg_document *d, const bg_document *input)
 {
-    const bg_row *const *gap = n_gaps ? bsearch(&curve, gaps, (size_t)n_gaps, sizeof *gaps, by_tensor_and_spec) : NULL;
+    const cJSON *i;
+    cJSON_ArrayForEach(i, cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(d->root, "bitgap"), "inputs"))
+        if (!strcmp(bg_json_string(i, "sha256", ""), input->hash.hex))
+            return 1;
+    return 0;
+}
+
+/* Two models may call a tensor the same: of gaps with one name that is the point's which was made from its curves. */
+static const bg_row *const *gap_of(const bg_docset *s, const bg_row *curve, const bg_row *const *gaps, int n)
+{
+    const bg_row *const *found = n ? bsearch(&curve, gaps, (size_t)n, sizeof *gaps, by_tensor_and_spec) : NULL, *const *g = found;
+    while (g && g > gaps && !by_tensor_and_spec(g - 1, &curve))
+        g--;
+    for (; g && g < gaps + n && !by_tensor_and_spec(g, &curve); g++)
+        if (is_made_from(&s->documents[(*g)->document], &s->documents[curve->document]))
+            return g;
+    return found;
+}
+
+static bg_point make_point(const bg_docset *s, const bg_row *curve, const bg_row *const *gaps, int n_gaps)
+{
+    const bg_row *const *gap = gap_of(s, curve, gaps, n_gaps);
     double weights = bg_row_number(curve, "weights");
     return (bg_point){.curve = curve,
                       .gap = gap ? *gap : NULL,
@@ -208,7 +229,7 @@ static int join(bg_docset *s, bg_err *e)
             sorted[i] = &gaps.rows[i];
         qsort(sorted, (size_t)gaps.n, sizeof *sorted, by_tensor_and_spec);
         for (int i = 0; i < curves.n; i++)
-            s->points[i] = make_point(&curves.rows[order[i][1]], sorted, gaps.n);
+            s->points[i] = make_point(s, &curves.rows[order[i][1]], sorted, gaps.n);
         s->n_points = curves.n;
     }
     free(sorted);

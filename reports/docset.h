@@ -90,8 +90,8 @@ typedef struct bg_num {
 } bg_num;
 
 bg_num bg_num_cell(const bg_docset *s, const bg_row *r, const char *field);
-/* how: "mean", "least", "most", "count", or "low" and "high", the ends of a 95 % bootstrap interval of the mean over tensors, over the points of `spec`, of one group, or of "#7", a layer (NULL: all). Points without the
- * field do not count. */
+/* how: "mean", "least", "most", "count", or "low" and "high", the ends of a 95 % bootstrap interval of the mean over tensors, over the points of `spec`, of one group, of "#7", a layer, or of "=curves#2", a document (NULL: all).
+ * Points without the field do not count. */
 bg_num bg_num_over(const bg_docset *s, const char *how, const char *field, const char *where, const char *spec);
 /* The same of the difference between a spec and a rival, tensor by tensor. */
 bg_num bg_num_difference(const bg_docset *s, const char *how, const char *field, const char *spec, const char *rival);

@@ -49,10 +49,12 @@ bg_num bg_num_cell(const bg_docset *s, const bg_row *r, const char *field)
 
 /* ---- over the points of a spec ---- */
 
-static int belongs(const bg_point *p, const char *where)
+static int belongs(const bg_docset *s, const bg_point *p, const char *where)
 {
     if (!where || !*where)
         return 1;
+    if (where[0] == '=')
+        return !strcmp(s->documents[p->curve->document].label, where + 1);
     return where[0] == '#' ? p->layer == atoi(where + 1) : !strcmp(p->group, where);
 }
 
@@ -105,7 +107,7 @@ static double over(const bg_docset *s, const char *how, const char *field, const
     const bg_point *p = bg_docset_spec(s, spec, &n);
     double *x = malloc(2 * (size_t)(n + 1) * sizeof *x), *w = x ? x + n + 1 : NULL;
     for (int i = 0; x && i < n; i++) {
-        if (!belongs(&p[i], where) || !isfinite(field_of(&p[i], "gap_bits")))
+        if (!belongs(s, &p[i], where) || !isfinite(field_of(&p[i], "gap_bits")))
             continue;
         double v = value_of(s, &p[i], field, rival);
         if (isfinite(v)) {

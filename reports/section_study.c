@@ -29,20 +29,40 @@ bg_measured bg_measured_of(const bg_row *row, const char *prefix)
                          .style = (bg_style)style_named(values[4]), .relation = values[5], .better = values[6]};
 }
 
-/* The row of DOCUMENT.SECTION that belongs to a spec (of a model, where the rows name one); NULL. */
+/* Where the study has several models: the document of a kind that is this model's, curves-2.json for the second. Without a
+ * model any is (NULL in *out); 0 when it is not there. */
+static int document_of(const bg_report *r, const char *kind, const char *model, const bg_document **out)
+{
+    bg_rows models = bg_docset_rows(&r->docs, "study", "models");
+    char file[128] = "";
+    *out = NULL;
+    if (!model)
+        return 1;
+    for (int i = 0; i < models.n; i++) /* by place: two models may have the same name */
+        if (bg_row_string(&models.rows[i], "model") == model)
+            snprintf(file, sizeof file, "%.60s%.16s.json", kind, bg_row_string(&models.rows[i], "suffix"));
+    for (int i = 0; i < r->docs.n && !*out; i++)
+        if (!strcmp(bg_path_base(r->docs.documents[i].path), file))
+            *out = &r->docs.documents[i];
+    return *out != NULL;
+}
+
+/* The row of DOCUMENT.SECTION that belongs to a spec of a model; NULL. */
 static const bg_row *row_of(const bg_report *r, const char *section, const char *spec, const char *model)
 {
+    const bg_document *document;
     char name[64];
     snprintf(name, sizeof name, "%.60s", section);
     char *dot = strchr(name, '.');
     if (!dot)
         return NULL;
     *dot++ = 0;
+    if (!document_of(r, name, model, &document))
+        return NULL;
     bg_rows rows = bg_docset_rows(&r->docs, name, dot);
     for (int i = 0; i < rows.n; i++) {
-        const char *s = bg_row_string(&rows.rows[i], "spec"), *m = bg_row_string(&rows.rows[i], "model"),
-                   *over = bg_row_string(&rows.rows[i], "over");
-        if (s && !strcmp(s, spec) && (!m || !model || !strcmp(m, model)) && (!over || !strcmp(over, "all")))
+        const char *s = bg_row_string(&rows.rows[i], "spec"), *over = bg_row_string(&rows.rows[i], "over");
+        if (s && !strcmp(s, spec) && (!document || document == &r->docs.documents[rows.rows[i].document]) && (!over || !strcmp(over, "all")))
             return &rows.rows[i];
     }
     return NULL;
@@ -51,8 +71,15 @@ static const bg_row *row_of(const bg_report *r, const char *section, const char 
 bg_num bg_measured_value(const bg_report *r, const bg_measured *m, const char *spec, const char *model)
 {
     const bg_num none = {.value = NAN};
-    if (!strcmp(m->section, "curves.points"))
-        return bg_num_over(&r->docs, "mean", m->field, NULL, spec);
+    if (!strcmp(m->section, "curves.points")) {
+        const bg_document *document;
+        char where[64] = "";
+        if (!document_of(r, "curves", model, &document))
+            return none;
+        if (document)
+            snprintf(where, sizeof where, "=%s", document->label);
+        return bg_num_over(&r->docs, "mean", m->field, where, spec);
+    }
     const bg_row *row = row_of(r, m->section, spec, model);
     if (!row)
         return none;
@@ -65,19 +92,16 @@ bg_num bg_measured_value(const bg_report *r, const bg_measured *m, const char *s
 
 /* ---- rows ---- */
 
+/* The model as it is has a row where models were run: it is no point of a curve. */
 int bg_study_rows(const bg_report *r, bg_study_row *out, int most)
 {
-    bg_rows methods = bg_docset_rows(&r->docs, "study", "methods"), measured = bg_docset_rows(&r->docs, "evaluation", "rows");
-    int n = 0, models = 0;
-    for (int i = 0; i < measured.n; i++)
-        models += !strcmp(bg_row_string(&measured.rows[i], "spec"), "none");
-    for (int m = 0; m < (models ? models : 1); m++) {
-        const char *model = NULL;
-        for (int i = 0, k = 0; i < measured.n; i++)
-            if (!strcmp(bg_row_string(&measured.rows[i], "spec"), "none") && k++ == m)
-                model = bg_row_string(&measured.rows[i], "model");
+    bg_rows methods = bg_docset_rows(&r->docs, "study", "methods"), models = bg_docset_rows(&r->docs, "study", "models");
+    int n = 0, run = bg_docset_has(&r->docs, "evaluation");
+    for (int m = 0; m < (models.n > 1 ? models.n : 1); m++) {
+        const char *model = models.n > 1 ? bg_row_string(&models.rows[m], "model") : NULL;
         for (int i = 0; i < methods.n && n < most; i++)
-            out[n++] = (bg_study_row){bg_row_string(&methods.rows[i], "name"), bg_row_string(&methods.rows[i], "spec"), model, models};
+            if (run || strcmp(bg_row_string(&methods.rows[i], "spec"), "none"))
+                out[n++] = (bg_study_row){bg_row_string(&methods.rows[i], "name"), bg_row_string(&methods.rows[i], "spec"), model, models.n};
     }
     return n;
 }
@@ -185,7 +209,14 @@ static void say_best(bg_report *r, bg_text *t, const bg_study_row *rows, int n)
         if (best < 0 || (next >= 0 && bg_measured_value(r, &m, rows[next].spec, rows[next].model).value ==
                                           bg_measured_value(r, &m, rows[best].spec, rows[best].model).value))
             continue;
-        bg_text_add(t, said++ ? "; " : " Best by column: ");
+        if (!said++) {
+            bg_text_add(t, *bg_text_string(t) ? " " : "");
+            bg_text_add(t, rows[best].model ? "Best by column on " : "Best by column");
+            bg_text_markdown(t, rows[best].model ? rows[best].model : "");
+            bg_text_add(t, ": ");
+        } else {
+            bg_text_add(t, "; ");
+        }
         bg_text_markdown(t, m.heading);
         bg_text_add(t, " ");
         bg_put_method(t, rows[best].name);

@@ -31,6 +31,7 @@ done <<'END'
 {"title": "x", "models": "m", "specs": ["nf4"], "metrics": ["perplxity"]}|'metrics\[0\]' may not be 'perplxity', did you mean perplexity\? Allowed: rate_bits
 {"title": "x", "models": "m", "specs": ["nf4"], "metrics": "bytes", "figures": ["bytes by rate"]}|'figures\[0\]' may not be
 {"title": "x", "models": "m", "specs": ["nf4"], "metrics": "bytes", "figures": ["improvement"]}|name one of the specs as 'reference'
+{"title": "x", "models": ["m", "n"], "specs": ["nf4"], "metrics": "bytes", "reference": "nf4", "figures": ["improvement"]}|'figures\[0\]' compares the tensors of one model
 {"title": "x", "models": "m", "specs": ["nf4"], "metrics": "bytes", "reference": "GPTQ"}|'reference' is 'GPTQ', which none
 {"title": "x", "models": "m", "specs": ["nf4"], "metrics": "bytes", "measure": "rmse"}|'measure' may not be 'rmse'.* Allowed: mse, output_mse
 {"title": "x", "models": "m", "specs": ["gptq"], "metrics": "bytes"}|looks at activations: name a text as data.calibration
@@ -71,6 +72,28 @@ cp "$OUT/index.html" "$scratch/before.html"
 cmp "$OUT/index.html" "$scratch/before.html" || fail 'the same documents, another page'
 pass 'twice the same bytes'
 [ ! -e pwned ] || fail 'something of a configuration was run'
+
+# several models, none of which can be run: densities. Each has its own rows, of its own curves and gaps
+cat >"$scratch/laws.json" <<'END'
+{"title": "Laws", "models": ["source:gaussian", "source:laplace"], "specs": [{"name": "Lloyd-Max", "spec": "lloyd:bits=2"}, "ecsq"],
+ "metrics": ["point_rate_bits", "mse", "gap_bits", "gap_empirical_bits"], "figures": "gap_empirical_bits"}
+END
+export OUT=$scratch/laws
+mkdir "$OUT"
+"$BITGAP" study "$scratch/laws.json" --commands -o "$OUT/commands"
+sh "$OUT/commands"
+documents=$(ls "$OUT"/*.json | grep -v timings)
+"$BITGAP" report $documents -o "$OUT" --name index
+[ "$(sed -n '/^| model |/,/^$/p' "$OUT/index.md" | grep -c '^| [gl]')" -eq 4 ] || fail 'not a row a model and spec' "$(cat "$OUT/index.md")"
+# Max 1960 and Adams and Giesler 1978: a mean of both would be neither; the rows of a density agree with its Shannon bound
+expect 0 '^\| gaussian \| Lloyd-Max .* 0\.117 \| 0\.455 \| 0\.455 \|' cat "$OUT/index.md"
+expect 0 '^\| laplace \| Lloyd-Max .* 0\.176 \| 0\.748 \| 0\.848 \|' cat "$OUT/index.md"
+expect 0 'Best by column on gaussian: ' cat "$OUT/index.md"
+expect 0 'agree with' "$BITGAP" verify "$OUT/index.html"
+sed -i 's/"gap_bits": 0.74/"gap_bits": 0.75/' "$OUT/curves-2.json"
+expect 3 'prints 0.748 where mean:gap_bits@=curves' "$BITGAP" verify "$OUT/index.html"
+export OUT=$scratch/out
+documents=$(ls "$OUT"/*.json | grep -v timings)
 
 # a notebook calls the specs what the study calls them
 printf '# T\n\n{{perplexity of evaluation.rows where spec is "NF4 <i>" as two}} {{mean gap_bits over RTN}}\n' >"$scratch/book.md"
