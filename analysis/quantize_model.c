@@ -321,6 +321,8 @@ static int hash_model(const bg_ckpt *c, bg_sha256 *out, bg_err *e)
     return status;
 }
 
+/* The Makefile compiles in a hash of the sources that measure: what a changed program would write is made again, and two
+ * builds of the same sources stamp the same. */
 static int make_key(writer *w, bg_err *e)
 {
     bg_sha256 model;
@@ -331,7 +333,7 @@ static int make_key(writer *w, bg_err *e)
         bg_sha256 both[2] = {model, bg_sha256_of(spec, strlen(spec))};
         model = bg_sha256_of(both, sizeof both);
     }
-    int n = snprintf(text, sizeof text, "%s %s %s %d %s %llu", bg_version, model.hex, w->o->layout->name, (int)w->o->dtype,
+    int n = snprintf(text, sizeof text, "%s %s %s %d %s %llu", BG_CODE_HASH, model.hex, w->o->layout->name, (int)w->o->dtype,
                      w->o->calibration_hash, (unsigned long long)w->o->seed);
     w->key = bg_sha256_of(text, (size_t)n);
     return status;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "analysis/estimate.h"
 #include "io/file.h"
+#include "io/load.h"
 #include "io/opt.h"
 
 enum { SHAPES_LIMIT = 1 << 20 };
@@ -13,7 +14,7 @@ typedef struct question {
     const bg_spec *specs;
     int n_specs;
     double context, bandwidth;
-    const char *path;
+    const char *given, *path; /* the argument, and the file that it means */
 } question;
 
 static void write_row(question *q, const char *name, const bg_model_config *c, const bg_spec *spec)
@@ -48,23 +49,36 @@ static int estimate(question *q, const cJSON *config, const char *otherwise, bg_
     return BG_OK;
 }
 
-/* A file of shapes, or a model's directory with its config.json. */
+/* The file that an argument means: itself, or the config.json of a model's directory or of a name in the hub cache. The
+ * caller frees. */
+static int shapes_of(const char *given, char **out, bg_err *e)
+{
+    size_t n = strlen(given);
+    char *hub = bg_is_directory(given) || bg_is_file(given) ? NULL : bg_hub_find(given);
+    const char *directory = hub ? hub : bg_is_directory(given) ? given : NULL;
+    *out = directory ? bg_path_join(directory, "config.json") : strdup(given);
+    int is_named = *out != NULL, is_json = directory || (n > 5 && !strcmp(given + n - 5, ".json"));
+    free(hub);
+    if (!is_named)
+        return bg_no_memory(e, given, n);
+    return is_json ? BG_OK
+                   : bg_fail(e, BG_INPUT, "%s: has no shapes to estimate from; name a directory or hub model with its config.json, or a JSON file "
+                                          "like data/shapes.json", given);
+}
+
 static int estimate_path(question *q, bg_err *e)
 {
-    char *inside = bg_is_directory(q->path) ? bg_path_join(q->path, "config.json") : NULL;
-    const char *path = inside ? inside : q->path;
     cJSON *root = NULL;
-    int status = bg_json_read(path, SHAPES_LIMIT, &root, e);
+    int status = bg_json_read(q->path, SHAPES_LIMIT, &root, e);
     const cJSON *models = cJSON_GetObjectItemCaseSensitive(root, "models"), *model;
     if (!status && !cJSON_IsArray(models))
-        status = estimate(q, root, bg_path_base(q->path), e);
+        status = estimate(q, root, bg_path_base(q->given), e);
     cJSON_ArrayForEach(model, models)
     {
         if (!status)
             status = estimate(q, model, "without a name", e);
     }
     cJSON_Delete(root);
-    free(inside);
     return status;
 }
 
@@ -91,10 +105,11 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     for (int i = 0; !status && i < bg_arg_count(a, "spec"); i++)
         status = bg_specs_parse(bg_arg_nth(a, "spec", i), &specs, &q.n_specs, e);
     for (int i = 0; !status && i < bg_args_words(a); i++) { /* inputs before the document's header is written */
-        const char *path = bg_args_word(a, i);
-        char *inside = bg_is_directory(path) ? bg_path_join(path, "config.json") : NULL;
-        status = bg_provenance_add(p, inside ? inside : path, 0, e);
-        free(inside);
+        char *path = NULL;
+        status = shapes_of(bg_args_word(a, i), &path, e);
+        if (!status)
+            status = bg_provenance_add(p, path, 0, e);
+        free(path);
     }
     q.specs = specs;
     if (!status)
@@ -111,8 +126,13 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
         bg_doc_row_end(&q.d);
         bg_doc_section(&q.d, "rows");
         for (int i = 0; !status && i < bg_args_words(a); i++) {
-            q.path = bg_args_word(a, i);
-            status = estimate_path(&q, e);
+            char *path = NULL;
+            q.given = bg_args_word(a, i);
+            status = shapes_of(q.given, &path, e);
+            q.path = path;
+            if (!status)
+                status = estimate_path(&q, e);
+            free(path);
         }
         if (status)
             bg_doc_abandon(&q.d);

@@ -24,4 +24,11 @@ expect 2 "rate of 'vq" "$BITGAP" estimate data/shapes.json -q vq:dim=4,bits=2 -o
 mkdir "$scratch/out"
 echo '{"models": [{"name": "half", "model_type": "llama", "hidden_size": 8}]}' >"$scratch/half.json"
 refused "model 'half'" "$BITGAP" estimate "$scratch/half.json" -o "$scratch/out/e.json"
+refused 'source:gaussian: has no shapes to estimate from' "$BITGAP" estimate source:gaussian -o "$scratch/out/e.json"
+refused 'model.safetensors: has no shapes' "$BITGAP" estimate data/austen-3.7m/model.safetensors -o "$scratch/out/e.json"
+refused 'org/none: has no shapes' "$BITGAP" estimate org/none -o "$scratch/out/e.json"
+mkdir -p "$scratch/hub/models--org--small/refs" "$scratch/hub/models--org--small/snapshots"
+ln -s "$PWD/data/austen-0.9m-qwen2" "$scratch/hub/models--org--small/snapshots/abc"
+echo abc >"$scratch/hub/models--org--small/refs/main"
+HF_HUB_CACHE=$scratch/hub expect 0 '"model": "small", "spec": "int8"' "$BITGAP" estimate org/small -q int8 -o -
 refused 'none.json' "$BITGAP" estimate "$scratch/none.json" -o "$scratch/out/e.json"
