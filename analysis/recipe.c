@@ -44,14 +44,18 @@ static const char *ggml_type(double bits)
     return "q8_0";
 }
 
+/* A --tensor-type is searched for as a regular expression in the tensor's name, and the first that is found decides: anchored
+ * and quoted, or "output" would take attn_output as well. Embeddings and head have options of their own, which come first.
+ * Source: llama.cpp tools/quantize/quantize.cpp (parse_tensor_type) and src/llama-quant.cpp (llama_tensor_get_type). */
 static void llama_cpp(const bg_recipe_row *r, int n, bg_doc *d)
 {
+    static const char engine[] = "llama.cpp";
     for (int i = 0; i < n; i++) {
         const char *name = ggml_name(r[i].group);
         if (name && r[i].layer >= 0)
-            line(d, "llama.cpp", "--tensor-type blk\\.%d\\.%s=%s", r[i].layer, name, ggml_type(r[i].bits));
+            line(d, engine, "--tensor-type '^blk\\.%d\\.%s\\.weight$=%s'", r[i].layer, name, ggml_type(r[i].bits));
         else if (name)
-            line(d, "llama.cpp", "--tensor-type %s=%s", name, ggml_type(r[i].bits));
+            line(d, engine, "--%s-type %s", !strcmp(name, "output") ? "output-tensor" : "token-embedding", ggml_type(r[i].bits));
     }
 }
 
@@ -63,6 +67,8 @@ static int module_length(const char *tensor)
     return (int)(end && !end[7] ? (size_t)(end - tensor) : strlen(tensor));
 }
 
+/* A key must match the whole name of a stored tensor, of which a matrix has several (….trellis, ….suh): * stands for them.
+ * Source: exllamav3 util/recompile.py, loader/safetensors.py (VariantSafetensorsCollection). */
 static void exllamav3(const bg_recipe_row *r, int n, bg_doc *d)
 {
     static const char engine[] = "exllamav3";
@@ -77,9 +83,10 @@ static void exllamav3(const bg_recipe_row *r, int n, bg_doc *d)
     line(d, engine, "overrides:");
     for (int i = 0; i < n; i++)
         if (r[i].layer >= 0)
-            line(d, engine, "  - {key: \"%.*s\", source: %ld}", module_length(r[i].tensor), r[i].tensor, lround(r[i].bits));
+            line(d, engine, "  - {key: \"%.*s.*\", source: %ld}", module_length(r[i].tensor), r[i].tensor, lround(r[i].bits));
 }
 
+/* Source: auto-round auto_round/schemes.py (QuantizationScheme) and docs/step_by_step.md; group_size −1 is a row. */
 static void autoround(const bg_recipe_row *r, int n, bg_doc *d)
 {
     static const char engine[] = "AutoRound";
@@ -89,42 +96,47 @@ static void autoround(const bg_recipe_row *r, int n, bg_doc *d)
     line(d, engine, "{");
     for (int i = 0; i <= last; i++)
         if (r[i].layer >= 0)
-            line(d, engine, "  \"%.*s\": {\"bits\": %ld, \"group_size\": %d}%s", module_length(r[i].tensor), r[i].tensor,
-                 lround(r[i].bits), r[i].group_size ? r[i].group_size : -1, i < last ? "," : "");
+            line(d, engine, "  \"%.*s\": {\"bits\": %ld, \"group_size\": %d, \"sym\": %s}%s", module_length(r[i].tensor),
+                 r[i].tensor, lround(r[i].bits), r[i].group_size ? r[i].group_size : -1, r[i].symmetric ? "true" : "false",
+                 i < last ? "," : "");
     line(d, engine, "}");
 }
 
-static void compressor_group(const bg_recipe_row *r, int n, int bits, bg_doc *d)
+static int same_grid(const bg_recipe_row *a, const bg_recipe_row *b)
 {
-    static const char engine[] = "llm-compressor";
-    int first = 1;
-    for (int i = 0; i < n; i++) {
-        if (r[i].layer < 0 || lround(r[i].bits) != bits)
-            continue;
-        if (first) {
-            line(d, engine, "        bits_%d:", bits);
-            if (r[i].group_size)
-                line(d, engine, "          weights: {num_bits: %d, type: int, strategy: group, group_size: %d}", bits,
-                     r[i].group_size);
-            else
-                line(d, engine, "          weights: {num_bits: %d, type: int, strategy: channel}", bits);
-            line(d, engine, "          targets:");
-        }
-        first = 0;
-        line(d, engine, "            - \"%.*s\"", module_length(r[i].tensor), r[i].tensor);
-    }
+    return a->layer >= 0 && b->layer >= 0 && lround(a->bits) == lround(b->bits) && a->group_size == b->group_size &&
+           !a->symmetric == !b->symmetric;
 }
 
+/* Source: llm-compressor modifiers/gptq (GPTQModifier) and examples/quantization_non_uniform; compressed-tensors
+ * quantization/quant_args.py (QuantizationArgs). A target is a module's name; a group has one grid. */
 static void llm_compressor(const bg_recipe_row *r, int n, bg_doc *d)
 {
     static const char engine[] = "llm-compressor";
+    int groups = 0;
     line(d, engine, "quant_stage:");
     line(d, engine, "  quant_modifiers:");
     line(d, engine, "    GPTQModifier:");
     line(d, engine, "      ignore: [lm_head]");
     line(d, engine, "      config_groups:");
-    for (int bits = 1; bits <= 8; bits++)
-        compressor_group(r, n, bits, d);
+    for (int i = 0; i < n; i++) {
+        int first = 0;
+        while (first < i && !same_grid(&r[first], &r[i]))
+            first++;
+        if (r[i].layer < 0 || first < i)
+            continue;
+        line(d, engine, "        group_%d:", groups++);
+        if (r[i].group_size)
+            line(d, engine, "          weights: {num_bits: %ld, type: int, symmetric: %s, strategy: group, group_size: %d}",
+                 lround(r[i].bits), r[i].symmetric ? "true" : "false", r[i].group_size);
+        else
+            line(d, engine, "          weights: {num_bits: %ld, type: int, symmetric: %s, strategy: channel}",
+                 lround(r[i].bits), r[i].symmetric ? "true" : "false");
+        line(d, engine, "          targets:");
+        for (int k = i; k < n; k++)
+            if (same_grid(&r[i], &r[k]))
+                line(d, engine, "            - \"%.*s\"", module_length(r[k].tensor), r[k].tensor);
+    }
 }
 
 void bg_recipes_write(const bg_recipe_row *rows, int n, bg_doc *d)

@@ -254,15 +254,21 @@ static int write_recipes(const study *s, const bg_allocation *x, bg_doc *d, bg_e
     bg_recipe_row *rows = calloc((size_t)s->n, sizeof *rows);
     if (!rows)
         return bg_no_memory(e, "recipes", (size_t)s->n * sizeof *rows);
+    int status = BG_OK;
     for (int i = 0; i < s->n; i++) {
         const option_row *o = &s->at[i].options[x->chosen[i]];
-        const char *scope = strstr(o->spec, "scope=");
-        rows[i] = (bg_recipe_row){s->at[i].tensor, s->at[i].group, s->at[i].layer, o->bits,
-                                  scope ? (int)strtol(scope + 6, NULL, 10) : 0};
+        bg_spec spec;
+        if (!status)
+            status = bg_spec_parse(o->spec, &spec, e);
+        if (!status)
+            rows[i] = (bg_recipe_row){.tensor = s->at[i].tensor, .group = s->at[i].group, .layer = s->at[i].layer, .bits = o->bits,
+                                      .group_size = spec.scope.kind == BG_SCOPE_GROUP ? (int)spec.scope.size : 0,
+                                      .symmetric = bg_spec_is(&spec, "zero", "sym")};
     }
-    bg_recipes_write(rows, s->n, d);
+    if (!status)
+        bg_recipes_write(rows, s->n, d);
     free(rows);
-    return BG_OK;
+    return status;
 }
 
 /* What to run: the model, the text, how much of it; model NULL: nothing. */
