@@ -109,6 +109,58 @@ static void put_recipes(bg_report *r, bg_text *t)
     bg_put_page_only_end(t);
 }
 
+/* KL beside its standard error. */
+static void put_kl(bg_report *r, bg_text *t, const bg_row *row, const char *mean, const char *se)
+{
+    bg_put_number(&r->page, t, bg_num_cell(&r->docs, row, mean), BG_SIG3);
+    bg_text_add(t, " ± ");
+    bg_put_number(&r->page, t, bg_num_cell(&r->docs, row, se), BG_SIG3);
+}
+
+static void say_verdict(bg_report *r, bg_text *t, const bg_row *row)
+{
+    const char *verdict = bg_row_string(row, "verdict");
+    bg_text_add(t, "Run on the model itself, with no more bytes than ");
+    bg_text_code(t, bg_row_string(row, "uniform_spec"));
+    bg_text_add(t, ", the allocation has a KL of ");
+    put_kl(r, t, row, "kl", "kl_se");
+    bg_text_add(t, " nats a token against ");
+    put_kl(r, t, row, "uniform_kl", "uniform_kl_se");
+    bg_text_add(t, ": a difference of ");
+    put_kl(r, t, row, "difference", "difference_se");
+    bg_text_add(t, ", paired over ");
+    bg_put_number(&r->page, t, bg_num_cell(&r->docs, row, "tokens"), BG_PLAIN);
+    bg_text_add(t, " tokens. ");
+    bg_text_add(t, !strcmp(verdict, "gain")   ? "That is a gain beyond twice the paired error."
+                   : !strcmp(verdict, "loss") ? "That is a loss beyond twice the paired error: the prediction that chose it does not hold here."
+                                              : "That is within twice the paired error: no gain is shown.");
+    bg_text_add(t, "\n\n");
+}
+
+/* What was predicted beside what came of it. */
+static void put_measured(bg_report *r, bg_text *t)
+{
+    bg_rows rows = bg_docset_rows(&r->docs, "allocation", "measured");
+    for (int i = 0; i < rows.n; i++)
+        say_verdict(r, t, &rows.rows[i]);
+    if (!rows.n)
+        return;
+    bg_table b;
+    bg_table_begin(&b, &r->page, t, "Measured at equal bytes", "what|bits/weight>|loss predicted>|KL (nats/token)>|± s.e.>");
+    for (int i = 0; i < rows.n; i++)
+        for (int k = 0; k < 2; k++) {
+            static const char *const fields[2][4] = {{"rate_bits", "predicted", "kl", "kl_se"},
+                                                     {"uniform_bits", "uniform_predicted", "uniform_kl", "uniform_kl_se"}};
+            if (k)
+                bg_table_code(&b, bg_row_string(&rows.rows[i], "uniform_spec"));
+            else
+                bg_table_text(&b, "allocation");
+            for (int f = 0; f < 4; f++)
+                bg_table_number(&b, bg_num_cell(&r->docs, &rows.rows[i], fields[k][f]), BG_SIG3);
+        }
+    bg_table_end(&b);
+}
+
 static int draw_budget(bg_report *r, bg_text *where, const bg_row *summary, bg_err *e)
 {
     bg_rows budgets = bg_docset_rows(&r->docs, "allocation", "budgets"), uniforms = bg_docset_rows(&r->docs, "allocation", "uniforms");
@@ -190,6 +242,7 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
         return BG_OK;
     *present = 1;
     say_finding(r, finding, &summary.rows[0]);
+    put_measured(r, bg_slots_at(s, "measured"));
     put_recipes(r, recipes);
     int status = draw_budget(r, budget, &summary.rows[0], e);
     return status ? status : draw_layers(r, layers, e);
