@@ -1,21 +1,24 @@
-/* Whether it can be repeated: documents, commands and inputs with their sha256. */
+/* Whether it can be repeated: documents, commands, seeds and inputs with their sha256. */
 #include <string.h>
 #include "reports/report.h"
 
 static void put_documents(bg_report *r, bg_text *t)
 {
     bg_table b;
-    bg_table_begin(&b, &r->page, t, "Documents", "document|file|command|sha256");
+    bg_table_begin(&b, &r->page, t, "Documents", "document|file|command|seed>|sha256");
     for (int i = 0; i < r->docs.n; i++) {
         const bg_document *d = &r->docs.documents[i];
         const cJSON *word, *head = cJSON_GetObjectItemCaseSensitive(d->root, "bitgap");
         bg_text command = {0};
+        char seed[32];
         bg_text_add(&command, "bitgap");
         cJSON_ArrayForEach(word, cJSON_GetObjectItemCaseSensitive(head, "arguments"))
             bg_text_format(&command, " %s", cJSON_IsString(word) ? word->valuestring : "");
         bg_table_text(&b, d->label);
         bg_table_code(&b, bg_path_base(d->path));
         bg_table_code(&b, bg_text_string(&command));
+        snprintf(seed, sizeof seed, "%.0f", bg_json_number(head, "seed", 0));
+        bg_table_text(&b, seed);
         bg_table_code(&b, d->hash.hex);
         bg_text_free(&command);
     }
@@ -58,13 +61,15 @@ static int put_inputs(bg_report *r, bg_text *t)
     return n;
 }
 
-/* Sections that a reader may look for in vain, and what would make them. */
+/* Sections that a reader may look for in vain, and what would make them; a study names those that it wants. */
 static void say_absent(const bg_report *r, bg_text *t)
 {
     static const char *const wanted[][3] = {{"gaps", "Gap and Layers", "gap"},      {"logits", "Output", "logits"},
                                             {"evaluation", "Cost", "evaluate"},      {"allocation", "Allocation", "allocate"},
                                             {"audit", "Shipped checkpoints", "audit"}};
     int n = 0;
+    if (bg_docset_has(&r->docs, "study"))
+        return;
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         if (bg_docset_has(&r->docs, wanted[i][0]))
             continue;

@@ -67,6 +67,8 @@ expect 0 'templates/sections/study.md:$' cat "$OUT/index.d"
 expect 0 'figures/study-against.gp' cat "$OUT/index.d"
 grep -q 'sections/weights.md' "$OUT/index.d" && fail 'a template that the page does not use'
 expect 0 'agree with' "$BITGAP" verify "$OUT/index.html"
+expect 0 '^\| curves \| .curves.json. \| .bitgap curve [^|]* \| 1 \| .[0-9a-f]{64}. \|' cat "$OUT/index.md"
+grep -q 'Not on this page' "$OUT/index.md" && fail 'a study misses what it does not ask for'
 cp "$OUT/index.html" "$scratch/before.html"
 "$BITGAP" report $documents -o "$OUT" --name index
 cmp "$OUT/index.html" "$scratch/before.html" || fail 'the same documents, another page'
