@@ -4,7 +4,8 @@ compressed-tensors and bitsandbytes through transformers, GPTQ and AWQ through G
 package and llama.cpp. Where a peer does not compute in float32 (GPTQModel: float16; llama.cpp: 8-bit activations) the root of
 the mean square counts; bitsandbytes' CPU product is in bfloat16, so its weights are compared, bit for bit. Asymmetric compressed-tensors files are
 loaded with dequantize=True: the package's own allotment of a packed module keeps the zero points unpacked on the meta device
-(compressors/pack_quantized/base.py, compress) and so refuses what its compress writes.
+(compressors/pack_quantized/base.py, compress) and so refuses what its compress writes. That way it takes one configuration
+group for all modules, so files of several are compared where they are symmetric.
 """
 import importlib.util
 import json
@@ -39,7 +40,12 @@ def has(*modules):
 def quantize(folder, spec, layout, *words):
     there = os.path.join(folder, "q")
     subprocess.run(["rm", "-rf", there], check=True)
-    bitgap("quantize", MODEL, "-q", spec, "--layout", layout, "-o", there, *words)
+    how = ["-q", spec]
+    if " " in spec: # lines of a recipe: matrices with specs of their own
+        how = ["--recipe", os.path.join(folder, "recipe")]
+        with open(how[1], "w") as f:
+            f.write(spec.replace("; ", "\n"))
+    bitgap("quantize", MODEL, *how, "--layout", layout, "-o", there, *words)
     return there
 
 
@@ -67,7 +73,8 @@ def with_transformers(folder):
     cases = [("uniform:bits=4,scope=128", "compressed-tensors"), ("uniform:bits=8,scope=channel", "compressed-tensors"),
              ("uniform:bits=4,scope=128,zero=asym,scale=f32", "compressed-tensors"),
              ("uniform:bits=3,scope=64,zero=asym,scale=f32", "compressed-tensors"),
-             ("q8_0", "gguf"), ("q4_0", "gguf"), ("q4_k", "gguf"), ("q6_k", "gguf")]
+             ("self_attn uniform:bits=8,scope=128; 0.mlp uniform:bits=8,scope=channel; down_proj uniform:bits=4,scope=64", "compressed-tensors"),
+             ("q8_0", "gguf"), ("q4_0", "gguf"), ("q4_k", "gguf"), ("q6_k", "gguf"), ("self_attn q6_k; mlp q4_k", "gguf")]
     if has("bitsandbytes"):
         cases += [("nf4", "bitsandbytes"), ("nf4:double=true", "bitsandbytes"), ("fp4", "bitsandbytes")]
     for spec, layout in cases:
