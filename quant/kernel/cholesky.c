@@ -60,13 +60,14 @@ static void fill(const bg_factor *f, const double *H, double lambda, double *A)
     }
 }
 
+/* Below the diagonal M stays as calloc gave it: pages never written take no memory, there and above A's diagonal. */
 static void keep(bg_factor *f, const double *A)
 {
     int64_t n = f->n;
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < n; j++)
-            f->M[i * n + j] = j < i ? 0 : (float)A[(n - 1 - i) * n + (n - 1 - j)];
+        for (int64_t j = i; j < n; j++)
+            f->M[i * n + j] = (float)A[(n - 1 - i) * n + (n - 1 - j)];
     for (int64_t i = 0; i < n; i++) {
         double d = A[i * n + i] * A[i * n + i];
         f->mean_log2 += log2(d) / (double)n;
@@ -120,7 +121,7 @@ static int factorise(bg_factor *f, const double *H, double mean, double percdamp
 {
     int64_t n = f->n;
     double *A = malloc((size_t)n * (size_t)n * sizeof *A);
-    f->M = malloc((size_t)n * (size_t)n * sizeof *f->M);
+    f->M = calloc((size_t)n * (size_t)n, sizeof *f->M);
     if (!A || !f->M) {
         free(A);
         return bg_no_memory(e, "Cholesky factor", (unsigned long long)n * (unsigned long long)n * sizeof *A);
