@@ -160,7 +160,7 @@ $(OUT)/studies/$(1)/done: $(OUT)/studies/$(1)/commands $(MODEL_FILES) $(TEXT) $(
 	@$$(SHELL_HERE) $$<
 	@touch $$@
 $(OUT)/studies/$(1)/study.json: $(2) $(OUT)/studies/$(1)/done
-	@$(SETTINGS) $$(STUDY_OF) -o $$@
+	@$$(SETTINGS) $$(STUDY_OF) -o $$@
 $(OUT)/studies/$(1)/index.html: $(OUT)/studies/$(1)/study.json $(BITGAP)
 	@$(BITGAP) report $$(call all_documents,$$(@D)/*.json) -o $$(@D) --name index --depends $$(@D)/index.d
 endef

@@ -5,7 +5,7 @@ build=$(dirname "$BITGAP")
 export BITGAP_TEMPLATES=$scratch/templates
 cp -R templates "$BITGAP_TEMPLATES"
 cat >"$scratch/small.json" <<'END'
-{"title": "Before", "models": "source:gaussian,n=4096", "specs": ["nf4", "lloyd:bits=4"], "metrics": ["gap_bits", "sqnr_db"], "figures": "gap_bits"}
+{"title": "Before", "models": "source:gaussian,n=4096", "data": {"test": "$TEST"}, "specs": ["nf4", "lloyd:bits=4"], "metrics": ["gap_bits", "sqnr_db"], "figures": "gap_bits"}
 END
 page=$scratch/made/studies/small/index.html
 again() { make -s study BUILD="$build" OUT="$scratch/made" STUDY="$scratch/small.json" "$@" >"$scratch/said" 2>&1 || fail "$(cat "$scratch/said")"; }
@@ -13,6 +13,7 @@ made() { stat -c %y "$1"; }
 
 again
 expect 0 'Before' cat "$page"
+expect 0 '^\| .test. \| test.txt \|' cat "${page%html}md" # what make was given, by name
 first=$(made "$page") measured=$(made "$scratch/made/studies/small/curves.json")
 again
 [ "$(made "$page")" = "$first" ] || fail 'rendered again without a change'
