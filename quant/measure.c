@@ -25,31 +25,34 @@ static totals compare(const float *w, const float *hat, int64_t n)
     return t;
 }
 
-/* Σ over the chunk's rows of e·Σ·eᵀ, with the products in single and the sum in double precision. */
-static double weighted(const float *sigma, const float *w, const float *hat, int64_t rows, int64_t C, float *error,
+/* Σ over the chunk's rows of e·Σ·eᵀ = 2·e·T·eᵀ, T the upper triangle of Σ with half its diagonal: half the products. They are in
+ * single and the sum is in double precision. */
+static double weighted(const float *T, const float *w, const float *hat, int64_t rows, int64_t C, float *error,
                        float *image)
 {
     for (int64_t i = 0; i < rows * C; i++)
         error[i] = w[i] - hat[i];
-    cblas_ssymm(CblasRowMajor, CblasRight, CblasUpper, (int)rows, (int)C, 1.0F, sigma, (int)C, error, (int)C, 0.0F, image,
+    memcpy(image, error, (size_t)(rows * C) * sizeof *image);
+    cblas_strmm(CblasRowMajor, CblasRight, CblasUpper, CblasNoTrans, CblasNonUnit, (int)rows, (int)C, 1.0F, T, (int)C, image,
                 (int)C);
     double sum = 0;
     for (int64_t i = 0; i < rows * C; i++)
         sum += (double)error[i] * (double)image[i];
-    return sum;
+    return 2 * sum;
 }
 
 int bg_output_mse(const double *second_moment, const float *w, const float *hat, int64_t R, int64_t C, double *out,
                   bg_err *e)
 {
     int64_t rows_most = R >= 8 * WIDE ? WIDE : CHUNK, chunks = (R + rows_most - 1) / rows_most;
-    float *sigma = malloc((size_t)(C * C) * sizeof *sigma);
+    float *T = malloc((size_t)(C * C) * sizeof *T);
     double *sums = calloc((size_t)chunks, sizeof *sums);
-    int failed = !sigma || !sums;
+    int failed = !T || !sums;
     if (!failed) {
 #pragma omp parallel for schedule(static)
-        for (int64_t i = 0; i < C * C; i++)
-            sigma[i] = (float)second_moment[i];
+        for (int64_t i = 0; i < C; i++)
+            for (int64_t j = i; j < C; j++)
+                T[i * C + j] = (float)(i == j ? second_moment[i * C + j] / 2 : second_moment[i * C + j]);
 #pragma omp parallel
         {
             float *room = malloc((size_t)(2 * rows_most * C) * sizeof *room);
@@ -61,7 +64,7 @@ int bg_output_mse(const double *second_moment, const float *w, const float *hat,
             for (int64_t c = 0; c < chunks; c++) {
                 int64_t first = c * rows_most, rows = first + rows_most < R ? rows_most : R - first;
                 if (room)
-                    sums[c] = weighted(sigma, w + first * C, hat + first * C, rows, C, room, room + rows_most * C);
+                    sums[c] = weighted(T, w + first * C, hat + first * C, rows, C, room, room + rows_most * C);
             }
             free(room);
         }
@@ -70,9 +73,9 @@ int bg_output_mse(const double *second_moment, const float *w, const float *hat,
     for (int64_t c = 0; !failed && c < chunks; c++)
         *out += sums[c];
     *out /= (double)R;
-    free(sigma);
+    free(T);
     free(sums);
-    return failed ? bg_no_memory(e, "output error", (unsigned long long)(C * C) * sizeof *sigma) : BG_OK;
+    return failed ? bg_no_memory(e, "output error", (unsigned long long)(C * C) * sizeof *T) : BG_OK;
 }
 
 int bg_measure_difference(const bg_matrix *m, const float *w, const float *hat, int64_t R, int64_t C, bg_measure *out,
