@@ -213,6 +213,7 @@ static void reads_back(void **state)
         assert_true(down.second_moment[i * 768 + i] >= down.mean_abs[i] * down.mean_abs[i] * (1 - 1e-6)); /* Jensen */
     }
     assert_true(trace > 0);
+    bg_activations_free(&v);
     assert_int_equal(bg_calibration_load(k, "model.layers.1.self_attn.q_proj.weight", 255, &v, &e), BG_INPUT);
     assert_int_equal(bg_calibration_load(k, "no.such.weight", 256, &v, &e), BG_INPUT);
     bg_matrix m = {0};
