@@ -12,7 +12,11 @@ pass 'the same bytes for 1, 2 and 3 threads'
 mkdir "$scratch/stopped"
 "$BITGAP" curve data/austen-3.7m -q vq:dim=4,bits=2 vq:dim=8,bits=1 -j 1 -o "$scratch/stopped/x.json" 2>"$scratch/said" &
 child=$!
-sleep 0.3
+until grep -q '^SigCgt:.*[2367abef]$' /proc/$child/status; do # a background process ignores the signal until it has a handler
+    kill -0 $child 2>/dev/null || fail 'ended before it could be stopped'
+    sleep 0.02
+done
+sleep 0.2
 kill -INT $child 2>/dev/null || fail 'ended before it could be stopped'
 got=0
 wait $child || got=$?
