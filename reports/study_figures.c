@@ -394,6 +394,15 @@ static void say_reference(bg_report *r, bg_text *t, const bg_row *settings)
                                                                    : " makes in what the layers compute: above 1 is better.");
 }
 
+/* A method's block of data, in the colour of its number: every method here may be of the same family. */
+static void begin_method(bg_figure *f, const char *name, int number)
+{
+    static const char *const colours[] = {"uniform", "non-uniform", "vector", "entropy-coded", "trellis", "calibrated", "deployed", ""};
+    bg_figure_curve(f, name, colours[number], 0, 0);
+    bg_text_column(&f->data, name);
+    bg_text_add(&f->data, "\n");
+}
+
 static int draw_tensors(bg_report *r, bg_text *where, int number, const bg_study_row *rows, int n, bg_err *e)
 {
     const bg_row *settings = bg_study_settings(r);
@@ -414,9 +423,7 @@ static int draw_tensors(bg_report *r, bg_text *where, int number, const bg_study
         v.spec = rows[i].spec;
         if (!is_compared(&rows[i], rows, &v))
             continue;
-        bg_figure_curve(&f, rows[i].name, (const char *const[]){"uniform", "non-uniform", "vector", "entropy-coded", "trellis", "calibrated", "deployed", ""}[drawn], 0, 0);
-        bg_text_column(&f.data, rows[i].name);
-        bg_text_add(&f.data, "\n");
+        begin_method(&f, rows[i].name, drawn);
         for (int k = 0; k < n_places; k++)
             if (isfinite(ratio_of(r, &v, &places[k]).value))
                 bg_text_format(&f.data, "%d %.6g\n", k, ratio_of(r, &v, &places[k]).value);
@@ -467,9 +474,7 @@ static int draw_histogram(bg_report *r, bg_text *where, int number, const bg_stu
             count[bin < BINS ? bin : BINS - 1]++;
         }
         free(x);
-        bg_figure_curve(&f, rows[i].name, (const char *const[]){"uniform", "non-uniform", "vector", "entropy-coded", "trellis", "calibrated", "deployed", ""}[drawn], 0, 0);
-        bg_text_column(&f.data, rows[i].name);
-        bg_text_add(&f.data, "\n");
+        begin_method(&f, rows[i].name, drawn);
         for (int b = 0; b < BINS; b++)
             bg_text_format(&f.data, "%.6g %d\n", exp2(least + (b + 0.5) * width), count[b]);
         bg_text_add(&f.data, "\n\n");
