@@ -128,8 +128,13 @@ static int file(const char *path)
     return 1;
 }
 
-/* Ten registers of eight lanes, each a chain of fused multiply-adds (compiled with contraction on). */
-typedef float lanes __attribute__((vector_size(32)));
+/* Ten of the machine's widest registers, each a chain of fused multiply-adds (compiled with contraction on). */
+#ifdef __AVX512F__
+enum { LANES = 16 };
+#else
+enum { LANES = 8 };
+#endif
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 
 static double fma_chains(void *self)
 {
@@ -138,7 +143,7 @@ static double fma_chains(void *self)
 #pragma omp parallel reduction(+ : s)
     {
         float t = (float)omp_get_thread_num();
-        lanes m = {t, t, t, t, t, t, t, t}, k = m * 1e-7f + 1e-7f;
+        lanes m = (lanes){0} + t, k = m * 1e-7f + 1e-7f;
         lanes a = m, b = m + 1, c = m + 2, d = m + 3, e = m + 4, f = m + 5, g = m + 6, h = m + 7, i = m + 8, j = m + 9;
         m = m * 0 + 0.999999f;
         for (long step = 0; step < steps; step++) {
@@ -146,7 +151,7 @@ static double fma_chains(void *self)
             f = f * m + k, g = g * m + k, h = h * m + k, i = i * m + k, j = j * m + k;
         }
         a += b + c + d + e + f + g + h + i + j;
-        for (int l = 0; l < 8; l++)
+        for (int l = 0; l < LANES; l++)
             s += (double)a[l];
     }
     return s;
@@ -167,7 +172,7 @@ static double sgemm(void *self)
 static int arithmetic(void)
 {
     long steps = 10000000;
-    limit("fp32 fma", 2.0 * 8 * CHAINS * (double)steps * omp_get_max_threads() / 1e9, best(fma_chains, &steps), "GFLOP/s");
+    limit("fp32 fma", 2.0 * LANES * CHAINS * (double)steps * omp_get_max_threads() / 1e9, best(fma_chains, &steps), "GFLOP/s");
     product p = {.n = 2048};
     size_t n = (size_t)p.n * (size_t)p.n;
     p.a = malloc(n * sizeof *p.a);
