@@ -2,10 +2,10 @@
  * of queries: scores by one product with the keys the tile can see, softmax in place, one product with the values. */
 #include "analysis/model/attention.h"
 
-#include <cblas.h>
 #include <omp.h>
 #include <string.h>
 #include "analysis/model/rows.h"
+#include "quant/kernel/sgemm.h"
 
 typedef struct tile {
     int64_t first, rows; /* queries, counted in this call */
@@ -41,9 +41,8 @@ static float *at(const bg_heads *h, int64_t token, int head)
 static void attend_tile(const bg_attention *a, const tile *t, float *s)
 {
     int d = a->head_dim;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)t->rows, (int)t->keys, d, a->scale,
-                at(&a->q, t->first, t->head), (int)a->q.token, at(&a->k, t->key, t->kv), (int)a->k.token, 0, s,
-                (int)t->keys);
+    bg_sgemm(t->rows, t->keys, d, a->scale, (bg_matrix){at(&a->q, t->first, t->head), a->q.token, 1},
+             (bg_matrix){at(&a->k, t->key, t->kv), 1, a->k.token}, 0, s, t->keys);
     for (int64_t r = 0; r < t->rows; r++) {
         int64_t position = a->past + t->first + r, low = first_key(a, position) - t->key;
         int64_t high = position + 1 - t->key;
@@ -54,8 +53,8 @@ static void attend_tile(const bg_attention *a, const tile *t, float *s)
         memset(row, 0, (size_t)low * sizeof *row);
         memset(row + high, 0, (size_t)(t->keys - high) * sizeof *row);
     }
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)t->rows, d, (int)t->keys, 1, s, (int)t->keys,
-                at(&a->v, t->key, t->kv), (int)a->v.token, 0, at(&a->out, t->first, t->head), (int)a->out.token);
+    bg_sgemm(t->rows, d, t->keys, 1, (bg_matrix){s, t->keys, 1}, (bg_matrix){at(&a->v, t->key, t->kv), a->v.token, 1}, 0,
+             at(&a->out, t->first, t->head), a->out.token);
 }
 
 void bg_attend(const bg_attention *a, float *scratch)

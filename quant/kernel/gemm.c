@@ -6,6 +6,7 @@
 
 #include <cblas.h>
 #include <stdlib.h>
+#include "quant/kernel/sgemm.h"
 
 enum {
     LARGE_ROWS = 512, LARGE_COLS = 768, /* at most so many rows of x and of w in one chunk */
@@ -82,8 +83,7 @@ static void matrix_chunk(int64_t n, int64_t in, const float *x, int64_t ldx, con
 {
     bg_gemm_chunk c = bg_gemm_chunk_at(n, p->out, i);
     float *y = p->y + c.row * p->ldy + c.col;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)c.rows, (int)c.cols, (int)in, 1, x + c.row * ldx, (int)ldx,
-                p->w + c.col * in, (int)in, 0, y, (int)p->ldy);
+    bg_sgemm(c.rows, c.cols, in, 1, (bg_matrix){x + c.row * ldx, ldx, 1}, (bg_matrix){p->w + c.col * in, 1, in}, 0, y, p->ldy);
     add_bias(c.rows, c.cols, p->bias ? p->bias + c.col : NULL, y, p->ldy);
 }
 

@@ -1,6 +1,6 @@
 /* Matrix products whose digits do not depend on the number of threads.
  *
- * A product is cut into chunks of rows and columns by its shape alone; each chunk is one single-threaded BLAS call, and
+ * A product is cut into chunks of rows and columns by its shape alone; each chunk is one single-threaded product, and
  * the chunks are spread over OpenMP threads. No sum crosses a chunk, so 1 and N threads give the same bits.
  *
  * All functions compute y = x·wᵀ + bias, the form of a linear layer: x [n × in] with ldx floats from row to row,
@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-/* float32 through sgemm (sgemv for one row). */
+/* float32 through bg_sgemm (BLAS sgemv for one row). */
 void bg_gemm(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, const float *w, const float *bias,
              float *y, int64_t ldy);
 

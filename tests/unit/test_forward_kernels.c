@@ -13,6 +13,7 @@
 #include "analysis/model/attention.h"
 #include "analysis/model/rows.h"
 #include "quant/kernel/gemm.h"
+#include "quant/kernel/sgemm.h"
 
 static uint32_t state_of_noise = 12345;
 
@@ -56,6 +57,53 @@ static void product_is_right_for_any_threads(void **state)
                     fail_msg("shape %zu, row %lld, column %lld", s, (long long)r, (long long)c);
         free(x), free(w), free(bias), free(want), free(first), free(y);
     }
+}
+
+/* Shapes around every edge of the tile and the blocks, each operand plain and transposed, rows of c further apart than n. */
+static void sgemm_follows_its_reference(void **state)
+{
+    (void)state;
+    static const int64_t edges[] = {1, 3, 4, 12, 13, 31, 33, 193, 256, 259, 771};
+    enum { EDGES = sizeof edges / sizeof *edges };
+    for (int s = 0; s < 4 * EDGES * EDGES; s++) {
+        int64_t m = edges[s % EDGES], n = edges[s / EDGES % EDGES], k = edges[(s * 7 + s / EDGES * 3) % EDGES], ldc = n + 3;
+        int transposed = s / (EDGES * EDGES);
+        float *x = noises(m * k), *y = noises(k * n), *c = noises(m * ldc), *want = malloc((size_t)(m * ldc) * sizeof *want);
+        assert_non_null(want);
+        memcpy(want, c, (size_t)(m * ldc) * sizeof *want);
+        bg_matrix a = transposed & 1 ? (bg_matrix){x, 1, m} : (bg_matrix){x, k, 1};
+        bg_matrix b = transposed & 2 ? (bg_matrix){y, 1, k} : (bg_matrix){y, n, 1};
+        float alpha = s % 3 ? 1 : -0.5F, beta = s % 2 ? 0 : s % 4 ? 1 : 0.25F;
+        if (beta == 0)
+            for (int64_t i = 0; i < m; i++)
+                c[i * ldc] = NAN;
+        bg_sgemm(m, n, k, alpha, a, b, beta, c, ldc);
+        bg_sgemm_ref(m, n, k, alpha, a, b, beta, want, ldc);
+        double bound = 6e-8 * (double)(k + 3) * sqrt((double)k + 1);
+        for (int64_t i = 0; i < m; i++) {
+            for (int64_t j = 0; j < n; j++)
+                if (!(fabs((double)c[i * ldc + j] - (double)want[i * ldc + j]) <= bound))
+                    fail_msg("%lld x %lld x %lld, transposed %d, row %lld, column %lld", (long long)m, (long long)n, (long long)k,
+                             transposed, (long long)i, (long long)j);
+            assert_memory_equal(c + i * ldc + n, want + i * ldc + n, 3 * sizeof *c);
+        }
+        free(x), free(y), free(c), free(want);
+    }
+}
+
+static void sgemm_in_parts_has_the_digits_of_the_whole(void **state)
+{
+    (void)state;
+    enum { M = 217, N = 901, K = 530 };
+    float *x = noises((int64_t)M * K), *y = noises((int64_t)N * K), *whole = noises((int64_t)M * N), *parts = noises((int64_t)M * N);
+    bg_sgemm(M, N, K, 1, (bg_matrix){x, K, 1}, (bg_matrix){y, 1, K}, 0, whole, N);
+    for (int64_t i = 0, rows = 1; i < M; i += rows, rows = rows % 37 + 5)
+        for (int64_t j = 0, cols = 1; j < N; j += cols, cols = cols % 97 + 11) {
+            int64_t m = i + rows < M ? rows : M - i, n = j + cols < N ? cols : N - j;
+            bg_sgemm(m, n, K, 1, (bg_matrix){x + i * K, K, 1}, (bg_matrix){y + j * K, 1, K}, 0, parts + i * N + j, N);
+        }
+    assert_memory_equal(whole, parts, (size_t)M * N * sizeof *whole);
+    free(x), free(y), free(whole), free(parts);
 }
 
 static void chunks_cover_the_product_once(void **state)
@@ -161,7 +209,9 @@ static void scalings_have_their_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(product_is_right_for_any_threads), cmocka_unit_test(chunks_cover_the_product_once),
+        cmocka_unit_test(product_is_right_for_any_threads),
+        cmocka_unit_test(sgemm_follows_its_reference),
+        cmocka_unit_test(sgemm_in_parts_has_the_digits_of_the_whole), cmocka_unit_test(chunks_cover_the_product_once),
         cmocka_unit_test(activations_follow_libm),          cmocka_unit_test(softmax_sums_to_one),
         cmocka_unit_test(attention_follows_its_reference),  cmocka_unit_test(scalings_have_their_ends),
     };
