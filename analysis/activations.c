@@ -2,13 +2,13 @@
 #define _DEFAULT_SOURCE /* madvise */
 #include "analysis/activations.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "quant/kernel/product.h"
 
-enum { TOKENS = 128 /* summed in float32 */, TOKENS_WIDE = 1024, BLOCK_MOST = 512 /* columns */, WIDE = 4 * BLOCK_MOST };
+enum { TOKENS = 128 /* summed in float32 */, TOKENS_WIDE = 1024, BLOCK_MOST = 512 /* columns */, STRIP = 128, WIDE = 4 * BLOCK_MOST };
 
 /* Columns of a block: wide ones pack their panels less often, narrow ones give every thread some. It depends on the shape
  * alone, as the digits do. */
@@ -57,6 +57,17 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* tile [rows × ld] = Σ over k tokens of a[t]·b[t], both C floats from token to token; of a diagonal block (a = b) the strips that
+ * reach the diagonal. */
+static void multiply_block(const float *a, const float *b, int64_t C, int64_t k, int64_t rows, int64_t cols, float *tile)
+{
+    int64_t strip = a == b ? STRIP : rows;
+    for (int64_t r = 0; r < rows; r += strip) {
+        int64_t height = least(strip, rows - r);
+        bg_sgemm(height, a == b ? r + height : cols, k, 1, (bg_s_operand){a + r, 1, C}, (bg_s_operand){b, C, 1}, 0, tile + r * cols, cols);
+    }
+}
+
 /* One block of the triangle: rows [i, i+block), columns [j, j+block) of Σ. */
 static void add_block(bg_activations *s, const float *x, int64_t n, int64_t block, int64_t i, int64_t j)
 {
@@ -64,13 +75,7 @@ static void add_block(bg_activations *s, const float *x, int64_t n, int64_t bloc
     int64_t C = s->cols, rows = least(block, C - i), cols = least(block, C - j);
     int64_t tokens = C >= WIDE ? TOKENS_WIDE : TOKENS; /* adding a wide Σ to itself costs as much as some of its products */
     for (int64_t t = 0; t < n; t += tokens) {
-        int k = (int)least(tokens, n - t);
-        const float *a = x + t * C + i, *b = x + t * C + j;
-        if (i == j)
-            cblas_ssyrk(CblasRowMajor, CblasLower, CblasTrans, (int)rows, k, 1, a, (int)C, 0, tile, (int)cols);
-        else
-            cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)rows, (int)cols, k, 1, a, (int)C, b, (int)C, 0, tile,
-                        (int)cols);
+        multiply_block(x + t * C + i, x + t * C + j, C, least(tokens, n - t), rows, cols, tile);
         for (int64_t r = 0; r < rows; r++) {
             double *sum = s->second_moment + (i + r) * C + j;
             for (int64_t c = 0; c < (i == j ? r + 1 : cols); c++)

@@ -1,12 +1,15 @@
 /* Owns the comparison of a matrix with what a quantizer made of it. */
 #include "quant/measure.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "quant/kernel/product.h"
 
-enum { CHUNK = 64, WIDE = 192 }; /* rows: the unit of work and of summation; of products where there are enough */
+enum {
+    CHUNK = 64, WIDE = 192, /* rows: the unit of work and of summation; of products where there are enough */
+    STRIP = 192,            /* columns of Σ in single precision at a time */
+};
 
 typedef struct totals {
     double squares;
@@ -25,19 +28,33 @@ static totals compare(const float *w, const float *hat, int64_t n)
     return t;
 }
 
-/* Σ over the chunk's rows of e·Σ·eᵀ = 2·e·T·eᵀ, T the upper triangle of Σ with half its diagonal: half the products. They are in
- * single and the sum is in double precision. */
-static double weighted(const float *T, const float *w, const float *hat, int64_t rows, int64_t C, float *error,
-                       float *image)
+/* Columns [first, first + cols) of T, the upper triangle of Σ with half its diagonal; rows from `first + cols` on are zero. */
+typedef struct strip {
+    int64_t first, cols;
+    float *T; /* [(first + cols) × cols] */
+} strip;
+
+static void fill_row(const strip *s, const double *second_moment, int64_t C, int64_t i)
 {
-    for (int64_t i = 0; i < rows * C; i++)
-        error[i] = w[i] - hat[i];
-    memcpy(image, error, (size_t)(rows * C) * sizeof *image);
-    cblas_strmm(CblasRowMajor, CblasRight, CblasUpper, CblasNoTrans, CblasNonUnit, (int)rows, (int)C, 1.0F, T, (int)C, image,
-                (int)C);
+    for (int64_t j = 0; j < s->cols; j++) {
+        double v = second_moment[i * C + s->first + j];
+        s->T[i * s->cols + j] = (float)(i < s->first + j ? v : i == s->first + j ? v / 2 : 0);
+    }
+}
+
+/* The strip's part of Σ over the chunk's rows of e·Σ·eᵀ = 2·e·T·eᵀ: half the products. They are in single and the sum is in
+ * double precision. error: room of rows × C, image: of rows × cols. */
+static double weighted(const strip *s, const float *w, const float *hat, int64_t rows, int64_t C, float *error, float *image)
+{
+    int64_t depth = s->first + s->cols;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < depth; i++)
+            error[r * depth + i] = w[r * C + i] - hat[r * C + i];
+    bg_sgemm(rows, s->cols, depth, 1, (bg_s_operand){error, depth, 1}, (bg_s_operand){s->T, s->cols, 1}, 0, image, s->cols);
     double sum = 0;
-    for (int64_t i = 0; i < rows * C; i++)
-        sum += (double)error[i] * (double)image[i];
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t j = 0; j < s->cols; j++)
+            sum += (double)error[r * depth + s->first + j] * (double)image[r * s->cols + j];
     return 2 * sum;
 }
 
@@ -45,29 +62,30 @@ int bg_output_mse(const double *second_moment, const float *w, const float *hat,
                   bg_err *e)
 {
     int64_t rows_most = R >= 8 * WIDE ? WIDE : CHUNK, chunks = (R + rows_most - 1) / rows_most;
-    float *T = malloc((size_t)(C * C) * sizeof *T);
+    float *T = malloc((size_t)(C * STRIP) * sizeof *T);
     double *sums = calloc((size_t)chunks, sizeof *sums);
     int failed = !T || !sums;
-    if (!failed) {
-#pragma omp parallel for schedule(static)
-        for (int64_t i = 0; i < C; i++)
-            for (int64_t j = i; j < C; j++)
-                T[i * C + j] = (float)(i == j ? second_moment[i * C + j] / 2 : second_moment[i * C + j]);
-#pragma omp parallel
-        {
-            float *room = malloc((size_t)(2 * rows_most * C) * sizeof *room);
-            if (!room) {
+#pragma omp parallel if (!failed)
+    {
+        float *room = failed ? NULL : malloc((size_t)(rows_most * (C + STRIP)) * sizeof *room);
+        if (!room) {
 #pragma omp atomic write
-                failed = 1;
-            }
+            failed = 1;
+        }
+        for (int64_t first = 0; first < C; first += STRIP) {
+            strip s = {.first = first, .cols = first + STRIP < C ? STRIP : C - first, .T = T};
+#pragma omp for schedule(static)
+            for (int64_t i = 0; i < first + s.cols; i++)
+                if (room)
+                    fill_row(&s, second_moment, C, i);
 #pragma omp for schedule(dynamic)
             for (int64_t c = 0; c < chunks; c++) {
-                int64_t first = c * rows_most, rows = first + rows_most < R ? rows_most : R - first;
+                int64_t at = c * rows_most, rows = at + rows_most < R ? rows_most : R - at;
                 if (room)
-                    sums[c] = weighted(T, w + first * C, hat + first * C, rows, C, room, room + rows_most * C);
+                    sums[c] += weighted(&s, w + at * C, hat + at * C, rows, C, room, room + rows_most * C);
             }
-            free(room);
         }
+        free(room);
     }
     *out = 0;
     for (int64_t c = 0; !failed && c < chunks; c++)
@@ -75,7 +93,7 @@ int bg_output_mse(const double *second_moment, const float *w, const float *hat,
     *out /= (double)R;
     free(T);
     free(sums);
-    return failed ? bg_no_memory(e, "output error", (unsigned long long)(C * C) * sizeof *T) : BG_OK;
+    return failed ? bg_no_memory(e, "output error", (unsigned long long)(C * STRIP) * sizeof *T) : BG_OK;
 }
 
 int bg_measure_difference(const bg_matrix *m, const float *w, const float *hat, int64_t R, int64_t C, bg_measure *out,

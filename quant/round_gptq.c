@@ -16,11 +16,11 @@
  *
  * Check: with Σ = I every y is 0 and the result is nearest rounding, digit for digit.
  */
-#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "quant/kernel/cholesky.h"
+#include "quant/kernel/product.h"
 #include "io/dtype.h"
 #include "quant/columns.h"
 #include "quant/engine.h"
@@ -142,8 +142,7 @@ static int walk_chunk(const walk *k, int64_t first, int64_t b, int64_t n, float 
 {
     int64_t rows = first + CHUNK < k->R ? CHUNK : k->R - first;
     if (b)
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)n, (int)b, 1.0F,
-                    k->delta + first * k->C, (int)k->C, k->f->M + b, (int)k->f->n, 0.0F, t, (int)n);
+        bg_sgemm(rows, n, b, 1, (bg_s_operand){k->delta + first * k->C, k->C, 1}, (bg_s_operand){k->f->M + b, k->f->n, 1}, 0, t, n);
     else
         memset(t, 0, (size_t)(rows * n) * sizeof *t);
     int status = BG_OK;

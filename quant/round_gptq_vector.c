@@ -7,11 +7,11 @@
  *
  * Check: with Σ = I it is nearest rounding; with d = 1 it is GPTQ.
  */
-#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "quant/gptq.h"
+#include "quant/kernel/product.h"
 #include "quant/measure.h"
 #include "quant/shared.h"
 
@@ -66,8 +66,8 @@ static int walk_chunk(const walk *k, int64_t first, int64_t block, float *t, flo
     for (int64_t b = 0; b < k->C && !status; b += block) {
         int64_t width = b + block < k->C ? block : k->C - b;
         if (b)
-            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)width, (int)b, 1.0F,
-                        k->delta + first * k->C, (int)k->C, k->f->M + b, (int)k->f->n, 0.0F, t, (int)width);
+            bg_sgemm(rows, width, b, 1, (bg_s_operand){k->delta + first * k->C, k->C, 1}, (bg_s_operand){k->f->M + b, k->f->n, 1}, 0,
+                     t, width);
         else
             memset(t, 0, (size_t)(rows * width) * sizeof *t);
         for (int64_t at = b; at < b + width && !status; at += k->d) {

@@ -5,7 +5,7 @@
 #include <omp.h>
 #include <string.h>
 #include "analysis/model/rows.h"
-#include "quant/kernel/sgemm.h"
+#include "quant/kernel/product.h"
 
 typedef struct tile {
     int64_t first, rows; /* queries, counted in this call */
@@ -41,8 +41,8 @@ static float *at(const bg_heads *h, int64_t token, int head)
 static void attend_tile(const bg_attention *a, const tile *t, float *s)
 {
     int d = a->head_dim;
-    bg_sgemm(t->rows, t->keys, d, a->scale, (bg_matrix){at(&a->q, t->first, t->head), a->q.token, 1},
-             (bg_matrix){at(&a->k, t->key, t->kv), 1, a->k.token}, 0, s, t->keys);
+    bg_sgemm(t->rows, t->keys, d, a->scale, (bg_s_operand){at(&a->q, t->first, t->head), a->q.token, 1},
+             (bg_s_operand){at(&a->k, t->key, t->kv), 1, a->k.token}, 0, s, t->keys);
     for (int64_t r = 0; r < t->rows; r++) {
         int64_t position = a->past + t->first + r, low = first_key(a, position) - t->key;
         int64_t high = position + 1 - t->key;
@@ -53,7 +53,7 @@ static void attend_tile(const bg_attention *a, const tile *t, float *s)
         memset(row, 0, (size_t)low * sizeof *row);
         memset(row + high, 0, (size_t)(t->keys - high) * sizeof *row);
     }
-    bg_sgemm(t->rows, d, t->keys, 1, (bg_matrix){s, t->keys, 1}, (bg_matrix){at(&a->v, t->key, t->kv), a->v.token, 1}, 0,
+    bg_sgemm(t->rows, d, t->keys, 1, (bg_s_operand){s, t->keys, 1}, (bg_s_operand){at(&a->v, t->key, t->kv), a->v.token, 1}, 0,
              at(&a->out, t->first, t->head), a->out.token);
 }
 

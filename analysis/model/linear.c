@@ -1,9 +1,9 @@
 /* Owns the linear layers of a pass: which weights it takes, how its input is rounded, in which precision it is summed. */
-#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include "analysis/model/work.h"
 #include "quant/kernel/gemm.h"
+#include "quant/kernel/product.h"
 
 float *bg_floats(int64_t n)
 {
@@ -38,8 +38,7 @@ static int apply_double(const bg_linear *l, const float *w, const float *x, int6
         double *b = a + c.rows * l->in, *product = b + c.cols * l->in;
         widen(c.rows, l->in, x + c.row * l->in, a);
         widen(c.cols, l->in, w + c.col * l->in, b);
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)c.rows, (int)c.cols, (int)l->in, 1, a, (int)l->in, b,
-                    (int)l->in, 0, product, (int)c.cols);
+        bg_dgemm(c.rows, c.cols, l->in, 1, (bg_d_operand){a, l->in, 1}, (bg_d_operand){b, 1, l->in}, 0, product, c.cols);
         for (int64_t r = 0; r < c.rows; r++)
             for (int64_t k = 0; k < c.cols; k++)
                 y[(c.row + r) * ldy + c.col + k] =

@@ -161,7 +161,6 @@ static int open_outer(bg_model *m, const char *root, bg_err *e)
 int bg_model_open(const bg_ckpt *c, bg_model **out, bg_err *e)
 {
     *out = NULL;
-    bg_gemm_prepare();
     const bg_arch *a = NULL;
     const char *root = NULL;
     bg_model_config config;

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "quant/kernel/product.h"
 
 typedef struct ranked {
     double diagonal;
@@ -107,9 +108,8 @@ static int cholesky(double *A, int64_t n)
                 for (int64_t t = 0; t < tiles * tiles; t++) {
                     int64_t i = rest + t / tiles * PANEL, j = rest + t % tiles * PANEL;
                     if (j <= i)
-                        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)least(PANEL, n - i),
-                                    (int)least(PANEL, n - j), (int)kb, -1.0, A + i * n + k, (int)n, A + j * n + k, (int)n,
-                                    1.0, A + i * n + j, (int)n);
+                        bg_dgemm(least(PANEL, n - i), least(PANEL, n - j), kb, -1, (bg_d_operand){A + i * n + k, n, 1},
+                                 (bg_d_operand){A + j * n + k, 1, n}, 1, A + i * n + j, n);
                 }
             }
         }

@@ -1,12 +1,11 @@
 /* Owns the deterministic matrix product. Chunk edges follow from the shape alone: an even number of them, evenly sized and
- * rounded to the register tile of common sgemm kernels, so that each call packs its panels once and the threads get equal
+ * rounded to what register tiles have in common, so that each call packs its panels once and the threads get equal
  * parts. A large product is cut into large chunks, which pack x least often; a small one finer, so that every thread has
  * one: three chunks on two threads take as long as four. */
 #include "quant/kernel/gemm.h"
 
-#include <cblas.h>
-#include <stdlib.h>
-#include "quant/kernel/sgemm.h"
+#include <string.h>
+#include "quant/kernel/product.h"
 
 enum {
     LARGE_ROWS = 512, LARGE_COLS = 768, /* at most so many rows of x and of w in one chunk */
@@ -14,6 +13,7 @@ enum {
     ENOUGH = 16,
     TILE = 16,
     VECTOR_ROWS = 256, /* rows of w in one chunk of a matrix-vector product */
+    TOGETHER = 4,      /* of them at a time */
 };
 
 typedef struct cut {
@@ -71,19 +71,51 @@ static int64_t vector_chunks(int64_t out)
     return (out + VECTOR_ROWS - 1) / VECTOR_ROWS;
 }
 
+typedef float lanes __attribute__((vector_size(64)));
+
+static float sum_lanes(lanes v)
+{
+    float sum = 0;
+    for (size_t l = 0; l < sizeof v / sizeof sum; l++)
+        sum += v[l];
+    return sum;
+}
+
+/* y[r] = x·w[r] for `rows` ≤ TOGETHER rows: read from memory once, so as many streams as it likes and no more. */
+static inline __attribute__((always_inline)) void dot_rows(int64_t rows, int64_t in, const float *x, const float *w, float *y)
+{
+    const int64_t step = sizeof(lanes) / sizeof *x, whole = in / step * step;
+    lanes sum[TOGETHER] = {0};
+    for (int64_t k = 0; k < whole; k += step) {
+        lanes a, b;
+        memcpy(&a, x + k, sizeof a);
+        for (int64_t r = 0; r < rows; r++) {
+            memcpy(&b, w + r * in + k, sizeof b);
+            sum[r] += a * b;
+        }
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        y[r] = sum_lanes(sum[r]);
+        for (int64_t k = whole; k < in; k++)
+            y[r] += x[k] * w[r * in + k];
+    }
+}
+
 static void vector_chunk(int64_t in, const float *x, const bg_product *p, int64_t i)
 {
-    int64_t first = i * VECTOR_ROWS, rows = p->out - first < VECTOR_ROWS ? p->out - first : VECTOR_ROWS;
-    float *y = p->y + first;
-    cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)rows, (int)in, 1, p->w + first * in, (int)in, x, 1, 0, y, 1);
-    add_bias(1, rows, p->bias ? p->bias + first : NULL, y, rows);
+    int64_t first = i * VECTOR_ROWS, last = p->out - first < VECTOR_ROWS ? p->out : first + VECTOR_ROWS, r = first;
+    for (; r + TOGETHER <= last; r += TOGETHER)
+        dot_rows(TOGETHER, in, x, p->w + r * in, p->y + r);
+    for (; r < last; r++)
+        dot_rows(1, in, x, p->w + r * in, p->y + r);
+    add_bias(1, last - first, p->bias ? p->bias + first : NULL, p->y + first, last - first);
 }
 
 static void matrix_chunk(int64_t n, int64_t in, const float *x, int64_t ldx, const bg_product *p, int64_t i)
 {
     bg_gemm_chunk c = bg_gemm_chunk_at(n, p->out, i);
     float *y = p->y + c.row * p->ldy + c.col;
-    bg_sgemm(c.rows, c.cols, in, 1, (bg_matrix){x + c.row * ldx, ldx, 1}, (bg_matrix){p->w + c.col * in, 1, in}, 0, y, p->ldy);
+    bg_sgemm(c.rows, c.cols, in, 1, (bg_s_operand){x + c.row * ldx, ldx, 1}, (bg_s_operand){p->w + c.col * in, 1, in}, 0, y, p->ldy);
     add_bias(c.rows, c.cols, p->bias ? p->bias + c.col : NULL, y, p->ldy);
 }
 
@@ -109,19 +141,6 @@ void bg_gemm(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, co
              float *y, int64_t ldy)
 {
     bg_gemm_all(n, in, x, ldx, &(bg_product){out, w, bias, y, ldy}, 1);
-}
-
-void bg_gemm_prepare(void)
-{
-    enum { SIDE = 512 };
-    static int prepared;
-    if (prepared)
-        return;
-    float *x = calloc(2 * (size_t)SIDE * SIDE, sizeof *x);
-    if (x)
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, SIDE, SIDE, SIDE, 1, x, SIDE, x, SIDE, 0, x + SIDE * SIDE, SIDE);
-    free(x);
-    prepared = 1;
 }
 
 void bg_gemm_ref(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, const float *w, const float *bias,

@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-/* float32 through bg_sgemm (BLAS sgemv for one row). */
+/* float32; many rows through bg_sgemm, one as dot products with the rows of w. */
 void bg_gemm(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, const float *w, const float *bias,
              float *y, int64_t ldy);
 
@@ -37,10 +37,5 @@ typedef struct bg_gemm_chunk {
 } bg_gemm_chunk;
 int64_t bg_gemm_chunks(int64_t n, int64_t out);
 bg_gemm_chunk bg_gemm_chunk_at(int64_t n, int64_t out, int64_t i);
-
-/* Makes one small product outside any parallel region, the first time it is called. OpenBLAS lays out its work buffers at
- * its first product; laid out from inside a parallel region they leave every later product at half its speed (measured: 22
- * against 45 GFLOP/s on two cores). Changes no digit. Call before the first product of a run, from one thread. */
-void bg_gemm_prepare(void);
 
 #endif

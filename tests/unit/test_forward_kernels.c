@@ -13,7 +13,7 @@
 #include "analysis/model/attention.h"
 #include "analysis/model/rows.h"
 #include "quant/kernel/gemm.h"
-#include "quant/kernel/sgemm.h"
+#include "quant/kernel/product.h"
 
 static uint32_t state_of_noise = 12345;
 
@@ -71,8 +71,8 @@ static void sgemm_follows_its_reference(void **state)
         float *x = noises(m * k), *y = noises(k * n), *c = noises(m * ldc), *want = malloc((size_t)(m * ldc) * sizeof *want);
         assert_non_null(want);
         memcpy(want, c, (size_t)(m * ldc) * sizeof *want);
-        bg_matrix a = transposed & 1 ? (bg_matrix){x, 1, m} : (bg_matrix){x, k, 1};
-        bg_matrix b = transposed & 2 ? (bg_matrix){y, 1, k} : (bg_matrix){y, n, 1};
+        bg_s_operand a = transposed & 1 ? (bg_s_operand){x, 1, m} : (bg_s_operand){x, k, 1};
+        bg_s_operand b = transposed & 2 ? (bg_s_operand){y, 1, k} : (bg_s_operand){y, n, 1};
         float alpha = s % 3 ? 1 : -0.5F, beta = s % 2 ? 0 : s % 4 ? 1 : 0.25F;
         if (beta == 0)
             for (int64_t i = 0; i < m; i++)
@@ -91,16 +91,42 @@ static void sgemm_follows_its_reference(void **state)
     }
 }
 
+/* The same body in double: products of small integers are exact, so the two must agree to the last bit. */
+static void dgemm_is_exact_on_integers(void **state)
+{
+    (void)state;
+    static const int64_t shapes[][3] = {{1, 1, 1}, {13, 17, 259}, {49, 33, 256}, {200, 400, 31}, {12, 16, 600}, {5, 7, 0}};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int way = 0; way < 4; way++) {
+            int64_t m = shapes[s][0], n = shapes[s][1], k = shapes[s][2];
+            double *x = calloc((size_t)(m * k + 1), sizeof *x), *y = calloc((size_t)(k * n + 1), sizeof *y);
+            double *c = malloc((size_t)(m * n) * sizeof *c), *want = malloc((size_t)(m * n) * sizeof *want);
+            assert_true(x && y && c && want);
+            for (int64_t i = 0; i < m * k; i++)
+                x[i] = (double)(i * 7 % 23 - 11);
+            for (int64_t i = 0; i < k * n; i++)
+                y[i] = (double)(i * 5 % 19 - 9);
+            for (int64_t i = 0; i < m * n; i++)
+                c[i] = want[i] = (double)(i % 5);
+            bg_d_operand a = way & 1 ? (bg_d_operand){x, 1, m} : (bg_d_operand){x, k, 1};
+            bg_d_operand b = way & 2 ? (bg_d_operand){y, 1, k} : (bg_d_operand){y, n, 1};
+            bg_dgemm(m, n, k, -1, a, b, 2, c, n);
+            bg_dgemm_ref(m, n, k, -1, a, b, 2, want, n);
+            assert_memory_equal(c, want, (size_t)(m * n) * sizeof *c);
+            free(x), free(y), free(c), free(want);
+        }
+}
+
 static void sgemm_in_parts_has_the_digits_of_the_whole(void **state)
 {
     (void)state;
     enum { M = 217, N = 901, K = 530 };
     float *x = noises((int64_t)M * K), *y = noises((int64_t)N * K), *whole = noises((int64_t)M * N), *parts = noises((int64_t)M * N);
-    bg_sgemm(M, N, K, 1, (bg_matrix){x, K, 1}, (bg_matrix){y, 1, K}, 0, whole, N);
+    bg_sgemm(M, N, K, 1, (bg_s_operand){x, K, 1}, (bg_s_operand){y, 1, K}, 0, whole, N);
     for (int64_t i = 0, rows = 1; i < M; i += rows, rows = rows % 37 + 5)
         for (int64_t j = 0, cols = 1; j < N; j += cols, cols = cols % 97 + 11) {
             int64_t m = i + rows < M ? rows : M - i, n = j + cols < N ? cols : N - j;
-            bg_sgemm(m, n, K, 1, (bg_matrix){x + i * K, K, 1}, (bg_matrix){y + j * K, 1, K}, 0, parts + i * N + j, N);
+            bg_sgemm(m, n, K, 1, (bg_s_operand){x + i * K, K, 1}, (bg_s_operand){y + j * K, 1, K}, 0, parts + i * N + j, N);
         }
     assert_memory_equal(whole, parts, (size_t)M * N * sizeof *whole);
     free(x), free(y), free(whole), free(parts);
@@ -211,6 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(product_is_right_for_any_threads),
         cmocka_unit_test(sgemm_follows_its_reference),
+        cmocka_unit_test(dgemm_is_exact_on_integers),
         cmocka_unit_test(sgemm_in_parts_has_the_digits_of_the_whole), cmocka_unit_test(chunks_cover_the_product_once),
         cmocka_unit_test(activations_follow_libm),          cmocka_unit_test(softmax_sums_to_one),
         cmocka_unit_test(attention_follows_its_reference),  cmocka_unit_test(scalings_have_their_ends),

@@ -1,0 +1,200 @@
+/* The body of the matrix product, compiled for each type by product_single.c and product_double.c, which name the type and its
+ * multiply-add: the register tile and the packing that feeds it.
+ *
+ * The loops are those of Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM TOMS 34(3), 2008: a
+ * block of b is packed for a far cache, a block of a for a near one, and a tile of c stays in registers while k runs.
+ */
+#include <string.h>
+
+#if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__))
+#include <immintrin.h>
+#endif
+
+/* A tile is ROWS × (VECTORS vectors) of c: as many accumulators as leave registers for one row of b and one element of a, and
+ * enough of them to cover the latency of two multiply-add units. */
+#if defined(__AVX512F__)
+enum { VECTOR = 64, VECTORS = 2, ROWS = 12 };
+#define MULTIPLY_ADD(a, b, c) FMA_512(a, b, c)
+#elif defined(__AVX2__) && defined(__FMA__)
+enum { VECTOR = 32, VECTORS = 3, ROWS = 4 };
+#define MULTIPLY_ADD(a, b, c) FMA_256(a, b, c)
+#else
+enum { VECTOR = 16, VECTORS = 2, ROWS = 4 };
+#define MULTIPLY_ADD(a, b, c) ((c) + (a) * (b))
+#endif
+enum {
+    LANES = VECTOR / (int)sizeof(REAL),
+    COLS = VECTORS * LANES,
+    DEPTH = BG_PRODUCT_DEPTH,
+    BLOCK_ROWS = 16 * ROWS, /* of a, in the second cache while all of b's block passes */
+    BLOCK_COLS = 24 * COLS, /* of b */
+    FOUR = 4,               /* a matrix is turned four by four */
+    STEPS = 8,              /* of k copied at a time: their rows may be a multiple of the near cache apart, which keeps so many */
+};
+
+typedef REAL lanes __attribute__((vector_size(VECTOR)));
+typedef REAL four __attribute__((vector_size(FOUR * sizeof(REAL))));
+typedef struct tile {
+    lanes at[ROWS][VECTORS];
+} tile;
+
+/* The packed blocks, one pair a thread: allocated with the thread, so a product has nothing that can fail. */
+static _Thread_local _Alignas(64) REAL packed_a[BLOCK_ROWS * DEPTH];
+static _Thread_local _Alignas(64) REAL packed_b[BLOCK_COLS * DEPTH];
+
+/* a [depth][ROWS], b [depth][COLS], both packed */
+static inline __attribute__((always_inline)) tile tile_product(int64_t depth, const REAL *a, const REAL *b)
+{
+    tile t = {0};
+    for (int64_t k = 0; k < depth; k++, a += ROWS, b += COLS) {
+        lanes row[VECTORS];
+        memcpy(row, b, sizeof row);
+#pragma GCC unroll 16
+        for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; v++)
+                t.at[r][v] = (lanes)MULTIPLY_ADD(a[r], row[v], t.at[r][v]);
+    }
+    return t;
+}
+
+/* c = alpha·t + beta·c on a whole tile */
+static inline __attribute__((always_inline)) void put(const tile *t, REAL alpha, REAL beta, REAL *c, int64_t ldc)
+{
+#pragma GCC unroll 16
+    for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++) {
+            REAL *to = c + r * ldc + v * LANES;
+            lanes sum = alpha * t->at[r][v], old;
+            if (beta != 0) {
+                memcpy(&old, to, sizeof old);
+                sum += beta * old;
+            }
+            memcpy(to, &sum, sizeof sum);
+        }
+}
+
+/* The same on the part of a tile that is inside c: the part goes through a whole tile beside it, so that its digits are those
+ * of any other. */
+static void put_part(const tile *t, REAL alpha, REAL beta, REAL *c, int64_t ldc, int64_t rows, int64_t cols)
+{
+    REAL whole[ROWS * COLS] = {0};
+    size_t bytes = (size_t)cols * sizeof *c;
+    for (int64_t r = 0; beta != 0 && r < rows; r++)
+        memcpy(whole + r * COLS, c + r * ldc, bytes);
+    put(t, alpha, beta, whole, COLS);
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(c + r * ldc, whole + r * COLS, bytes);
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Four rows of four turned: to[j·step + i] = from[i·ld + j] */
+static inline void turn_four(const REAL *from, int64_t ld, REAL *to, int64_t step)
+{
+    four a, b, c, d;
+    memcpy(&a, from, sizeof a);
+    memcpy(&b, from + ld, sizeof b);
+    memcpy(&c, from + 2 * ld, sizeof c);
+    memcpy(&d, from + 3 * ld, sizeof d);
+    four ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    four cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    a = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5), b = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
+    c = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5), d = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+    memcpy(to, &a, sizeof a);
+    memcpy(to + step, &b, sizeof b);
+    memcpy(to + 2 * step, &c, sizeof c);
+    memcpy(to + 3 * step, &d, sizeof d);
+}
+
+/* Panels of a matrix whose neighbours in i stand together. */
+static inline __attribute__((always_inline)) void copy_panels(OPERAND m, int64_t rows, int64_t depth, int width, REAL *to)
+{
+    for (int64_t d = 0; d < depth; d += STEPS)
+        for (int64_t i = 0; i < rows; i += width)
+            for (int64_t k = d; k < least(d + STEPS, depth); k++) {
+                REAL *at = to + i * depth + k * width;
+                if (rows - i >= width)
+                    memcpy(at, m.at + k * m.col + i, (size_t)width * sizeof *at); /* a width the compiler knows */
+                else
+                    memcpy(at, m.at + k * m.col + i, (size_t)(rows - i) * sizeof *at);
+            }
+}
+
+/* One panel of any other matrix, four rows after four: the panel stays in the near cache, the rows stream. */
+static inline __attribute__((always_inline)) void turn_panel(OPERAND m, int64_t rows, int64_t depth, int width, REAL *to)
+{
+    for (int64_t i = 0; i < rows; i += FOUR) {
+        int64_t k = 0;
+        for (; m.col == 1 && rows - i >= FOUR && depth - k >= FOUR; k += FOUR)
+            turn_four(m.at + i * m.row + k, m.row, to + k * width + i, width);
+        for (; k < depth; k++)
+            for (int64_t r = i; r < least(i + FOUR, rows); r++)
+                to[k * width + r] = m.at[r * m.row + k * m.col];
+    }
+}
+
+/* to[i/width][k][i%width] = m(i, k), i < rows, k < depth; a panel's rows beyond the last are zero. */
+static inline __attribute__((always_inline)) void pack(OPERAND m, int64_t rows, int64_t depth, int width, REAL *to)
+{
+    int64_t last = rows / width * width;
+    if (last < rows)
+        memset(to + last * depth, 0, (size_t)(depth * width) * sizeof *to);
+    if (m.row == 1)
+        copy_panels(m, rows, depth, width, to);
+    else
+        for (int64_t i = 0; i < rows; i += width)
+            turn_panel((OPERAND){m.at + i * m.row, m.row, m.col}, least(width, rows - i), depth, width, to + i * depth);
+}
+
+/* c of one packed block of a and one of b */
+static void multiply_blocks(int64_t rows, int64_t cols, int64_t depth, REAL alpha, REAL beta, REAL *c, int64_t ldc)
+{
+    for (int64_t j = 0; j < cols; j += COLS)
+        for (int64_t i = 0; i < rows; i += ROWS) {
+            tile t = tile_product(depth, packed_a + i * depth, packed_b + j * depth);
+            REAL *to = c + i * ldc + j;
+            if (rows - i >= ROWS && cols - j >= COLS)
+                put(&t, alpha, beta, to, ldc);
+            else
+                put_part(&t, alpha, beta, to, ldc, least(ROWS, rows - i), least(COLS, cols - j));
+        }
+}
+
+static void scale(int64_t m, int64_t n, REAL beta, REAL *c, int64_t ldc)
+{
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++)
+            c[i * ldc + j] = beta == 0 ? 0 : beta * c[i * ldc + j];
+}
+
+void PRODUCT(int64_t m, int64_t n, int64_t k, REAL alpha, OPERAND a, OPERAND b, REAL beta, REAL *c, int64_t ldc)
+{
+    if (k <= 0)
+        scale(m, n, beta, c, ldc);
+    for (int64_t j = 0; j < n; j += BLOCK_COLS)
+        for (int64_t d = 0; d < k; d += DEPTH) {
+            int64_t depth = least(DEPTH, k - d), cols = least(BLOCK_COLS, n - j);
+            pack((OPERAND){b.at + d * b.row + j * b.col, b.col, b.row}, cols, depth, COLS, packed_b);
+            for (int64_t i = 0; i < m; i += BLOCK_ROWS) {
+                int64_t rows = least(BLOCK_ROWS, m - i);
+                pack((OPERAND){a.at + i * a.row + d * a.col, a.row, a.col}, rows, depth, ROWS, packed_a);
+                multiply_blocks(rows, cols, depth, alpha, d ? 1 : beta, c + i * ldc + j, ldc);
+            }
+        }
+}
+
+void PRODUCT_REF(int64_t m, int64_t n, int64_t k, REAL alpha, OPERAND a, OPERAND b, REAL beta, REAL *c, int64_t ldc)
+{
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++) {
+            double sum = 0;
+            for (int64_t l = 0; l < k; l++)
+                sum += (double)a.at[i * a.row + l * a.col] * (double)b.at[l * b.row + j * b.col];
+            c[i * ldc + j] = (REAL)((double)alpha * sum + (beta == 0 ? 0 : (double)beta * (double)c[i * ldc + j]));
+        }
+}
