@@ -6,8 +6,8 @@
  *     Q2_K … Q6_K super-blocks of 256: sub-blocks of 16 or 32 whose scales (and minima) are integers times one float16
  * The first group encodes as the reference encoders do, bit for bit (scales rounded to float16 after the codes are chosen). The
  * others search: for each sub-block the step of least squared error over trial ranges, then the integers of scales and minima
- * a few steps either way, then the super-block's two float16 by least squares. Their error is at most that of the C library's own
- * search on the golden blocks. A row that is no multiple of the block is refused, as GGUF does.
+ * a few steps either way, then the super-block's two float16 by least squares. Their plain squared error is at most that of the C
+ * library's own search (golden blocks; tests/peer/gguf_encoders.py). A row that is no multiple of the block is refused, as GGUF does.
  */
 #include <ctype.h>
 #include <float.h>
@@ -201,6 +201,39 @@ static void search_ranged(const float *x, int n, int M, float *scale, float *min
     }
 }
 
+static const float iq4[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
+/* The code is the number of midpoints below y; of two equally near the lower comes first. */
+static int nearest_iq4(float y)
+{
+    static const float middle[15] = {-115.5f, -93.5f, -74, -57, -42, -28.5f, -16, -4.5f, 7, 19, 31.5f, 45.5f, 61, 79, 101};
+    int below = 0;
+    for (int k = 0; k < 15; k++)
+        below += y > middle[k];
+    return below;
+}
+
+/* Codes of the table iq4: the scale of least squared error over 29 trial ranges, either sign, each followed by least squares. */
+static float search_table(const float *x, int n)
+{
+    float m = largest(x, n), best_scale = 0;
+    double best = 0;
+    for (int trial = -14; trial <= 14 && m != 0; trial++) {
+        float id = (trial < 0 ? -127.0f - (float)(trial + 7) * 2 : 113.0f + (float)(trial - 7) * 2) / m;
+        double xt = 0, tt = 0;
+        for (int i = 0; i < n; i++) {
+            double t = (double)iq4[nearest_iq4(x[i] * id)];
+            xt += (double)x[i] * t;
+            tt += t * t;
+        }
+        if (xt * xt > best * tt) {
+            best = xt * xt / tt;
+            best_scale = (float)(xt / tt);
+        }
+    }
+    return best_scale;
+}
+
 /* ---- super-blocks with scales and minima ---- */
 
 typedef struct shape {
@@ -222,13 +255,7 @@ static float value_of(const shape *h, int q)
 /* Nearest code of y in units of the sub-block's scale. */
 static int code_of(const shape *h, float y)
 {
-    if (!h->table)
-        return clamp(rintf(y), h->low, h->high);
-    int best = h->low;
-    for (int q = h->low + 1; q <= h->high; q++)
-        if (fabsf(y - h->table[q]) < fabsf(y - h->table[best]))
-            best = q;
-    return best;
+    return h->table ? nearest_iq4(y) : clamp(rintf(y), h->low, h->high);
 }
 
 /* Squared error of a sub-block under integers S and M. */
@@ -315,7 +342,7 @@ static void first_guess(const shape *h, super *b, const float *x)
         if (h->has_minimum)
             search_ranged(x + j * h->sub, h->sub, h->high, &scale[j], &minimum[j]);
         else
-            scale[j] = h->table ? fabsf(largest(x + j * h->sub, h->sub)) / 120 : search_signed(x + j * h->sub, h->sub, h->high + 1);
+            scale[j] = h->table ? search_table(x + j * h->sub, h->sub) : search_signed(x + j * h->sub, h->sub, h->high + 1);
         top = fabsf(scale[j]) > fabsf(top) ? scale[j] : top;
         top_minimum = minimum[j] > top_minimum ? minimum[j] : top_minimum;
     }
@@ -352,8 +379,6 @@ static void super_block(const shape *h, const float *x, float *out, bg_gguf_fiel
     f->dmin = best.dmin;
 }
 
-static const float iq4[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-
 static const shape q2_k_shape = {16, 0, 3, 0, 15, 1, NULL}, q3_k_shape = {16, -4, 3, -32, 31, 0, NULL},
                    q4_k_shape = {32, 0, 15, 0, 63, 1, NULL}, q5_k_shape = {32, 0, 31, 0, 63, 1, NULL},
                    q6_k_shape = {16, -32, 31, -128, 127, 0, NULL}, iq4_xs_shape = {32, 0, 15, -32, 31, 0, iq4};
@@ -365,29 +390,12 @@ static void q5_k(const float *x, float *out, bg_gguf_fields *f) { super_block(&q
 static void q6_k(const float *x, float *out, bg_gguf_fields *f) { super_block(&q6_k_shape, x, out, f); }
 static void iq4_xs(const float *x, float *out, bg_gguf_fields *f) { super_block(&iq4_xs_shape, x, out, f); }
 
-/* The table under one float16: trial scales either sign, each followed by least squares. */
 static void iq4_nl(const float *x, float *out, bg_gguf_fields *f)
 {
-    const shape h = {32, 0, 15, 0, 0, 0, iq4};
-    float m = largest(x, 32), d = 0;
-    double best = 0;
-    for (int trial = -14; trial <= 14 && m != 0; trial++) {
-        float id = (trial < 0 ? -127.0f - (float)(trial + 7) * 2 : 113.0f + (float)(trial - 7) * 2) / m;
-        double xt = 0, tt = 0;
-        for (int i = 0; i < 32; i++) {
-            double t = (double)iq4[code_of(&h, x[i] * id)];
-            xt += (double)x[i] * t;
-            tt += t * t;
-        }
-        if (xt * xt > best * tt) {
-            best = xt * xt / tt;
-            d = (float)(xt / tt);
-        }
-    }
-    float stored = f16(d), id = inverse(stored);
+    float stored = f16(search_table(x, 32)), id = inverse(stored);
     f->d = stored;
     for (int i = 0; i < 32; i++) {
-        f->q[i] = (uint8_t)(stored != 0 ? code_of(&h, x[i] * id) : 0);
+        f->q[i] = (uint8_t)(stored != 0 ? nearest_iq4(x[i] * id) : 0);
         out[i] = stored * iq4[f->q[i]];
     }
 }
