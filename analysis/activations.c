@@ -138,16 +138,17 @@ int bg_activations_finish(bg_activations *s, const char *name, bg_err *e)
     int64_t C = s->cols;
     if (!s->tokens)
         return bg_fail(e, BG_INPUT, "%s: no token reached this layer", name);
+    int overflown = 0;
+#pragma omp parallel for schedule(dynamic, 16) reduction(| : overflown)
     for (int64_t i = 0; i < C; i++) {
         s->mean_abs[i] /= (double)s->tokens;
         for (int64_t j = 0; j <= i; j++) {
             double v = s->second_moment[i * C + j] / (double)s->tokens;
-            if (!isfinite(v))
-                return bg_fail(e, BG_INPUT, "%s: its input is not finite; the model overflows on this text", name);
+            overflown |= !isfinite(v);
             s->second_moment[i * C + j] = s->second_moment[j * C + i] = v;
         }
     }
-    return BG_OK;
+    return overflown ? bg_fail(e, BG_INPUT, "%s: its input is not finite; the model overflows on this text", name) : BG_OK;
 }
 
 /* ---- folds ---- */

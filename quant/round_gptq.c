@@ -334,10 +334,11 @@ static int is_affine(walk *k, bg_err *e)
     return status;
 }
 
-static int prepare(walk *k, bg_err *e)
+/* The errors of the walk stand in `out`, which ŵ takes at the end, unless that is w. */
+static int prepare(walk *k, float *out, bg_err *e)
 {
     size_t cells = (size_t)k->R * (size_t)k->C, scopes = k->per_group ? (size_t)(k->R * k->groups) : (size_t)k->C;
-    k->delta = malloc(cells * sizeof *k->delta);
+    k->delta = out == k->w ? malloc(cells * sizeof *k->delta) : out;
     k->symbols = malloc(cells * sizeof *k->symbols);
     k->codes = calloc(scopes, sizeof *k->codes);
     k->loss = calloc((size_t)k->R, sizeof *k->loss);
@@ -356,9 +357,10 @@ static int prepare(walk *k, bg_err *e)
     return status ? status : is_affine(k, e);
 }
 
-static void release(walk *k)
+static void release(walk *k, const float *out)
 {
-    free(k->delta);
+    if (k->delta != out)
+        free(k->delta);
     free(k->symbols);
     free(k->loss);
     free(k->moved);
@@ -472,12 +474,12 @@ static int finish(walk *k, float *out, bg_measure *measure, bg_stored *stored, b
                       : bg_measure_symbols(k->s, k->symbols, (size_t)(k->R * k->C), k->K, measure, e);
     if (status)
         return status;
-    /* out may be w: the error is taken before ŵ replaces it; the errors of the walk have been used. */
+    /* The errors of the walk have been used. Where out is w, the error is taken before ŵ replaces it. */
     float *hat = k->delta;
     reconstruct(k, hat);
     status = measure_error(k, hat, measure, e);
     measure->babai_bound = k->water ? 0 : babai_bound(k); /* shrunk points may lie outside their cells */
-    if (!status)
+    if (!status && hat != out)
         memcpy(out, hat, (size_t)(k->R * k->C) * sizeof *out);
     return status;
 }
@@ -517,12 +519,12 @@ static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out,
     if (k.on_the_way)
         k.block = k.G >= BLOCK ? k.G : k.G * (BLOCK / k.G);
     if (!status)
-        status = prepare(&k, e);
+        status = prepare(&k, out, e);
     if (!status)
         status = walk_all(&k, e);
     if (!status)
         status = finish(&k, out, measure, stored, e);
-    release(&k);
+    release(&k, out);
     bg_factor_free(&own);
     return status;
 }

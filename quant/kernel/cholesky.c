@@ -1,4 +1,5 @@
 /* Owns the damped, ordered Cholesky factor of a second moment. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "quant/kernel/cholesky.h"
 
 #include <cblas.h>
@@ -6,6 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include "quant/kernel/product.h"
 
 typedef struct ranked {
@@ -46,70 +49,115 @@ static int choose_order(bg_factor *f, const double *H, int64_t G, bg_err *e)
     return BG_OK;
 }
 
-/* A = J·P·(H + λI)·Pᵀ·J with J the reversal: its lower factor L gives M = J·L·J, upper triangular, H = M·Mᵀ. */
-static void fill(const bg_factor *f, const double *H, double lambda, double *A)
-{
-    int64_t n = f->n;
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < n; i++) {
-        int64_t p = f->order ? f->order[n - 1 - i] : n - 1 - i;
-        for (int64_t j = 0; j <= i; j++) {
-            int64_t q = f->order ? f->order[n - 1 - j] : n - 1 - j;
-            A[i * n + j] = p <= q ? H[p * n + q] : H[q * n + p];
-        }
-        A[i * n + i] = (f->dead[p] ? 1.0 : A[i * n + i]) + lambda;
-    }
-}
-
-/* Below the diagonal M stays as calloc gave it: pages never written take no memory, there and above A's diagonal. */
-static void keep(bg_factor *f, const double *A)
-{
-    int64_t n = f->n;
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = i; j < n; j++)
-            f->M[i * n + j] = (float)A[(n - 1 - i) * n + (n - 1 - j)];
-    for (int64_t i = 0; i < n; i++) {
-        double d = A[i * n + i] * A[i * n + i];
-        f->mean_log2 += log2(d) / (double)n;
-        f->mean_square += d / (double)n;
-    }
-}
-
+/* The lower triangle of an n × n matrix in panels of PANEL columns, one after the other: panel p holds rows p·PANEL … n−1, PANEL
+ * apart. It takes no more than the triangle, a tile is dense in memory, and a panel that is done can be given back. */
 enum { PANEL = 192 };
+
+static int64_t offset(int64_t n, int64_t p)
+{
+    return PANEL * (p * n - PANEL * (p * (p - 1) / 2));
+}
+
+static double *panel(double *A, int64_t n, int64_t p)
+{
+    return A + offset(n, p);
+}
+
+static int64_t panels(int64_t n)
+{
+    return (n + PANEL - 1) / PANEL;
+}
 
 static int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
 
-/* Right-looking blocked Cholesky of the lower triangle of A (row-major), in place. Tiles are fixed and every BLAS call is
- * made inside a parallel region, where it runs on one thread, so that the digits do not depend on how many there are.
- * Returns 0, or LAPACK's number of the leading minor that is not positive. */
+/* A = J·P·(H + λI)·Pᵀ·J with J the reversal: its lower factor L gives M = J·L·J, upper triangular, H = M·Mᵀ. */
+static void fill(const bg_factor *f, const double *H, double lambda, double *A)
+{
+    int64_t n = f->n;
+#pragma omp parallel for schedule(dynamic, 16)
+    for (int64_t i = 0; i < n; i++) {
+        int64_t p = f->order ? f->order[n - 1 - i] : n - 1 - i;
+        for (int64_t first = 0; first <= i; first += PANEL) {
+            double *row = panel(A, n, first / PANEL) + (i - first) * PANEL;
+            for (int64_t j = first; j <= least(i, first + PANEL - 1); j++) {
+                int64_t q = f->order ? f->order[n - 1 - j] : n - 1 - j;
+                double v = p <= q ? H[p * n + q] : H[q * n + p];
+                row[j - first] = j < i ? v : (f->dead[p] ? 1.0 : v) + lambda;
+            }
+        }
+    }
+}
+
+/* Memory whose content is no longer needed goes back to the system, as far as whole pages do. */
+static void give_back(double *from, double *to)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), low = ((uintptr_t)from + page - 1) / page * page;
+    uintptr_t high = (uintptr_t)to / page * page;
+    if (low < high)
+        (void)madvise((void *)low, high - low, MADV_DONTNEED);
+}
+
+static void keep_row(bg_factor *f, double *A, int64_t i)
+{
+    int64_t n = f->n;
+    float *M = f->M + (n - 1 - i) * n;
+    for (int64_t first = 0; first <= i; first += PANEL) {
+        const double *row = panel(A, n, first / PANEL) + (i - first) * PANEL;
+        for (int64_t j = first; j <= least(i, first + PANEL - 1); j++)
+            M[n - 1 - j] = (float)row[j - first];
+    }
+}
+
+/* M from A's factor, a band of A's rows at a time, the last first: pages of M come as those of A go. Below the diagonal M stays
+ * as calloc gave it, and pages never written take no memory. */
+static void keep(bg_factor *f, double *A)
+{
+    enum { BAND = 256 };
+    int64_t n = f->n;
+    for (int64_t i = 0; i < n; i++) {
+        double l = panel(A, n, i / PANEL)[i % PANEL * (PANEL + 1)];
+        f->mean_log2 += log2(l * l) / (double)n;
+        f->mean_square += l * l / (double)n;
+    }
+    for (int64_t last = n; last > 0; last -= BAND) {
+        int64_t first = last > BAND ? last - BAND : 0;
+#pragma omp parallel for schedule(static)
+        for (int64_t i = first; i < last; i++)
+            keep_row(f, A, i);
+        for (int64_t p = 0; p < panels(n); p++)
+            give_back(panel(A, n, p) + (first > p * PANEL ? first - p * PANEL : 0) * PANEL, panel(A, n, p + 1));
+    }
+}
+
+/* Right-looking blocked Cholesky of the lower triangle of A, in place. Tiles are fixed and every BLAS call is made inside a
+ * parallel region, where it runs on one thread, so that the digits do not depend on how many there are. Returns 0, or
+ * LAPACK's number of the leading minor that is not positive. */
 static int cholesky(double *A, int64_t n)
 {
     int info = 0;
-    for (int64_t k = 0; k < n && !info; k += PANEL) {
-        int64_t kb = least(PANEL, n - k), rest = k + kb;
-        int64_t tiles = (n - rest + PANEL - 1) / PANEL;
+    for (int64_t p = 0; p < panels(n) && !info; p++) {
+        int64_t kb = least(PANEL, n - p * PANEL), tiles = panels(n) - p - 1, height = n - p * PANEL;
+        double *L = panel(A, n, p);
 #pragma omp parallel
         {
 #pragma omp single
             /* Row-major lower is column-major upper: named so, LAPACK works in place and nothing is transposed. */
-            info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', (lapack_int)kb, A + k * n + k, (lapack_int)n);
+            info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', (lapack_int)kb, L, PANEL);
             if (!info) {
 #pragma omp for schedule(dynamic)
-                for (int64_t t = 0; t < tiles; t++) {
-                    int64_t i = rest + t * PANEL;
+                for (int64_t t = 1; t <= tiles; t++)
                     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit,
-                                (int)least(PANEL, n - i), (int)kb, 1.0, A + k * n + k, (int)n, A + i * n + k, (int)n);
-                }
+                                (int)least(PANEL, height - t * PANEL), (int)kb, 1.0, L, PANEL, L + t * PANEL * PANEL, PANEL);
 #pragma omp for schedule(dynamic)
                 for (int64_t t = 0; t < tiles * tiles; t++) {
-                    int64_t i = rest + t / tiles * PANEL, j = rest + t % tiles * PANEL;
+                    int64_t i = t / tiles + 1, j = t % tiles + 1;
                     if (j <= i)
-                        bg_dgemm(least(PANEL, n - i), least(PANEL, n - j), kb, -1, (bg_d_operand){A + i * n + k, n, 1},
-                                 (bg_d_operand){A + j * n + k, 1, n}, 1, A + i * n + j, n);
+                        bg_dgemm(least(PANEL, height - i * PANEL), least(PANEL, height - j * PANEL), kb, -1,
+                                 (bg_d_operand){L + i * PANEL * PANEL, PANEL, 1}, (bg_d_operand){L + j * PANEL * PANEL, 1, PANEL},
+                                 1, panel(A, n, p + j) + (i - j) * PANEL * PANEL, PANEL);
                 }
             }
         }
@@ -120,12 +168,10 @@ static int cholesky(double *A, int64_t n)
 static int factorise(bg_factor *f, const double *H, double mean, double percdamp, bg_err *e)
 {
     int64_t n = f->n;
-    double *A = malloc((size_t)n * (size_t)n * sizeof *A);
-    f->M = calloc((size_t)n * (size_t)n, sizeof *f->M);
-    if (!A || !f->M) {
-        free(A);
-        return bg_no_memory(e, "Cholesky factor", (unsigned long long)n * (unsigned long long)n * sizeof *A);
-    }
+    size_t bytes = (size_t)offset(n, panels(n)) * sizeof(double);
+    double *A = malloc(bytes);
+    if (!A)
+        return bg_no_memory(e, "Cholesky factor", bytes);
     int status = BG_OK;
     for (f->damp = percdamp;; f->damp = f->damp < 1e-7 ? 1e-6 : 10 * f->damp) {
         f->lambda = f->damp * mean;
@@ -138,8 +184,11 @@ static int factorise(bg_factor *f, const double *H, double mean, double percdamp
             break;
         }
     }
-    if (!status)
+    f->M = status ? NULL : calloc((size_t)n * (size_t)n, sizeof *f->M);
+    if (f->M)
         keep(f, A);
+    else if (!status)
+        status = bg_no_memory(e, "Cholesky factor", (unsigned long long)n * (unsigned long long)n * sizeof *f->M);
     free(A);
     return status;
 }

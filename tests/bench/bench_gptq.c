@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/activations.h"
+#include "analysis/speed.h"
 #include "io/source.h"
 #include "quant/kernel/product.h"
 #include "quant/measure.h"
@@ -153,6 +154,7 @@ static void layer(int64_t C, const peaks *p)
         bg_activations_add(&s, x + i % BLOCKS * TOKENS * C, 2 * TOKENS);
     if (bg_activations_finish(&s, "inputs", &e))
         exit(1);
+    free(x); /* a calibration is over, its samples gone, when the layer is quantized */
     double moment = bg_now() - t, floor = tokens * n * n / p->single * 1e-9;
     snprintf(what, sizeof what, "gptq %lld: second moment", (long long)C);
     printf("%s\t%.2f\ts\t%.0f GFLOP/s of one triangle, %.2f s at that rate\n", what, moment, tokens * n * n * 1e-9 / moment,
@@ -173,8 +175,10 @@ static void layer(int64_t C, const peaks *p)
     snprintf(what, sizeof what, "gptq %lld: range searched", (long long)C);
     run(&m, "uniform:bits=4,scope=128,step=range,clip=output,round=gptq,order=groups,percdamp=0.05", what, signal, &seconds);
     printf("gptq %lld\t%.2f\ts\tsecond moment, factor and walk\n", (long long)C, moment + quantize);
+    printf("gptq %lld: peak memory\t%.0f\tMB\tthe second moment is %.0f of them\n", (long long)C, (double)bg_peak_bytes() * 1e-6,
+           8e-6 * n * n);
     bg_activations_free(&s);
-    free(x), free(w);
+    free(w);
 }
 
 int main(int argc, char **argv)
