@@ -86,7 +86,8 @@ static void exllamav3(const bg_recipe_row *r, int n, bg_doc *d)
             line(d, engine, "  - {key: \"%.*s.*\", source: %ld}", module_length(r[i].tensor), r[i].tensor, lround(r[i].bits));
 }
 
-/* Source: auto-round auto_round/schemes.py (QuantizationScheme) and docs/step_by_step.md; group_size −1 is a row. */
+/* It packs no fewer than 2 bits; group_size −1 is a row. Source: auto-round auto_round/schemes.py (QuantizationScheme),
+ * auto_round_extension/torch and docs/step_by_step.md. */
 static void autoround(const bg_recipe_row *r, int n, bg_doc *d)
 {
     static const char engine[] = "AutoRound";
@@ -97,7 +98,7 @@ static void autoround(const bg_recipe_row *r, int n, bg_doc *d)
     for (int i = 0; i <= last; i++)
         if (r[i].layer >= 0)
             line(d, engine, "  \"%.*s\": {\"bits\": %ld, \"group_size\": %d, \"sym\": %s}%s", module_length(r[i].tensor),
-                 r[i].tensor, lround(r[i].bits), r[i].group_size ? r[i].group_size : -1, r[i].symmetric ? "true" : "false",
+                 r[i].tensor, lround(fmax(r[i].bits, 2)), r[i].group_size ? r[i].group_size : -1, r[i].symmetric ? "true" : "false",
                  i < last ? "," : "");
     line(d, engine, "}");
 }

@@ -1,4 +1,4 @@
-/* GGUF block types as quantizers: what llama.cpp's files hold, at their true bytes a block (formats as in io/gguf_types.c).
+/* GGUF block types as quantizers: what llama.cpp's files hold, at their true bytes a block (formats as in io/gguf_blocks.c).
  *
  *     Q4_0 Q5_0   the element of largest magnitude, sign and all, is the lowest code: d = m/−8 (−16)
  *     Q4_1 Q5_1   minimum and step of the block;  Q8_0  step = max/127;  TQ1_0 TQ2_0  −1, 0, 1 times the largest
