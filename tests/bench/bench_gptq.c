@@ -1,5 +1,5 @@
 /* GPTQ of one linear layer of 2048 outputs: the second moment of 65,536 tokens, the factor, the walk; beside what their
- * products cost at the rates that BLAS or ours, whichever is faster, reaches on this machine in the same minute. Lines: what, value, unit.
+ * products cost at the rate of BLAS or ours, whichever is faster on this machine in the same minute. Lines: what, value, unit.
  *
  *     bench_gptq [COLUMNS…]     default 2048; BENCH=full: 8192 too, a minute
  *
