@@ -252,7 +252,6 @@ static void put_line_table(comparison *c, const bg_curve *reference, bg_text *t)
 
 static int draw(comparison *c, bg_text *where, bg_err *e)
 {
-    static const char *const families[] = {"uniform", "non-uniform", "vector", "trellis", "entropy-coded", "calibrated", "deployed", ""};
     const bg_curve *reference = bg_reference_curve(&c->runs[0].report);
     bg_figure f;
     bg_line_end ends[RUNS];
@@ -265,12 +264,12 @@ static int draw(comparison *c, bg_text *where, bg_err *e)
         const bg_curve *curve = reference ? curve_named(&r->report.all, reference->label) : NULL;
         if (!curve)
             continue;
-        bg_figure_curve(&f, r->report.title, families[i % 8], i, lines >= NAMED);
+        bg_figure_curve(&f, r->report.title, bg_family_in_turn(i), i, lines >= NAMED);
         for (int k = 0; k < curve->n; k++) {
             char tip[256], gap[BG_NUMBER_TEXT];
             snprintf(tip, sizeof tip, "%.120s, %s: gap %s bit", r->report.title, curve->label, bg_number_text(gap, curve->steps[k].gap, BG_SIG3));
             bg_text_format(&f.data, "%.6g %.6g %d\n", curve->steps[k].rate, curve->steps[k].gap, bg_figure_tip(&f, tip));
-            ends[lines] = (bg_line_end){r->report.title, families[i % 8], curve->steps[k].rate, curve->steps[k].gap};
+            ends[lines] = (bg_line_end){r->report.title, bg_family_in_turn(i), curve->steps[k].rate, curve->steps[k].gap};
             bottom = fmin(bottom, curve->steps[k].gap);
             top = fmax(top, curve->steps[k].gap);
         }

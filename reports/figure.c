@@ -59,6 +59,12 @@ const char *bg_family_text_colour(const char *family)
     return colours[colour_of(family)].text;
 }
 
+const char *bg_family_in_turn(int i)
+{
+    static const char *const turn[] = {"uniform", "non-uniform", "vector", "trellis", "entropy-coded", "calibrated", "deployed", ""};
+    return turn[i % (int)(sizeof turn / sizeof *turn)];
+}
+
 /* ---- a figure ---- */
 
 int bg_figure_begin(bg_figure *f, bg_page *page, const char *name, const char *title, bg_err *e)
@@ -81,6 +87,14 @@ int bg_figure_begin(bg_figure *f, bg_page *page, const char *name, const char *t
 int bg_figure_tip(bg_figure *f, const char *text)
 {
     return bg_strings_add(&f->tips, text);
+}
+
+void bg_figure_panels(bg_figure *f, int n)
+{
+    int columns = n < 4 ? n : 4;
+    bg_text_format(bg_slots_at(&f->slots, "panels"), "%d", n);
+    bg_text_format(bg_slots_at(&f->slots, "columns"), "%d", columns);
+    bg_text_format(bg_slots_at(&f->slots, "rows"), "%d", (n + columns - 1) / columns);
 }
 
 int bg_figure_curve(bg_figure *f, const char *name, const char *family, int within, int faint)

@@ -40,11 +40,15 @@ int bg_figure_tip(bg_figure *f, const char *text);
 /* Names the next curve and adds its line type to the slot `styles`: colour by family, dash and marker by its number within
  * the family; faint: thin and grey. Returns its number, from 0; gnuplot's linetype is one more. */
 int bg_figure_curve(bg_figure *f, const char *name, const char *family, int within, int faint);
+/* Lays n panels out in rows of four: the slots `panels`, `columns` and `rows`. */
+void bg_figure_panels(bg_figure *f, int n);
 int bg_figure_finish(bg_figure *f, bg_err *e);
 
 /* Takes back a figure with nothing to draw, if it is the last one begun. */
 void bg_figure_abandon(bg_figure *f);
 
+/* The family whose colour the i-th of several curves takes that are told apart by something else than their family. */
+const char *bg_family_in_turn(int i);
 /* Line colour and (darker) text colour of a family, as gnuplot takes them. */
 const char *bg_family_colour(const char *family);
 const char *bg_family_text_colour(const char *family);

@@ -342,11 +342,8 @@ static int draw(bg_report *r, bg_text *where, bg_rows rows, const char *const *r
             put_points(r, &f, rows, roles[i], lines[k]);
     }
     put_legend(&f, lines, n);
-    int columns = n_roles < 4 ? n_roles : 4;
-    bg_text_format(bg_slots_at(&f.slots, "panels"), "%d", n_roles);
+    bg_figure_panels(&f, n_roles);
     bg_text_format(bg_slots_at(&f.slots, "lines"), "%d", n);
-    bg_text_format(bg_slots_at(&f.slots, "columns"), "%d", columns);
-    bg_text_format(bg_slots_at(&f.slots, "rows"), "%d", (n_roles + columns - 1) / columns);
     bg_text_add(&f.shown->caption, "The horizontal distance of a point from the dashed line is what it pays above the functional bound. Geometric means over the "
                                    "layers of a role; 1 is an output of zeros.");
     if (banded)

@@ -204,11 +204,8 @@ static int draw(bg_report *r, bg_text *where, bg_rows rows, const char *const *r
                        bg_family_text_colour(lines[i]->family));
         bg_figure_curve(&f, lines[i]->label, lines[i]->family, lines[i]->within, 0);
     }
-    int columns = n_roles < 4 ? n_roles : 4;
-    bg_text_format(bg_slots_at(&f.slots, "panels"), "%d", n_roles);
+    bg_figure_panels(&f, n_roles);
     bg_text_format(bg_slots_at(&f.slots, "lines"), "%d", n);
-    bg_text_format(bg_slots_at(&f.slots, "columns"), "%d", columns);
-    bg_text_format(bg_slots_at(&f.slots, "rows"), "%d", (n_roles + columns - 1) / columns);
     bg_text_add(&f.shown->caption, "Lines are means over at most six evenly spaced layers, bands reach from the least to the largest of them: a wide "
                                    "band means that the layers of a role differ.");
     bg_text_format(&f.shown->alt, "Gap against rate in %d roles for %d methods, with bands over layers.", n_roles, n);

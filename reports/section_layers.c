@@ -180,7 +180,6 @@ static int draw_depth(bg_report *r, bg_text *where, grid *g, bg_err *e)
     int n, lines = 0, status = bg_figure_begin(&f, &r->page, "layers-sqnr", "SQNR by layer", e);
     const bg_point *p = bg_docset_spec(&r->docs, g->spec, &n);
     bg_table b;
-    static const char *const families[] = {"uniform", "non-uniform", "vector", "trellis", "entropy-coded", "calibrated", "deployed", ""};
     if (status)
         return status;
     bg_table_begin(&b, &r->page, &f.shown->table, "SQNR by layer", "role|layer>|SQNR (dB)>|gap (bit)>");
@@ -192,12 +191,12 @@ static int draw_depth(bg_report *r, bg_text *where, grid *g, bg_err *e)
                 if (p[i].layer < 0 || p[i].layer != g->layers[k] || strcmp(p[i].group, g->roles[role]) || !isfinite(v))
                     continue;
                 if (!drawn++)
-                    bg_figure_curve(&f, g->roles[role], families[role % 8], role, 0);
+                    bg_figure_curve(&f, g->roles[role], bg_family_in_turn(role), role, 0);
                 char tip[320], db[BG_NUMBER_TEXT], gap[BG_NUMBER_TEXT];
                 snprintf(tip, sizeof tip, "%s: SQNR %s dB, gap %s bit", p[i].tensor, bg_number_text(db, v, BG_SIG3),
                          bg_number_text(gap, bg_row_number(p[i].curve, "gap_bits"), BG_SIG3));
                 bg_text_format(&f.data, "%d %.6g %d\n", p[i].layer, v, bg_figure_tip(&f, tip));
-                ends[lines] = (bg_line_end){g->roles[role], families[role % 8], p[i].layer, v};
+                ends[lines] = (bg_line_end){g->roles[role], bg_family_in_turn(role), p[i].layer, v};
                 bottom = fmin(bottom, v);
                 top = fmax(top, v);
                 bg_table_code(&b, p[i].group);

@@ -6,8 +6,6 @@
 
 enum { MODELS = 12, LAYERS = 512, BARS = 24 };
 
-static const char *const families[] = {"uniform", "non-uniform", "vector", "trellis", "entropy-coded", "calibrated", "deployed", ""};
-
 /* The checkpoints that are not the base. Returns how many. */
 static int list_models(bg_rows models, const bg_row *out[MODELS])
 {
@@ -303,7 +301,7 @@ static int draw_errors(bg_report *r, bg_text *where, bg_rows tensors, const bg_r
     bg_text *names = bg_slots_at(&f.slots, "names"), *titles = bg_slots_at(&f.slots, "titles");
     bg_text_add(&f.data, "# for each checkpoint: bar, MSE\n");
     for (int i = 0; i < n && i < 8; i++, lines++) {
-        bg_figure_curve(&f, bg_row_string(list[i], "model"), families[i % 8], i, 0);
+        bg_figure_curve(&f, bg_row_string(list[i], "model"), bg_family_in_turn(i), i, 0);
         add_bars(&f, tensors, list[i], bars, shown);
         bg_text_format(&f.data, "%d 0\n\n\n", -9); /* an index is never empty */
         bg_text_add(titles, i ? ", " : "");
@@ -360,11 +358,11 @@ static int draw_layers(bg_report *r, bg_text *where, bg_rows models, bg_rows ten
             if (!isfinite(gap))
                 continue;
             if (!points++)
-                bg_figure_curve(&f, bg_row_string(list[i], "model"), families[i % 8], i, 0);
+                bg_figure_curve(&f, bg_row_string(list[i], "model"), bg_family_in_turn(i), i, 0);
             char tip[256], bits[BG_NUMBER_TEXT];
             snprintf(tip, sizeof tip, "%.120s, layer %d: gap %s bit", bg_row_string(list[i], "model"), layer, bg_number_text(bits, gap, BG_SIG3));
             bg_text_format(&f.data, "%d %.6g %d\n", layer, gap, bg_figure_tip(&f, tip));
-            ends[lines] = (bg_line_end){bg_row_string(list[i], "model"), families[i % 8], layer, gap};
+            ends[lines] = (bg_line_end){bg_row_string(list[i], "model"), bg_family_in_turn(i), layer, gap};
             bottom = fmin(bottom, gap);
             top = fmax(top, gap);
         }

@@ -224,10 +224,7 @@ static int draw(bg_report *r, bg_text *where, bg_rows groups, bg_rows histograms
             bg_text_format(&f.shown->alt, " %s: excess kurtosis %.3g.", name, k);
     }
     name_rugs(&f, names, rugs);
-    bg_text_format(bg_slots_at(&f.slots, "panels"), "%d", panels);
-    int columns = panels < 4 ? panels : 4, rows = (panels + columns - 1) / columns;
-    bg_text_format(bg_slots_at(&f.slots, "columns"), "%d", columns);
-    bg_text_format(bg_slots_at(&f.slots, "rows"), "%d", rows);
+    bg_figure_panels(&f, panels);
     bg_text_format(bg_slots_at(&f.slots, "floor"), "%.4g", pow(10, rugs ? -5.4 - 0.5 * (rugs - 1) : -5));
     bg_text_add(&f.shown->caption,
                 "A histogram that leaves the dashed Gaussian upwards at the sides has heavy tails; the thin line is the generalised "

@@ -397,8 +397,7 @@ static void say_reference(bg_report *r, bg_text *t, const bg_row *settings)
 /* A method's block of data, in the colour of its number: every method here may be of the same family. */
 static void begin_method(bg_figure *f, const char *name, int number)
 {
-    static const char *const colours[] = {"uniform", "non-uniform", "vector", "entropy-coded", "trellis", "calibrated", "deployed", ""};
-    bg_figure_curve(f, name, colours[number], 0, 0);
+    bg_figure_curve(f, name, bg_family_in_turn(number), 0, 0);
     bg_text_column(&f->data, name);
     bg_text_add(&f->data, "\n");
 }
