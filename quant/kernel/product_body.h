@@ -5,6 +5,7 @@
  * block of b is packed for a far cache, a block of a for a near one, and a tile of c stays in registers while k runs.
  */
 #include <string.h>
+#include "quant/kernel/product_room.h"
 
 #if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__))
 #include <immintrin.h>
@@ -38,9 +39,12 @@ typedef struct tile {
     lanes at[ROWS][VECTORS];
 } tile;
 
-/* The packed blocks, one pair a thread: allocated with the thread, so a product has nothing that can fail. */
-static _Thread_local _Alignas(64) REAL packed_a[BLOCK_ROWS * DEPTH];
-static _Thread_local _Alignas(64) REAL packed_b[BLOCK_COLS * DEPTH];
+/* Both blocks, packed */
+typedef struct packed {
+    _Alignas(64) REAL a[BLOCK_ROWS * DEPTH];
+    _Alignas(64) REAL b[BLOCK_COLS * DEPTH];
+} packed;
+_Static_assert(sizeof(packed) <= BG_PRODUCT_ROOM, "a thread's room holds its packed blocks");
 
 /* a [depth][ROWS], b [depth][COLS], both packed */
 static inline __attribute__((always_inline)) tile tile_product(int64_t depth, const REAL *a, const REAL *b)
@@ -48,7 +52,9 @@ static inline __attribute__((always_inline)) tile tile_product(int64_t depth, co
     tile t = {0};
     for (int64_t k = 0; k < depth; k++, a += ROWS, b += COLS) {
         lanes row[VECTORS];
-        memcpy(row, b, sizeof row);
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++) /* one by one: GCC would copy the whole through memory */
+            memcpy(&row[v], b + v * LANES, sizeof row[v]);
 #pragma GCC unroll 16
         for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 4
@@ -152,11 +158,11 @@ static inline __attribute__((always_inline)) void pack(OPERAND m, int64_t rows, 
 }
 
 /* c of one packed block of a and one of b */
-static void multiply_blocks(int64_t rows, int64_t cols, int64_t depth, REAL alpha, REAL beta, REAL *c, int64_t ldc)
+static void multiply_blocks(const packed *p, int64_t rows, int64_t cols, int64_t depth, REAL alpha, REAL beta, REAL *c, int64_t ldc)
 {
     for (int64_t j = 0; j < cols; j += COLS)
         for (int64_t i = 0; i < rows; i += ROWS) {
-            tile t = tile_product(depth, packed_a + i * depth, packed_b + j * depth);
+            tile t = tile_product(depth, p->a + i * depth, p->b + j * depth);
             REAL *to = c + i * ldc + j;
             if (rows - i >= ROWS && cols - j >= COLS)
                 put(&t, alpha, beta, to, ldc);
@@ -174,16 +180,21 @@ static void scale(int64_t m, int64_t n, REAL beta, REAL *c, int64_t ldc)
 
 void PRODUCT(int64_t m, int64_t n, int64_t k, REAL alpha, OPERAND a, OPERAND b, REAL beta, REAL *c, int64_t ldc)
 {
+    packed *p = bg_product_room();
+    if (!p) {
+        PRODUCT_REF(m, n, k, alpha, a, b, beta, c, ldc);
+        return;
+    }
     if (k <= 0)
         scale(m, n, beta, c, ldc);
     for (int64_t j = 0; j < n; j += BLOCK_COLS)
         for (int64_t d = 0; d < k; d += DEPTH) {
             int64_t depth = least(DEPTH, k - d), cols = least(BLOCK_COLS, n - j);
-            pack((OPERAND){b.at + d * b.row + j * b.col, b.col, b.row}, cols, depth, COLS, packed_b);
+            pack((OPERAND){b.at + d * b.row + j * b.col, b.col, b.row}, cols, depth, COLS, p->b);
             for (int64_t i = 0; i < m; i += BLOCK_ROWS) {
                 int64_t rows = least(BLOCK_ROWS, m - i);
-                pack((OPERAND){a.at + i * a.row + d * a.col, a.row, a.col}, rows, depth, ROWS, packed_a);
-                multiply_blocks(rows, cols, depth, alpha, d ? 1 : beta, c + i * ldc + j, ldc);
+                pack((OPERAND){a.at + i * a.row + d * a.col, a.row, a.col}, rows, depth, ROWS, p->a);
+                multiply_blocks(p, rows, cols, depth, alpha, d ? 1 : beta, c + i * ldc + j, ldc);
             }
         }
 }

@@ -11,6 +11,8 @@ grep -q '"name": "calib.txt", "size"' "$scratch/k.json" || fail 'the text is not
 # The same bytes for any number of threads; another seed draws other windows; all windows need no seed.
 made() { "$BITGAP" calibrate $model --text $text --length 128 "$@" -o "$scratch/again.json" && field side_sha256 "$scratch/again.json"; }
 [ "$(made --samples 4 -j 1)" = "$(field side_sha256 "$scratch/k.json")" ] || fail 'threads matter'
+# Threads with stacks of 2 MB, what they get where the system sets no limit.
+[ "$(OMP_STACKSIZE=2M made --samples 4 -j 3)" = "$(field side_sha256 "$scratch/k.json")" ] || fail 'small stacks do not do'
 [ "$(made --samples 4 --seed 2)" != "$(field side_sha256 "$scratch/k.json")" ] || fail 'the seed does not matter'
 head -c 2000 $text >"$scratch/short.txt"
 text=$scratch/short.txt
