@@ -6,6 +6,7 @@
 #include <string.h>
 #include "analysis/model/rows.h"
 #include "quant/kernel/product.h"
+#include "quant/kernel/simd.h"
 
 typedef struct tile {
     int64_t first, rows; /* queries, counted in this call */
@@ -38,11 +39,9 @@ static float *at(const bg_heads *h, int64_t token, int head)
     return h->base + token * h->token + head * h->head;
 }
 
-static void attend_tile(const bg_attention *a, const tile *t, float *s)
+/* Scores become weights: rows of s, of which each sees its own part. */
+static void weigh(const bg_attention *a, const tile *t, float *s)
 {
-    int d = a->head_dim;
-    bg_sgemm(t->rows, t->keys, d, a->scale, (bg_s_operand){at(&a->q, t->first, t->head), a->q.token, 1},
-             (bg_s_operand){at(&a->k, t->key, t->kv), 1, a->k.token}, 0, s, t->keys);
     for (int64_t r = 0; r < t->rows; r++) {
         int64_t position = a->past + t->first + r, low = first_key(a, position) - t->key;
         int64_t high = position + 1 - t->key;
@@ -53,8 +52,50 @@ static void attend_tile(const bg_attention *a, const tile *t, float *s)
         memset(row, 0, (size_t)low * sizeof *row);
         memset(row + high, 0, (size_t)(t->keys - high) * sizeof *row);
     }
+}
+
+static void attend_tile(const bg_attention *a, const tile *t, float *s)
+{
+    int d = a->head_dim;
+    bg_sgemm(t->rows, t->keys, d, a->scale, (bg_s_operand){at(&a->q, t->first, t->head), a->q.token, 1},
+             (bg_s_operand){at(&a->k, t->key, t->kv), 1, a->k.token}, 0, s, t->keys);
+    weigh(a, t, s);
     bg_sgemm(t->rows, d, t->keys, 1, (bg_s_operand){s, t->keys, 1}, (bg_s_operand){at(&a->v, t->key, t->kv), a->v.token, 1}, 0,
              at(&a->out, t->first, t->head), a->out.token);
+}
+
+/* Lanes are added in pairs: one after the other they would take longer than the products. */
+static float dot(const float *x, const float *y, int n)
+{
+    bg_f8 sum = {0};
+    int j = 0;
+    for (; j + 8 <= n; j += 8)
+        sum = bg_f8_fma(bg_f8_load(x + j), bg_f8_load(y + j), sum);
+    bg_f4 half = __builtin_shufflevector(sum, sum, 0, 1, 2, 3) + __builtin_shufflevector(sum, sum, 4, 5, 6, 7);
+    float total = (half[0] + half[2]) + (half[1] + half[3]);
+    for (; j < n; j++)
+        total += x[j] * y[j];
+    return total;
+}
+
+/* A single query, as generation has them: keys and values are read once, and packing them would cost more than the products. */
+static void attend_query(const bg_attention *a, const tile *t, float *s)
+{
+    enum { TOGETHER = 4 }; /* values for one pass over the output */
+    int d = a->head_dim;
+    const float *q = at(&a->q, t->first, t->head), *v = at(&a->v, t->key, t->kv);
+    float *out = at(&a->out, t->first, t->head);
+    for (int64_t r = 0; r < t->keys; r++)
+        s[r] = dot(q, at(&a->k, t->key + r, t->kv), d) * a->scale;
+    weigh(a, t, s);
+    memset(out, 0, (size_t)d * sizeof *out);
+    int64_t r = 0, step = a->v.token;
+    for (; r + TOGETHER <= t->keys; r += TOGETHER, v += TOGETHER * step)
+        for (int j = 0; j < d; j++)
+            out[j] += (s[r] * v[j] + s[r + 1] * v[step + j]) + (s[r + 2] * v[2 * step + j] + s[r + 3] * v[3 * step + j]);
+    for (; r < t->keys; r++, v += step)
+        for (int j = 0; j < d; j++)
+            out[j] += s[r] * v[j];
 }
 
 void bg_attend(const bg_attention *a, float *scratch)
@@ -63,7 +104,7 @@ void bg_attend(const bg_attention *a, float *scratch)
 #pragma omp parallel for schedule(dynamic) num_threads(a->threads)
     for (int64_t i = 0; i < tiles; i++) {
         tile t = tile_at(a, tiles - 1 - i); /* the longest first */
-        attend_tile(a, &t, scratch + omp_get_thread_num() * room);
+        (t.rows == 1 ? attend_query : attend_tile)(a, &t, scratch + omp_get_thread_num() * room);
     }
 }
 
