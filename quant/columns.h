@@ -1,10 +1,17 @@
-/* Entropy coding of a matrix of integers whose columns spread unequally, as error feedback with unequal steps leaves them.
+/* Entropy coding of a matrix of integers whose columns have unequal steps, as error feedback with unequal steps leaves them.
  *
- * A table of frequencies for each column would cost more than it saves, one for all would code a mixture. Here a weight has
- * one of a ladder of generalised Gaussians, four to the octave of its spread, and the decoder computes the table: in place of
- * frequencies a column costs two small integers, its step (quarters of an octave too) and how far its spread is from what the step
- * alone predicts, and a row one, how much wider or narrower it is than others. They are coded with such tables, too. One shape β
- * for the matrix; each is chosen by the length it leads to.
+ * A weight is an integer times the step of its column, and every integer has a law of its own: a generalised Gaussian about what
+ * the weights before it in its row let expect. Mean and spread come from the covariance of the columns, estimated from the rows
+ * that are decoded already; the decoder finds the same one, and nothing of it is stored. Trained weights are far from independent:
+ * directions in which a layer's input has no power hardly have weights. Where nothing is to be learned nothing is lost:
+ *
+ *     C = D·((1 − ρ)·R + ρ·I)·D,   R the correlations of the n rows so far in blocks of BG_COLUMNS_BLOCK columns, D their
+ *     spreads, ρ = (p² − p)/n / Σ_{i≠j} R_ij² within [0, 1]: the share of R that chance explains (Ledoit and Wolf 2004);
+ *     C = LLᵀ,  x = Lz:   mean_j = Σ_{i<j} L_ji·z_i,   spread_j = L_jj · rms of the row's z so far.
+ *
+ * That is what arithmetic coding makes of any law that both sides can compute (Rissanen and Langdon 1981), here with the slots of
+ * rANS. The steps are stored, in quarters of an octave, and a header: the shape of the laws, the spread of the first row, the range
+ * of the integers, middle and spread of the steps.
  */
 #ifndef BG_QUANT_COLUMNS_H
 #define BG_QUANT_COLUMNS_H
@@ -13,7 +20,7 @@
 #include <stdint.h>
 #include "io/err.h"
 
-enum { BG_COLUMNS_PER_OCTAVE = 4, BG_COLUMNS_MOST_STEP = 120 };
+enum { BG_COLUMNS_PER_OCTAVE = 4, BG_COLUMNS_MOST_STEP = 120, BG_COLUMNS_BLOCK = 256 };
 
 typedef struct bg_columns {
     int64_t rows, cols;
@@ -23,7 +30,7 @@ typedef struct bg_columns {
 } bg_columns;
 
 /* Writes steps and symbols, reads them back and compares (BG_INPUT when they differ). *bits: stream, length and header; *entropy: of
- * the symbols, order 0 given their place on the ladder, bits each. */
+ * the symbols by the laws they are coded with, bits each. The same for any number of threads. */
 int bg_columns_code(const bg_columns *c, double *bits, double *entropy, bg_err *e);
 
 #endif

@@ -25,7 +25,7 @@ typedef struct bg_measure {
     double max_error;  /* largest |w − ŵ|; NaN for a density */
     double max_relative; /* largest |w − ŵ| over the largest |w| of the tensor; NaN for a density */
     double clipped;    /* share of weights beyond the outermost level by more than half a step */
-    double index_entropy; /* bits per weight of the stored indices, order 0; NaN when not counted */
+    double index_entropy; /* bits per weight of the stored indices, order 0 (steps=water: by their laws); NaN when not counted */
     double rate_bits;  /* bits per weight, everything counted */
     bg_rate rate;
     double output_mse; /* tr((W−Ŵ)Σ(W−Ŵ)ᵀ)/R with calibration; NaN without */

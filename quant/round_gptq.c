@@ -12,7 +12,7 @@
  * steps=water (WaterSIC, arXiv 2603.04956) gives column j the step s·g/M_jj, g the geometric mean of the M_jj: every column then
  * adds the same to ‖(w−ŵ)M‖², the arithmetic mean of theory's loss becomes the geometric one, and with entropy coding the
  * distance from the functional bound tends to ½·log2(2πe/12) at high rate for any Σ. Steps are quarters of an octave apart
- * (which costs 0.0036 bit); code=entropy writes them and the symbols with tables that follow from them (quant/columns.h).
+ * (which costs 0.0036 bit); code=entropy writes them and the symbols, each with the law that those before it tell (quant/columns.h).
  *
  * Check: with Σ = I every y is 0 and the result is nearest rounding, digit for digit.
  */

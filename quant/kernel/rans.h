@@ -65,6 +65,29 @@ static inline unsigned bg_rans_get(const bg_rans_table *t, uint64_t *state, cons
     return symbol;
 }
 
+/* The same steps without a table, for a law that is computed anew for every symbol: it has `f` slots of 2^bits from `first` on. A
+ * decoder looks which symbol has the slot, then moves the state on. bits ≤ 24. */
+static inline uint64_t bg_rans_put_slots(uint64_t x, uint32_t first, uint32_t f, int bits, uint32_t **out)
+{
+    if (x >= (uint64_t)f << (63 - bits)) {
+        *--*out = (uint32_t)x;
+        x >>= 32;
+    }
+    return (x / f << bits) + first + x % f;
+}
+
+static inline uint32_t bg_rans_slot(uint64_t x, int bits) { return (uint32_t)(x & ((1u << bits) - 1)); }
+
+static inline uint64_t bg_rans_take_slots(uint64_t x, uint32_t first, uint32_t f, int bits, const uint32_t **in, const uint32_t *end)
+{
+    x = f * (x >> bits) + bg_rans_slot(x, bits) - first;
+    if (x < BG_RANS_START) {
+        x = x << 32 | (*in < end ? **in : 0u);
+        ++*in;
+    }
+    return x;
+}
+
 /* The states at the front of a stream, written last and read first. */
 static inline void bg_rans_close_lanes(const uint64_t *x, int lanes, uint32_t **out)
 {

@@ -307,7 +307,8 @@ static void threads_do_not_matter(void **state)
         "uniform:bits=4,scope=64,transform=hadamard,round=gptq",
         "uniform:bits=3,scope=64,transform=awq", "vq:dim=2,bits=2,round=gptq",
         "nvfp4:round=gptq",                              "uniform:bits=3,clip=output",
-        "uniform:bits=4,scope=64,transform=prune,by=sparsegpt"};
+        "uniform:bits=4,scope=64,transform=prune,by=sparsegpt",
+        "uniform:step=0.5sigma,code=entropy,round=gptq,steps=water"};
     layer l = layer_make(130, 192, 0.7, 3);
     float *one = malloc((size_t)(l.R * l.C) * sizeof *one);
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
@@ -317,7 +318,7 @@ static void threads_do_not_matter(void **state)
         omp_set_num_threads(3);
         bg_measure b = quantize(&l, specs[i]);
         assert_memory_equal(one, l.out, (size_t)(l.R * l.C) * sizeof *one);
-        assert_true(a.output_mse == b.output_mse && a.mse == b.mse);
+        assert_true(a.output_mse == b.output_mse && a.mse == b.mse && a.rate_bits == b.rate_bits);
     }
     free(one);
     layer_free(&l);
