@@ -1,4 +1,5 @@
-/* Owns Σ = E[xxᵀ]: blocks of its lower triangle, each one a small matrix product added into double sums. */
+/* Owns Σ = E[xxᵀ]: blocks of its lower triangle, each one a small matrix product added into double sums. Only the triangle is
+ * kept, row by row; the square is for those who compute with Σ. */
 #define _DEFAULT_SOURCE /* madvise */
 #include "analysis/activations.h"
 
@@ -8,13 +9,25 @@
 #include <sys/mman.h>
 #include "quant/kernel/product.h"
 
-enum { TOKENS = 128 /* summed in float32 */, TOKENS_WIDE = 1024, BLOCK_MOST = 512 /* columns */, STRIP = 128, WIDE = 4 * BLOCK_MOST };
+enum { TOKENS = 128 /* summed in float32 */, TOKENS_WIDE = 1024, BLOCK_MOST = 512 /* columns */, STRIP = 128, WIDE = 4 * BLOCK_MOST,
+       SQUARE = 64 /* mirrored together */ };
 
 /* Columns of a block: wide ones pack their panels less often, narrow ones give every thread some. It depends on the shape
  * alone, as the digits do. */
 static int64_t block_of(int64_t cols)
 {
     return cols >= WIDE ? BLOCK_MOST : cols >= 768 ? BLOCK_MOST / 2 : BLOCK_MOST / 4;
+}
+
+static int64_t triangle_of(int64_t cols)
+{
+    return cols * (cols + 1) / 2;
+}
+
+/* Where row i of the triangle begins. */
+static double *row_of(const bg_activations *s, int64_t i)
+{
+    return s->triangle + triangle_of(i);
 }
 
 /* n zeros; many of them on large pages where the system has such, because blocks of Σ touch a page for every row. */
@@ -35,17 +48,18 @@ static double *zeros(size_t n)
 int bg_activations_init(bg_activations *s, int64_t cols, bg_err *e)
 {
     *s = (bg_activations){.cols = cols,
-                      .second_moment = zeros((size_t)cols * (size_t)cols),
+                      .triangle = zeros((size_t)triangle_of(cols)),
                       .mean_abs = calloc((size_t)cols, sizeof(double)),
                       .max_abs = calloc((size_t)cols, sizeof(double))};
-    if (s->second_moment && s->mean_abs && s->max_abs)
+    if (s->triangle && s->mean_abs && s->max_abs)
         return BG_OK;
     bg_activations_free(s);
-    return bg_no_memory(e, "second moments", (unsigned long long)cols * (unsigned long long)cols * sizeof(double));
+    return bg_no_memory(e, "second moments", (unsigned long long)triangle_of(cols) * sizeof(double));
 }
 
 void bg_activations_free(bg_activations *s)
 {
+    free(s->triangle);
     free(s->second_moment);
     free(s->mean_abs);
     free(s->max_abs);
@@ -77,7 +91,7 @@ static void add_block(bg_activations *s, const float *x, int64_t n, int64_t bloc
     for (int64_t t = 0; t < n; t += tokens) {
         multiply_block(x + t * C + i, x + t * C + j, C, least(tokens, n - t), rows, cols, tile);
         for (int64_t r = 0; r < rows; r++) {
-            double *sum = s->second_moment + (i + r) * C + j;
+            double *sum = row_of(s, i + r) + j;
             for (int64_t c = 0; c < (i == j ? r + 1 : cols); c++)
                 sum[c] += (double)tile[r * cols + c];
         }
@@ -128,7 +142,7 @@ void bg_activations_add_ref(bg_activations *s, const float *x, int64_t n)
     for (int64_t t = 0; t < n; t++)
         for (int64_t i = 0; i < C; i++)
             for (int64_t j = 0; j <= i; j++)
-                s->second_moment[i * C + j] += (double)x[t * C + i] * (double)x[t * C + j];
+                row_of(s, i)[j] += (double)x[t * C + i] * (double)x[t * C + j];
     add_magnitudes(s, x, n, 0, C);
     s->tokens += n;
 }
@@ -141,14 +155,41 @@ int bg_activations_finish(bg_activations *s, const char *name, bg_err *e)
     int overflown = 0;
 #pragma omp parallel for schedule(dynamic, 16) reduction(| : overflown)
     for (int64_t i = 0; i < C; i++) {
+        double *row = row_of(s, i);
         s->mean_abs[i] /= (double)s->tokens;
         for (int64_t j = 0; j <= i; j++) {
-            double v = s->second_moment[i * C + j] / (double)s->tokens;
-            overflown |= !isfinite(v);
-            s->second_moment[i * C + j] = s->second_moment[j * C + i] = v;
+            row[j] /= (double)s->tokens;
+            overflown |= !isfinite(row[j]);
         }
     }
     return overflown ? bg_fail(e, BG_INPUT, "%s: its input is not finite; the model overflows on this text", name) : BG_OK;
+}
+
+/* The upper triangle of a square from its lower one, squares of SQUARE × SQUARE at a time, which both ends keep in cache. */
+static void mirror(double *square, int64_t C)
+{
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t r = 0; r < C; r += SQUARE)
+        for (int64_t c = 0; c <= r; c += SQUARE)
+            for (int64_t i = r; i < least(r + SQUARE, C); i++)
+                for (int64_t j = c; j < least(c + SQUARE, i); j++)
+                    square[j * C + i] = square[i * C + j];
+}
+
+int bg_activations_square(bg_activations *s, bg_err *e)
+{
+    int64_t C = s->cols, room = C * C - triangle_of(C);
+    double *square = realloc(s->triangle, (size_t)(C * C) * sizeof *square);
+    if (!square)
+        return bg_no_memory(e, "second moments", (unsigned long long)(C * C) * sizeof *square);
+    s->triangle = NULL;
+    s->second_moment = square;
+    /* To the end of the square, then row i to its place, which never lies behind where it is read: no second buffer. */
+    memmove(square + room, square, (size_t)triangle_of(C) * sizeof *square);
+    for (int64_t i = 0; i < C; i++)
+        memmove(square + i * C, square + room + triangle_of(i), (size_t)(i + 1) * sizeof *square);
+    mirror(square, C);
+    return BG_OK;
 }
 
 /* ---- folds ---- */
@@ -166,7 +207,7 @@ int64_t bg_fold_end(int64_t tokens, int n, int k)
 
 int bg_folds_init(bg_folds *f, int64_t cols, int n, bg_err *e)
 {
-    size_t triangle = (size_t)cols * (size_t)(cols + 1) / 2;
+    size_t triangle = (size_t)triangle_of(cols);
     *f = (bg_folds){.n = n, .cols = cols, .triangle = malloc((size_t)n * triangle * sizeof(float)),
                     .before = calloc(triangle, sizeof(double))};
     if (f->triangle && f->before)
@@ -185,15 +226,13 @@ void bg_folds_free(bg_folds *f)
 /* The running sums less those at the end of the last fold. */
 static void close_fold(bg_folds *f, const bg_activations *s, int k, int64_t tokens)
 {
-    int64_t C = f->cols, size = C * (C + 1) / 2;
+    int64_t size = triangle_of(f->cols);
+    float *to = f->triangle + k * size;
     f->tokens[k] = tokens;
 #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < C; i++) {
-        double *before = f->before + i * (i + 1) / 2;
-        float *to = f->triangle + k * size + i * (i + 1) / 2;
-        for (int64_t j = 0; j <= i; j++)
-            to[j] = (float)((s->second_moment[i * C + j] - before[j]) / (double)tokens);
-        memcpy(before, s->second_moment + i * C, (size_t)(i + 1) * sizeof *before);
+    for (int64_t i = 0; i < size; i++) {
+        to[i] = (float)((s->triangle[i] - f->before[i]) / (double)tokens);
+        f->before[i] = s->triangle[i];
     }
 }
 

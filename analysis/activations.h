@@ -3,7 +3,8 @@
  *     bg_activations s;
  *     bg_activations_init(&s, cols, &e);
  *     bg_activations_add(&s, x, n);          // again and again
- *     bg_activations_finish(&s, name, &e);   // now s.second_moment is Σ
+ *     bg_activations_finish(&s, name, &e);   // now s.triangle is half of Σ
+ *     bg_activations_square(&s, &e);         // for those who compute with it: s.second_moment is Σ
  *     bg_activations_free(&s);
  *
  * Products are summed in float32 over 128 tokens (1024 where there are 2048 columns or more), then in double. Same digits for
@@ -17,7 +18,8 @@
 
 typedef struct bg_activations {
     int64_t cols, tokens;
-    double *second_moment; /* [cols × cols]; until finished: sums, lower triangle only */
+    double *triangle;      /* [cols(cols+1)/2] lower triangle of Σ, row by row; until finished: sums; NULL once there is the square */
+    double *second_moment; /* [cols × cols], both triangles; NULL until bg_activations_square */
     double *mean_abs, *max_abs; /* [cols] */
 } bg_activations;
 
@@ -27,8 +29,10 @@ void bg_activations_free(bg_activations *s);
 void bg_activations_add(bg_activations *s, const float *x, int64_t n);
 /* The same by plain loops, every sum in double. */
 void bg_activations_add_ref(bg_activations *s, const float *x, int64_t n);
-/* Divides by the tokens and fills both triangles. BG_INPUT when there is no token or a moment is not finite. */
+/* Divides by the tokens. BG_INPUT when there is no token or a moment is not finite. */
 int bg_activations_finish(bg_activations *s, const char *name, bg_err *e);
+/* The triangle becomes the square, in the memory of the square alone. On failure s is as it was. */
+int bg_activations_square(bg_activations *s, bg_err *e);
 
 /* ---- consecutive parts of the tokens, kept apart ---- */
 

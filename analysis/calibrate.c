@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "analysis/states.h"
 #include "io/source.h"
 
 /* ---- windows ---- */
@@ -115,8 +116,8 @@ static int write_activations(bg_out *side, const bg_activations *s, const bg_fol
     int status = put(side, s->mean_abs, (size_t)s->cols * sizeof(double), bytes, e);
     if (!status)
         status = put(side, s->max_abs, (size_t)s->cols * sizeof(double), bytes, e);
-    for (int64_t i = 0; i < s->cols && !status; i++)
-        status = put(side, s->second_moment + i * s->cols, (size_t)(i + 1) * sizeof(double), bytes, e);
+    if (!status)
+        status = put(side, s->triangle, triangle * sizeof *s->triangle, bytes, e);
     if (!status && f->n)
         status = put(side, f->triangle, (size_t)f->n * triangle * sizeof *f->triangle, bytes, e);
     if (!status && *bytes % 8) /* the next input begins at a double */
@@ -127,123 +128,147 @@ static int write_activations(bg_out *side, const bg_activations *s, const bg_fol
 static void describe(const bg_activations *s, bg_calibrated *out)
 {
     for (int64_t i = 0; i < s->cols; i++) {
-        out->trace += s->second_moment[i * s->cols + i];
+        out->trace += s->triangle[i * (i + 3) / 2];
         out->mean_abs += s->mean_abs[i] / (double)s->cols;
         out->max_abs = s->max_abs[i] > out->max_abs ? s->max_abs[i] : out->max_abs;
     }
 }
 
-/* Finishes and writes what a layer gathered; every linear layer learns where its input's statistics stand. */
-static int keep_layer(gatherer *g, bg_out *side, bg_calibrate_result *out, bg_err *e)
+/* Finishes and writes what the input of role `lead` gathered; the linear layers that share it learn where it stands. */
+static int keep_input(gatherer *g, int lead, bg_out *side, bg_calibrate_result *out, bg_err *e)
 {
-    int status = BG_OK;
-    for (int role = 0; role < BG_LINEARS && !status; role++) {
-        const bg_linear *l = g->layer->linear[role], *first = l ? leader(g->layer, (bg_linear_role)role) : NULL;
-        if (!l)
-            continue;
-        bg_calibrated *row = &out->layers[l->index];
-        if (first != l) { /* leaders come before those that share with them */
-            *row = out->layers[first->index];
-            row->linear = l;
-            continue;
+    const bg_linear *first = g->layer->linear[lead];
+    bg_activations *s = &g->at[lead];
+    bg_calibrated row = {.shares = first, .offset = out->side_bytes, .folds = g->folds[lead].n};
+    int status = bg_activations_finish(s, first->name, e);
+    if (status)
+        return status;
+    describe(s, &row);
+    for (int role = lead; role < BG_LINEARS; role++)
+        if (g->layer->linear[role] && leader(g->layer, (bg_linear_role)role) == first) {
+            row.linear = g->layer->linear[role];
+            out->layers[row.linear->index] = row;
         }
-        *row = (bg_calibrated){.linear = l, .shares = l, .offset = out->side_bytes, .folds = g->folds[role].n};
-        status = bg_activations_finish(&g->at[role], l->name, e);
-        if (!status) {
-            describe(&g->at[role], row);
-            status = write_activations(side, &g->at[role], &g->folds[role], &out->side_bytes, e);
-        }
-    }
-    return status;
+    return write_activations(side, s, &g->folds[lead], &out->side_bytes, e);
 }
 
 /* ---- sequential ---- */
 
-/* The layer's matrices under the spec, given its own input's moments; weights[index] replaces them. */
-static int quantize_layer(const gatherer *g, const bg_calibrate_options *o, float **weights, bg_err *e)
+/* The layer's own weights become what the spec makes of them, given the moments of their input. */
+static int quantize_linear(bg_linear *l, const bg_activations *s, const bg_calibrate_options *o, bg_err *e)
 {
-    int status = BG_OK;
-    for (int role = 0; role < BG_LINEARS && !status; role++) {
-        const bg_linear *l = g->layer->linear[role];
-        if (!l)
-            continue;
-        int lead = 0;
-        while (g->layer->linear[lead] != leader(g->layer, (bg_linear_role)role))
-            lead++;
-        bg_matrix matrix = bg_matrix_of(l->w, l->out, l->in);
-        bg_measure measure = {0};
-        matrix.second_moment = g->at[lead].second_moment;
-        matrix.mean_abs = g->at[lead].mean_abs;
-        matrix.max_abs = g->at[lead].max_abs;
-        matrix.seed = o->seed;
-        float *hat = malloc((size_t)(l->out * l->in) * sizeof *hat);
-        if (!hat)
-            return bg_no_memory(e, l->name, (unsigned long long)(l->out * l->in) * sizeof *hat);
-        weights[l->index] = hat;
-        status = bg_reconstruct(&matrix, o->sequential, l->w, hat, &measure, NULL, e);
-        if (!status && measure.skipped)
-            status = bg_fail(e, BG_INPUT, "%s cannot run here: %s", o->sequential->text, measure.skipped);
-        if (status)
-            bg_context(e, "%s", l->name);
-    }
+    bg_matrix matrix = bg_matrix_of(l->w, l->out, l->in);
+    bg_measure measure = {0};
+    size_t bytes = (size_t)(l->out * l->in) * sizeof *l->w;
+    matrix.second_moment = s->second_moment;
+    matrix.mean_abs = s->mean_abs;
+    matrix.max_abs = s->max_abs;
+    matrix.seed = o->seed;
+    float *hat = malloc(bytes);
+    int status = hat ? bg_reconstruct(&matrix, o->sequential, l->w, hat, &measure, NULL, e) : bg_no_memory(e, l->name, bytes);
+    if (!status && measure.skipped)
+        status = bg_fail(e, BG_INPUT, "%s cannot run here: %s", o->sequential->text, measure.skipped);
+    if (status)
+        bg_context(e, "%s", l->name);
+    else
+        memcpy(l->w, hat, bytes);
+    free(hat);
     return status;
 }
+
+/* All linear layers that read the input of role `lead`. */
+static int quantize_input(gatherer *g, int lead, const bg_calibrate_options *o, bg_err *e)
+{
+    int status = bg_activations_square(&g->at[lead], e);
+    for (int role = lead; role < BG_LINEARS && !status; role++)
+        if (g->layer->linear[role] && leader(g->layer, (bg_linear_role)role) == g->layer->linear[lead])
+            status = quantize_linear(g->layer->linear[role], &g->at[lead], o, e);
+    return status;
+}
+
+/* ---- the walk ---- */
 
 typedef struct walk {
     bg_model *m;
     const bg_calibrate_options *o;
     bg_batch batch;
-    float *h, *copy; /* [tokens × D]; copy: only sequential */
-    float **weights;
+    bg_states states; /* [tokens × D], between two layers */
+    int together;     /* samples in a block: what bg_model_layer would work on at once */
+    float *h;         /* one block of them */
     bg_work *work;
 } walk;
+
+/* Block by block: `layer` of every sample's states (−1: the embedding), kept or, for a tap's sake alone, dropped. */
+static int pass_over(walk *w, int layer, const bg_pass *p, int keep, bg_err *e)
+{
+    int64_t at = 0;
+    int status = BG_OK;
+    for (int i = 0; i < w->batch.n && !status; i += w->together) {
+        int left = w->batch.n - i;
+        bg_batch b = {w->batch.ids + at, w->batch.lengths + i, left < w->together ? left : w->together};
+        int64_t n = bg_batch_tokens(&b);
+        status = layer < 0 ? bg_model_embed(w->m, &b, p, w->h, e) : bg_states_get(&w->states, at, n, w->h, e);
+        if (!status && layer >= 0)
+            status = bg_model_layer(w->m, layer, &b, p, w->h, w->work, e);
+        if (!status && keep)
+            status = bg_states_put(&w->states, at, n, w->h, e);
+        at += n;
+    }
+    return status;
+}
+
+/* An input's moments are written, used and freed one after the other: as a square there is at most one at a time. */
+static int settle(walk *w, gatherer *g, bg_out *side, bg_calibrate_result *out, bg_err *e)
+{
+    int status = BG_OK;
+    for (int role = 0; role < BG_LINEARS && !status; role++) {
+        if (!g->at[role].cols)
+            continue;
+        status = keep_input(g, role, side, out, e);
+        bg_folds_free(&g->folds[role]);
+        if (!status && w->o->sequential)
+            status = quantize_input(g, role, w->o, e);
+        bg_activations_free(&g->at[role]);
+    }
+    return status;
+}
 
 static int walk_layer(walk *w, int layer, bg_out *side, bg_calibrate_result *out, bg_err *e)
 {
     gatherer g;
     bg_tap tap = {see, &g};
-    size_t floats = (size_t)out->tokens * (size_t)w->m->config.hidden;
     int status = bg_model_load_layer(w->m, layer, e);
     if (status)
         return status;
     status = gatherer_init(&g, &w->m->layers[layer], out->tokens, w->o, e);
-    if (!status && w->o->sequential)
-        memcpy(w->copy, w->h, floats * sizeof *w->h);
     if (!status)
-        status = bg_model_layer(w->m, layer, &w->batch, &(bg_pass){.tap = &tap}, w->o->sequential ? w->copy : w->h,
-                                w->work, e);
+        status = pass_over(w, layer, &(bg_pass){.tap = &tap}, !w->o->sequential, e);
     if (!status)
-        status = keep_layer(&g, side, out, e);
-    if (!status && w->o->sequential) {
-        status = quantize_layer(&g, w->o, w->weights, e);
-        if (!status)
-            status = bg_model_layer(w->m, layer, &w->batch, &(bg_pass){.weights = (const float *const *)w->weights}, w->h,
-                                    w->work, e);
-    }
-    for (int i = 0; i < w->m->n_linears + 2; i++) {
-        free(w->weights[i]);
-        w->weights[i] = NULL;
-    }
+        status = settle(w, &g, side, out, e);
     gatherer_free(&g);
+    if (!status && w->o->sequential)
+        status = pass_over(w, layer, NULL, 1, e);
     bg_model_drop_layer(w->m, layer);
     return status;
 }
 
-static int walk_open(walk *w, const windows *text, bg_err *e)
+static int walk_open(walk *w, const windows *text, const char *beside, bg_err *e)
 {
     w->batch = (bg_batch){.ids = text->ids, .lengths = text->lengths, .n = (int)text->n};
-    size_t bytes = (size_t)bg_batch_tokens(&w->batch) * (size_t)w->m->config.hidden * sizeof *w->h;
-    w->h = malloc(bytes);
-    w->copy = malloc(w->o->sequential ? bytes : 1);
-    w->weights = calloc((size_t)w->m->n_linears + 2, sizeof *w->weights);
-    if (!w->h || !w->copy || !w->weights)
-        return bg_no_memory(e, "hidden states; fewer or shorter samples need less", bytes);
+    int64_t tokens = bg_batch_tokens(&w->batch), width = w->m->config.hidden;
     int status = bg_model_check(w->m, &w->batch, e);
     if (!status)
-        status = bg_model_load_outer(w->m, e);
+        status = bg_model_load_input(w->m, e);
     if (!status)
         status = bg_work_for(w->m, &w->batch, &w->work, e);
-    return status ? status : bg_model_embed(w->m, &w->batch, NULL, w->h, e);
+    if (!status)
+        status = bg_states_open(&w->states, tokens, width, w->o->states_bytes, beside, e);
+    if (status)
+        return status;
+    w->together = bg_work_sequences(w->work, text->lengths[0]);
+    size_t bytes = (size_t)w->together * (size_t)text->lengths[0] * (size_t)width * sizeof *w->h;
+    w->h = malloc(bytes);
+    return w->h ? pass_over(w, -1, NULL, 1, e) : bg_no_memory(e, "a block of hidden states", bytes);
 }
 
 int bg_calibrate(bg_model *m, const int32_t *ids, int64_t n, const bg_calibrate_options *o, bg_out *side,
@@ -255,7 +280,7 @@ int bg_calibrate(bg_model *m, const int32_t *ids, int64_t n, const bg_calibrate_
     *out = (bg_calibrate_result){.layers = calloc((size_t)m->n_linears + 1, sizeof *out->layers)};
     int status = out->layers ? draw_windows(ids, n, o, &text, e) : bg_no_memory(e, "layers", (unsigned)m->n_linears);
     if (!status)
-        status = walk_open(&w, &text, e);
+        status = walk_open(&w, &text, side->path, e);
     out->samples = text.n;
     out->tokens = status ? 0 : bg_batch_tokens(&w.batch);
     bg_progress_begin(&bar, "calibrate", (unsigned)m->config.layers);
@@ -265,9 +290,8 @@ int bg_calibrate(bg_model *m, const int32_t *ids, int64_t n, const bg_calibrate_
     }
     bg_progress_end(&bar);
     bg_work_close(w.work);
+    bg_states_close(&w.states);
     free(w.h);
-    free(w.copy);
-    free(w.weights);
     windows_free(&text);
     return status;
 }

@@ -1,5 +1,6 @@
 /* Calibrating: one walk over a model's layers gathers the second moments of every linear layer's input and writes them to
- * a side file as it goes. In memory: the hidden states of all samples, one layer's weights and its moments, those of the folds in float32. */
+ * a side file as it goes. In memory: one layer's weights and the triangles of its moments (those of the folds in float32), one
+ * block of samples, and of the samples' hidden states so much as is allowed; the rest of them in a temporary file. */
 #ifndef BG_ANALYSIS_CALIBRATE_H
 #define BG_ANALYSIS_CALIBRATE_H
 
@@ -12,6 +13,7 @@ typedef struct bg_calibrate_options {
     const bg_spec *sequential; /* later layers see what earlier ones, quantized so, put out; NULL: the model as it is */
     int folds;               /* consecutive parts of the samples whose moments are kept too; 0: none */
     int64_t fold_cols;       /* of inputs up to this width */
+    uint64_t states_bytes;   /* hidden states that may stay in memory; more go to a file (analysis/states.h) */
     uint64_t seed;
 } bg_calibrate_options;
 
@@ -29,7 +31,8 @@ typedef struct bg_calibrate_result {
     uint64_t side_bytes;
 } bg_calibrate_result;
 
-/* ids[0..n): the text. Writes the side file to `side`. */
+/* ids[0..n): the text. Writes the side file to `side`. The model must not be resident: under `sequential` its layers are changed
+ * before they are dropped. */
 int bg_calibrate(bg_model *m, const int32_t *ids, int64_t n, const bg_calibrate_options *o, bg_out *side,
                  bg_calibrate_result *out, bg_err *e);
 

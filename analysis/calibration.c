@@ -169,28 +169,22 @@ int bg_calibration_has(const bg_calibration *k, const char *tensor)
     return row_of(k, tensor) != NULL;
 }
 
-/* The triangle is read to the end of the square and spread from its last row, so that it needs no second buffer. */
 static int read_moments(const bg_calibration *k, uint64_t offset, bg_activations *s, bg_err *e)
 {
     int64_t C = s->cols, triangle = C * (C + 1) / 2;
-    double *packed = s->second_moment + (C * C - triangle);
     int status = bg_pread(k->fd, k->side, s->mean_abs, (size_t)C * 8, offset, e);
     if (!status)
         status = bg_pread(k->fd, k->side, s->max_abs, (size_t)C * 8, offset + (uint64_t)C * 8, e);
     if (!status)
-        status = bg_pread(k->fd, k->side, packed, (size_t)triangle * 8, offset + (uint64_t)C * 16, e);
-    if (status)
-        return status;
-    for (int64_t i = 0; i < C; i++) /* row i moves down to its place: i·C never exceeds where it is read */
-        memmove(s->second_moment + i * C, packed + i * (i + 1) / 2, (size_t)(i + 1) * sizeof *packed);
-    for (int64_t i = 0; i < C; i++)
-        for (int64_t j = 0; j <= i; j++) {
-            double v = s->second_moment[i * C + j];
-            if (!isfinite(v) || (i == j && v < 0))
-                return again(e, k->side, "it holds moments that are none");
-            s->second_moment[j * C + i] = v;
-        }
-    return BG_OK;
+        status = bg_pread(k->fd, k->side, s->triangle, (size_t)triangle * 8, offset + (uint64_t)C * 16, e);
+    int bad = 0;
+    for (int64_t i = 0; i < triangle && !status; i++)
+        bad |= !isfinite(s->triangle[i]);
+    for (int64_t i = 0; i < C && !status; i++)
+        bad |= s->triangle[i * (i + 3) / 2] < 0; /* the diagonal */
+    if (bad)
+        return again(e, k->side, "it holds moments that are none");
+    return status ? status : bg_activations_square(s, e);
 }
 
 int bg_calibration_load(const bg_calibration *k, const char *tensor, int64_t cols, bg_activations *out, bg_err *e)

@@ -5,7 +5,7 @@
 #include "analysis/corpus.h"
 #include "io/opt.h"
 
-enum { LENGTH_MOST = 2048, FOLD_COLS = 4096 };
+enum { LENGTH_MOST = 2048, FOLD_COLS = 4096, STATES_MB = 64 };
 
 /* "out/calibration.json" → "out/calibration.bin" */
 static char *side_path(const char *path)
@@ -73,12 +73,14 @@ static int read_options(const bg_args *a, const bg_provenance *p, bg_model *m, b
                         bg_err *e)
 {
     int most = bg_model_context(m);
-    int64_t samples = 128, length = most < LENGTH_MOST ? most : LENGTH_MOST, folds = 0;
+    int64_t samples = 128, length = most < LENGTH_MOST ? most : LENGTH_MOST, folds = 0, memory = STATES_MB;
     int status = bg_arg_integer(a, "samples", 0, INT64_C(1) << 40, &samples, e);
     if (!status)
         status = bg_arg_integer(a, "length", 1, 1 << 24, &length, e);
     if (!status)
         status = bg_arg_integer(a, "folds", 0, BG_FOLDS_MOST, &folds, e);
+    if (!status)
+        status = bg_arg_integer(a, "memory", 0, 1 << 30, &memory, e);
     if (!status && length > most)
         status = bg_fail(e, BG_INPUT, "--length %lld is longer than the model's context of %d", (long long)length, most);
     if (!status && bg_arg(a, "sequential"))
@@ -87,6 +89,7 @@ static int read_options(const bg_args *a, const bg_provenance *p, bg_model *m, b
                                 .length = (int)length,
                                 .folds = (int)folds,
                                 .fold_cols = FOLD_COLS,
+                                .states_bytes = (uint64_t)memory * 1000000,
                                 .sequential = bg_arg(a, "sequential") ? spec : NULL,
                                 .seed = p->seed};
     return status;
@@ -144,6 +147,8 @@ static const bg_option options[] = {
     {.name = "folds", .argument = "N",
      .help = "parts of the text whose moments are kept too, for inputs of at most 4096 columns: the band of the functional "
              "bound (default 0)"},
+    {.name = "memory", .argument = "MB",
+     .help = "hidden states that may stay in memory; more go to a temporary file in $TMPDIR or beside the output (default 64)"},
     {.name = "sequential", .argument = "SPEC", .help = "each layer sees the outputs of its predecessors quantized so"},
     {0},
 };
@@ -155,8 +160,8 @@ const bg_stage bg_stage_calibrate = {
     .most = 1,
     .summary = "second moments of every linear layer's input",
     .about = "Runs the model layer by layer over windows of a text and writes, for the input x of every linear layer, Σ = E[xxᵀ], "
-             "E|x| and max|x| to a side file (.bin) beside the document, which names its sha256. Memory is the hidden states "
-             "of all samples, one layer's weights and its moments.",
+             "E|x| and max|x| to a side file (.bin) beside the document, which names its sha256. Memory is one layer's "
+             "weights, half of each of its Σ, and a block of samples, however many there are.",
     .example = "bitgap calibrate data/austen-3.7m --text data/text/calib.txt --samples 32 -o calibration.json",
     .options = options,
     .run = run,

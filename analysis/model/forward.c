@@ -65,6 +65,11 @@ void bg_work_close(bg_work *w)
     free(w);
 }
 
+int bg_work_sequences(const bg_work *w, int length)
+{
+    return w->rows > length ? (int)(w->rows / length) : 1;
+}
+
 /* ---- one layer of one block ---- */
 
 static void norm_rows(const bg_model *m, const bg_norm *norm, const float *x, int64_t n, float *y)
@@ -309,15 +314,18 @@ int bg_block_embed(const bg_model *m, const int32_t *ids, int64_t n, int64_t pas
     const float *table = p && p->weights && p->weights[m->embed.index] ? p->weights[m->embed.index] : m->embed.w;
     int64_t narrow = c->embed_width, width = c->hidden;
     float *rows = h;
+    int status = BG_OK;
     if (m->project_in.w && !(rows = bg_floats(n * narrow)))
         return bg_no_memory(e, "embeddings", (unsigned long long)(n * narrow) * sizeof *rows);
-    for (int64_t t = 0; t < n; t++)
-        memcpy(rows + t * narrow, table + ids[t] * narrow, (size_t)narrow * sizeof *rows);
-    int status = BG_OK;
-    if (rows != h) {
+    for (int64_t t = 0; t < n && !status; t++)
+        if (table)
+            memcpy(rows + t * narrow, table + ids[t] * narrow, (size_t)narrow * sizeof *rows);
+        else
+            status = bg_tensor_rows(m->embed.tensor, ids[t], 1, rows + t * narrow, e);
+    if (rows != h && !status)
         status = bg_linear_apply(m, &m->project_in, p, rows, n, h, width, NULL, e);
+    if (rows != h)
         free(rows);
-    }
     if (status)
         return status;
 #pragma omp parallel for schedule(static)

@@ -77,8 +77,11 @@ void bg_model_close(bg_model *m);
 
 /* Reads all weights as float32 and keeps them. */
 int bg_model_load(bg_model *m, bg_err *e);
-/* Reads what lies outside the layers (embedding, output matrix, positions, last norm); bg_model_embed needs it. */
+/* Reads what lies outside the layers: embedding, output matrix, positions, last norm. */
 int bg_model_load_outer(bg_model *m, bg_err *e);
+/* Of that only what bg_model_embed and the layers need, without the embedding, whose rows are then read from the file as tokens
+ * ask for them. */
+int bg_model_load_input(bg_model *m, bg_err *e);
 /* One layer's weights; dropping does nothing in a resident model. Loading twice is no error. */
 int bg_model_load_layer(bg_model *m, int layer, bg_err *e);
 void bg_model_drop_layer(bg_model *m, int layer);
@@ -131,8 +134,10 @@ int bg_work_open(const bg_model *m, int64_t rows, int64_t context, bg_work **out
 /* For a batch: blocks of whole sequences of about 1024 tokens. */
 int bg_work_for(const bg_model *m, const bg_batch *b, bg_work **out, bg_err *e);
 void bg_work_close(bg_work *w);
+/* How many sequences of `length` tokens are worked on together. */
+int bg_work_sequences(const bg_work *w, int length);
 
-/* h [T × D] = embeddings, scaled and with learned positions. */
+/* h [T × D] = embeddings, scaled and with learned positions. After bg_model_load_outer or bg_model_load_input. */
 int bg_model_embed(const bg_model *m, const bg_batch *b, const bg_pass *p, float *h, bg_err *e);
 /* One layer, in place. The layer's weights must be loaded. */
 int bg_model_layer(const bg_model *m, int layer, const bg_batch *b, const bg_pass *p, float *h, bg_work *w, bg_err *e);

@@ -359,6 +359,21 @@ void bg_model_drop_layer(bg_model *m, int layer)
         free_layer(&m->layers[layer]);
 }
 
+int bg_model_load_input(bg_model *m, bg_err *e)
+{
+    int status = read_linear(&m->project_in, e);
+    if (!status)
+        status = read_new(m->positions_tensor, &m->positions, e);
+    const bg_tensor *divisors = bg_ckpt_find(m->ckpt, "rope_freqs.weight");
+    if (!status && divisors && m->config.rope.kind && !m->rope_divisors) {
+        if (divisors->count != (uint64_t)m->config.rope.dims / 2)
+            return bg_fail(e, BG_INPUT, "%s: tensor '%s' has %llu values; heads turn in %d pairs", m->ckpt->title,
+                           divisors->name, (unsigned long long)divisors->count, m->config.rope.dims / 2);
+        status = read_new(divisors, &m->rope_divisors, e);
+    }
+    return status;
+}
+
 int bg_model_load_outer(bg_model *m, bg_err *e)
 {
     int status = read_linear(&m->embed, e);
@@ -373,21 +388,10 @@ int bg_model_load_outer(bg_model *m, bg_err *e)
         m->tied_twice = 0;
     }
     if (!status)
-        status = read_linear(&m->project_in, e);
+        status = bg_model_load_input(m, e);
     if (!status)
         status = read_linear(&m->project_out, e);
-    if (!status)
-        status = read_new(m->positions_tensor, &m->positions, e);
-    if (!status)
-        status = read_norm(m, &m->final_norm, e);
-    const bg_tensor *divisors = bg_ckpt_find(m->ckpt, "rope_freqs.weight");
-    if (!status && divisors && m->config.rope.kind && !m->rope_divisors) {
-        if (divisors->count != (uint64_t)m->config.rope.dims / 2)
-            return bg_fail(e, BG_INPUT, "%s: tensor '%s' has %llu values; heads turn in %d pairs", m->ckpt->title,
-                           divisors->name, (unsigned long long)divisors->count, m->config.rope.dims / 2);
-        status = read_new(divisors, &m->rope_divisors, e);
-    }
-    return status;
+    return status ? status : read_norm(m, &m->final_norm, e);
 }
 
 int bg_model_load(bg_model *m, bg_err *e)

@@ -152,7 +152,7 @@ static void layer(int64_t C, const peaks *p)
     double t = bg_now();
     for (int i = 0; i < BLOCKS * ROUNDS; i += 2) /* as many tokens at a time as a model's pass hands over */
         bg_activations_add(&s, x + i % BLOCKS * TOKENS * C, 2 * TOKENS);
-    if (bg_activations_finish(&s, "inputs", &e))
+    if (bg_activations_finish(&s, "inputs", &e) || bg_activations_square(&s, &e))
         exit(1);
     free(x); /* a calibration is over, its samples gone, when the layer is quantized */
     double moment = bg_now() - t, floor = tokens * n * n / p->single * 1e-9;

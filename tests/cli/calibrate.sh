@@ -14,6 +14,16 @@ made() { "$BITGAP" calibrate $model --text $text --length 128 "$@" -o "$scratch/
 # Threads with stacks of 2 MB, what they get where the system sets no limit.
 [ "$(OMP_STACKSIZE=2M made --samples 4 -j 3)" = "$(field side_sha256 "$scratch/k.json")" ] || fail 'small stacks do not do'
 [ "$(made --samples 4 --seed 2)" != "$(field side_sha256 "$scratch/k.json")" ] || fail 'the seed does not matter'
+# So they are with hidden states in a file, which leaves nothing behind and whose disk may be full.
+spilled() { (unset TMPDIR && made "$@" --memory 0); }
+[ "$(spilled --samples 4)" = "$(field side_sha256 "$scratch/k.json")" ] || fail 'a file for hidden states matters'
+[ "$(TMPDIR=$scratch made --samples 4 --memory 0 -j 3)" = "$(field side_sha256 "$scratch/k.json")" ] || fail 'TMPDIR matters'
+[ "$(spilled --samples 9 --sequential rtn:bits=2)" = "$(made --samples 9 --sequential rtn:bits=2)" ] || fail 'a file matters to sequential'
+mkdir "$scratch/full"
+full() { (unset TMPDIR && trap '' XFSZ && ulimit -f 100 && exec "$BITGAP" calibrate $model --text $text --samples 4 --length 128 "$@"); }
+expect 4 'full/bitgap-states-.{6}: writing hidden states failed: .* they need 1 MB: set TMPDIR' full --memory 0 -o "$scratch/full/k.json"
+TMPDIR=$scratch/none expect 4 'none/bitgap-states-.*: no temporary file can be made' "$BITGAP" calibrate $model --text $text --memory 0 -o "$scratch/full/k.json"
+[ -z "$(ls -A "$scratch/full"; ls "$scratch" | grep states)" ] || fail "left behind: $(ls -A "$scratch/full" "$scratch")"
 head -c 2000 $text >"$scratch/short.txt"
 text=$scratch/short.txt
 [ "$(made --samples 0)" = "$(made --samples 0 --seed 2)" ] || fail 'all windows are not all windows'

@@ -42,6 +42,8 @@ static void against_plain_loops(void **state)
             bg_activations_add_ref(&plain, x, n);
             assert_int_equal(bg_activations_finish(&fast, "x", &e), BG_OK);
             assert_int_equal(bg_activations_finish(&plain, "x", &e), BG_OK);
+            assert_int_equal(bg_activations_square(&fast, &e), BG_OK);
+            assert_int_equal(bg_activations_square(&plain, &e), BG_OK);
             for (int64_t i = 0; i < C * C; i++)
                 assert_float_equal(fast.second_moment[i], plain.second_moment[i], 2e-6);
             assert_memory_equal(fast.mean_abs, plain.mean_abs, (size_t)C * sizeof(double));
@@ -70,7 +72,7 @@ static void threads_do_not_matter(void **state)
         assert_int_equal(bg_activations_finish(&s[i], "x", &e), BG_OK);
     }
     omp_set_num_threads(before);
-    assert_memory_equal(s[0].second_moment, s[1].second_moment, (size_t)C * C * sizeof(double));
+    assert_memory_equal(s[0].triangle, s[1].triangle, (size_t)C * (C + 1) / 2 * sizeof(double));
     bg_activations_free(&s[0]);
     bg_activations_free(&s[1]);
     free(x);
@@ -93,7 +95,7 @@ static void folds_are_parts(void **state)
     bg_activations_add(&whole, x, N);
     for (int at = 0; at < N; at += 640)
         bg_folds_add(&f, &split, x + at * C, N - at < 640 ? N - at : 640, N);
-    assert_memory_equal(whole.second_moment, split.second_moment, C * C * sizeof(double));
+    assert_memory_equal(whole.triangle, split.triangle, C * (C + 1) / 2 * sizeof(double));
     int64_t from = 0;
     for (int k = 0; k < FOLDS; k++) {
         int64_t end = bg_fold_end(N, FOLDS, k);
@@ -103,7 +105,7 @@ static void folds_are_parts(void **state)
         assert_int_equal(bg_activations_finish(&part, "x", &e), BG_OK);
         for (int64_t i = 0, at = (int64_t)k * C * (C + 1) / 2; i < C; i++)
             for (int64_t j = 0; j <= i; j++, at++)
-                assert_float_equal((double)f.triangle[at], part.second_moment[i * C + j], 2e-6);
+                assert_float_equal((double)f.triangle[at], part.triangle[i * (i + 1) / 2 + j], 2e-6);
         bg_activations_free(&part);
         from = end;
     }
@@ -275,8 +277,8 @@ static void equals_a_direct_pass(void **state)
     for (int i = 0; i < 256; i++)
         for (int j = 0; j <= i; j++) {
             assert_int_equal(fread(&at_offset, 8, 1, f), 1);
-            double want = direct.second_moment[i * 256 + j];
-            double scale = sqrt(direct.second_moment[i * 257] * direct.second_moment[j * 257]);
+            double want = direct.triangle[i * (i + 1) / 2 + j];
+            double scale = sqrt(direct.triangle[i * (i + 3) / 2] * direct.triangle[j * (j + 3) / 2]);
             assert_true(fabs(at_offset - want) <= 1e-5 * scale);
         }
     fclose(f);

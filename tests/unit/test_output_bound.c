@@ -167,6 +167,7 @@ static void sample(double rho, bg_activations *all, bg_folds *folds)
     for (int t = 0; t < TOKENS; t += 1152)
         bg_folds_add(folds, all, x + t * COLS, TOKENS - t < 1152 ? TOKENS - t : 1152, TOKENS);
     assert_int_equal(bg_activations_finish(all, "x", &e), BG_OK);
+    assert_int_equal(bg_activations_square(all, &e), BG_OK);
     free(x);
 }
 
