@@ -193,7 +193,7 @@ typedef struct walk {
     const bg_calibrate_options *o;
     bg_batch batch;
     bg_states states; /* [tokens × D], between two layers */
-    int together;     /* samples in a block: what bg_model_layer would work on at once */
+    int together;     /* samples, all of one length, in a block: what bg_model_layer would work on at once */
     float *h;         /* one block of them */
     bg_work *work;
 } walk;

@@ -161,7 +161,7 @@ static int run(const job *j, work body, bg_err *e)
  * not outlive it. */
 static double growth(const job *j, work body)
 {
-    int ends[2], status;
+    int ends[2], status = 0;
     double bytes = 0;
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
@@ -186,7 +186,7 @@ static double growth(const job *j, work body)
 
 static void make_model(const shape *s)
 {
-    int status;
+    int status = 0;
     pid_t child = fork();
     if (!child)
         _exit(write_model(s));
