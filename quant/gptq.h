@@ -9,7 +9,7 @@ typedef struct bg_gptq_walk {
     const bg_spec *s;
     const bg_matrix *m;
     const bg_factor *f;
-    const float *w;
+    const float *w, *aim; /* [R × C]; aim: what the walk rounds, w itself or with steps=water its Wiener estimate */
     float *delta;      /* [R × C] w − ŵ in walking order */
     double *loss, *moved; /* [R] ‖(w−ŵ)M‖² and ‖w−ŵ‖² over the columns that are not dead */
     uint16_t *symbols; /* [R × C] in the order of the columns of W */
@@ -21,8 +21,6 @@ typedef struct bg_gptq_walk {
     int64_t R, C, G, groups, block;
     int K, per_group, on_the_way, water; /* scopes inside a row; fitted during the walk; steps=water */
     int *step;         /* steps=water: [C] in the order of the columns of W, quarters of an octave */
-    float *shrink;     /* steps=water: [C] in walking order, of points against the cells they stand for */
-    double sigma;      /* of the weights, as stored, with them */
     int two_level; /* scales of scales: all are fitted before the walk, then rounded together */
     int affine;    /* points are equally spaced */
     int whole;     /* order=groups: a group's columns are walked one after the other */

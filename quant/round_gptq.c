@@ -11,11 +11,19 @@
  *
  * steps=water (WaterSIC, arXiv 2603.04956) gives column j the step s·g/M_jj, g the geometric mean of the M_jj: every column then
  * adds the same to ‖(w−ŵ)M‖², the arithmetic mean of theory's loss becomes the geometric one, and with entropy coding the
- * distance from the functional bound tends to ½·log2(2πe/12) at high rate for any Σ. Steps are quarters of an octave apart
+ * distance from the functional bound tends to ½·log2(2πe/12) at high rate for any Σ. At low rate, where the noise of a column, D =
+ * (s·g)²/12, is no longer small against what Σ gives some directions of w, the rate weighs against the loss: among points of spread
+ * σ a point ŵ costs ‖ŵ‖²/2σ² nats, and D buys 2D of loss a nat. What is least is
+ *
+ *     (w−ŵ)Σ(w−ŵ)ᵀ + (D/σ²)·ŵŵᵀ = (t−ŵ)(Σ+μI)(t−ŵ)ᵀ + const,   μ = D/σ²,   t = wΣ(Σ+μI)⁻¹ ,
+ *
+ * so that t is rounded in place of w, by the factor of Σ + μI: the minimum mean squared error decision feedback of Cioffi and Forney
+ * 1997. For Σ = I, t is w shrunk by σ²/(σ²+D). Steps are quarters of an octave apart
  * (which costs 0.0036 bit); code=entropy writes them and the symbols, each with the law that those before it tell (quant/columns.h).
  *
  * Check: with Σ = I every y is 0 and the result is nearest rounding, digit for digit.
  */
+#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,7 +120,7 @@ static int walk_row(const walk *k, int64_t r, int64_t b, int64_t n, float *t, fl
     float *delta = k->delta + r * k->C;
     for (int64_t i = 0; i < n; i++) {
         int64_t c = column(k, b + i);
-        x[i] = k->f->dead[c] ? 0 : k->w[r * k->C + c];
+        x[i] = k->f->dead[c] ? 0 : k->aim[r * k->C + c];
     }
     for (int64_t i = 0; i < n; i++) {
         int64_t at = b + i;
@@ -124,7 +132,7 @@ static int walk_row(const walk *k, int64_t r, int64_t b, int64_t n, float *t, fl
         const float *M = k->f->M + at * N + b;
         const bg_code *code = code_at(k, r, at);
         float target = x[i] + t[i] / M[i];
-        int index = bg_code_index(code, k->water ? target * k->shrink[at] : target);
+        int index = bg_code_index(code, target);
         float d = x[i] - bg_code_value(code, index);
         k->symbols[r * k->C + column(k, at)] = (uint16_t)index;
         delta[at] = d;
@@ -280,7 +288,6 @@ static int whole_tensor_code(walk *k, bg_err *e)
         bg_scope_stats st = {.x = k->w, .n = n, .hist = h, .min = h->min, .max = h->max, .mean = h->mean,
                              .sigma = sqrt(h->sigma2)};
         status = bg_code_fit(k->s, &st, &k->room, k->codes, e);
-        k->sigma = (double)bg_bf16_to_f32(bg_f32_to_bf16((float)st.sigma));
     }
     bg_hist_free(&own);
     bg_code *c = k->codes;
@@ -294,8 +301,7 @@ static int whole_tensor_code(walk *k, bg_err *e)
 }
 
 /* Column steps that add equally to the loss, in quarters of an octave of the tensor's. The finest of them decides how long
- * the code must be to reach as far as the whole tensor's. Points move from the middle of their cell towards 0 by the factor
- * σ²/(σ² + step²/12), to E[w|cell] as good as: 0.016 bit at 3 bits. */
+ * the code must be to reach as far as the whole tensor's. */
 static void water_steps(walk *k)
 {
     bg_code base = k->codes[0];
@@ -305,9 +311,7 @@ static void water_steps(walk *k)
         int step = (int)lrint(fmin(fmax(BG_COLUMNS_PER_OCTAVE * share, -BG_COLUMNS_MOST_STEP), BG_COLUMNS_MOST_STEP));
         k->step[column(k, at)] = step;
         k->codes[at] = base;
-        float cell = base.scale * exp2f((float)step / BG_COLUMNS_PER_OCTAVE);
-        k->shrink[at] = k->sigma > 0 ? (float)(1 / (1 + pow((double)cell / k->sigma, 2) / 12)) : 1;
-        k->codes[at].scale = cell * k->shrink[at];
+        k->codes[at].scale = base.scale * exp2f((float)step / BG_COLUMNS_PER_OCTAVE);
         finest = fminf(finest, k->codes[at].scale);
     }
     enum { LONGEST = 1 << 15 };
@@ -330,7 +334,7 @@ static int is_affine(walk *k, bg_err *e)
         status = fit(k, k->w, 0, k->G, 0, &room, e);
         bg_code_room_free(&room);
     }
-    k->affine = k->codes[0].affine && !k->water;
+    k->affine = k->codes[0].affine;
     return status;
 }
 
@@ -345,9 +349,7 @@ static int prepare(walk *k, float *out, bg_err *e)
     k->moved = calloc((size_t)k->R, sizeof *k->moved);
     k->tables = k->per_group ? malloc(scopes * 2 * (size_t)k->K * sizeof *k->tables) : NULL;
     k->step = k->water ? malloc((size_t)k->C * sizeof *k->step) : NULL;
-    k->shrink = k->water ? malloc((size_t)k->C * sizeof *k->shrink) : NULL;
-    if (!k->delta || !k->symbols || !k->codes || !k->loss || !k->moved || (k->per_group && !k->tables) ||
-        (k->water && (!k->step || !k->shrink)))
+    if (!k->delta || !k->symbols || !k->codes || !k->loss || !k->moved || (k->per_group && !k->tables) || (k->water && !k->step))
         return bg_no_memory(e, "error feedback", cells * (sizeof *k->delta + sizeof *k->symbols));
     int status = set_importance(k, e);
     if (!status && !k->per_group)
@@ -368,7 +370,6 @@ static void release(walk *k, const float *out)
     free(k->tables);
     free(k->importance);
     free(k->step);
-    free(k->shrink);
     bg_code_room_free(&k->room);
 }
 
@@ -432,8 +433,7 @@ static int store(const walk *k, bg_stored *stored, bg_err *e)
 /* Bits of the symbols and steps of steps=water; with another coding than entropy a step takes 8 bits. */
 static int water_bits(const walk *k, bg_measure *measure, bg_err *e)
 {
-    enum { STEP_BITS = 8, SIGMA_BITS = 16 };
-    measure->rate.scales += SIGMA_BITS;
+    enum { STEP_BITS = 8 };
     if (strcmp(k->s->coding->name, "entropy")) {
         measure->rate.scales += STEP_BITS * (double)k->C;
         return bg_measure_symbols(k->s, k->symbols, (size_t)(k->R * k->C), k->K, measure, e);
@@ -444,7 +444,7 @@ static int water_bits(const walk *k, bg_measure *measure, bg_err *e)
 }
 
 /* The walk knows the output error: with H = Σ + λI it is ‖(w−ŵ)M‖² − λ‖w−ŵ‖². Where damping is most of that, little is
- * left of the difference's digits, and Σ itself is asked. */
+ * left of the difference's digits, and Σ itself is asked; so it is where w was not what the walk rounded. */
 static int measure_error(const walk *k, const float *hat, bg_measure *measure, bg_err *e)
 {
     double loss = 0, moved = 0;
@@ -453,7 +453,7 @@ static int measure_error(const walk *k, const float *hat, bg_measure *measure, b
         moved += k->moved[r];
     }
     bg_matrix m = *k->m;
-    if (loss - k->f->lambda * moved > 0.1 * loss)
+    if (!k->water && loss - k->f->lambda * moved > 0.1 * loss)
         m.second_moment = NULL;
     int status = bg_measure_difference(&m, k->w, hat, k->R, k->C, measure, e);
     if (!m.second_moment)
@@ -478,9 +478,60 @@ static int finish(walk *k, float *out, bg_measure *measure, bg_stored *stored, b
     float *hat = k->delta;
     reconstruct(k, hat);
     status = measure_error(k, hat, measure, e);
-    measure->babai_bound = k->water ? 0 : babai_bound(k); /* shrunk points may lie outside their cells */
+    measure->babai_bound = k->water ? 0 : babai_bound(k); /* it is of the aim's error */
     if (!status && hat != out)
         memcpy(out, hat, (size_t)(k->R * k->C) * sizeof *out);
+    return status;
+}
+
+/* The factor of Σ + μI for steps=water, μ of round_gptq's opening from the factor it leads to; *own in place of k->f. */
+static int factor_at_level(walk *k, int64_t order, bg_factor *own, double *mu, bg_err *e)
+{
+    enum { TRIES = 4 };
+    double step = bg_spec_number(k->s, "step"), damp = k->f->damp, last = 0;
+    int status = BG_OK;
+    for (int i = 0; i < TRIES && !status; i++) {
+        double level = step * step / 12 * exp2(k->f->mean_log2);
+        if (fabs(level - last) < 0.2 * level)
+            break;
+        bg_factor next;
+        *mu = last = level;
+        status = bg_factor_init(&next, k->m->second_moment, k->C, damp + level / k->f->mean, order, e);
+        if (status)
+            break;
+        bg_factor_free(own);
+        *own = next;
+        k->f = own;
+    }
+    return status;
+}
+
+/* t = w − μ·w(Σ+μI)⁻¹ by two triangular solves, in chunks of rows. */
+static int wiener(const walk *k, double mu, float *t, bg_err *e)
+{
+    int status = BG_OK;
+#pragma omp parallel
+    {
+        float *y = malloc((size_t)(CHUNK * k->C) * sizeof *y);
+#pragma omp for schedule(dynamic)
+        for (int64_t first = 0; first < k->R; first += CHUNK) {
+            int64_t rows = first + CHUNK < k->R ? CHUNK : k->R - first, C = k->C;
+            for (int64_t i = 0; y && i < rows * C; i++)
+                y[i] = k->w[(first + i / C) * C + column(k, i % C)];
+            for (int transposed = 1; y && transposed >= 0; transposed--)
+                cblas_strsm(CblasRowMajor, CblasRight, CblasUpper, transposed ? CblasTrans : CblasNoTrans, CblasNonUnit, (int)rows,
+                            (int)C, 1, k->f->M, (int)C, y, (int)C);
+            for (int64_t i = 0; y && i < rows * C; i++) {
+                int64_t at = (first + i / C) * C + column(k, i % C);
+                t[at] = k->w[at] - (float)mu * y[i];
+            }
+        }
+        if (!y) {
+#pragma omp critical(bg_gptq_error)
+            status = bg_no_memory(e, "weights of a chunk", (unsigned long long)(CHUNK * k->C) * sizeof *y);
+        }
+        free(y);
+    }
     return status;
 }
 
@@ -506,10 +557,12 @@ static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out,
     }
     int64_t G = s->scope.kind != BG_SCOPE_TENSOR && size < m->cols ? size : m->cols;
     int64_t order = bg_spec_is(s, "order", "act") ? BG_ORDER_ACT : bg_spec_is(s, "order", "groups") ? G : BG_ORDER_NATURAL;
-    bg_factor own = {0};
+    bg_factor own = {0}, at_level = {0};
     const bg_factor *f = NULL;
+    float *aim = NULL;
+    double mu = 0;
     int status = bg_factor_shared(m, bg_spec_number(s, "percdamp"), order, &own, &f, e);
-    walk k = {.s = s, .m = m, .f = f, .w = w, .R = m->rows, .C = m->cols, .K = bg_spec_points(s), .block = BLOCK, .water = water};
+    walk k = {.s = s, .m = m, .f = f, .w = w, .aim = w, .R = m->rows, .C = m->cols, .K = bg_spec_points(s), .block = BLOCK, .water = water};
     k.per_group = s->scope.kind != BG_SCOPE_TENSOR;
     k.G = G;
     k.whole = bg_spec_is(s, "order", "groups");
@@ -518,6 +571,12 @@ static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out,
     k.on_the_way = k.per_group && k.G < k.C && !bg_spec_number(s, "static") && !k.two_level;
     if (k.on_the_way)
         k.block = k.G >= BLOCK ? k.G : k.G * (BLOCK / k.G);
+    if (!status && water)
+        status = factor_at_level(&k, order, &at_level, &mu, e);
+    if (!status && water) {
+        k.aim = aim = malloc((size_t)(k.R * k.C) * sizeof *aim);
+        status = aim ? wiener(&k, mu, aim, e) : bg_no_memory(e, "a matrix", (size_t)(k.R * k.C) * sizeof *aim);
+    }
     if (!status)
         status = prepare(&k, out, e);
     if (!status)
@@ -525,6 +584,8 @@ static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out,
     if (!status)
         status = finish(&k, out, measure, stored, e);
     release(&k, out);
+    free(aim);
+    bg_factor_free(&at_level);
     bg_factor_free(&own);
     return status;
 }

@@ -78,7 +78,7 @@ int bg_gptq_walk_lanes(const bg_gptq_walk *k, int64_t first, int64_t b, int64_t 
     for (int64_t r = 0; r < L; r++)
         for (int64_t i = 0; i < n; i++) {
             int64_t c = bg_gptq_column(k, b + i);
-            x[i * L + r] = k->f->dead[c] ? 0 : k->w[(first + r) * k->C + c];
+            x[i * L + r] = k->f->dead[c] ? 0 : k->aim[(first + r) * k->C + c];
             errors[i * L + r] = t[r * n + i];
         }
     for (int64_t i = 0, group = -1; i < n; i++) {

@@ -165,7 +165,7 @@ static int cholesky(double *A, int64_t n)
     return info;
 }
 
-static int factorise(bg_factor *f, const double *H, double mean, double percdamp, bg_err *e)
+static int factorise(bg_factor *f, const double *H, double percdamp, bg_err *e)
 {
     int64_t n = f->n;
     size_t bytes = (size_t)offset(n, panels(n)) * sizeof(double);
@@ -174,7 +174,7 @@ static int factorise(bg_factor *f, const double *H, double mean, double percdamp
         return bg_no_memory(e, "Cholesky factor", bytes);
     int status = BG_OK;
     for (f->damp = percdamp;; f->damp = f->damp < 1e-7 ? 1e-6 : 10 * f->damp) {
-        f->lambda = f->damp * mean;
+        f->lambda = f->damp * f->mean;
         fill(f, H, f->lambda, A);
         int info = cholesky(A, n);
         if (info == 0)
@@ -210,9 +210,10 @@ int bg_factor_init(bg_factor *f, const double *H, int64_t n, double percdamp, in
         f->dead[i] = !(H[i * n + i] > 0);
         sum += f->dead[i] ? 1.0 : H[i * n + i];
     }
+    f->mean = sum / (double)n;
     int status = order != BG_ORDER_NATURAL ? choose_order(f, H, order, e) : BG_OK;
     if (!status)
-        status = factorise(f, H, sum / (double)n, percdamp, e);
+        status = factorise(f, H, percdamp, e);
     if (status)
         bg_factor_free(f);
     return status;

@@ -18,6 +18,7 @@
 typedef struct bg_factor {
     int64_t n;
     double damp;        /* share of the mean diagonal that was added: percdamp, or more if that was not enough */
+    double mean;        /* of the diagonal of H, dead columns as 1 */
     double lambda;      /* what was added to every diagonal element */
     int64_t *order;     /* [n] column of W that is walked k-th; NULL: in order */
     uint8_t *dead;      /* [n] by column of W: this input is always zero */
