@@ -1,4 +1,4 @@
-/* What calibrating and a forward pass may keep in memory, by formula: runs in processes of their own on synthetic models whose
+/* What calibrating, GPTQ and a forward pass may keep in memory, by formula: runs in processes of their own on synthetic models whose
  * shapes make each thing that must not be kept (a square Σ, an embedding, all samples, all logits, all layers' activations)
  * larger than the slack. */
 #define _GNU_SOURCE
@@ -131,7 +131,7 @@ typedef struct job {
     const shape *shape;
     int samples, length;
     uint64_t states_bytes;
-    const char *sequential;
+    const char *sequential; /* or the spec under test */
 } job;
 
 typedef int (*work)(bg_model *m, const int32_t *ids, const job *j, bg_err *e);
@@ -248,6 +248,51 @@ static void samples_need_no_memory(void **state)
     }
 }
 
+/* ---- GPTQ ---- */
+
+enum { INPUTS = 3072, OUTPUTS = 256, SEEN = 256 };
+
+/* Moments gathered, made a square, and a matrix quantized with them. */
+static int gptq(bg_model *m, const int32_t *ids, const job *j, bg_err *e)
+{
+    (void)m, (void)ids;
+    bg_activations s;
+    bg_spec spec;
+    bg_measure measure = {0};
+    float *x = malloc(sizeof(float) * SEEN * INPUTS), *w = malloc(sizeof(float) * OUTPUTS * INPUTS);
+    float *hat = malloc(sizeof(float) * OUTPUTS * INPUTS);
+    if (!x || !w || !hat || bg_spec_parse(j->sequential, &spec, e) || bg_activations_init(&s, INPUTS, e))
+        return 1;
+    for (int i = 0; i < SEEN * INPUTS; i++)
+        x[i] = (float)(bg_uniform_at(2, (uint64_t)i) - 0.5);
+    for (int i = 0; i < OUTPUTS * INPUTS; i++)
+        w[i] = (float)(bg_uniform_at(3, (uint64_t)i) - 0.5);
+    bg_activations_add(&s, x, SEEN);
+    free(x);
+    int status = bg_activations_finish(&s, "x", e);
+    if (!status)
+        status = bg_activations_square(&s, e);
+    bg_matrix matrix = bg_matrix_of(w, OUTPUTS, INPUTS);
+    matrix.second_moment = s.second_moment;
+    if (!status)
+        status = bg_reconstruct(&matrix, &spec, w, hat, &measure, NULL, e);
+    bg_activations_free(&s);
+    free(w);
+    free(hat);
+    return status;
+}
+
+/* Σ in double, its factor in float, the weights before and after: no second Σ (+38 MB as a triangle or in float). */
+static void one_moment_and_its_factor(void **state)
+{
+    (void)state;
+    static const shape s = {128, 4, 64, 1, 128};
+    const job j = {&s, 1, 1, 0, "uniform:bits=4,scope=128,round=gptq"};
+    make_model(&s);
+    double n = INPUTS;
+    at_most("gptq", growth(&j, gptq), 12 * n * n + 8 * n * OUTPUTS + 2 * SLACK);
+}
+
 /* ---- a pass ---- */
 
 static int take(void *self, int64_t first, int64_t n, const float *logits, bg_err *e)
@@ -293,6 +338,7 @@ static int clean(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(one_layer_and_its_moments), cmocka_unit_test(samples_need_no_memory),
+                                       cmocka_unit_test(one_moment_and_its_factor),
                                        cmocka_unit_test(a_pass_is_streamed)};
     return cmocka_run_group_tests(tests, make, clean);
 }
