@@ -10,7 +10,7 @@ MODEL   = data/austen-3.7m#    a Hugging Face directory, .safetensors, .gguf, or
 LAYERS  =#                     0,5,11: only these layers
 GROUPS  =#                     mlp.down_proj,attn.q_proj: only these roles
 SPECS   = scalar vector ecsq:rate=2/3/4 tcq:rate=2/3/4,states=8,code=entropy# what to sweep: specs, presets, aliases (bitgap list)
-CALIBRATED = gptq:bits=3/4 awq:bits=4 watersic:step=0.26sigma/0.52sigma# what to sweep beside, if the model can be run on the calibration text
+CALIBRATED = gptq:bits=3/4 awq:bits=4 watersic:step=0.23sigma/0.47sigma# what to sweep beside, if the model can be run on the calibration text
 OUTPUT_SPECS = uniform:bits=2/3/4/6,scope=channel uniform:bits=3/4,scope=128 rtn nf4 $(CALIBRATED)#  what to run the model with
 PARTS   = rtn nf4 uniform:bits=4,scope=channel kmeans:bits=4,scope=channel uniform:bits=4,scope=128,code=entropy uniform:step=0.3sigma,code=entropy,round=rdo# whose error is split by cause
 BASE    = $(MODEL)#            what audit compares with

@@ -368,7 +368,8 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     if (!n_roles)
         return BG_OK;
     bg_text_add(what, "Output error is tr((W − Ŵ)Σ(W − Ŵ)ᵀ), Σ the second moment of the layer's input on the calibration text. The functional bound is the "
-                      "least of it at a rate, for Gaussian rows, by reverse water-filling over the eigenvalues of Σ.");
+                      "least of it at a rate, for independent Gaussian weights, by reverse water-filling over the eigenvalues of Σ. Trained weights "
+                      "are not independent: a code that learns how they go together, as that of steps=water does, can stay below it.");
     int n = choose(r, lines);
     say_finding(r, finding, lines, n);
     put_inputs(r, inputs, roles, n_roles);
