@@ -34,10 +34,11 @@ static void add_scope(chain *c, const float *x, size_t n, const bg_code *ideal, 
     bg_code mixed = *ideal;
     mixed.scale = stored->scale;
     c->K = ideal->K > c->K ? ideal->K : c->K;
+    bg_reach reach = bg_code_reach(ideal);
     for (size_t i = 0; i < n; i++) {
         double error = square(x[i], bg_code_value(ideal, bg_code_index(ideal, x[i])));
         c->scaled += square(x[i], bg_code_value(&mixed, bg_code_index(&mixed, x[i])));
-        int clips = bg_code_clips(ideal, x[i]);
+        int clips = bg_clips(reach, x[i]);
         *(clips ? &c->clipped : &c->inside) += error;
         if (ideal->scale != 0) {
             size_t at = clips ? c->room - ++c->beyond : c->n++;

@@ -163,12 +163,12 @@ int bg_measure_symbols(const bg_spec *s, const uint16_t *symbols, size_t n, int 
                : BG_OK;
 }
 
-int bg_code_clips(const bg_code *c, float x)
+bg_reach bg_code_reach(const bg_code *c)
 {
     float low = bg_code_value(c, 0), high = bg_code_value(c, c->K - 1), first = low, last = high;
     if (c->K > 1) {
         first = bg_code_value(c, 1);
         last = bg_code_value(c, c->K - 2);
     }
-    return x < low - 0.5F * (first - low) || x > high + 0.5F * (high - last);
+    return (bg_reach){low - 0.5F * (first - low), high + 0.5F * (high - last)};
 }

@@ -17,7 +17,15 @@ int bg_output_mse(const double *second_moment, const float *w, const float *hat,
  * and rate.table in place of the fixed-length ones. */
 int bg_measure_symbols(const bg_spec *s, const uint16_t *symbols, size_t n, int K, bg_measure *out, bg_err *e);
 
-/* Is x beyond the outermost point by more than half a step? */
-int bg_code_clips(const bg_code *c, float x);
+/* How far a code reaches: half a step beyond its outermost points. */
+typedef struct bg_reach {
+    float low, high;
+} bg_reach;
+bg_reach bg_code_reach(const bg_code *c);
+
+static inline int bg_clips(bg_reach r, float x)
+{
+    return x < r.low || x > r.high;
+}
 
 #endif

@@ -369,11 +369,12 @@ static int run_fitted(const item *it, bg_code_room *cr, const float *x, size_t n
 static void run_fixed(const item *it, const float *x, size_t n, bg_error *total, double *clipped)
 {
     const bg_code *c = &it->unit;
+    bg_reach reach = bg_code_reach(c);
     for (size_t i = 0; i < n; i++) {
         double d = fabs((double)x[i] - (double)bg_code_value(c, bg_code_index(c, x[i])));
         total->sse += d * d;
         total->most = (float)d > total->most ? (float)d : total->most;
-        *clipped += bg_code_clips(c, x[i]);
+        *clipped += bg_clips(reach, x[i]);
     }
 }
 

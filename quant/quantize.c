@@ -193,8 +193,9 @@ static void round_scope(const job *j, int64_t k, const bg_code *c)
         if (j->codes)
             j->codes[at] = (uint16_t)q;
     }
+    bg_reach reach = bg_code_reach(c);
     for (size_t i = 0; clips && i < n; i++)
-        clipped += bg_code_clips(c, j->w[first + (int64_t)i]);
+        clipped += bg_clips(reach, j->w[first + (int64_t)i]);
     j->clipped[k] = clipped;
 }
 

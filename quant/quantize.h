@@ -208,9 +208,14 @@ void bg_code_room_free(bg_code_room *r);
 int bg_code_fit(const bg_spec *s, const bg_scope_stats *st, bg_code_room *r, bg_code *out, bg_err *e);
 /* min, max, mean, sigma of n weights (and nothing else) into *st. */
 void bg_scope_stats_of(bg_scope_stats *st, const float *x, size_t n);
-/* Index of the point that takes x, from 0; and the point of an index. */
+/* Index of the point that takes x, from 0. */
 int bg_code_index(const bg_code *c, float x);
-float bg_code_value(const bg_code *c, int index);
+/* The point of an index. */
+static inline float bg_code_value(const bg_code *c, int index)
+{
+    return c->affine ? c->scale * ((float)(index + c->lo) - c->zero) + c->offset
+                     : c->scale * c->levels[index] + c->offset;
+}
 /* n weights at once, the same points: out[i] = bg_code_value(c, bg_code_index(c, x[i])), and the indices (NULL: not wanted). */
 void bg_code_round(const bg_code *c, const float *x, size_t n, float *out, uint16_t *index);
 /* x as a number of type `scale` holds it (f16 saturates). top: the largest level it multiplies, which e8m0 needs: its power

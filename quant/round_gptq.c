@@ -389,12 +389,17 @@ static double clipped_share(const walk *k, const float *w)
 {
     int64_t count = 0;
 #pragma omp parallel for schedule(static) reduction(+ : count)
-    for (int64_t r = 0; r < k->R; r++)
+    for (int64_t r = 0; r < k->R; r++) {
+        const bg_code *last = NULL;
+        bg_reach reach = {0};
         for (int64_t at = 0; at < k->C; at++) {
-            int64_t c = column(k, at);
             const bg_code *code = code_at(k, r, at);
-            count += bg_code_clips(code, w[r * k->C + c]);
+            if (code != last)
+                reach = bg_code_reach(code);
+            last = code;
+            count += bg_clips(reach, w[r * k->C + column(k, at)]);
         }
+    }
     return (double)count / ((double)k->R * (double)k->C);
 }
 

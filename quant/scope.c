@@ -125,12 +125,6 @@ int bg_code_fit(const bg_spec *s, const bg_scope_stats *st, bg_code_room *r, bg_
     return BG_OK;
 }
 
-float bg_code_value(const bg_code *c, int index)
-{
-    return c->affine ? c->scale * ((float)(index + c->lo) - c->zero) + c->offset
-                     : c->scale * c->levels[index] + c->offset;
-}
-
 int bg_spec_is_weighted(const bg_spec *s)
 {
     return bg_spec_is(s, "weighted", "true") || bg_spec_is(s, "clip", "output");
@@ -248,11 +242,12 @@ int bg_scope_error(const bg_spec *s, bg_code_room *room, const float *x, size_t 
     if (status)
         return status;
     int clips = bg_spec_needs(s) >= BG_NEEDS_MOMENTS;
+    bg_reach reach = bg_code_reach(&c);
     for (size_t i = 0; i < n; i++) {
         double d = fabs((double)x[i] - (double)bg_code_value(&c, bg_code_index(&c, x[i])));
         *sse += d * d;
         *most = (float)d > *most ? (float)d : *most;
-        *clipped += clips ? bg_code_clips(&c, x[i]) : 0;
+        *clipped += clips && bg_clips(reach, x[i]);
     }
     return BG_OK;
 }
