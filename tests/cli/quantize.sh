@@ -58,9 +58,10 @@ touch -d '2001-01-01' "$d/q/model-00004-of-00005.safetensors"
 "$BITGAP" quantize $m -q uniform:bits=5,scope=tensor,scale=f32 -o "$d/q" 2>&1 | grep -q '3 of 5 shards'
 [ "$(date -r "$d/q/model-00004-of-00005.safetensors" +%Y)" = 2001 ]
 diff -r "$d/first" "$d/q"
-# not after a program of other code: the hash of the sources that is compiled in is another
+# not after a program of other code: the hash of the sources that is compiled in is another. Its first half, since the linker
+# may keep a literal such as "4" in the end of a string that ends so
 code=$(cat "$(dirname "$BITGAP")/with.CODE")
-LC_ALL=C sed "s/$code/0123456789abcdef/" "$BITGAP" >"$d/other"
+LC_ALL=C sed "s/$code/01234567${code:8}/" "$BITGAP" >"$d/other"
 chmod +x "$d/other"
 "$d/other" quantize $m -q uniform:bits=5,scope=tensor,scale=f32 -o "$d/q" 2>&1 | grep 'there already' && exit 1
 cmp -s "$d/first/model-00004-of-00005.safetensors" "$d/q/model-00004-of-00005.safetensors" && exit 1
