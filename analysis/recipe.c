@@ -86,8 +86,8 @@ static void exllamav3(const bg_recipe_row *r, int n, bg_doc *d)
             line(d, engine, "  - {key: \"%.*s.*\", source: %ld}", module_length(r[i].tensor), r[i].tensor, lround(r[i].bits));
 }
 
-/* It packs no fewer than 2 bits; group_size −1 is a row. Source: auto-round auto_round/schemes.py (QuantizationScheme),
- * auto_round_extension/torch and docs/step_by_step.md. */
+/* It packs no fewer than 2 bits and refuses zero points at 8; group_size −1 is a row. Source: auto-round auto_round/schemes.py
+ * (QuantizationScheme), compressors/layer_config_resolver.py, auto_round_extension/torch and docs/step_by_step.md. */
 static void autoround(const bg_recipe_row *r, int n, bg_doc *d)
 {
     static const char engine[] = "AutoRound";
@@ -95,11 +95,13 @@ static void autoround(const bg_recipe_row *r, int n, bg_doc *d)
     while (last >= 0 && r[last].layer < 0)
         last--;
     line(d, engine, "{");
-    for (int i = 0; i <= last; i++)
+    for (int i = 0; i <= last; i++) {
+        long bits = lround(fmax(r[i].bits, 2));
         if (r[i].layer >= 0)
             line(d, engine, "  \"%.*s\": {\"bits\": %ld, \"group_size\": %d, \"sym\": %s}%s", module_length(r[i].tensor),
-                 r[i].tensor, lround(fmax(r[i].bits, 2)), r[i].group_size ? r[i].group_size : -1, r[i].symmetric ? "true" : "false",
+                 r[i].tensor, bits, r[i].group_size ? r[i].group_size : -1, r[i].symmetric || bits >= 8 ? "true" : "false",
                  i < last ? "," : "");
+    }
     line(d, engine, "}");
 }
 

@@ -131,7 +131,8 @@ static int refuse_method(const bg_load *l, bg_err *e) {
     const char *method = bg_json_string(l->quantization, "quant_method", ""),
                *layout = bg_json_string(l->quantization, "format", "");
     for (size_t i = 0; i < sizeof unread / sizeof *unread; i++)
-        if (!strcasecmp(method, unread[i]) && strcmp(layout, "gptq") && strcmp(layout, "auto_gptq"))
+        if (!strcasecmp(method, unread[i]) && strcmp(layout, "gptq") && strcmp(layout, "auto_gptq") &&
+            !bg_auto_round_version(l->quantization))
             return bg_fail(e, BG_INPUT,
                            "%s: quantized by %s, whose layout Bitgap does not read; save it in another format",
                            l->ckpt->title, method);

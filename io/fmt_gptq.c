@@ -5,6 +5,9 @@
  * 32 codes take `bits` words of 32 bits: a little-endian bit string, or, in format gptq_p and for 5, 6 and 7 bits,
  * planes. The first version of the format stores zero − 1, with the borrow running through the whole word. Source:
  * ModelCloud/GPTQModel 7.7 nn_modules/qlinear, utils/planar_packing.py, utils/model.py.
+ *
+ * AutoRound's own files are the same with a bit string at every width, without g_idx, and bits and groups by layer. Source:
+ * intel/auto-round 0.16 export/export_to_autoround/export.py, auto_round_extension/torch, utils/bit_packing.py.
  */
 #include "io/packed.h"
 
@@ -139,7 +142,7 @@ static int fill(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e) {
 
 const bg_format bg_format_gptq = {
     .name = "gptq",
-    .help = "GPTQ 2 to 8 bits, act-order, zero points of both versions, planar packing",
+    .help = "GPTQ 2 to 8 bits, act-order, zero points of both versions, planar packing; AutoRound",
     .rows = bg_packed_rows,
     .indices = bg_packed_indices,
     .scales = bg_packed_scales,
@@ -150,10 +153,25 @@ const bg_format bg_format_gptq = {
 typedef struct parts {
     bg_raw *qweight, *qzeros, *scales, *g_idx;
     int64_t inputs, outputs, groups, group_size;
-    int bits, planar, version1;
+    int bits, planar, version1, auto_round;
 } parts;
 
+int bg_auto_round_version(const cJSON *quantization) {
+    const char *packing = bg_json_string(quantization, "packing_format", "");
+    if (strcmp(bg_json_string(quantization, "quant_method", ""), "auto-round") ||
+        strcmp(bg_json_string(quantization, "data_type", "int"), "int"))
+        return 0;
+    return !strcmp(packing, "auto_round:auto_gptq") ? 1
+           : !strcmp(packing, "auto_round") || !strcmp(packing, "auto_round:gptqmodel") ? 2
+                                                                                         : 0;
+}
+
 static int read_format(const bg_load *l, parts *p, bg_err *e) {
+    int version = bg_auto_round_version(l->quantization);
+    p->auto_round = version > 0;
+    p->version1 = version == 1;
+    if (p->auto_round)
+        return BG_OK;
     const cJSON *q = l->quantization;
     const char *format = bg_json_string(q, "checkpoint_format", bg_json_string(q, "format", "gptq"));
     const char *words = bg_json_string(q, "pack_dtype", "int32");
@@ -171,8 +189,8 @@ static int read_format(const bg_load *l, parts *p, bg_err *e) {
     return BG_OK;
 }
 
-/* Bits and inputs: from g_idx when it is there (a layer may override the configuration), else from the configuration.
- */
+/* Bits and inputs: from g_idx when it is there (a layer may override the configuration), with AutoRound from the words of
+ * the zero points, else from the configuration. */
 static int find_bits(const bg_load *l, parts *p, bg_err *e) {
     int64_t W = p->qweight->shape[0], bits = 4;
     int status = bg_json_integer(l->quantization, "bits", &bits, e);
@@ -183,12 +201,17 @@ static int find_bits(const bg_load *l, parts *p, bg_err *e) {
             return bg_raw_wrong(l->store, p->g_idx, e, "its length does not fit %lld rows of packed words",
                                 (long long)W);
         bits = 32 * W / p->g_idx->shape[0];
+    } else if (p->auto_round) {
+        if (p->qzeros->rank != 2 || p->qzeros->shape[1] > INT64_MAX / 32 || 32 * p->qzeros->shape[1] % p->outputs)
+            return bg_raw_wrong(l->store, p->qzeros, e, "holds no whole bits for each of %lld outputs",
+                                (long long)p->outputs);
+        bits = 32 * p->qzeros->shape[1] / p->outputs;
     }
     if (bits < 2 || bits > 8)
         return bg_raw_wrong(l->store, p->qweight, e, "%lld bits; GPTQ has 2 to 8", (long long)bits);
     p->bits = (int)bits;
     p->inputs = p->g_idx ? p->g_idx->shape[0] : 32 * W / bits;
-    if (p->bits > 4 && p->bits < 8)
+    if (p->bits > 4 && p->bits < 8 && !p->auto_round)
         p->planar = 1;
     if (p->planar && (p->bits & (p->bits - 1)) && (p->inputs % 32 || p->outputs % 32))
         return bg_raw_wrong(l->store, p->qweight, e,
@@ -197,14 +220,16 @@ static int find_bits(const bg_load *l, parts *p, bg_err *e) {
     return BG_OK;
 }
 
-static int find_groups(const bg_load *l, parts *p, bg_err *e) {
+static int find_groups(const bg_load *l, const char *prefix, parts *p, bg_err *e) {
     const bg_store *s = l->store;
-    double asked = bg_json_number(l->quantization, "group_size", 128);
+    const cJSON *own = cJSON_GetObjectItemCaseSensitive(l->quantization, "extra_config");
+    double asked = bg_json_number(cJSON_GetObjectItemCaseSensitive(own, prefix), "group_size",
+                                  bg_json_number(l->quantization, "group_size", 128));
     p->groups = p->scales->shape[0];
     p->group_size = asked >= 1 && asked < (double)p->inputs ? (int64_t)asked : p->inputs;
     int64_t needed = (p->inputs + p->group_size - 1) / p->group_size;
     if (needed != p->groups) { /* a layer of its own, or a file without a configuration */
-        if (l->quantization && !cJSON_HasObjectItem(l->quantization, "dynamic"))
+        if (l->quantization && !own && !cJSON_HasObjectItem(l->quantization, "dynamic"))
             return bg_raw_wrong(s, p->scales, e,
                                 "%lld groups where group_size %lld needs %lld; the file and its configuration disagree",
                                 (long long)p->groups, (long long)p->group_size, (long long)needed);
@@ -301,7 +326,7 @@ int bg_claim_gptq(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e) {
     if (!status)
         status = bg_raw_expect(s, anchor, BG_I32, 2, (p.inputs * p.bits + 31) / 32, p.outputs, e);
     if (!status)
-        status = find_groups(l, &p, e);
+        status = find_groups(l, prefix, &p, e);
     if (!status)
         status = warn_of_wrapping(l, &p, e);
     return status ? status : add(l, prefix, &p, e);

@@ -83,6 +83,9 @@ typedef int bg_claim(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e);
     ROW(fp8) \
     ROW(hqq)
 
+/* Whether AutoRound packed integers in GPTQ's layout: with zero points of version 1 or 2; 0: no, or another program's. */
+int bg_auto_round_version(const cJSON *quantization);
+
 /* A raw tensor whose name ends so is the main part of a packed one, which bg_claim_NAME takes. The first row that claims
  * it has it. */
 #define BG_CLAIMS(ROW) \

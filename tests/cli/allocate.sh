@@ -31,14 +31,18 @@ engine llama.cpp | grep -qE '^--token-embedding-type q[234568]_[0k]$' || fail 'l
 [ "$(engine llm-compressor | grep -cE '^          weights: \{num_bits: [2-6], type: int, symmetric: false, strategy: group, group_size: 128\}$')" -eq \
     "$(engine llm-compressor | grep -oE 'num_bits: .' | sort -u | wc -l)" ] || fail "$(engine llm-compressor)"
 pass 'recipes in the syntax of each engine'
-# AutoRound packs no fewer than 2 bits; the others take 1.
+# AutoRound packs no fewer than 2 bits and takes no zero points at 8; the others do.
 mv "$scratch/allocation.json" "$scratch/first.json"
 "$BITGAP" curve data/austen-3.7m -q uniform:bits=1..2,scope=128,zero=asym -o "$scratch/low.json"
 "$BITGAP" allocate "$scratch/low.json" --budget 1.6 -o "$scratch/allocation.json"
 [ "$(engine AutoRound | grep -c '"bits": 2,')" -eq 28 ] || fail "$(engine AutoRound)"
 engine llm-compressor | grep -q 'num_bits: 1,' || fail "$(engine llm-compressor)"
+"$BITGAP" curve data/austen-3.7m -q uniform:bits=8,scope=128,zero=asym -o "$scratch/high.json"
+"$BITGAP" allocate "$scratch/high.json" --budget 9 -o "$scratch/allocation.json"
+[ "$(engine AutoRound | grep -c '"bits": 8, "group_size": 128, "sym": true')" -eq 28 ] || fail "$(engine AutoRound)"
+engine llm-compressor | grep -q 'num_bits: 8, type: int, symmetric: false' || fail "$(engine llm-compressor)"
 mv "$scratch/first.json" "$scratch/allocation.json"
-pass 'recipes of one bit'
+pass 'recipes of one bit and of eight'
 expect 2 'below the cheapest' "$BITGAP" allocate "$scratch/curves.json" --budget 1 -o "$scratch/none.json"
 [ ! -e "$scratch/none.json" ] || fail 'half a document was left'
 expect 2 'choose another --quantizer' "$BITGAP" allocate "$scratch/curves.json" --quantizer nf4 -o "$scratch/none.json"

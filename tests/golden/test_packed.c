@@ -93,6 +93,11 @@ static void test_gptq(void **state) {
     assert_int_equal(check_folder("gptq", NULL), 17);
 }
 
+static void test_auto_round(void **state) {
+    (void)state;
+    assert_int_equal(check_folder("auto-round", NULL), 3);
+}
+
 static void test_awq(void **state) {
     (void)state;
     assert_int_equal(check_folder("awq", NULL), 5);
@@ -191,6 +196,11 @@ static void test_refusals(void **state) {
         {"gptq/gptq_4b_sym_seq_g32_gptq",
          "{\"quantization_config\":{\"quant_method\":\"gptq\",\"checkpoint_format\":\"marlin\"}}", "Marlin"},
         {"gptq/gptq_4b_sym_seq_g32_gptq", "{\"quantization_config\":{\"quant_method\":\"torchao\"}}", "torchao"},
+        {"auto-round/zp_5b_asym_g32",
+         "{\"quantization_config\":{\"quant_method\":\"auto-round\",\"packing_format\":\"auto_round:fp8\"}}", "auto-round"},
+        {"auto-round/zp_5b_asym_g32",
+         "{\"quantization_config\":{\"quant_method\":\"auto-round\",\"packing_format\":\"auto_round\",\"group_size\":16}}",
+         "disagree"},
         {"gptq/gptq_4b_sym_seq_g32_gptq",
          "{\"quantization_config\":{\"quant_method\":\"gptq\",\"pack_dtype\":\"int16\"}}", "int16"},
         {"awq/awq_gemm_32x64_g32", "{\"quantization_config\":{\"quant_method\":\"awq\",\"version\":\"gemv_fast\"}}",
@@ -266,7 +276,7 @@ static int remove_scratch(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gptq),         cmocka_unit_test(test_awq),
+        cmocka_unit_test(test_gptq),         cmocka_unit_test(test_auto_round), cmocka_unit_test(test_awq),
         cmocka_unit_test(test_bitsandbytes), cmocka_unit_test(test_compressed_tensors),
         cmocka_unit_test(test_gpt_oss),      cmocka_unit_test(test_hqq),
         cmocka_unit_test(test_refusals),     cmocka_unit_test(test_tuned_equals_plain),

@@ -3,7 +3,8 @@
 
 llama.cpp      llama_model_quantize of the package llama_cpp, the lines' patterns as its tensor overrides; and llama-quantize, which
                reads the lines as a shell passes them, where PATH has it
-AutoRound      layer_config of auto_round's AutoRound, nearest rounding, saved; the saved matrices have the packed rows of their bits
+AutoRound      layer_config of auto_round's AutoRound, nearest rounding, saved: group and symmetry in the configuration, the index
+               bits that bitgap audit finds, and the values, to the bit those of the engine's torch kernel
 llm-compressor oneshot with the YAML as its recipe on a few sequences, saved: the schemes of its modules, the index bits that
                bitgap audit finds in the files, and the values, to the bit those of the engine's own model
 exllamav3      the collections of its loader/safetensors.py as util/recompile.py uses them (its kernels need CUDA and are left out)
@@ -24,8 +25,8 @@ import types
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 MODEL, TEXT = "data/austen-3.7m", "data/text/calib.txt"
-# what may be chosen, and a budget: bits from 1, with zero points; rows, without; a budget at which 8 bits come up
-CASES = [("uniform:bits=1..8,scope=128,zero=asym", 2.2), ("uniform:bits=2..8,scope=channel", 4.5), ("uniform:bits=2..8,scope=64", 7.6)]
+# what may be chosen, and a budget: bits from 1, with zero points; rows, without; bits up to 8, with
+CASES = [("uniform:bits=1..8,scope=128,zero=asym", 2.2), ("uniform:bits=2..8,scope=channel", 4.5), ("uniform:bits=2..8,scope=64,zero=asym", 7.6)]
 said, agreed, wrong, left_out = [], 0, 0, set()
 
 
@@ -140,21 +141,34 @@ def peer_model():
             transformers.AutoTokenizer.from_pretrained(MODEL))
 
 
-def packed_bits(folder, symmetric, group):
-    """Bits of every GPTQ-packed matrix, from the rows of words that its columns take; None where its groups are others."""
+def index_bits(folder, there):
+    bitgap("audit", MODEL, there, "-o", f"{folder}/audit.json")
+    with open(f"{folder}/audit.json") as f:
+        return {t["tensor"].removesuffix(".weight"): t["index_bits"] for t in json.load(f)["tensors"] if t["state"] == "quantized"}
+
+
+def values(folder, there):
     from safetensors.torch import load_file
-    out, tensors = {}, load_file(f"{folder}/model.safetensors")
-    with open(f"{folder}/config.json") as f:
-        config = json.load(f)
-    method = config["quantization_config"]
-    for name, words in tensors.items():
-        if name.endswith(".qweight"):
-            module = name.removesuffix(".qweight")
-            own = {**method, **method.get("extra_config", {}).get(module, {})}
-            cols = config["intermediate_size" if "down_proj" in name else "hidden_size"]
-            groups = 1 if group < 0 else -(-cols // group)
-            right = own["sym"] == symmetric and tensors[f"{module}.scales"].shape[0] == groups
-            out[module] = words.shape[0] * 32 // cols if right and words.shape[0] * 32 == own["bits"] * cols else None
+    bitgap("export", there, "--include", "_proj.weight", "-o", f"{folder}/values.safetensors")
+    return {n.removesuffix(".weight"): w for n, w in load_file(f"{folder}/values.safetensors").items()}
+
+
+def saved_by_auto_round(folder, there):
+    """Of each matrix: index bits, group, symmetry, whether Bitgap reads the values that the kernel multiplies with."""
+    import torch
+    from auto_round_extension.torch import qlinear_torch, qlinear_torch_zp
+    from safetensors.torch import load_file
+    with open(f"{there}/config.json") as f:
+        method = json.load(f)["quantization_config"]
+    kernel = (qlinear_torch_zp if method["packing_format"] == "auto_round:auto_gptq" else qlinear_torch).QuantLinear
+    out, bits, mine, tensors = {}, index_bits(folder, there), values(folder, there), load_file(f"{there}/model.safetensors")
+    for module, w in mine.items():
+        own = {**method, **method["extra_config"].get(module, {})}
+        layer = kernel(own["bits"], own["group_size"], w.shape[1], w.shape[0], False)
+        layer.qweight, layer.qzeros = tensors[f"{module}.qweight"], tensors[f"{module}.qzeros"]
+        layer.scales = tensors[f"{module}.scales"].float()
+        layer.post_init()
+        out[module] = bits.get(module), own["group_size"], own["sym"], torch.equal(layer(torch.eye(w.shape[1])).T, w)
     return out
 
 
@@ -169,21 +183,15 @@ def auto_round(folder, recipes):
         data = [torch.tensor([ids]) for ids in sequences(tokenizer, 4, 128)]
         there = f"{folder}/auto-round"
         shutil.rmtree(there, ignore_errors=True)
-        AutoRound(model, tokenizer, layer_config=layers, iters=0, disable_opt_rtn=True, dataset=data, seqlen=128, nsamples=4,
-                  device_map="cpu").quantize_and_save(output_dir=there, format="auto_round")
+        AutoRound(model, tokenizer, sym=recipe.symmetric, layer_config=layers, iters=0, disable_opt_rtn=True, dataset=data, seqlen=128,
+                  nsamples=4, device_map="cpu").quantize_and_save(output_dir=there, format="auto_round")
         if "config.json" not in os.listdir(there): # a directory of its own in it
             there = os.path.join(there, os.listdir(there)[0])
-        report(f"AutoRound, {recipe.name}", packed_bits(there, recipe.symmetric, recipe.group),
-               {n: max(b, 2) for n, b in recipe.layers.items()})
+        report(f"AutoRound, {recipe.name}", saved_by_auto_round(folder, there),
+               {n: (max(b, 2), recipe.group, recipe.symmetric or b == 8, True) for n, b in recipe.layers.items()})
 
 
 # ---- llm-compressor ----
-
-def index_bits(folder, there):
-    bitgap("audit", MODEL, there, "-o", f"{folder}/audit.json")
-    with open(f"{folder}/audit.json") as f:
-        return {t["tensor"].removesuffix(".weight"): t["index_bits"] for t in json.load(f)["tensors"] if t["state"] == "quantized"}
-
 
 def llm_compressor(folder, recipes):
     if not has("llmcompressor", "datasets"):
@@ -191,7 +199,6 @@ def llm_compressor(folder, recipes):
     import datasets
     import torch
     from llmcompressor import oneshot
-    from safetensors.torch import load_file
     for recipe in recipes:
         model, tokenizer = peer_model()
         data = datasets.Dataset.from_list([{"input_ids": ids} for ids in sequences(tokenizer, 4, 128)])
@@ -204,11 +211,9 @@ def llm_compressor(folder, recipes):
         schemes = {n: m.quantization_scheme.weights for n, m in modules.items()}
         theirs = {n: m.weight.detach().clone() for n, m in modules.items()}
         model.save_pretrained(there, save_compressed=True)
-        stored = index_bits(folder, there)
-        bitgap("export", there, "--include", "proj", "-o", f"{folder}/mine.safetensors")
-        mine = load_file(f"{folder}/mine.safetensors")
+        stored, mine = index_bits(folder, there), values(folder, there)
         report(f"llm-compressor, {recipe.name}",
-               {n: (w.num_bits, w.group_size or -1, w.symmetric, stored.get(n), torch.equal(mine[f"{n}.weight"], theirs[n]))
+               {n: (w.num_bits, w.group_size or -1, w.symmetric, stored.get(n), torch.equal(mine[n], theirs[n]))
                 for n, w in schemes.items()},
                {n: (b, recipe.group, recipe.symmetric, b, True) for n, b in recipe.layers.items()})
 
