@@ -33,13 +33,12 @@ static int calibrate(void **state)
     fixture *f = calloc(1, sizeof *f);
     bg_corpus text = {0};
     bg_out side = {0};
-    bg_provenance p = {0};
     bg_err e = {0};
     bg_calibrate_options o = {.samples = 32, .length = 512, .seed = 1};
     *state = f;
     snprintf(f->side, sizeof f->side, "/tmp/bitgap-layers-%d.bin", (int)getpid());
     if (bg_ckpt_open(MODEL, &(bg_ckpt_options){0}, &f->ckpt, &e) || bg_model_open(f->ckpt, &f->model, &e) ||
-        bg_corpus_read(f->ckpt, "data/text/calib.txt", 0, &text, &p, &e) || bg_out_open(&side, f->side, &e) ||
+        bg_corpus_read(f->ckpt, "data/text/calib.txt", 0, &text, NULL, &e) || bg_out_open(&side, f->side, &e) ||
         bg_calibrate(f->model, text.ids, text.n, &o, &side, &f->moments, &e) || bg_out_commit(&side, &e)) {
         print_error("%s\n", e.text);
         return -1;
