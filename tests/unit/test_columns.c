@@ -86,6 +86,13 @@ static void test_odd_matrices(void **state)
     assert_true(entropy < 1e-9 && bits < 0.01 * ROWS * COLS);
     bits = code(1, 1, 7, &entropy);
     assert_true(bits > 0);
+    for (int i = 0; i < ROWS; i++) /* columns without weights, of one value, and all others alike */
+        for (int j = 0; j < COLS; j++)
+            symbols[i * COLS + j] = (uint16_t)(1000 + (j % 3 == 0 ? 0 : j % 3 == 1 ? 5 : i * 37 % 101 - 50));
+    bits = code(ROWS, COLS, 1000, &entropy);
+    print_message("%.4f bits of a matrix of rank 2\n", bits / (ROWS * COLS));
+    assert_true(bits < 0.75 * ROWS * COLS);
+    assert_true(code(ROWS * COLS, 1, 1000, &entropy) > 0 && code(1, ROWS * COLS / 512, 1000, &entropy) > 0);
     symbols[0] = 65535, symbols[1] = 0; /* the whole range */
     step[0] = BG_COLUMNS_MOST_STEP, step[1] = -BG_COLUMNS_MOST_STEP;
     assert_true(code(2, 2, 32768, &entropy) > 0);
