@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <nettle/sha2.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -108,6 +110,16 @@ int bg_out_open(bg_out *o, const char *path, bg_err *e)
     return BG_OK;
 }
 
+/* Whoever read our standard output has seen enough (`| head`): the program ends as others do then, without a word. */
+static void leave_with_the_reader(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    if (poll(&out, 1, 0) == 1 && out.revents & POLLERR) {
+        signal(SIGPIPE, SIG_DFL);
+        raise(SIGPIPE);
+    }
+}
+
 int bg_out_commit(bg_out *o, bg_err *e)
 {
     int status = BG_OK;
@@ -116,6 +128,8 @@ int bg_out_commit(bg_out *o, bg_err *e)
     if (o->path)
         bad |= fclose(o->file);
     o->file = NULL;
+    if (bad && !o->path)
+        leave_with_the_reader();
     if (bad)
         status = bg_fail(e, BG_RESOURCE, "%s: write failed: %s; is the disk full?", name, strerror(errno));
     else if (o->temporary && rename(o->temporary, o->path))

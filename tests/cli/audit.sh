@@ -5,9 +5,12 @@ m=data/austen-0.9m-qwen2
 g=tests/golden/data/models
 "$BITGAP" audit $m $m -o "$scratch/self.json"
 "$BITGAP" audit $m $m -j 1 -o "$scratch/one.json"
-cmp "$scratch/self.json" "$scratch/one.json" && pass "one thread writes the same bytes"
+cmp "$scratch/self.json" "$scratch/one.json" || fail "one thread writes the same bytes"
+pass "one thread writes the same bytes"
 grep -q '"mse": 0,' "$scratch/self.json"
-"$BITGAP" audit $g/gguf_llama_q8 -o - | grep -q '"storage": "Q8_0".*"rate_bits": 8.5,.*"scale_bits": 0.5' && pass "Q8_0 takes 8.5 bits"
+"$BITGAP" audit $g/gguf_llama_q8 -o "$scratch/q8.json"
+grep -q '"storage": "Q8_0".*"rate_bits": 8.5,.*"scale_bits": 0.5' "$scratch/q8.json" || fail "Q8_0 takes 8.5 bits"
+pass "Q8_0 takes 8.5 bits"
 "$BITGAP" audit $g/llama_plain_gqa $g/gguf_llama_q8 -o "$scratch/q8.json"
 expect 0 'document audit' "$BITGAP" check "$scratch/q8.json"
 expect 0 '"same": ' "$BITGAP" diff $m $m --fail-above 0 -o -
@@ -20,12 +23,17 @@ expect 2 'needs the --reference' "$BITGAP" diff "$scratch/q8.json" $g/gguf_llama
 "$BITGAP" quantize $m -q rtn --layout gptq -o "$scratch/g/q" --quiet
 "$BITGAP" quantize $m -q rtn --layout awq -o "$scratch/a/q" --quiet
 "$BITGAP" audit $m "$scratch/nf4" "$scratch/fp4" "$scratch/g/q" "$scratch/a/q" -o "$scratch/four.json"
-grep -q '"model": "nf4", "against": "fp4".*"improvement_percent": [0-9.]*, "verdict": "nf4 is nearer' "$scratch/four.json" && pass "NF4 against FP4"
-grep -q '"against": "[^"]*/a/q".*"rate_difference_bits": 0.125' "$scratch/four.json" && pass "GPTQ against AWQ: the order of the columns"
-grep -q '"storage": "GPTQ.*"mse_scale": [0-9.e-]*, "mse_zero"' "$scratch/four.json" && pass "error of GPTQ split by cause"
+grep -q '"model": "nf4", "against": "fp4".*"improvement_percent": [0-9.]*, "verdict": "nf4 is nearer' "$scratch/four.json" || fail "NF4 against FP4"
+pass "NF4 against FP4"
+# A GPTQ file names the group of every column in 32 bits: a mean of 0.222 bit over these shapes.
+grep -q '"against": "[^"]*/a/q".*"rate_difference_bits": 0.2222222222222222' "$scratch/four.json" || fail "GPTQ against AWQ: the order of the columns"
+pass "GPTQ against AWQ: the order of the columns"
+grep -q '"storage": "GPTQ.*"mse_scale": [0-9.e-]*, "mse_zero"' "$scratch/four.json" || fail "error of GPTQ split by cause"
+pass "error of GPTQ split by cause"
 "$BITGAP" report "$scratch/four.json" -o "$scratch/page" --name audit
 expect 0 'agree' "$BITGAP" verify "$scratch/page/audit.html" --documents "$scratch"
-grep -q 'nf4 is nearer to the bound' "$scratch/page/audit.md" && [ -s "$scratch/page/figures/shipped-errors.svg" ] && pass "verdicts and bars"
+{ grep -q 'nf4 is nearer to the bound' "$scratch/page/audit.md" && [ -s "$scratch/page/figures/shipped-errors.svg" ]; } || fail "verdicts and bars"
+pass "verdicts and bars"
 expect 0 '"worst"' "$BITGAP" diff "$scratch/nf4" "$scratch/fp4" --reference $m -o -
 expect 1 'worse by' "$BITGAP" diff "$scratch/nf4" "$scratch/fp4" --reference $m --fail-above 0.1 -o "$scratch/d.json"
 expect 0 '0 damaged, 0 odd' "$BITGAP" check $m $g/llama_linear_bf16_sharded

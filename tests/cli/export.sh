@@ -4,7 +4,8 @@
 model=tests/golden/data/models/gguf_llama_q8
 "$BITGAP" export "$model" --include 'layers\.0\.' -o "$scratch/a.safetensors"
 "$BITGAP" export "$scratch/a.safetensors" -o "$scratch/b.safetensors"
-cmp "$scratch/a.safetensors" "$scratch/b.safetensors" && pass "an export exports to itself"
+cmp "$scratch/a.safetensors" "$scratch/b.safetensors" || fail "an export exports to itself"
+pass "an export exports to itself"
 grep -aq '"model.layers.0.self_attn.q_proj.weight":{"dtype":"F32"' "$scratch/a.safetensors"
 "$BITGAP" export source:gaussian,n=4096 -o "$scratch/s.safetensors"
 expect 2 'give -o' "$BITGAP" export "$model"

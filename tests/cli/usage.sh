@@ -19,3 +19,8 @@ expect 2 "unexpected 'more'" "$BITGAP" list more
 for stage in $("$BITGAP" --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do
     expect 0 '^  bitgap [a-z]' "$BITGAP" help "$stage"
 done
+
+# A reader that has seen enough ends the program without a word.
+said=$({ "$BITGAP" extract data/austen-0.9m-qwen2 -o - 2>&3 | head -c 1 >/dev/null; } 3>&1 || true)
+[ -z "$said" ] || fail 'a closed pipe is complained about:' "$said"
+pass 'a reader that leaves'
