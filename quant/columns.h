@@ -11,7 +11,8 @@
  *
  * That is what arithmetic coding makes of any law that both sides can compute (Rissanen and Langdon 1981), here with the slots of
  * rANS. The steps are stored, in quarters of an octave, and a header: the shape of the laws, the spread of the first row, the range
- * of the integers, middle and spread of the steps.
+ * of the integers, middle and spread of the steps. Both sides must round alike, as one build on one machine does: the stream is
+ * for measuring what such a code takes, not for shipping.
  */
 #ifndef BG_QUANT_COLUMNS_H
 #define BG_QUANT_COLUMNS_H

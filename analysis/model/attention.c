@@ -5,8 +5,8 @@
 #include <omp.h>
 #include <string.h>
 #include "analysis/model/rows.h"
+#include "quant/kernel/gemm.h"
 #include "quant/kernel/product.h"
-#include "quant/kernel/simd.h"
 
 typedef struct tile {
     int64_t first, rows; /* queries, counted in this call */
@@ -64,20 +64,6 @@ static void attend_tile(const bg_attention *a, const tile *t, float *s)
              at(&a->out, t->first, t->head), a->out.token);
 }
 
-/* Lanes are added in pairs: one after the other they would take longer than the products. */
-static float dot(const float *x, const float *y, int n)
-{
-    bg_f8 sum = {0};
-    int j = 0;
-    for (; j + 8 <= n; j += 8)
-        sum = bg_f8_fma(bg_f8_load(x + j), bg_f8_load(y + j), sum);
-    bg_f4 half = __builtin_shufflevector(sum, sum, 0, 1, 2, 3) + __builtin_shufflevector(sum, sum, 4, 5, 6, 7);
-    float total = (half[0] + half[2]) + (half[1] + half[3]);
-    for (; j < n; j++)
-        total += x[j] * y[j];
-    return total;
-}
-
 /* A single query, as generation has them: keys and values are read once, and packing them would cost more than the products. */
 static void attend_query(const bg_attention *a, const tile *t, float *s)
 {
@@ -85,8 +71,9 @@ static void attend_query(const bg_attention *a, const tile *t, float *s)
     int d = a->head_dim;
     const float *q = at(&a->q, t->first, t->head), *v = at(&a->v, t->key, t->kv);
     float *out = at(&a->out, t->first, t->head);
+    bg_dots(t->keys, d, q, at(&a->k, t->key, t->kv), a->k.token, s);
     for (int64_t r = 0; r < t->keys; r++)
-        s[r] = dot(q, at(&a->k, t->key + r, t->kv), d) * a->scale;
+        s[r] *= a->scale;
     weigh(a, t, s);
     memset(out, 0, (size_t)d * sizeof *out);
     int64_t r = 0, step = a->v.token;

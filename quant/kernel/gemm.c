@@ -6,6 +6,7 @@
 
 #include <string.h>
 #include "quant/kernel/product.h"
+#include "quant/kernel/simd.h"
 
 enum {
     LARGE_ROWS = 512, LARGE_COLS = 768, /* at most so many rows of x and of w in one chunk */
@@ -73,42 +74,48 @@ static int64_t vector_chunks(int64_t out)
 
 typedef float lanes __attribute__((vector_size(64)));
 
-static float sum_lanes(lanes v)
+/* In pairs: one after the other the lanes would take longer than the products. */
+static inline float sum_lanes(lanes v)
 {
-    float sum = 0;
-    for (size_t l = 0; l < sizeof v / sizeof sum; l++)
-        sum += v[l];
-    return sum;
+    bg_f8 half = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) + __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    bg_f4 quarter = __builtin_shufflevector(half, half, 0, 1, 2, 3) + __builtin_shufflevector(half, half, 4, 5, 6, 7);
+    return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 
-/* y[r] = x·w[r] for `rows` ≤ TOGETHER rows: read from memory once, so as many streams as it likes and no more. */
-static inline __attribute__((always_inline)) void dot_rows(int64_t rows, int64_t in, const float *x, const float *w, float *y)
+/* Up to TOGETHER rows: x is read once for them. */
+static inline __attribute__((always_inline)) void dot_rows(int64_t rows, int64_t n, const float *x, const float *w, int64_t ldw, float *y)
 {
-    const int64_t step = sizeof(lanes) / sizeof *x, whole = in / step * step;
+    const int64_t step = sizeof(lanes) / sizeof *x, whole = n / step * step;
     lanes sum[TOGETHER] = {0};
     for (int64_t k = 0; k < whole; k += step) {
         lanes a, b;
         memcpy(&a, x + k, sizeof a);
         for (int64_t r = 0; r < rows; r++) {
-            memcpy(&b, w + r * in + k, sizeof b);
+            memcpy(&b, w + r * ldw + k, sizeof b);
             sum[r] += a * b;
         }
     }
     for (int64_t r = 0; r < rows; r++) {
         y[r] = sum_lanes(sum[r]);
-        for (int64_t k = whole; k < in; k++)
-            y[r] += x[k] * w[r * in + k];
+        for (int64_t k = whole; k < n; k++)
+            y[r] += x[k] * w[r * ldw + k];
     }
+}
+
+void bg_dots(int64_t rows, int64_t n, const float *x, const float *w, int64_t ldw, float *y)
+{
+    int64_t r = 0;
+    for (; r + TOGETHER <= rows; r += TOGETHER)
+        dot_rows(TOGETHER, n, x, w + r * ldw, ldw, y + r);
+    for (; r < rows; r++)
+        dot_rows(1, n, x, w + r * ldw, ldw, y + r);
 }
 
 static void vector_chunk(int64_t in, const float *x, const bg_product *p, int64_t i)
 {
-    int64_t first = i * VECTOR_ROWS, last = p->out - first < VECTOR_ROWS ? p->out : first + VECTOR_ROWS, r = first;
-    for (; r + TOGETHER <= last; r += TOGETHER)
-        dot_rows(TOGETHER, in, x, p->w + r * in, p->y + r);
-    for (; r < last; r++)
-        dot_rows(1, in, x, p->w + r * in, p->y + r);
-    add_bias(1, last - first, p->bias ? p->bias + first : NULL, p->y + first, last - first);
+    int64_t first = i * VECTOR_ROWS, rows = p->out - first < VECTOR_ROWS ? p->out - first : VECTOR_ROWS;
+    bg_dots(rows, in, x, p->w + first * in, in, p->y + first);
+    add_bias(1, rows, p->bias ? p->bias + first : NULL, p->y + first, rows);
 }
 
 static void matrix_chunk(int64_t n, int64_t in, const float *x, int64_t ldx, const bg_product *p, int64_t i)

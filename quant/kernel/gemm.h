@@ -5,7 +5,7 @@
  *
  * All functions compute y = x·wᵀ + bias, the form of a linear layer: x [n × in] with ldx floats from row to row,
  * w [out × in] dense, bias [out] or NULL, y [n × out] with ldy floats from row to row. They must not be called from inside
- * a parallel region. y must not overlap the inputs.
+ * a parallel region, bg_dots excepted. y must not overlap the inputs.
  */
 #ifndef BG_QUANT_KERNEL_GEMM_H
 #define BG_QUANT_KERNEL_GEMM_H
@@ -25,6 +25,9 @@ typedef struct bg_product {
     int64_t ldy;
 } bg_product;
 void bg_gemm_all(int64_t n, int64_t in, const float *x, int64_t ldx, const bg_product *p, int count);
+
+/* y[r] = x·w[r], rows of w ldw floats apart, n of them used; w is read from memory once. By this thread, and from any. */
+void bg_dots(int64_t rows, int64_t n, const float *x, const float *w, int64_t ldw, float *y);
 
 /* Plain loops, double accumulators, one rounding at the end. */
 void bg_gemm_ref(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, const float *w, const float *bias,

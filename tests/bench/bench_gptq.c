@@ -75,32 +75,22 @@ typedef struct peaks {
     double single, twice; /* GFLOP/s of products in float32 and in double, by BLAS or by ours, whichever is faster */
 } peaks;
 
-/* Ours is one thread's: each takes a band of rows. */
-static void single_product(const float *a, float *c, int n, int ours)
-{
-    if (!ours) {
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, a, n, a, n, 0, c, n);
-        return;
+/* c = a·a by BLAS or by ours, which is one thread's: each takes a band of rows. */
+#define SQUARE(name, real, blas, mine, operand) \
+    static void name(const real *a, real *c, int n, int ours) \
+    { \
+        if (!ours) { \
+            blas(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, a, n, a, n, 0, c, n); \
+            return; \
+        } \
+        _Pragma("omp parallel for schedule(static)") for (int i = 0; i < BANDS; i++) \
+        { \
+            int64_t first = (int64_t)n * i / BANDS, rows = (int64_t)n * (i + 1) / BANDS - first; \
+            mine(rows, n, n, 1, (operand){a + first * n, n, 1}, (operand){a, n, 1}, 0, c + first * n, n); \
+        } \
     }
-#pragma omp parallel for schedule(static)
-    for (int i = 0; i < BANDS; i++) {
-        int64_t first = (int64_t)n * i / BANDS, rows = (int64_t)n * (i + 1) / BANDS - first;
-        bg_sgemm(rows, n, n, 1, (bg_s_operand){a + first * n, n, 1}, (bg_s_operand){a, n, 1}, 0, c + first * n, n);
-    }
-}
-
-static void double_product(const double *a, double *c, int n, int ours)
-{
-    if (!ours) {
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, a, n, a, n, 0, c, n);
-        return;
-    }
-#pragma omp parallel for schedule(static)
-    for (int i = 0; i < BANDS; i++) {
-        int64_t first = (int64_t)n * i / BANDS, rows = (int64_t)n * (i + 1) / BANDS - first;
-        bg_dgemm(rows, n, n, 1, (bg_d_operand){a + first * n, n, 1}, (bg_d_operand){a, n, 1}, 0, c + first * n, n);
-    }
-}
+SQUARE(single_square, float, cblas_sgemm, bg_sgemm, bg_s_operand)
+SQUARE(double_square, double, cblas_dgemm, bg_dgemm, bg_d_operand)
 
 static peaks measure_peaks(void)
 {
@@ -109,11 +99,11 @@ static peaks measure_peaks(void)
     memset(a, 0x3f, (size_t)SIDE * SIDE * sizeof *a); /* 0.75 in floats, 0.0005 in doubles: no zero that a product might skip */
     for (int i = 0; i < 4; i++) {
         double t = bg_now();
-        single_product(a, c, SIDE, i % 2);
+        single_square(a, c, SIDE, i % 2);
         p.single = fmax(p.single, 2e-9 * SIDE * SIDE * SIDE / (bg_now() - t));
         int n = SIDE / 2;
         t = bg_now();
-        double_product((double *)a, (double *)c, n, i % 2);
+        double_square((double *)a, (double *)c, n, i % 2);
         p.twice = fmax(p.twice, 2e-9 * n * n * (double)n / (bg_now() - t));
     }
     free(a), free(c);

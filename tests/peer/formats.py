@@ -65,11 +65,20 @@ def smollm(folder):
             report(f"audit: entropy of {t['tensor']}", False)
 
 
+def exported(folder, tensors):
+    """The weight l that bitgap makes of these tensors."""
+    from safetensors.torch import load_file, save_file
+
+    path, out = os.path.join(folder, "packed.safetensors"), os.path.join(folder, "o.safetensors")
+    save_file({k: v.contiguous() for k, v in tensors.items()}, path)
+    bitgap("export", path, "-o", out)
+    return load_file(out)["l.weight"]
+
+
 def bitsandbytes(folder):
     try:
         import bitsandbytes.functional as bnb
         import torch
-        from safetensors.torch import load_file, save_file
     except ImportError as e:
         print(f"skipped: {e}")
         return
@@ -80,18 +89,14 @@ def bitsandbytes(folder):
             packed, state = bnb.quantize_4bit(weight, blocksize=64, quant_type=kind, compress_statistics=nested)
             tensors = {"l.weight": packed}
             tensors.update({f"l.weight.{k}": v for k, v in state.as_dict(packed=True).items()})
-            path, out = os.path.join(folder, "b.safetensors"), os.path.join(folder, "o.safetensors")
-            save_file({k: v.contiguous() for k, v in tensors.items()}, path)
-            bitgap("export", path, "-o", out)
-            mine, want = load_file(out)["l.weight"], bnb.dequantize_4bit(packed, state)
-            report(f"bitsandbytes: {kind}{' nested' if nested else ''}", torch.equal(mine, want))
+            report(f"bitsandbytes: {kind}{' nested' if nested else ''}",
+                   torch.equal(exported(folder, tensors), bnb.dequantize_4bit(packed, state)))
 
 
 def hqq(folder):
     try:
         import torch
         from hqq.core.quantize import BaseQuantizeConfig, HQQLinear
-        from safetensors.torch import load_file, save_file
     except ImportError as e:
         print(f"skipped: {e}")
         return
@@ -100,10 +105,8 @@ def hqq(folder):
         for axis in (0, 1):
             layer = HQQLinear(torch.nn.Linear(256, 96, bias=False), BaseQuantizeConfig(nbits=bits, group_size=64, axis=axis),
                               compute_dtype=torch.float32, device="cpu")
-            path, out = os.path.join(folder, "h.safetensors"), os.path.join(folder, "o.safetensors")
-            save_file({f"l.{k}": v.contiguous() for k, v in layer.state_dict().items()}, path)
-            bitgap("export", path, "-o", out)
-            report(f"hqq: {bits} bits, axis {axis}", torch.equal(load_file(out)["l.weight"], layer.dequantize()))
+            tensors = {f"l.{k}": v for k, v in layer.state_dict().items()}
+            report(f"hqq: {bits} bits, axis {axis}", torch.equal(exported(folder, tensors), layer.dequantize()))
 
 
 def llm_compressor(folder):

@@ -14,6 +14,7 @@
 #include "analysis/calibrate.h"
 #include "io/file.h"
 #include "io/source.h"
+#include "tests/scratch.h"
 
 static float *noise(int64_t n, uint64_t seed)
 {
@@ -132,17 +133,7 @@ static void refuses_no_data(void **state)
 
 /* ---- a calibration of the default model, made by the program ---- */
 
-static char directory[] = "/tmp/bitgap-calibration-XXXXXX";
 static bg_ckpt *ckpt;
-
-static const char *at(const char *name)
-{
-    static char path[2][256];
-    static int turn;
-    turn = !turn;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", directory, name);
-    return path[turn];
-}
 
 static void copy(const char *from, const char *to, long flip)
 {
@@ -165,11 +156,11 @@ static int make(void **state)
     char command[600];
     const char *build = getenv("BUILD");
     bg_err e;
-    if (!mkdtemp(directory))
+    if (!mkdtemp(scratch_directory))
         return 1;
     snprintf(command, sizeof command,
              "%s/bitgap calibrate data/austen-3.7m --text data/text/calib.txt --samples 3 --length 100 --folds 2 -o %s --quiet",
-             build ? build : "build", at("k.json"));
+             build ? build : "build", scratch("k.json"));
     return system(command) || bg_ckpt_open("data/austen-3.7m", &(bg_ckpt_options){0}, &ckpt, &e);
 }
 
@@ -178,9 +169,9 @@ static int clean(void **state)
     (void)state;
     static const char *const names[] = {"k.json", "k.bin", "d.json"};
     for (int i = 0; i < 3; i++)
-        unlink(at(names[i]));
+        unlink(scratch(names[i]));
     bg_ckpt_close(ckpt);
-    return rmdir(directory);
+    return rmdir(scratch_directory);
 }
 
 static void reads_back(void **state)
@@ -188,7 +179,7 @@ static void reads_back(void **state)
     (void)state;
     bg_err e = {0};
     bg_calibration *k = NULL;
-    if (bg_calibration_open(at("k.json"), ckpt, &k, NULL, &e))
+    if (bg_calibration_open(scratch("k.json"), ckpt, &k, NULL, &e))
         fail_msg("%s", e.text);
     bg_activations q, v, down;
     assert_int_equal(bg_calibration_load(k, "model.layers.1.self_attn.q_proj.weight", 256, &q, &e), BG_OK);
@@ -258,7 +249,7 @@ static void equals_a_direct_pass(void **state)
     for (int i = 0; i < 200; i++)
         ids[i] = (int32_t)(bg_bits_at(11, (uint64_t)i) % 2000);
     assert_int_equal(bg_model_open(ckpt, &m, &e), BG_OK);
-    assert_int_equal(bg_out_open(&side, at("d.json"), &e), BG_OK);
+    assert_int_equal(bg_out_open(&side, scratch("d.json"), &e), BG_OK);
     const bg_calibrate_options o = {.length = 100, .seed = 1};
     assert_int_equal(bg_calibrate(m, ids, 200, &o, &side, &r, &e), BG_OK);
     assert_int_equal(bg_out_commit(&side, &e), BG_OK);
@@ -270,7 +261,7 @@ static void equals_a_direct_pass(void **state)
     bg_batch batch = {ids, lengths, 2};
     assert_int_equal(bg_model_forward(m, &batch, &(bg_pass){.tap = &tap}, ignore, NULL, &e), BG_OK);
     assert_int_equal(bg_activations_finish(&direct, "gate", &e), BG_OK);
-    FILE *f = fopen(at("d.json"), "rb");
+    FILE *f = fopen(scratch("d.json"), "rb");
     assert_non_null(f);
     assert_int_equal(bg_activations_init(&stored, gate->in, &e), BG_OK);
     assert_int_equal(fseek(f, (long)r.layers[gate->index].offset + 2 * 256 * 8, SEEK_SET), 0);
@@ -304,17 +295,17 @@ static void refuses_damage(void **state)
     bg_err e;
     bg_ckpt *other;
     assert_int_equal(bg_ckpt_open("data/austen-0.9m-qwen2", &(bg_ckpt_options){0}, &other, &e), BG_OK);
-    refused(at("k.json"), other, "another model");
+    refused(scratch("k.json"), other, "another model");
     bg_ckpt_close(other);
-    copy(at("k.bin"), at("d.json"), -1);
-    copy(at("d.json"), at("k.bin"), 5000); /* one bit of the side file */
-    refused(at("k.json"), ckpt, "sha256");
-    assert_int_equal(truncate(at("k.bin"), 4096), 0);
-    refused(at("k.json"), ckpt, "size");
-    copy(at("d.json"), at("k.bin"), -1);
+    copy(scratch("k.bin"), scratch("d.json"), -1);
+    copy(scratch("d.json"), scratch("k.bin"), 5000); /* one bit of the side file */
+    refused(scratch("k.json"), ckpt, "sha256");
+    assert_int_equal(truncate(scratch("k.bin"), 4096), 0);
+    refused(scratch("k.json"), ckpt, "size");
+    copy(scratch("d.json"), scratch("k.bin"), -1);
     refused("data/austen-3.7m/config.json", ckpt, "");
     bg_calibration *k;
-    assert_int_equal(bg_calibration_open(at("k.json"), ckpt, &k, NULL, &e), BG_OK);
+    assert_int_equal(bg_calibration_open(scratch("k.json"), ckpt, &k, NULL, &e), BG_OK);
     bg_calibration_close(k);
 }
 

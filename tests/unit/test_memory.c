@@ -18,6 +18,7 @@
 #include "analysis/speed.h"
 #include "io/file.h"
 #include "io/source.h"
+#include "tests/scratch.h"
 
 #if defined __has_feature
 #if __has_feature(address_sanitizer)
@@ -38,16 +39,6 @@ typedef struct shape {
     int hidden, heads, inner, layers, vocab;
 } shape;
 
-static char directory[] = "/tmp/bitgap-memory-XXXXXX";
-
-static const char *at(const char *name)
-{
-    static char path[2][256];
-    static int turn;
-    turn = !turn;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", directory, name);
-    return path[turn];
-}
 
 typedef struct writer {
     FILE *header, *data;
@@ -96,7 +87,7 @@ static int write_model(const shape *s)
     char *header = NULL, *data = NULL;
     size_t length = 0, size = 0;
     writer w = {open_memstream(&header, &length), open_memstream(&data, &size), 0, 1};
-    FILE *model = fopen(at("model.safetensors"), "wb"), *config = fopen(at("config.json"), "w");
+    FILE *model = fopen(scratch("model.safetensors"), "wb"), *config = fopen(scratch("config.json"), "w");
     if (!w.header || !w.data || !model || !config)
         return 1;
     put_layers(&w, s);
@@ -146,7 +137,7 @@ static int run(const job *j, work body, bg_err *e)
         return bg_no_memory(e, "ids", (unsigned long long)n * sizeof *ids);
     for (int64_t i = 0; i < n; i++)
         ids[i] = (int32_t)(bg_bits_at(7, (uint64_t)i) % (uint64_t)j->shape->vocab);
-    int status = bg_ckpt_open(directory, &(bg_ckpt_options){0}, &c, e);
+    int status = bg_ckpt_open(scratch_directory, &(bg_ckpt_options){0}, &c, e);
     if (!status)
         status = bg_model_open(c, &m, e);
     if (!status)
@@ -213,7 +204,7 @@ static int calibrate(bg_model *m, const int32_t *ids, const job *j, bg_err *e)
     bg_calibrate_options o = {.length = j->length, .states_bytes = j->states_bytes, .sequential = j->sequential ? &spec : NULL, .seed = 1};
     int status = j->sequential ? bg_spec_parse(j->sequential, &spec, e) : BG_OK;
     if (!status)
-        status = bg_out_open(&side, at("k.bin"), e);
+        status = bg_out_open(&side, scratch("k.bin"), e);
     if (!status)
         status = bg_calibrate(m, ids, (int64_t)j->samples * j->length, &o, &side, &r, e);
     if (!status)
@@ -323,7 +314,7 @@ static void a_pass_is_streamed(void **state)
 static int make(void **state)
 {
     (void)state;
-    return !mkdtemp(directory);
+    return !mkdtemp(scratch_directory);
 }
 
 static int clean(void **state)
@@ -331,8 +322,8 @@ static int clean(void **state)
     (void)state;
     static const char *const names[] = {"model.safetensors", "config.json", "k.bin"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        unlink(at(names[i]));
-    return rmdir(directory);
+        unlink(scratch(names[i]));
+    return rmdir(scratch_directory);
 }
 
 int main(void)
