@@ -8,7 +8,8 @@
 #include <unistd.h>
 #include "io/man.h"
 
-/* The table of stages, in the order of the pipeline, then the tools. To add one: its file, stage_NAME.c, and its line. */
+/* The table of stages, in the order of the pipeline, then the tools. To add one: its file, stage_NAME.c, and its line.
+ */
 /* clang-format off */
 #define STAGES(ROW) \
     ROW(calibrate) \
@@ -59,9 +60,10 @@ static void interrupted(int signal_number)
 
 static void usage(FILE *f)
 {
-    fputs("Bitgap tells how many bits a weight quantizer leaves on the table, in which layer, and whether it matters.\n\n"
-          "usage: bitgap STAGE [arguments]\n",
-          f);
+    fputs(
+        "Bitgap tells how many bits a weight quantizer leaves on the table, in which layer, and whether it matters.\n\n"
+        "usage: bitgap STAGE [arguments]\n",
+        f);
     for (int tools = 0; tools < 2; tools++) {
         fputs(tools ? "\ntools beside the stages\n" : "\nstages, in the order in which make report runs them\n", f);
         for (const bg_stage *const *s = bg_stages; *s; s++)
@@ -156,9 +158,9 @@ static int run_stage(const bg_stage *s, int argc, char **argv)
     return status;
 }
 
-/* Threads that wait should sleep: spinning ones cost several times the work when something else runs on the machine. The
- * OpenMP library reads its settings before main, so the program starts itself again with the setting; where it cannot,
- * it goes on as it is. */
+/* Threads that wait should sleep: spinning ones cost several times the work when something else runs on the machine.
+ * The OpenMP library reads its settings before main, so the program starts itself again with the setting; where it
+ * cannot, it goes on as it is. */
 static void sleep_while_waiting(char **argv)
 {
     char self[4096];

@@ -1,5 +1,5 @@
-/* Owns Σ = E[xxᵀ]: blocks of its lower triangle, each one a small matrix product added into double sums. Only the triangle is
- * kept, row by row; the square is for those who compute with Σ. */
+/* Owns Σ = E[xxᵀ]: blocks of its lower triangle, each one a small matrix product added into double sums. Only the
+ * triangle is kept, row by row; the square is for those who compute with Σ. */
 #define _DEFAULT_SOURCE /* madvise */
 #include "analysis/activations.h"
 
@@ -9,11 +9,17 @@
 #include <sys/mman.h>
 #include "quant/kernel/product.h"
 
-enum { TOKENS = 128 /* summed in float32 */, TOKENS_WIDE = 1024, BLOCK_MOST = 512 /* columns */, STRIP = 128, WIDE = 4 * BLOCK_MOST,
-       SQUARE = 64 /* mirrored together */ };
+enum {
+    TOKENS = 128 /* summed in float32 */,
+    TOKENS_WIDE = 1024,
+    BLOCK_MOST = 512 /* columns */,
+    STRIP = 128,
+    WIDE = 4 * BLOCK_MOST,
+    SQUARE = 64 /* mirrored together */
+};
 
-/* Columns of a block: wide ones pack their panels less often, narrow ones give every thread some. It depends on the shape
- * alone, as the digits do. */
+/* Columns of a block: wide ones pack their panels less often, narrow ones give every thread some. It depends on the
+ * shape alone, as the digits do. */
 static int64_t block_of(int64_t cols)
 {
     return cols >= WIDE ? BLOCK_MOST : cols >= 768 ? BLOCK_MOST / 2 : BLOCK_MOST / 4;
@@ -48,9 +54,9 @@ static double *zeros(size_t n)
 int bg_activations_init(bg_activations *s, int64_t cols, bg_err *e)
 {
     *s = (bg_activations){.cols = cols,
-                      .triangle = zeros((size_t)triangle_of(cols)),
-                      .mean_abs = calloc((size_t)cols, sizeof(double)),
-                      .max_abs = calloc((size_t)cols, sizeof(double))};
+                          .triangle = zeros((size_t)triangle_of(cols)),
+                          .mean_abs = calloc((size_t)cols, sizeof(double)),
+                          .max_abs = calloc((size_t)cols, sizeof(double))};
     if (s->triangle && s->mean_abs && s->max_abs)
         return BG_OK;
     bg_activations_free(s);
@@ -71,14 +77,16 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* tile [rows × ld] = Σ over k tokens of a[t]·b[t], both C floats from token to token; of a diagonal block (a = b) the strips that
- * reach the diagonal. */
-static void multiply_block(const float *a, const float *b, int64_t C, int64_t k, int64_t rows, int64_t cols, float *tile)
+/* tile [rows × ld] = Σ over k tokens of a[t]·b[t], both C floats from token to token; of a diagonal block (a = b) the
+ * strips that reach the diagonal. */
+static void multiply_block(const float *a, const float *b, int64_t C, int64_t k, int64_t rows, int64_t cols,
+                           float *tile)
 {
     int64_t strip = a == b ? STRIP : rows;
     for (int64_t r = 0; r < rows; r += strip) {
         int64_t height = least(strip, rows - r);
-        bg_sgemm(height, a == b ? r + height : cols, k, 1, (bg_s_operand){a + r, 1, C}, (bg_s_operand){b, C, 1}, 0, tile + r * cols, cols);
+        bg_sgemm(height, a == b ? r + height : cols, k, 1, (bg_s_operand){a + r, 1, C}, (bg_s_operand){b, C, 1}, 0,
+                 tile + r * cols, cols);
     }
 }
 
@@ -87,7 +95,8 @@ static void add_block(bg_activations *s, const float *x, int64_t n, int64_t bloc
 {
     float tile[BLOCK_MOST * BLOCK_MOST]; /* on the stack: its pages stay with the thread */
     int64_t C = s->cols, rows = least(block, C - i), cols = least(block, C - j);
-    int64_t tokens = C >= WIDE ? TOKENS_WIDE : TOKENS; /* adding a wide Σ to itself costs as much as some of its products */
+    int64_t tokens =
+        C >= WIDE ? TOKENS_WIDE : TOKENS; /* adding a wide Σ to itself costs as much as some of its products */
     for (int64_t t = 0; t < n; t += tokens) {
         multiply_block(x + t * C + i, x + t * C + j, C, least(tokens, n - t), rows, cols, tile);
         for (int64_t r = 0; r < rows; r++) {
@@ -108,7 +117,8 @@ static void add_magnitudes(bg_activations *s, const float *x, int64_t n, int64_t
         }
 }
 
-/* Pair p of blocks, row at or below column: first those below the diagonal, which take twice as long, then the diagonal. */
+/* Pair p of blocks, row at or below column: first those below the diagonal, which take twice as long, then the
+ * diagonal. */
 static void pair_at(int64_t p, int64_t below, int64_t *i, int64_t *j)
 {
     *i = *j = p - below;
@@ -162,10 +172,12 @@ int bg_activations_finish(bg_activations *s, const char *name, bg_err *e)
             overflown |= !isfinite(row[j]);
         }
     }
-    return overflown ? bg_fail(e, BG_INPUT, "%s: its input is not finite; the model overflows on this text", name) : BG_OK;
+    return overflown ? bg_fail(e, BG_INPUT, "%s: its input is not finite; the model overflows on this text", name)
+                     : BG_OK;
 }
 
-/* The upper triangle of a square from its lower one, squares of SQUARE × SQUARE at a time, which both ends keep in cache. */
+/* The upper triangle of a square from its lower one, squares of SQUARE × SQUARE at a time, which both ends keep in
+ * cache. */
 static void mirror(double *square, int64_t C)
 {
 #pragma omp parallel for schedule(dynamic)
@@ -208,7 +220,9 @@ int64_t bg_fold_end(int64_t tokens, int n, int k)
 int bg_folds_init(bg_folds *f, int64_t cols, int n, bg_err *e)
 {
     size_t triangle = (size_t)triangle_of(cols);
-    *f = (bg_folds){.n = n, .cols = cols, .triangle = malloc((size_t)n * triangle * sizeof(float)),
+    *f = (bg_folds){.n = n,
+                    .cols = cols,
+                    .triangle = malloc((size_t)n * triangle * sizeof(float)),
                     .before = calloc(triangle, sizeof(double))};
     if (f->triangle && f->before)
         return BG_OK;

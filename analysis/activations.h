@@ -7,8 +7,8 @@
  *     bg_activations_square(&s, &e);         // for those who compute with it: s.second_moment is Σ
  *     bg_activations_free(&s);
  *
- * Products are summed in float32 over 128 tokens (1024 where there are 2048 columns or more), then in double. Same digits for
- * any number of threads; the blocks may come in any sizes that are multiples of that, but the last.
+ * Products are summed in float32 over 128 tokens (1024 where there are 2048 columns or more), then in double. Same
+ * digits for any number of threads; the blocks may come in any sizes that are multiples of that, but the last.
  */
 #ifndef BG_ANALYSIS_ACTIVATIONS_H
 #define BG_ANALYSIS_ACTIVATIONS_H
@@ -18,8 +18,9 @@
 
 typedef struct bg_activations {
     int64_t cols, tokens;
-    double *triangle;      /* [cols(cols+1)/2] lower triangle of Σ, row by row; until finished: sums; NULL once there is the square */
-    double *second_moment; /* [cols × cols], both triangles; NULL until bg_activations_square */
+    double *triangle; /* [cols(cols+1)/2] lower triangle of Σ, row by row; until finished: sums; NULL once there is the
+                         square */
+    double *second_moment;      /* [cols × cols], both triangles; NULL until bg_activations_square */
     double *mean_abs, *max_abs; /* [cols] */
 } bg_activations;
 
@@ -42,8 +43,8 @@ enum { BG_FOLDS_MOST = 64 };
 typedef struct bg_folds {
     int n;
     int64_t cols, tokens[BG_FOLDS_MOST]; /* of each fold */
-    float *triangle; /* [n × C(C+1)/2] lower triangles of E[xxᵀ] of each, row by row */
-    double *before;  /* while they are gathered: the sums at the end of the last fold */
+    float *triangle;                     /* [n × C(C+1)/2] lower triangles of E[xxᵀ] of each, row by row */
+    double *before;                      /* while they are gathered: the sums at the end of the last fold */
 } bg_folds;
 
 /* How many of the wanted folds so many tokens can fill (at least 128 each); 0 rather than 1. */
@@ -52,8 +53,8 @@ int bg_folds_of(int64_t tokens, int wanted);
 int64_t bg_fold_end(int64_t tokens, int n, int k);
 int bg_folds_init(bg_folds *f, int64_t cols, int n, bg_err *e);
 void bg_folds_free(bg_folds *f);
-/* bg_activations_add that keeps the folds of `total` tokens apart on the way: the same sums as without (wide layers: but for
- * float32 rounding). */
+/* bg_activations_add that keeps the folds of `total` tokens apart on the way: the same sums as without (wide layers:
+ * but for float32 rounding). */
 void bg_folds_add(bg_folds *f, bg_activations *s, const float *x, int64_t n, int64_t total);
 
 #endif

@@ -71,7 +71,8 @@ static int steepest_first(const void *a, const void *b)
     return p->vertex - q->vertex;
 }
 
-/* Takes the steps of all hulls by falling slope while they fit; the first that does not fit ends the walk and gives λ. */
+/* Takes the steps of all hulls by falling slope while they fit; the first that does not fit ends the walk and gives λ.
+ */
 static int walk(const hull *h, int n, double budget, bg_allocation *out, bg_err *e)
 {
     int count = 0, taken = 0;

@@ -16,11 +16,16 @@ static const struct {
             {"outliers", "share", {1e-4, 1e-3, 1e-2}, 3}};
 static const char *const block_specs[] = {"uniform:bits=4", "nf:bits=4", "fp:kind=e2m1"};
 static const int blocks[] = {16, 32, 64, 128, 256, 512};
-enum { AXES = sizeof axes / sizeof *axes, BLOCK_SPECS = sizeof block_specs / sizeof *block_specs, BLOCKS = sizeof blocks / sizeof *blocks };
+enum {
+    AXES = sizeof axes / sizeof *axes,
+    BLOCK_SPECS = sizeof block_specs / sizeof *block_specs,
+    BLOCKS = sizeof blocks / sizeof *blocks
+};
 
 /* ---- one source ---- */
 
-static bg_atlas_point point_of(const bg_atlas_point *at, const bg_spec *spec, const bg_law *law, double rate, double relative)
+static bg_atlas_point point_of(const bg_atlas_point *at, const bg_spec *spec, const bg_law *law, double rate,
+                               double relative)
 {
     const bg_law *gaussian = bg_law_find("gaussian");
     bg_atlas_point p = *at;

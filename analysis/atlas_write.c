@@ -47,8 +47,9 @@ static void write_points(const bg_atlas *a, bg_doc *d)
 static double shape_of(const cJSON *groups, const char *tensor)
 {
     const cJSON *row;
-    cJSON_ArrayForEach(row, bg_doc_rows(groups, "tensors")) if (!strcmp(bg_json_string(row, "tensor", ""), tensor))
-        return bg_json_number(row, "ggd_shape", (double)NAN);
+    cJSON_ArrayForEach(row, bg_doc_rows(groups, "tensors")) if (!strcmp(bg_json_string(row, "tensor", ""),
+                                                                        tensor)) return bg_json_number(row, "ggd_shape",
+                                                                                                       (double)NAN);
     return (double)NAN;
 }
 
@@ -63,7 +64,8 @@ static int place_one(const bg_atlas *a, const cJSON *point, const cJSON *groups,
 {
     const char *tensor = bg_json_string(point, "tensor", ""), *spec = bg_json_string(point, "spec", "");
     double mse = bg_json_number(point, "mse", (double)NAN), sigma2 = bg_json_number(point, "sigma2", (double)NAN);
-    double shape = shape_of(groups, tensor), foretold = bg_atlas_foretell(a, spec, shape), rate = bg_json_number(point, "rate_bits", (double)NAN);
+    double shape = shape_of(groups, tensor), foretold = bg_atlas_foretell(a, spec, shape),
+           rate = bg_json_number(point, "rate_bits", (double)NAN);
     if (!(mse > 0) || !(sigma2 > 0) || !isfinite(foretold) || !isfinite(rate))
         return 0;
     double predicted = rate + 0.5 * log2(foretold), measured = rate + 0.5 * log2(mse / sigma2);
@@ -114,7 +116,8 @@ static residuals *residuals_for(residuals *all, int *n, const char *spec, double
     return r;
 }
 
-static int write_tensors(const bg_atlas *a, const cJSON *curves, const cJSON *groups, uint64_t seed, bg_doc *d, bg_err *e)
+static int write_tensors(const bg_atlas *a, const cJSON *curves, const cJSON *groups, uint64_t seed, bg_doc *d,
+                         bg_err *e)
 {
     const cJSON *points = bg_doc_rows(curves, "points"), *row;
     size_t n = (size_t)cJSON_GetArraySize(points), specs = (size_t)a->n + 1;

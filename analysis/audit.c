@@ -19,12 +19,14 @@ typedef struct ladder {
     double level[MOST_LEVELS];
 } ladder;
 
-static int by_value(const void *a, const void *b) {
+static int by_value(const void *a, const void *b)
+{
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static void make_ladder(const bg_tensor *t, ladder *l) {
+static void make_ladder(const bg_tensor *t, ladder *l)
+{
     l->n = 0;
     for (int i = 0; t->levels && i < t->index_levels; i++)
         if (isfinite(t->levels[i]))
@@ -34,7 +36,8 @@ static void make_ladder(const bg_tensor *t, ladder *l) {
 
 /* Error of the nearest level, and by how much w lies outside of all of them; `*step` is the last step before the
  * border. */
-static double nearest_on_table(const ladder *l, double scale, double w, double *outside, double *step) {
+static double nearest_on_table(const ladder *l, double scale, double w, double *outside, double *step)
+{
     double x = w / scale;
     int low = 0, high = l->n - 1;
     while (high - low > 1) {
@@ -51,7 +54,8 @@ static double nearest_on_table(const ladder *l, double scale, double w, double *
 }
 
 /* Evenly spaced levels around the stored value `v` of code `c`: v + scale·(k − c), 0 ≤ k < K. */
-static double nearest_on_grid(int K, double scale, double v, int c, double w, double *outside, double *step) {
+static double nearest_on_grid(int K, double scale, double v, int c, double w, double *outside, double *step)
+{
     double k = (w - v) / scale + c, inside = fmin(fmax(k, 0), K - 1);
     *outside = fabs(scale) * fabs(k - inside);
     *step = fabs(scale);
@@ -68,11 +72,13 @@ typedef struct sums {
 typedef struct buffers {
     float *w, *v, *scale;
     uint16_t *code;
-    struct group *table; /* of formats with an order of columns: [mask + 1], a power of two of at least twice the columns */
+    struct group
+        *table; /* of formats with an order of columns: [mask + 1], a power of two of at least twice the columns */
     uint32_t mask;
 } buffers;
 
-static void add_moments(const float *w, const float *v, int64_t n, sums *s) {
+static void add_moments(const float *w, const float *v, int64_t n, sums *s)
+{
     for (int64_t i = 0; i < n; i++) {
         double x = (double)w[i], d = x - (double)v[i];
         if (!isfinite(d)) {
@@ -90,7 +96,8 @@ static void add_moments(const float *w, const float *v, int64_t n, sums *s) {
     }
 }
 
-static void add_causes(const bg_tensor *t, const ladder *l, const buffers *b, int64_t n, sums *s) {
+static void add_causes(const bg_tensor *t, const ladder *l, const buffers *b, int64_t n, sums *s)
+{
     for (int64_t i = 0; i < n; i++) {
         double w = (double)b->w[i], v = (double)b->v[i], scale = (double)b->scale[i], d = w - v, outside, step, best;
         if (!isfinite(d) || scale == 0)
@@ -111,7 +118,8 @@ typedef struct group {
     double n, w, v, wv, vv, ww, error;
 } group;
 
-static inline void add_to_group(group *g, float w, float v) {
+static inline void add_to_group(group *g, float w, float v)
+{
     double x = (double)w, y = (double)v;
     g->n++;
     g->w += x;
@@ -123,7 +131,8 @@ static inline void add_to_group(group *g, float w, float v) {
 }
 
 /* What a least-squares scale saves in a group, and what an offset beside it saves further. */
-static void conclude_group(const group *g, int offset, sums *s) {
+static void conclude_group(const group *g, int offset, sums *s)
+{
     double scaled = fmin(g->error, fmax(0, g->vv > 0 ? g->ww - g->wv * g->wv / g->vv : g->ww));
     if (!isfinite(scaled))
         return;
@@ -135,15 +144,18 @@ static void conclude_group(const group *g, int offset, sums *s) {
     s->zero += fmax(0, scaled - both);
 }
 
-static uint32_t bits_of(float x) {
+static uint32_t bits_of(float x)
+{
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
 }
 
-/* Groups of consecutive columns are runs of one scale. Where columns have an order of their own, the weights of a row that
- * have the same scale are one group (two groups that happen to share it count as one); table[mask + 1] finds it. */
-static void add_scales(const bg_tensor *t, const buffers *b, int64_t n, sums *s) {
+/* Groups of consecutive columns are runs of one scale. Where columns have an order of their own, the weights of a row
+ * that have the same scale are one group (two groups that happen to share it count as one); table[mask + 1] finds it.
+ */
+static void add_scales(const bg_tensor *t, const buffers *b, int64_t n, sums *s)
+{
     int offset = t->bytes[BG_PART_ZEROS] > 0;
     for (int64_t row = 0; row < n; row += t->cols) {
         if (!t->bytes[BG_PART_ORDER]) {
@@ -171,7 +183,8 @@ static void add_scales(const bg_tensor *t, const buffers *b, int64_t n, sums *s)
 }
 
 static int measure_chunk(const bg_tensor *base, const bg_tensor *t, const ladder *l, int64_t first, int64_t n,
-                         const buffers *b, sums *s, bg_err *e) {
+                         const buffers *b, sums *s, bg_err *e)
+{
     int status = bg_tensor_rows(base, first, n, b->w, e);
     if (!status)
         status = bg_tensor_rows(t, first, n, b->v, e);
@@ -191,7 +204,8 @@ static int measure_chunk(const bg_tensor *base, const bg_tensor *t, const ladder
 
 /* ---- all chunks ---- */
 
-static int open_buffers(buffers *b, size_t n, const bg_tensor *t, int coded) {
+static int open_buffers(buffers *b, size_t n, const bg_tensor *t, int coded)
+{
     *b = (buffers){.w = malloc(n * sizeof *b->w), .v = malloc(n * sizeof *b->v)};
     if (coded) {
         b->scale = malloc(n * sizeof *b->scale);
@@ -203,7 +217,8 @@ static int open_buffers(buffers *b, size_t n, const bg_tensor *t, int coded) {
     return b->w && b->v && (!coded || (b->scale && b->code && (b->table || !t->bytes[BG_PART_ORDER])));
 }
 
-static void close_buffers(buffers *b) {
+static void close_buffers(buffers *b)
+{
     free(b->w);
     free(b->v);
     free(b->scale);
@@ -211,12 +226,14 @@ static void close_buffers(buffers *b) {
     free(b->table);
 }
 
-static void conclude(const bg_tensor *t, const sums *part, int64_t chunks, int coded, bg_loss *out) {
+static void conclude(const bg_tensor *t, const sums *part, int64_t chunks, int coded, bg_loss *out)
+{
     sums s = {0};
     for (int64_t i = 0; i < chunks; i++) {
         const sums *p = &part[i];
         s.n += p->n, s.w1 += p->w1, s.w2 += p->w2, s.w3 += p->w3, s.w4 += p->w4, s.error += p->error;
-        s.clipped += p->clipped, s.clipping += p->clipping, s.scale += p->scale, s.zero += p->zero, s.choice += p->choice;
+        s.clipped += p->clipped, s.clipping += p->clipping, s.scale += p->scale, s.zero += p->zero,
+            s.choice += p->choice;
         s.largest = fmax(s.largest, p->largest);
         s.unfinite += p->unfinite;
     }
@@ -234,7 +251,8 @@ static void conclude(const bg_tensor *t, const sums *part, int64_t chunks, int c
     out->mse_choice = coded ? s.choice / n : none;
 }
 
-int bg_audit_compare(const bg_tensor *base, const bg_tensor *t, bg_loss *out, bg_err *e) {
+int bg_audit_compare(const bg_tensor *base, const bg_tensor *t, bg_loss *out, bg_err *e)
+{
     if (base->rows != t->rows || base->cols != t->cols)
         return bg_fail(e, BG_INPUT, "tensor '%s': %lld × %lld and %lld × %lld weights cannot be compared", t->name,
                        (long long)base->rows, (long long)base->cols, (long long)t->rows, (long long)t->cols);
@@ -279,7 +297,8 @@ int bg_audit_compare(const bg_tensor *base, const bg_tensor *t, bg_loss *out, bg
 
 /* ---- entropy ---- */
 
-int bg_audit_entropy(const bg_tensor *t, double *bits, bg_err *e) {
+int bg_audit_entropy(const bg_tensor *t, double *bits, bg_err *e)
+{
     *bits = (double)NAN;
     if (!t->format->indices || t->index_levels < 2 || t->index_levels > MOST_LEVELS || !t->count)
         return BG_OK;
@@ -325,11 +344,13 @@ int bg_audit_entropy(const bg_tensor *t, double *bits, bg_err *e) {
 
 /* ---- matching ---- */
 
-static int same_shape(const bg_tensor *a, const bg_tensor *b) {
+static int same_shape(const bg_tensor *a, const bg_tensor *b)
+{
     return a->rows == b->rows && a->cols == b->cols;
 }
 
-const bg_tensor *bg_audit_match(const bg_ckpt *base, const bg_tensor *t, const char **how) {
+const bg_tensor *bg_audit_match(const bg_ckpt *base, const bg_tensor *t, const char **how)
+{
     static const char *const prefixes[] = {"model.", "transformer.", "language_model.", "model.language_model."};
     const bg_tensor *found = bg_ckpt_find(base, t->name);
     *how = "same";
@@ -360,7 +381,8 @@ const bg_tensor *bg_audit_match(const bg_ckpt *base, const bg_tensor *t, const c
 /* ---- a whole checkpoint ---- */
 
 /* Rate above the Shannon bound of a Gaussian of the same variance. */
-static void fill_row(bg_audit_row *r) {
+static void fill_row(bg_audit_row *r)
+{
     const double none = (double)NAN;
     r->rate_bits = 8 * (double)bg_tensor_bytes(r->tensor) / (double)r->tensor->count;
     r->relative = r->gap_bits = r->gap_empirical_bits = none;
@@ -373,7 +395,8 @@ static void fill_row(bg_audit_row *r) {
 
 /* Rate above what these very weights need at this distortion: the upper curve of Blahut–Arimoto, so the gap is a lower
  * bound. */
-static int fill_empirical(bg_audit_row *r, bg_err *e) {
+static int fill_empirical(bg_audit_row *r, bg_err *e)
+{
     bg_tensor_hist h;
     bg_ba ba;
     if (!isfinite(r->gap_bits) || !r->tensor->index_levels || !r->tensor->is_linear || r->loss.mse >= r->loss.sigma2)
@@ -387,13 +410,15 @@ static int fill_empirical(bg_audit_row *r, bg_err *e) {
     return status;
 }
 
-static int worst_first(const void *a, const void *b) {
+static int worst_first(const void *a, const void *b)
+{
     const bg_audit_row *x = a, *y = b;
     double p = isnan(x->relative) ? -1 : x->relative, q = isnan(y->relative) ? -1 : y->relative;
     return p != q ? (p < q) - (p > q) : strcmp(x->tensor->name, y->tensor->name);
 }
 
-int bg_audit_all(const bg_ckpt *base, const bg_ckpt *c, bg_audit_row **rows, int *n, bg_err *e) {
+int bg_audit_all(const bg_ckpt *base, const bg_ckpt *c, bg_audit_row **rows, int *n, bg_err *e)
+{
     *n = 0;
     *rows = calloc((size_t)c->n_tensors + 1, sizeof **rows);
     if (!*rows)

@@ -2,11 +2,11 @@
  *
  * For weights w, stored values ŵ, n of them:
  *     mse = Σ(w − ŵ)²/n,  rate_bits = 8·bytes/n,  gap_bits = rate_bits − ½·log2(σ²/mse)
- *     mse = mse_clipping + mse_rounding: a weight is clipped when it lies more than half a step outside the levels of its scale
- * Of either, what it would take to avoid it:
- *     mse_scale   what the best real scale of each group would save with the same codes
- *     mse_zero    what a free offset beside it would save further, where the format has zero points or minima
- *     mse_choice  what the nearest level of the same grid would save (error feedback and scaled columns pay it on purpose)
+ *     mse = mse_clipping + mse_rounding: a weight is clipped when it lies more than half a step outside the levels of
+ * its scale Of either, what it would take to avoid it: mse_scale   what the best real scale of each group would save
+ * with the same codes mse_zero    what a free offset beside it would save further, where the format has zero points or
+ * minima mse_choice  what the nearest level of the same grid would save (error feedback and scaled columns pay it on
+ * purpose)
  */
 #ifndef BG_ANALYSIS_AUDIT_H
 #define BG_ANALYSIS_AUDIT_H

@@ -114,8 +114,8 @@ static int check(bg_bd_method how, const double *x, const double *y, int n, bg_e
 static int mean_difference(bg_bd_method how, const double *xa, const double *ya, int na, const double *xt,
                            const double *yt, int nt, double *out, bg_err *e)
 {
-    static double (*const integral[])(const double *, const double *, int, double, double) = {
-        cubic_integral, pchip_integral, akima_integral};
+    static double (*const integral[])(const double *, const double *, int, double,
+                                      double) = {cubic_integral, pchip_integral, akima_integral};
     int status = check(how, xa, ya, na, e);
     if (!status)
         status = check(how, xt, yt, nt, e);

@@ -1,11 +1,13 @@
 /* Bjøntegaard distances between two rate–quality curves.
  *
- * Both curves are interpolated as rate over quality and their difference is averaged over the overlap of their qualities,
- * [largest of the minima, smallest of the maxima] (Bjøntegaard, VCEG-M33, 2001). BD-rate averages log10(rate) and is a
- * percentage; BD-bits averages the rate itself: the mean horizontal distance in bits per weight, the natural one here.
+ * Both curves are interpolated as rate over quality and their difference is averaged over the overlap of their
+ * qualities, [largest of the minima, smallest of the maxima] (Bjøntegaard, VCEG-M33, 2001). BD-rate averages
+ * log10(rate) and is a percentage; BD-bits averages the rate itself: the mean horizontal distance in bits per weight,
+ * the natural one here.
  *
- * Interpolants: cubic (one polynomial of degree 3, least squares beyond four points, as VCEG-M33), PCHIP (Fritsch–Butland
- * slopes with the one-sided three-point end rule; the default: monotone), Akima (GSL; at least five points).
+ * Interpolants: cubic (one polynomial of degree 3, least squares beyond four points, as VCEG-M33), PCHIP
+ * (Fritsch–Butland slopes with the one-sided three-point end rule; the default: monotone), Akima (GSL; at least five
+ * points).
  */
 #ifndef BG_ANALYSIS_BDRATE_H
 #define BG_ANALYSIS_BDRATE_H

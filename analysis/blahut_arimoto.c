@@ -15,7 +15,8 @@ static double bits(double nats)
 
 /* ---- any alphabet ---- */
 
-static void dense_pass(const double *p, int n, const double *d, int m, double slope, const double *q, double *c, double *sums)
+static void dense_pass(const double *p, int n, const double *d, int m, double slope, const double *q, double *c,
+                       double *sums)
 {
     memset(c, 0, (size_t)m * sizeof *c);
     double distortion = 0, log_z = 0;
@@ -34,8 +35,8 @@ static void dense_pass(const double *p, int n, const double *d, int m, double sl
     sums[0] = distortion, sums[1] = log_z;
 }
 
-int bg_blahut_arimoto_ref(const double *p, int n, const double *d, int m, double slope, double nats, int most, bg_ba *out,
-                          bg_err *e)
+int bg_blahut_arimoto_ref(const double *p, int n, const double *d, int m, double slope, double nats, int most,
+                          bg_ba *out, bg_err *e)
 {
     double *q = malloc(2 * (size_t)m * sizeof *q), *c = q + m, sums[2];
     if (!q)
@@ -63,10 +64,10 @@ int bg_blahut_arimoto_ref(const double *p, int n, const double *d, int m, double
 /* ---- a grid ---- */
 
 typedef struct grid {
-    int n, reach;   /* places; the kernel has 2·reach + 1 terms */
+    int n, reach; /* places; the kernel has 2·reach + 1 terms */
     double step, slope;
-    double *kernel; /* [reach + 1] */
-    double *p, *q;  /* [n] */
+    double *kernel;        /* [reach + 1] */
+    double *p, *q;         /* [n] */
     double *z, *c, *ratio; /* [n + 2·reach], the outer ones zero */
     void *memory;
 } grid;
@@ -167,7 +168,8 @@ static int iterate(grid *g, double nats, int most)
     }
 }
 
-int bg_blahut_arimoto_grid(const double *p, int n, double step, double slope, double nats, int most, bg_ba *out, bg_err *e)
+int bg_blahut_arimoto_grid(const double *p, int n, double step, double slope, double nats, int most, bg_ba *out,
+                           bg_err *e)
 {
     grid g;
     int status = grid_init(&g, n, step, slope, e);
@@ -224,8 +226,8 @@ static double atoms_pass(const bg_hist *h, grid *g, double origin, double *log_z
     return distortion;
 }
 
-/* c at its local maxima between places too, by the parabola through three of them: the grid is four times finer than the
- * kernel, which leaves less than 1e-4 of the difference. */
+/* c at its local maxima between places too, by the parabola through three of them: the grid is four times finer than
+ * the kernel, which leaves less than 1e-4 of the difference. */
 static double peak(const double *c, int y, int n)
 {
     double left = y ? c[y - 1] : 0, right = y + 1 < n ? c[y + 1] : 0, bend = 2 * c[y] - left - right;
@@ -234,13 +236,14 @@ static double peak(const double *c, int y, int n)
     return c[y] + (right - left) * (right - left) / (8 * bend);
 }
 
-/* Σ p ln m_x, where m_x is the largest c within reach of atom x. With λ_x = 1/(Z_x m_x), Σ_x p_x λ_x e^{s(x−y)²} ≤ 1 at every y,
- * because m_x ≥ c_y for each x that y can reach; so sD + Σ p ln λ is a lower bound (Berger 1971, theorem 2.5.3), and the
- * rare weights of a tail, where q is slow to settle, pay for themselves alone. */
+/* Σ p ln m_x, where m_x is the largest c within reach of atom x. With λ_x = 1/(Z_x m_x), Σ_x p_x λ_x e^{s(x−y)²} ≤ 1 at
+ * every y, because m_x ≥ c_y for each x that y can reach; so sD + Σ p ln λ is a lower bound (Berger 1971,
+ * theorem 2.5.3), and the rare weights of a tail, where q is slow to settle, pay for themselves alone. */
 static double local_excess(const bg_hist *h, grid *g, double origin)
 {
     double sum = 0;
-    int window = (int)(sqrt(reach_nats / -g->slope) / g->step) + 1, *queue = (int *)(void *)g->z, head = 0, tail = 0, next = 0;
+    int window = (int)(sqrt(reach_nats / -g->slope) / g->step) + 1, *queue = (int *)(void *)g->z, head = 0, tail = 0,
+        next = 0;
     for (int y = 0; y < g->n; y++)
         g->ratio[y] = peak(g->c, y, g->n);
     for (int y = 0; y < g->n; y++) { /* maximum over y − window … y + window, in q's place, which is done with */

@@ -11,8 +11,10 @@ typedef struct chain {
     const bg_spec *s;
     const bg_matrix *m;
     int64_t size, per_row, scopes; /* per_row 0: scopes run over the flattened matrix */
-    double inside, clipped, scaled; /* Σ squared error: ideal scales within and beyond the levels; stored scales, ideal zeros */
-    float *unit;    /* x in units of its scale, from its zero: weights within the levels from the front, others from the back */
+    double inside, clipped,
+        scaled;     /* Σ squared error: ideal scales within and beyond the levels; stored scales, ideal zeros */
+    float *unit;    /* x in units of its scale, from its zero: weights within the levels from the front, others from the
+                       back */
     double *weight; /* scale² of each */
     size_t n, beyond, room;
     int K;
@@ -26,7 +28,10 @@ static int64_t scope_at(const chain *c, int64_t k, size_t *n)
     return c->per_row ? k / c->per_row * C + column : column;
 }
 
-static double square(float x, float y) { return ((double)x - (double)y) * ((double)x - (double)y); }
+static double square(float x, float y)
+{
+    return ((double)x - (double)y) * ((double)x - (double)y);
+}
 
 /* Adds one scope's errors and its weights in the grid's own unit. */
 static void add_scope(chain *c, const float *x, size_t n, const bg_code *ideal, const bg_code *stored)
@@ -77,7 +82,8 @@ static int walk(chain *c, const float *w, bg_err *e)
     return status;
 }
 
-/* Σ squared error, of the weights within the grid's levels, of the best K levels for all weights and scopes together. */
+/* Σ squared error, of the weights within the grid's levels, of the best K levels for all weights and scopes together.
+ */
 static int best_levels(chain *c, double *sse, bg_err *e)
 {
     bg_hist all, within;
@@ -92,7 +98,8 @@ static int best_levels(chain *c, double *sse, bg_err *e)
     if (!(status = bg_hist_from_values(&all, c->unit, c->weight, c->n + c->beyond, e))) {
         int K = (size_t)c->K < all.n ? c->K : (int)all.n;
         double *levels = malloc((size_t)K * sizeof *levels), total = 0;
-        status = levels ? bg_kmeans1d(&all, K, levels, &total, e) : bg_no_memory(e, "levels", (size_t)K * sizeof *levels);
+        status =
+            levels ? bg_kmeans1d(&all, K, levels, &total, e) : bg_no_memory(e, "levels", (size_t)K * sizeof *levels);
         if (!status)
             *sse = bg_hist_mse(&within, levels, K) * within.total;
         free(levels);
@@ -107,12 +114,14 @@ static int split(const bg_matrix *m, const bg_spec *s, const float *w, double ne
 {
     size_t all = (size_t)(m->rows * m->cols);
     int flat = bg_scope_is_flat(s);
-    chain c = {.s = s, .m = m, .size = bg_scope_size(s, m->rows, m->cols), .scopes = bg_scope_count(s, m->rows, m->cols)};
+    chain c = {
+        .s = s, .m = m, .size = bg_scope_size(s, m->rows, m->cols), .scopes = bg_scope_count(s, m->rows, m->cols)};
     c.per_row = flat ? 0 : (m->cols + c.size - 1) / c.size;
     c.room = all;
     c.unit = malloc((all + 1) * sizeof *c.unit), c.weight = malloc((all + 1) * sizeof *c.weight);
     double best = 0, n = (double)all;
-    int zeros = bg_spec_is(s, "zero", "asym") || bg_spec_is(s, "zero", "min"), levels = (s->grid->flags & BG_GRID_STORES_LEVELS) != 0;
+    int zeros = bg_spec_is(s, "zero", "asym") || bg_spec_is(s, "zero", "min"),
+        levels = (s->grid->flags & BG_GRID_STORES_LEVELS) != 0;
     int status = c.unit && c.weight ? walk(&c, w, e) : bg_no_memory(e, "error budget", all * 12);
     if (!status && levels && c.scopes > 1)
         best = c.inside; /* levels of each scope's own: none shared by all is better */
@@ -148,8 +157,10 @@ int bg_budget_of(const bg_matrix *m, const bg_spec *s, bg_budget *out, bg_err *e
     size_t bytes = (size_t)(m->rows * m->cols) * sizeof(float);
     *out = (bg_budget){0};
     if (s->transform->run || !m->memory || bg_spec_is_weighted(s))
-        return bg_fail(e, BG_USAGE, "'%s': an error budget is of a quantizer without transform and weighting, on a matrix in "
-                       "memory", s->text);
+        return bg_fail(e, BG_USAGE,
+                       "'%s': an error budget is of a quantizer without transform and weighting, on a matrix in "
+                       "memory",
+                       s->text);
     float *hat = malloc(bytes + 1);
     if (!hat)
         return bg_no_memory(e, "error budget", bytes);

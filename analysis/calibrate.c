@@ -30,7 +30,8 @@ static int draw_windows(const int32_t *ids, int64_t n, const bg_calibrate_option
     int64_t all = length ? n / length : 0, want = o->samples && o->samples < all ? o->samples : all;
     if (!all)
         return bg_fail(e, BG_INPUT, "the text is empty: there is nothing to calibrate on");
-    *w = (windows){malloc((size_t)want * (size_t)length * sizeof *w->ids), malloc((size_t)want * sizeof *w->lengths), 0};
+    *w =
+        (windows){malloc((size_t)want * (size_t)length * sizeof *w->ids), malloc((size_t)want * sizeof *w->lengths), 0};
     if (!w->ids || !w->lengths)
         return bg_no_memory(e, "the samples", (unsigned long long)want * (unsigned)length * sizeof *w->ids);
     for (int64_t i = 0; i < all && w->n < want; i++) {
@@ -165,7 +166,8 @@ static int quantize_linear(bg_linear *l, const bg_activations *s, const bg_calib
     matrix.max_abs = s->max_abs;
     matrix.seed = o->seed;
     float *hat = malloc(bytes);
-    int status = hat ? bg_reconstruct(&matrix, o->sequential, l->w, hat, &measure, NULL, e) : bg_no_memory(e, l->name, bytes);
+    int status =
+        hat ? bg_reconstruct(&matrix, o->sequential, l->w, hat, &measure, NULL, e) : bg_no_memory(e, l->name, bytes);
     if (!status && measure.skipped)
         status = bg_fail(e, BG_INPUT, "%s cannot run here: %s", o->sequential->text, measure.skipped);
     if (status)

@@ -16,7 +16,7 @@ struct bg_calibration {
     char *path, *side;
     int fd;
     uint64_t side_bytes;
-    bg_activations held;   /* of the offset held_at; for bg_calibration_dress */
+    bg_activations held; /* of the offset held_at; for bg_calibration_dress */
     int64_t held_at;
 };
 
@@ -59,7 +59,8 @@ static int check_rows(const bg_calibration *k, bg_err *e)
         if (!(cols >= 1 && cols <= COLS_MOST) || cols != floor(cols) || !(offset >= 0) || fmod(offset, 8) != 0)
             return again(e, k->path, "a layer has an impossible width or offset");
         double folds = bg_json_number(row, "folds", 0), tokens = bg_json_number(row, "tokens", -1);
-        if (!(folds >= 0 && folds <= BG_FOLDS_MOST) || folds != floor(folds) || (folds > 0 && !(tokens >= 128 * folds && tokens < 9e15)))
+        if (!(folds >= 0 && folds <= BG_FOLDS_MOST) || folds != floor(folds) ||
+            (folds > 0 && !(tokens >= 128 * folds && tokens < 9e15)))
             return again(e, k->path, "a layer has an impossible number of folds");
         if (offset + 8 * 2 * cols + (8 + 4 * folds) * (cols * (cols + 1) / 2) > (double)k->side_bytes)
             return again(e, k->path, "a layer's statistics would end behind the side file");
@@ -90,7 +91,8 @@ static int open_side(bg_calibration *k, const cJSON *settings, bg_err *e)
     return k->fd >= 0 ? BG_OK : again(e, k->side, "it cannot be opened");
 }
 
-/* Of the tensors that were opened (a part of the model, perhaps) every one with statistics must be the one they are of. */
+/* Of the tensors that were opened (a part of the model, perhaps) every one with statistics must be the one they are of.
+ */
 static int check_model(const bg_calibration *k, const cJSON *settings, const bg_ckpt *c, bg_err *e)
 {
     int known = 0, status = BG_OK;
@@ -104,15 +106,18 @@ static int check_model(const bg_calibration *k, const cJSON *settings, const bg_
         known++;
         status = bg_calibration_tensor_hash(t, &hash, e);
         if (!status && strcmp(hash.hex, bg_json_string(row, "tensor_sha256", "")))
-            status = bg_fail(e, BG_INPUT, "%s: '%s' is not the tensor it was made of: it is of another model ('%.80s') than %s; "
-                             "run bitgap calibrate on this one", k->path, t->name,
-                             bg_json_string(settings, "model", "?"), c->title);
+            status = bg_fail(e, BG_INPUT,
+                             "%s: '%s' is not the tensor it was made of: it is of another model ('%.80s') than %s; "
+                             "run bitgap calibrate on this one",
+                             k->path, t->name, bg_json_string(settings, "model", "?"), c->title);
         if (status)
             return status;
     }
     return known ? BG_OK
-                 : bg_fail(e, BG_INPUT, "%s: it was made of another model ('%.80s'), which shares no layer with %s; run bitgap "
-                           "calibrate on this one", k->path, bg_json_string(settings, "model", "?"), c->title);
+                 : bg_fail(e, BG_INPUT,
+                           "%s: it was made of another model ('%.80s'), which shares no layer with %s; run bitgap "
+                           "calibrate on this one",
+                           k->path, bg_json_string(settings, "model", "?"), c->title);
 }
 
 int bg_calibration_open(const char *path, const bg_ckpt *c, bg_calibration **out, bg_provenance *p, bg_err *e)
@@ -159,8 +164,8 @@ void bg_calibration_close(bg_calibration *k)
 static const cJSON *row_of(const bg_calibration *k, const char *tensor)
 {
     const cJSON *row;
-    cJSON_ArrayForEach(row, bg_doc_rows(k->root, "layers")) if (!strcmp(bg_json_string(row, "tensor", ""), tensor))
-        return row;
+    cJSON_ArrayForEach(
+        row, bg_doc_rows(k->root, "layers")) if (!strcmp(bg_json_string(row, "tensor", ""), tensor)) return row;
     return NULL;
 }
 
@@ -194,8 +199,10 @@ int bg_calibration_load(const bg_calibration *k, const char *tensor, int64_t col
     if (!row)
         return bg_fail(e, BG_INPUT, "%s: it has no statistics of tensor '%s'", k->path, tensor);
     if (bg_json_number(row, "cols", -1) != (double)cols)
-        return bg_fail(e, BG_INPUT, "%s: tensor '%s' has %lld inputs, its statistics are of %.0f; run bitgap calibrate on "
-                       "this model", k->path, tensor, (long long)cols, bg_json_number(row, "cols", -1));
+        return bg_fail(e, BG_INPUT,
+                       "%s: tensor '%s' has %lld inputs, its statistics are of %.0f; run bitgap calibrate on "
+                       "this model",
+                       k->path, tensor, (long long)cols, bg_json_number(row, "cols", -1));
     int status = bg_activations_init(out, cols, e);
     if (!status)
         status = read_moments(k, (uint64_t)bg_json_number(row, "offset", 0), out, e);

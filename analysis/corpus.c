@@ -55,8 +55,8 @@ static int add_sequence(bg_corpus *t, const bg_ids *ids, bg_err *e)
     return BG_OK;
 }
 
-static int encode_into(const bg_tokenizer *k, const char *text, size_t length, const char *name, int special, bg_corpus *out,
-                       bg_err *e)
+static int encode_into(const bg_tokenizer *k, const char *text, size_t length, const char *name, int special,
+                       bg_corpus *out, bg_err *e)
 {
     bg_ids ids = {0};
     if (!length)
@@ -74,7 +74,7 @@ static int encode_into(const bg_tokenizer *k, const char *text, size_t length, c
 }
 
 int bg_corpus_encode(const bg_ckpt *c, const char *text, size_t length, const char *name, int special, bg_corpus *out,
-                   bg_err *e)
+                     bg_err *e)
 {
     bg_tokenizer *k = NULL;
     int status = open_tokenizer(c, &k, e);

@@ -1,4 +1,5 @@
-/* Do two measures rank quantizers alike? Pearson and Spearman correlations with what is needed not to over-read them. */
+/* Do two measures rank quantizers alike? Pearson and Spearman correlations with what is needed not to over-read them.
+ */
 #ifndef BG_ANALYSIS_CORRELATION_H
 #define BG_ANALYSIS_CORRELATION_H
 

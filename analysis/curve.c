@@ -52,8 +52,8 @@ static int output_gaps(const bg_matrix *m, const bg_measure *at, int n, kept_bou
     return status;
 }
 
-/* With a second moment the engine reconstructs each matrix whole and counts neither grids nor indices on the way; those of
- * plain specs come from the sweep without it. */
+/* With a second moment the engine reconstructs each matrix whole and counts neither grids nor indices on the way; those
+ * of plain specs come from the sweep without it. */
 static int add_counts(const bg_matrix *m, const bg_spec *specs, int n, bg_measure *at, bg_err *e)
 {
     bg_matrix bare = *m;
@@ -80,8 +80,8 @@ static int add_counts(const bg_matrix *m, const bg_spec *specs, int n, bg_measur
     return status;
 }
 
-int bg_curves_measure(bg_curves *c, const bg_study *study, const bg_spec *specs, int n, uint64_t seed, bg_curve_dress dress,
-                      void *self, bg_err *e)
+int bg_curves_measure(bg_curves *c, const bg_study *study, const bg_spec *specs, int n, uint64_t seed,
+                      bg_curve_dress dress, void *self, bg_err *e)
 {
     size_t points = (size_t)study->n * (size_t)n;
     *c = (bg_curves){study, specs, n, calloc(points + 1, sizeof *c->at), malloc((points + 1) * sizeof *c->output_gap)};

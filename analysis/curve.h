@@ -8,7 +8,7 @@ typedef struct bg_curves {
     const bg_study *study;
     const bg_spec *specs;
     int n_specs;
-    bg_measure *at; /* [study->n × n_specs] */
+    bg_measure *at;     /* [study->n × n_specs] */
     double *output_gap; /* [study->n × n_specs] bits above the functional bound; NaN without a second moment */
 } bg_curves;
 

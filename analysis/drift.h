@@ -11,7 +11,8 @@ enum { BG_BLEU_ORDERS = 4 };
 /* Position of the first difference; where one begins with the whole other, the length of the shorter. */
 size_t bg_first_difference(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b);
 
-/* Insertions, deletions and substitutions that turn a into b, the fewest (Levenshtein 1966). Time n_a·n_b, memory n_b. */
+/* Insertions, deletions and substitutions that turn a into b, the fewest (Levenshtein 1966). Time n_a·n_b, memory n_b.
+ */
 int bg_edit_distance(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b, size_t *out, bg_err *e);
 
 /* Length of the longest common subsequence. */

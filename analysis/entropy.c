@@ -67,7 +67,8 @@ double bg_entropy_of_codes(const bg_hist *h, int mantissa_bits)
         double bin = floor(h->value[i] / width), count = 0, w = width;
         for (; i < h->n && floor(h->value[i] / width) <= bin; i++) {
             double spacing = spacing_at(h->value[i], mantissa_bits);
-            int alone = spacing > width / 8; /* a bin must hold many numbers, or exactly one: 1 or 2 in turn look uneven */
+            int alone =
+                spacing > width / 8; /* a bin must hold many numbers, or exactly one: 1 or 2 in turn look uneven */
             if (alone && count > 0)
                 break;
             count += h->weight[i];
@@ -90,15 +91,16 @@ static int rising(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* n of the weights without replacement (Knuth volume 2, algorithm S), each spread over its code, sorted. Draws that came
- * twice would look like a peak. */
+/* n of the weights without replacement (Knuth volume 2, algorithm S), each spread over its code, sorted. Draws that
+ * came twice would look like a peak. */
 static void draw(const bg_hist *h, int mantissa_bits, uint64_t seed, double *x, size_t n)
 {
     size_t seen = 0, taken = 0;
     for (size_t a = 0; a < h->n && taken < n; a++)
         for (double k = 0; k < h->weight[a] && taken < n; k++, seen++)
             if (bg_uniform_at(seed, 2 * seen) * (h->total - (double)seen) < (double)(n - taken))
-                x[taken++] = h->value[a] + (bg_uniform_at(seed, 2 * seen + 1) - 0.5) * spacing_at(h->value[a], mantissa_bits);
+                x[taken++] =
+                    h->value[a] + (bg_uniform_at(seed, 2 * seen + 1) - 0.5) * spacing_at(h->value[a], mantissa_bits);
     qsort(x, n, sizeof *x, rising);
 }
 
@@ -112,7 +114,8 @@ int bg_entropies_of(const bg_hist *h, int mantissa_bits, uint64_t seed, bg_entro
     if (!x)
         return bg_no_memory(e, "samples", n * sizeof *x);
     draw(h, mantissa_bits, seed, x, n);
-    *out = (bg_entropies){.samples = n, .codes = bg_entropy_of_codes(h, mantissa_bits),
+    *out = (bg_entropies){.samples = n,
+                          .codes = bg_entropy_of_codes(h, mantissa_bits),
                           .vasicek = bg_entropy_vasicek(x, n, (size_t)(sqrt((double)n) / 2)),
                           .kozachenko_leonenko = bg_entropy_kozachenko_leonenko(x, n, 4)};
     bg_entropy_histogram(x, n, sqrt(h->sigma2) / 16, NULL, &out->miller_madow);

@@ -13,14 +13,14 @@ double bg_entropy_kozachenko_leonenko(const double *x, size_t n, size_t k);
 double bg_entropy_histogram(const double *x, size_t n, double width, double *discrete, double *corrected);
 
 /* Of weights stored with `mantissa_bits`: H + Σ p·log2 width, of these weights and not of a law they
- * may be drawn from (no correction for their number), so that a bound made of it is theirs. A bin is a power of two up to σ/64 wide where
- * that holds eight stored numbers or more, else one number and its spacing: spacings of the samples are 0 at ties. Good for distortions far above the
- * square of the widths. */
+ * may be drawn from (no correction for their number), so that a bound made of it is theirs. A bin is a power of two up
+ * to σ/64 wide where that holds eight stored numbers or more, else one number and its spacing: spacings of the samples
+ * are 0 at ties. Good for distortions far above the square of the widths. */
 double bg_entropy_of_codes(const bg_hist *h, int mantissa_bits);
 
-/* The four side by side, bits: of all stored codes; and the estimators for samples on at most BG_ENTROPY_SAMPLES draws from the
- * weights, each spread evenly over the spacing of its code, without which ties would send them to −∞. Their standard error is
- * about 0.7/√n nats. */
+/* The four side by side, bits: of all stored codes; and the estimators for samples on at most BG_ENTROPY_SAMPLES draws
+ * from the weights, each spread evenly over the spacing of its code, without which ties would send them to −∞. Their
+ * standard error is about 0.7/√n nats. */
 enum { BG_ENTROPY_SAMPLES = 1 << 15 };
 typedef struct bg_entropies {
     size_t samples;

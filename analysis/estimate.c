@@ -18,7 +18,8 @@ static void add(bg_estimate *v, const bg_spec *s, double rows, double cols, doub
 bg_estimate bg_estimate_of(const bg_model_config *c, const bg_spec *spec, double context, double bandwidth)
 {
     bg_estimate v = {0};
-    double D = c->hidden, layers = c->layers, attention = (double)c->heads * c->head_dim, kv = (double)c->kv_heads * c->head_dim;
+    double D = c->hidden, layers = c->layers, attention = (double)c->heads * c->head_dim,
+           kv = (double)c->kv_heads * c->head_dim;
     double table = (double)c->vocab * D, norms = (2 * layers + 1) * D;
     add(&v, spec, attention, D, layers);
     add(&v, spec, D, attention, layers);

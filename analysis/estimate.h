@@ -14,12 +14,12 @@
 #include "quant/quantize.h"
 
 typedef struct bg_estimate {
-    double parameters, matrices;  /* of the whole; in the layers' matrices */
-    double rate_bits, bytes;      /* of the matrices; of the whole */
-    double cache_bytes;           /* at the context */
-    double memory_bytes;          /* both */
-    double token_bytes;           /* read for one token at the context */
-    double tokens_per_second;     /* no more than this */
+    double parameters, matrices; /* of the whole; in the layers' matrices */
+    double rate_bits, bytes;     /* of the matrices; of the whole */
+    double cache_bytes;          /* at the context */
+    double memory_bytes;         /* both */
+    double token_bytes;          /* read for one token at the context */
+    double tokens_per_second;    /* no more than this */
 } bg_estimate;
 
 /* spec NULL: matrices in 16 bits. bandwidth in bytes a second. */

@@ -106,9 +106,12 @@ static int subject_open(subject *s, const bg_evaluation_options *o, bg_provenanc
 
 /* ---- the parts of a row ---- */
 
-static int measure_losses(subject *s, const bg_pass *p, const bg_evaluation_options *o, bg_evaluation_row *row, bg_err *e)
+static int measure_losses(subject *s, const bg_pass *p, const bg_evaluation_options *o, bg_evaluation_row *row,
+                          bg_err *e)
 {
-    int most = bg_model_context(s->model), context = o->context ? o->context : most < CONTEXT_MOST ? most : CONTEXT_MOST;
+    int most = bg_model_context(s->model), context = o->context            ? o->context
+                                                     : most < CONTEXT_MOST ? most
+                                                                           : CONTEXT_MOST;
     int status = BG_OK;
     if (!s->text.n)
         return BG_OK;
@@ -136,7 +139,8 @@ static int measure_losses(subject *s, const bg_pass *p, const bg_evaluation_opti
     return status;
 }
 
-static int count_kind(bg_evaluation_row *row, const char *name, const bg_qa_item *item, const bg_qa_answer *a, bg_err *e)
+static int count_kind(bg_evaluation_row *row, const char *name, const bg_qa_item *item, const bg_qa_answer *a,
+                      bg_err *e)
 {
     int k = 0;
     while (k < row->n_kinds && strcmp(row->kinds[k].kind, name))
@@ -306,7 +310,8 @@ static int measure_row(subject *s, const bg_spec *spec, const bg_evaluation_opti
     if (!status) {
         row->peak_bytes = bg_peak_bytes();
         if (!strcmp(v->rows[0].token_hash, row->token_hash))
-            bg_loss_compare(&v->rows[0].loss[BG_WINDOWS], &row->loss[BG_WINDOWS], &row->log_change, &row->log_change_se);
+            bg_loss_compare(&v->rows[0].loss[BG_WINDOWS], &row->loss[BG_WINDOWS], &row->log_change,
+                            &row->log_change_se);
     }
     bg_replace_free(&variant);
     return status && spec ? bg_context(e, "%s", spec->text) : status;

@@ -8,11 +8,11 @@
 #include "quant/spec.h"
 
 typedef struct bg_evaluation_options {
-    const char *text, *qa;  /* files; NULL: that part is left out */
-    const char *calibration; /* of the model, for the specs that need one; NULL */
-    int context, stride;    /* 0: the model's context, at most 2048; half the context */
-    int64_t windows;        /* of the perplexity; 0: all */
-    unsigned conventions;   /* bit 1 << bg_convention */
+    const char *text, *qa;                           /* files; NULL: that part is left out */
+    const char *calibration;                         /* of the model, for the specs that need one; NULL */
+    int context, stride;                             /* 0: the model's context, at most 2048; half the context */
+    int64_t windows;                                 /* of the perplexity; 0: all */
+    unsigned conventions;                            /* bit 1 << bg_convention */
     int prompts, prompt_tokens, new_tokens, repeats; /* of the benchmark; prompts 0: none */
     uint64_t seed;
 } bg_evaluation_options;
@@ -24,7 +24,7 @@ typedef struct bg_evaluation_kind {
 
 /* One generated text against the base's on the same prompt. */
 typedef struct bg_evaluation_drift {
-    int32_t *id;   /* [n] generated tokens */
+    int32_t *id; /* [n] generated tokens */
     int n;
     char *text;
     size_t units, first_difference, edits; /* in tokens, or in words where the base has another tokenizer */
@@ -41,8 +41,8 @@ typedef struct bg_evaluation_row {
     char token_hash[65];                      /* sha256 of the text's ids; "" without text */
     bg_evaluation_kind *kinds;                /* [n_kinds], the last one of them "all" */
     int n_kinds;
-    bg_speed speed;                           /* runs 0: not measured */
-    bg_evaluation_drift *drift;               /* [n_drift] */
+    bg_speed speed;             /* runs 0: not measured */
+    bg_evaluation_drift *drift; /* [n_drift] */
     int n_drift;
     double bleu;
     uint64_t peak_bytes;
@@ -72,8 +72,8 @@ void bg_evaluation_free(bg_evaluation *v);
 int bg_evaluation_import_file(bg_evaluation *v, const char *path, const char *model, bg_provenance *p, bg_err *e);
 
 /* The same rows as a document, as CSV and as a Markdown table. */
-int bg_evaluation_write(const bg_evaluation *v, const bg_evaluation_options *o, const char *path, const bg_provenance *p,
-                        bg_err *e);
+int bg_evaluation_write(const bg_evaluation *v, const bg_evaluation_options *o, const char *path,
+                        const bg_provenance *p, bg_err *e);
 int bg_evaluation_write_csv(const bg_evaluation *v, const char *path, bg_err *e);
 int bg_evaluation_write_markdown(const bg_evaluation *v, const char *path, bg_err *e);
 

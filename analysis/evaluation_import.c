@@ -59,7 +59,8 @@ static int import_task(bg_evaluation *v, const char *model, const cJSON *task, b
     return status;
 }
 
-/* The name the file gives the model: "model_name", or pretrained=… of config.model_args. Only its last path component. */
+/* The name the file gives the model: "model_name", or pretrained=… of config.model_args. Only its last path component.
+ */
 static void model_name(const cJSON *root, char *out, size_t room)
 {
     const cJSON *config = cJSON_GetObjectItemCaseSensitive(root, "config");

@@ -223,8 +223,8 @@ static void write_imports(bg_doc *d, const bg_evaluation *v)
     }
 }
 
-int bg_evaluation_write(const bg_evaluation *v, const bg_evaluation_options *o, const char *path, const bg_provenance *p,
-                        bg_err *e)
+int bg_evaluation_write(const bg_evaluation *v, const bg_evaluation_options *o, const char *path,
+                        const bg_provenance *p, bg_err *e)
 {
     bg_doc d;
     int status = bg_doc_begin(&d, "evaluation", path, p, e);
@@ -266,8 +266,8 @@ static int heads_column(const bg_evaluation *v, int i)
 static double imported(const bg_evaluation *v, int head, const char *model)
 {
     for (int k = head; k < v->n_imports; k++)
-        if (!strcmp(v->imports[k].task, v->imports[head].task) && !strcmp(v->imports[k].metric, v->imports[head].metric) &&
-            !strcmp(v->imports[k].model, model))
+        if (!strcmp(v->imports[k].task, v->imports[head].task) &&
+            !strcmp(v->imports[k].metric, v->imports[head].metric) && !strcmp(v->imports[k].model, model))
             return v->imports[k].value;
     return NONE;
 }

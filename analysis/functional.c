@@ -17,12 +17,12 @@ typedef struct walk {
     int64_t tokens;
     bg_trial *v;
     int n;
-    float *base_h, **h;     /* [n]; NULL while a trial still equals the base */
-    float **hat;            /* [n_linears + 2] replaced weights of the spec at hand; only the current layer's are set */
-    float **scale;          /* [n_linears + 2] and what its transform divides their inputs by; NULL: 1 */
-    float **outer_hat;      /* [2·n] embedding and output matrix of each trial; NULL where unchanged */
-    const float **chosen;   /* [n_linears + 2] what one trial takes of them */
-    double *energy;         /* [n_linears + 2] Σw² of each tensor; negative: not yet known */
+    float *base_h, **h;   /* [n]; NULL while a trial still equals the base */
+    float **hat;          /* [n_linears + 2] replaced weights of the spec at hand; only the current layer's are set */
+    float **scale;        /* [n_linears + 2] and what its transform divides their inputs by; NULL: 1 */
+    float **outer_hat;    /* [2·n] embedding and output matrix of each trial; NULL where unchanged */
+    const float **chosen; /* [n_linears + 2] what one trial takes of them */
+    double *energy;       /* [n_linears + 2] Σw² of each tensor; negative: not yet known */
     bg_work *work;
     bg_progress progress;
 } walk;
@@ -212,12 +212,16 @@ static int run_trial(walk *k, int layer, int i, bg_err *e)
             return bg_no_memory(e, "hidden states", bytes);
         memcpy(k->h[i], k->base_h, bytes);
     }
-    bg_pass pass = {.precision = v->precision, .weights = k->chosen, .activation_bits = bits, .activation_keep = keep,
+    bg_pass pass = {.precision = v->precision,
+                    .weights = k->chosen,
+                    .activation_bits = bits,
+                    .activation_keep = keep,
                     .input_scales = (const float *const *)k->scale};
     return bg_model_layer(k->base, layer, &k->batch, &pass, k->h[i], k->work, e);
 }
 
-/* The scales of a family; its changed weights too, whose room the layer's next family takes over, when the layer is done. */
+/* The scales of a family; its changed weights too, whose room the layer's next family takes over, when the layer is
+ * done. */
 static void forget(walk *k, int layer, int done)
 {
     for (int i = 0; i < BG_LINEARS; i++) {
@@ -364,7 +368,8 @@ static int trial_logits(walk *k, int i, int64_t first, int64_t n, float *logits,
 static int compare_logits(walk *k, const unsigned char *ends, bg_err *e)
 {
     int64_t rows = bg_model_logit_rows(k->base, k->work), vocab = k->base->config.vocab;
-    float *base = malloc((size_t)(rows * vocab) * sizeof *base), *other = malloc((size_t)(rows * vocab) * sizeof *other);
+    float *base = malloc((size_t)(rows * vocab) * sizeof *base),
+          *other = malloc((size_t)(rows * vocab) * sizeof *other);
     double *p = malloc((size_t)(rows * vocab) * sizeof *p);
     bg_row *row = malloc((size_t)rows * sizeof *row);
     int status = BG_OK;
@@ -480,7 +485,11 @@ int bg_functional_run(bg_model *base, const bg_corpus *t, bg_trial *v, int n, co
     uint64_t each = (uint64_t)at * (uint64_t)base->config.hidden * sizeof(float);
     int together = budget / each < 3 ? 1 : budget / each - 1 > (uint64_t)n ? n : (int)(budget / each) - 1;
     for (int first = 0; !status && first < n; first += together) {
-        walk k = {.base = base, .text = t, .o = o, .tokens = at, .v = v + first,
+        walk k = {.base = base,
+                  .text = t,
+                  .o = o,
+                  .tokens = at,
+                  .v = v + first,
                   .n = n - first < together ? n - first : together,
                   .batch = {.ids = t->ids, .lengths = t->lengths, .n = t->sequences}};
         status = walk_together(&k, ends, e);

@@ -83,9 +83,9 @@ static int read_bounds(bg_gaps *g, const cJSON *bounds, bg_err *e)
             continue;
         if (!g->bounds[at] && !(g->bounds[at] = malloc(total * sizeof **g->bounds)))
             return bg_no_memory(e, "bounds", total * sizeof **g->bounds);
-        g->bounds[at][g->n_bounds[at]++] = (bg_bound_row){
-            log2(D), 0.5 * log2(g->first[at]->sigma2 / D), bg_json_number(row, "shannon_lower_bits", NAN),
-            bg_json_number(row, "upper_bits", NAN)};
+        g->bounds[at][g->n_bounds[at]++] =
+            (bg_bound_row){log2(D), 0.5 * log2(g->first[at]->sigma2 / D),
+                           bg_json_number(row, "shannon_lower_bits", NAN), bg_json_number(row, "upper_bits", NAN)};
     }
     for (size_t i = 0; i < n; i++)
         if (g->n_bounds[i])

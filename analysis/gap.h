@@ -1,8 +1,9 @@
-/* Gaps: the points of the curves set against the bounds, and what follows for curves, layers, roles and pairs of curves.
+/* Gaps: the points of the curves set against the bounds, and what follows for curves, layers, roles and pairs of
+ * curves.
  *
  * gap_bits = R − ½·log2(σ²/D). Against the bound of the weights themselves R(D) is taken between the rows of the bounds
- * document: the saving over the Gaussian, ½·log2(σ²/D) − R(D), is interpolated linearly in log D. A distortion outside the
- * rows has no such gap: nothing is extrapolated.
+ * document: the saving over the Gaussian, ½·log2(σ²/D) − R(D), is interpolated linearly in log D. A distortion outside
+ * the rows has no such gap: nothing is extrapolated.
  */
 #ifndef BG_ANALYSIS_GAP_H
 #define BG_ANALYSIS_GAP_H
@@ -22,9 +23,9 @@ typedef struct bg_bound_row {
 typedef struct bg_gaps {
     bg_gap_point *points;
     int n_points, n_tensors, n_quantizers;
-    const char **tensors, **quantizers;  /* names by number */
-    const bg_gap_point **first;          /* [n_tensors] any point of the tensor: its place and variance */
-    bg_bound_row **bounds;               /* [n_tensors] rows by rising D */
+    const char **tensors, **quantizers; /* names by number */
+    const bg_gap_point **first;         /* [n_tensors] any point of the tensor: its place and variance */
+    bg_bound_row **bounds;              /* [n_tensors] rows by rising D */
     int *n_bounds;
 } bg_gaps;
 
@@ -32,8 +33,8 @@ typedef struct bg_gaps {
 int bg_gaps_init(bg_gaps *g, const cJSON *curves, const cJSON *bounds, bg_err *e);
 void bg_gaps_free(bg_gaps *g);
 
-/* Gap above the bound of the tensor's own weights at distortion D, rate R: Blahut–Arimoto (upper curve) or Shannon lower
- * bound. NaN where the bounds do not reach. */
+/* Gap above the bound of the tensor's own weights at distortion D, rate R: Blahut–Arimoto (upper curve) or Shannon
+ * lower bound. NaN where the bounds do not reach. */
 double bg_gap_empirical(const bg_gaps *g, int tensor, double D, double R);
 double bg_gap_shannon_lower(const bg_gaps *g, int tensor, double D, double R);
 

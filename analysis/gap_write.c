@@ -70,7 +70,8 @@ static int index_curves(const bg_gaps *g, curve_index *x, bg_err *e)
     return BG_OK;
 }
 
-/* Rate at which the curve falls to D, linear in log D between its points; NaN when it does not get there or starts below. */
+/* Rate at which the curve falls to D, linear in log D between its points; NaN when it does not get there or starts
+ * below. */
 static double rate_at(const bg_gap_point *const *p, int n, double D)
 {
     for (int i = 0; i + 1 < n; i++) {
@@ -237,8 +238,8 @@ static int write_groups(const bg_gaps *g, bg_doc *d, bg_err *e)
 
 /* ---- pairs of curves ---- */
 
-/* A curve as (rate, SQNR). One that does not rise all the way is not mended: bg_bd_bits refuses it, and its tensor takes no
- * part in the pair. */
+/* A curve as (rate, SQNR). One that does not rise all the way is not mended: bg_bd_bits refuses it, and its tensor
+ * takes no part in the pair. */
 static bg_bd_curve bd_curve(const bg_gap_point *const *p, int n)
 {
     bg_bd_curve c = {0};

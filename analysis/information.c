@@ -1,6 +1,6 @@
-/* Owns the measures of a changed prediction: log-loss, Kullback–Leibler divergence, agreement of the top token, change of
- * the next token's probability. Sums in double; the exponential is a double's too, because the divergence between two
- * almost equal predictions is the square of their distance (10⁻¹⁰ at float32's own noise). */
+/* Owns the measures of a changed prediction: log-loss, Kullback–Leibler divergence, agreement of the top token, change
+ * of the next token's probability. Sums in double; the exponential is a double's too, because the divergence between
+ * two almost equal predictions is the square of their distance (10⁻¹⁰ at float32's own noise). */
 #include "analysis/information.h"
 
 #include <math.h>
@@ -69,7 +69,8 @@ double bg_row_nll(const float *logits, const bg_row *r, int32_t next)
     return r->log_sum_exp - (double)logits[next];
 }
 
-bg_token bg_row_compare(const float *base, const double *p, const bg_row *b, const float *other, int64_t n, int32_t next)
+bg_token bg_row_compare(const float *base, const double *p, const bg_row *b, const float *other, int64_t n,
+                        int32_t next)
 {
     bg_row o;
     bg_row_read(other, n, NULL, &o);
@@ -80,7 +81,11 @@ bg_token bg_row_compare(const float *base, const double *p, const bg_row *b, con
         squared += d * d;
         kl += p[i] * (d - shift);
     }
-    bg_token t = {.squared = squared / (double)n, .kl = kl, .same_top = o.top == b->top, .nll_base = NAN, .nll = NAN,
+    bg_token t = {.squared = squared / (double)n,
+                  .kl = kl,
+                  .same_top = o.top == b->top,
+                  .nll_base = NAN,
+                  .nll = NAN,
                   .delta_p = NAN};
     if (next >= 0) {
         t.nll_base = bg_row_nll(base, b, next);

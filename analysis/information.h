@@ -1,6 +1,6 @@
-/* What a change of the weights does to a model's predictions, measured token by token. The names are those of llama.cpp's
- * perplexity tool: PPL, ln(PPL(Q)/PPL(base)), KLD, Δp, same top p; natural logarithms; the standard error of a mean is the
- * sample standard deviation (n − 1) over √n.
+/* What a change of the weights does to a model's predictions, measured token by token. The names are those of
+ * llama.cpp's perplexity tool: PPL, ln(PPL(Q)/PPL(base)), KLD, Δp, same top p; natural logarithms; the standard error
+ * of a mean is the sample standard deviation (n − 1) over √n.
  *
  *     bg_row b;
  *     bg_row_read(base_logits, V, p, &b);                       // p [V]: softmax of the base, kept for every variant
@@ -25,15 +25,16 @@ void bg_row_read(const float *logits, int64_t n, double *p, bg_row *out);
 double bg_row_nll(const float *logits, const bg_row *r, int32_t next);
 
 typedef struct bg_token {
-    double squared;  /* mean over the vocabulary of (logit − base logit)² */
-    double kl;       /* KL(base ‖ other), nats */
+    double squared;       /* mean over the vocabulary of (logit − base logit)² */
+    double kl;            /* KL(base ‖ other), nats */
     double nll_base, nll; /* of the next token; NaN at the end of a sequence */
-    double delta_p;  /* probability of the next token, other − base */
+    double delta_p;       /* probability of the next token, other − base */
     int same_top;
 } bg_token;
 
 /* next < 0: there is no next token. */
-bg_token bg_row_compare(const float *base, const double *p, const bg_row *b, const float *other, int64_t n, int32_t next);
+bg_token bg_row_compare(const float *base, const double *p, const bg_row *b, const float *other, int64_t n,
+                        int32_t next);
 
 typedef struct bg_mean {
     double mean, se; /* NaN where there are too few values */
@@ -46,10 +47,10 @@ typedef struct bg_information {
     bg_mean squared;           /* logits MSE */
     bg_mean kl;
     double kl_median, kl_90, kl_99, kl_999, kl_max;
-    bg_mean same_top;          /* share */
-    bg_mean nll_base, nll;     /* mean log-loss: perplexity is its exp, and its se · perplexity the perplexity's */
-    bg_mean log_ratio;         /* ln(PPL/PPL base): mean of the paired differences */
-    bg_mean delta_p;           /* share, not percent */
+    bg_mean same_top;      /* share */
+    bg_mean nll_base, nll; /* mean log-loss: perplexity is its exp, and its se · perplexity the perplexity's */
+    bg_mean log_ratio;     /* ln(PPL/PPL base): mean of the paired differences */
+    bg_mean delta_p;       /* share, not percent */
     double delta_p_rms;
 } bg_information;
 

@@ -92,7 +92,7 @@ static const char *no_integers(const bg_spec *s)
 static const char *no_compressed(const bg_spec *s)
 {
     const char *reason = no_integers(s);
-    return reason                                                                 ? reason
+    return reason                                                               ? reason
            : !scale_is(s, "f32") && !scale_is(s, "f16") && !scale_is(s, "bf16") ? "its scales are not f32, f16 or bf16"
                                                                                 : NULL;
 }
@@ -101,36 +101,38 @@ static const char *no_gptq(const bg_spec *s)
 {
     const char *reason = no_integers(s);
     int bits = reason ? 0 : bg_index_bits(bg_spec_points(s));
-    return reason                                                ? reason
+    return reason                                             ? reason
            : bits != 2 && bits != 3 && bits != 4 && bits != 8 ? "its codes are not of 2, 3, 4 or 8 bits"
-           : !scale_is(s, "f16")                                 ? "its scales are not f16"
-                                                                 : NULL;
+           : !scale_is(s, "f16")                              ? "its scales are not f16"
+                                                              : NULL;
 }
 
 static const char *no_awq(const bg_spec *s)
 {
     const char *reason = no_integers(s);
     return reason                                         ? reason
-           : bg_index_bits(bg_spec_points(s)) != 4      ? "its codes are not of 4 bits"
+           : bg_index_bits(bg_spec_points(s)) != 4        ? "its codes are not of 4 bits"
            : !scale_is(s, "f16")                          ? "its scales are not f16"
            : s->rounding && bg_spec_is(s, "order", "act") ? "its columns have an order of their own"
                                                           : NULL;
 }
 
-/* Turns the engine's codes and zero points into unsigned fields: signed q becomes q + 2^(b−1), codes of an unsigned grid
- * (lo = 0) stay, zero points move with them. A tensor's one scale is repeated for every row where `rows` asks for it; then
- * *scales and *zeros are malloc'ed. */
+/* Turns the engine's codes and zero points into unsigned fields: signed q becomes q + 2^(b−1), codes of an unsigned
+ * grid (lo = 0) stay, zero points move with them. A tensor's one scale is repeated for every row where `rows` asks for
+ * it; then *scales and *zeros are malloc'ed. */
 static int fields_of(const bg_packing *k, int rows, bg_codes *q, float **scales, float **zeros, bg_err *e)
 {
     const bg_tensor *t = k->tensor;
     bg_stored *s = k->stored;
     int bits = bg_index_bits(s->K), shift = s->lo < 0 ? s->lo + (1 << (bits - 1)) : 0;
-    int one = k->options->spec->scope.kind == BG_SCOPE_TENSOR, per_row = one || s->groups_per_row < 1 ? 1 : s->groups_per_row;
+    int one = k->options->spec->scope.kind == BG_SCOPE_TENSOR,
+        per_row = one || s->groups_per_row < 1 ? 1 : s->groups_per_row;
     *scales = *zeros = NULL;
     if (!s->codes || !s->scales || s->levels)
         return bg_fail(e, BG_INPUT, "the quantizer gives no integer codes of this tensor; use --layout dense");
     if (t->cols % per_row)
-        return bg_fail(e, BG_INPUT, "%lld inputs are not a multiple of the group; use --layout dense", (long long)t->cols);
+        return bg_fail(e, BG_INPUT, "%lld inputs are not a multiple of the group; use --layout dense",
+                       (long long)t->cols);
     for (uint64_t i = 0; i < t->count && shift; i++)
         s->codes[i] = (uint16_t)(s->codes[i] + shift);
     int64_t n = one ? 1 : t->rows * per_row;
@@ -196,9 +198,18 @@ static int awq(bg_parcel *p, const char *module, const bg_codes *q, const bg_spe
     return bg_pack_awq(p, module, q, e);
 }
 
-static int pack_compressed(const bg_packing *k, bg_parcel *out, bg_err *e) { return pack_integers(k, out, 0, ct, e); }
-static int pack_gptq(const bg_packing *k, bg_parcel *out, bg_err *e) { return pack_integers(k, out, 1, gptq, e); }
-static int pack_awq(const bg_packing *k, bg_parcel *out, bg_err *e) { return pack_integers(k, out, 1, awq, e); }
+static int pack_compressed(const bg_packing *k, bg_parcel *out, bg_err *e)
+{
+    return pack_integers(k, out, 0, ct, e);
+}
+static int pack_gptq(const bg_packing *k, bg_parcel *out, bg_err *e)
+{
+    return pack_integers(k, out, 1, gptq, e);
+}
+static int pack_awq(const bg_packing *k, bg_parcel *out, bg_err *e)
+{
+    return pack_integers(k, out, 1, awq, e);
+}
 
 static cJSON *add_ignored(cJSON *root, const char *key)
 {
@@ -234,7 +245,8 @@ static void add_modules(const bg_quantize_options *o, const bg_ckpt *c, const bg
 {
     char module[512];
     for (int i = 0; i < c->n_tensors; i++)
-        if (is_inside(&c->tensors[i]) && bg_quantize_spec(o, &c->tensors[i]) == s && !module_of(&c->tensors[i], module, NULL))
+        if (is_inside(&c->tensors[i]) && bg_quantize_spec(o, &c->tensors[i]) == s &&
+            !module_of(&c->tensors[i], module, NULL))
             cJSON_AddItemToArray(array, cJSON_CreateString(module));
 }
 
@@ -317,8 +329,9 @@ static const char *no_bitsandbytes(const bg_spec *s)
     if (s->rounding && strcmp(s->rounding->name, "nearest") && bg_spec_is(s, "double", "true"))
         return "its block maxima are known only after they were quantized";
     int64_t n = s->scope.size;
-    return s->scope.kind != BG_SCOPE_BLOCK || n < 64 || n > 4096 || (n & (n - 1)) ? "its blocks are not of 64, 128, … 4096"
-                                                                                   : NULL;
+    return s->scope.kind != BG_SCOPE_BLOCK || n < 64 || n > 4096 || (n & (n - 1))
+               ? "its blocks are not of 64, 128, … 4096"
+               : NULL;
 }
 
 /* Ascending levels, as the engine counts them, in the order of bitsandbytes' codes. */
@@ -359,7 +372,11 @@ static int pack_bitsandbytes(const bg_packing *k, bg_parcel *out, bg_err *e)
             most = k->w[i] > most ? k->w[i] : -k->w[i] > most ? -k->w[i] : most;
         k->stored->scales[b] = most;
     }
-    bg_codes q = {.rows = t->rows, .cols = t->cols, .group_size = block, .bits = 4, .codes = k->stored->codes,
+    bg_codes q = {.rows = t->rows,
+                  .cols = t->cols,
+                  .group_size = block,
+                  .bits = 4,
+                  .codes = k->stored->codes,
                   .scales = k->stored->scales};
     if (!status)
         status = bg_pack_bnb(out, module, &q, fp4, nested, names[dtype], e);
@@ -374,8 +391,10 @@ static void configure_bitsandbytes(const bg_quantize_options *o, const bg_ckpt *
     cJSON_AddBoolToObject(root, "load_in_8bit", 0);
     cJSON_AddStringToObject(root, "bnb_4bit_quant_type", is_fp4(o->spec) ? "fp4" : "nf4");
     cJSON_AddBoolToObject(root, "bnb_4bit_use_double_quant", bg_spec_is(o->spec, "double", "true"));
-    cJSON_AddStringToObject(root, "bnb_4bit_compute_dtype", o->dtype == BG_F16 ? "float16" : o->dtype == BG_BF16 ? "bfloat16"
-                                                                                                                : "float32");
+    cJSON_AddStringToObject(root, "bnb_4bit_compute_dtype",
+                            o->dtype == BG_F16    ? "float16"
+                            : o->dtype == BG_BF16 ? "bfloat16"
+                                                  : "float32");
     cJSON_AddStringToObject(root, "bnb_4bit_quant_storage", "uint8");
     add_ignored(root, "llm_int8_skip_modules");
 }
@@ -386,9 +405,11 @@ static const bg_layout dense = {"dense", refuse_nothing, 0, 1, pack_dense, NULL}
                        compressed = {"compressed-tensors", no_compressed, 1, 1, pack_compressed, configure_compressed},
                        gptq_layout = {"gptq", no_gptq, 1, 0, pack_gptq, configure_gptq},
                        awq_layout = {"awq", no_awq, 1, 0, pack_awq, configure_awq},
-                       bitsandbytes = {"bitsandbytes", no_bitsandbytes, 1, 0, pack_bitsandbytes, configure_bitsandbytes};
+                       bitsandbytes = {"bitsandbytes",    no_bitsandbytes,       1, 0,
+                                       pack_bitsandbytes, configure_bitsandbytes};
 
-const bg_layout *const bg_layouts[] = {&dense, &compressed, &gptq_layout, &awq_layout, &bitsandbytes, &bg_layout_gguf, NULL};
+const bg_layout *const bg_layouts[] = {&dense,        &compressed,     &gptq_layout, &awq_layout,
+                                       &bitsandbytes, &bg_layout_gguf, NULL};
 
 int bg_layout_find(const char *name, const bg_layout **out, bg_err *e)
 {
@@ -427,9 +448,10 @@ int bg_layout_check_model(const bg_ckpt *c, const bg_quantize_options *o, bg_err
         first = first ? first : t;
         const bg_spec *s = bg_quantize_spec(o, t), *other = bg_quantize_spec(o, first);
         if (!o->layout->mixes && s != other)
-            return bg_fail(e, BG_USAGE, "the layout %s holds one spec for all matrices, and the recipe gives '%s' %s but '%s' %s; "
-                           "use --layout dense, compressed-tensors or gguf", o->layout->name, first->name,
-                           other ? other->text : "none", t->name, s ? s->text : "none");
+            return bg_fail(e, BG_USAGE,
+                           "the layout %s holds one spec for all matrices, and the recipe gives '%s' %s but '%s' %s; "
+                           "use --layout dense, compressed-tensors or gguf",
+                           o->layout->name, first->name, other ? other->text : "none", t->name, s ? s->text : "none");
         if (s && bg_layout_check(o->layout, s, e))
             status = o->recipe ? bg_context(e, "tensor '%s'", t->name) : e->code;
     }

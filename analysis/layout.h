@@ -1,6 +1,6 @@
 /* Layouts: how other programs store a quantized matrix. A row says what it can hold, packs a matrix into tensors of a
- * safetensors file, and writes the part of config.json that describes them. To add one: its row in layout.c; readers are
- * io/fmt_*.c.
+ * safetensors file, and writes the part of config.json that describes them. To add one: its row in layout.c; readers
+ * are io/fmt_*.c.
  *
  *     dense               the reconstructed weights in a plain float type
  *     compressed-tensors  packed integers (llm-compressor, vLLM, transformers)
@@ -18,12 +18,12 @@
 typedef struct bg_layout bg_layout;
 
 typedef struct bg_quantize_options {
-    const bg_spec *spec;      /* of every matrix that the recipe does not name; NULL: those stay as they are */
-    const bg_mixed *recipe;   /* NULL */
+    const bg_spec *spec;    /* of every matrix that the recipe does not name; NULL: those stay as they are */
+    const bg_mixed *recipe; /* NULL */
     const bg_layout *layout;
-    bg_dtype dtype;          /* of dense matrices, and what bitsandbytes rounds to when it computes: BG_F32, BG_F16, BG_BF16;
-                              * BG_DTYPES: each tensor's own */
-    bg_calibration *calibration; /* NULL */
+    bg_dtype dtype; /* of dense matrices, and what bitsandbytes rounds to when it computes: BG_F32, BG_F16, BG_BF16;
+                     * BG_DTYPES: each tensor's own */
+    bg_calibration *calibration;  /* NULL */
     const char *calibration_hash; /* of it; "" */
     uint64_t seed;
 } bg_quantize_options;
@@ -45,8 +45,8 @@ struct bg_layout {
     int mixes; /* matrices of one file may have specs of their own, or stay as they are */
     /* Adds the tensors that replace ….weight. NULL: not made of safetensors. */
     int (*pack)(const bg_packing *k, bg_parcel *out, bg_err *e);
-    /* Fills quantization_config for the checkpoint's matrices; where they do not mix, o->spec is that of all. NULL: there is
-     * none. */
+    /* Fills quantization_config for the checkpoint's matrices; where they do not mix, o->spec is that of all. NULL:
+     * there is none. */
     void (*configure)(const bg_quantize_options *o, const bg_ckpt *c, cJSON *root);
 };
 

@@ -2,8 +2,8 @@
  *
  *     ln PPL(Ŵ) − ln PPL(W) ≈ Σ_l a_l·t_l²,    t_l² = ‖Ŵ_l − W_l‖²/‖W_l‖²
  *
- * and so does the divergence. a_l is measured by adding Gaussian noise of a known t to one tensor at a time, and its mirror
- * image, whose mean is free of the first-order term.
+ * and so does the divergence. a_l is measured by adding Gaussian noise of a known t to one tensor at a time, and its
+ * mirror image, whose mean is free of the first-order term.
  */
 #ifndef BG_ANALYSIS_LINEARITY_H
 #define BG_ANALYSIS_LINEARITY_H
@@ -27,9 +27,9 @@ void bg_linearity_predict(const bg_linearity *a, const bg_trial *v, double *kl, 
 
 typedef struct bg_linearity_fit {
     int n;
-    double r2;               /* of ln(measured) against ln(predicted), about the line measured = predicted; NaN below 2 points */
-    double worst;            /* largest |predicted/measured − 1| */
-    double holds_from_bits;  /* least rate from which on every point is within `tolerance`; NaN: not even the highest */
+    double r2;    /* of ln(measured) against ln(predicted), about the line measured = predicted; NaN below 2 points */
+    double worst; /* largest |predicted/measured − 1| */
+    double holds_from_bits; /* least rate from which on every point is within `tolerance`; NaN: not even the highest */
 } bg_linearity_fit;
 
 /* Points with a measured or predicted value of 0 or less are left out. */

@@ -17,10 +17,10 @@ typedef struct bg_logits {
     int n_mixed;
     bg_trial *v; /* [n]: the specs' families, then the candidates */
     int n;
-    bg_trial noise[2];       /* float64 sums, bfloat16 activations; no tokens: not measured */
-    bg_linearity linearity;  /* n 0: not measured */
-    double tolerance;        /* of linearity: largest |predicted/measured − 1| that counts as holding */
-    int per_token;           /* write each token's error */
+    bg_trial noise[2];      /* float64 sums, bfloat16 activations; no tokens: not measured */
+    bg_linearity linearity; /* n 0: not measured */
+    double tolerance;       /* of linearity: largest |predicted/measured − 1| that counts as holding */
+    int per_token;          /* write each token's error */
     bg_functional_options options;
     int64_t activation_bits;
     double activation_keep;

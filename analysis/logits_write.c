@@ -129,8 +129,8 @@ static void write_coefficients(bg_doc *d, const bg_logits *j)
     }
 }
 
-/* Error feedback and scaling by the inputs shape the error away from what the coefficients, measured with white noise, see:
- * such a spec is predicted too, but says nothing of where the sum breaks. */
+/* Error feedback and scaling by the inputs shape the error away from what the coefficients, measured with white noise,
+ * see: such a spec is predicted too, but says nothing of where the sum breaks. */
 static int is_shaped(const bg_trial *v)
 {
     return v->spec && (v->spec->rounding->needs_calibration || v->spec->transform->needs_calibration);

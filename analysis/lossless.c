@@ -15,7 +15,10 @@ typedef struct job {
     double code_stream, exponent_stream; /* bits */
 } job;
 
-static unsigned exponent_of(const job *j, unsigned code) { return code >> j->mantissa_bits & (unsigned)(j->exponents - 1); }
+static unsigned exponent_of(const job *j, unsigned code)
+{
+    return code >> j->mantissa_bits & (unsigned)(j->exponents - 1);
+}
 
 static void count(const job *j, const uint16_t *codes, int64_t rows, uint64_t *code, uint64_t *pair)
 {
@@ -30,8 +33,8 @@ static void count(const job *j, const uint16_t *codes, int64_t rows, uint64_t *c
 }
 
 /* Codes one piece twice; `symbols` has its room. */
-static int encode(const job *j, const uint16_t *codes, size_t n, uint16_t *symbols, double *code_bits, double *exponent_bits,
-                  bg_err *e)
+static int encode(const job *j, const uint16_t *codes, size_t n, uint16_t *symbols, double *code_bits,
+                  double *exponent_bits, bg_err *e)
 {
     for (size_t i = 0; i < n; i++)
         symbols[i] = (uint16_t)exponent_of(j, codes[i]);
@@ -39,7 +42,8 @@ static int encode(const job *j, const uint16_t *codes, size_t n, uint16_t *symbo
     return status ? status : bg_rans_stream(&j->of_exponents, symbols, n, exponent_bits, e);
 }
 
-/* One pass over all rows: counts, or with `coding` codes. Whole numbers are added, so threads may do so in any order. */
+/* One pass over all rows: counts, or with `coding` codes. Whole numbers are added, so threads may do so in any order.
+ */
 static int pass(job *j, int coding, bg_err *e)
 {
     int64_t step = j->m->cols < PIECE ? PIECE / j->m->cols : 1, pieces = (j->m->rows + step - 1) / step;
@@ -57,7 +61,8 @@ static int pass(job *j, int coding, bg_err *e)
             int64_t first = k * step, n = j->m->rows - first < step ? j->m->rows - first : step;
             double a = 0, b = 0;
             if (!failed)
-                failed = bg_interrupted ? bg_fail(&mine, BG_RESOURCE, "interrupted") : j->m->codes16(j->m->self, first, n, codes, &mine);
+                failed = bg_interrupted ? bg_fail(&mine, BG_RESOURCE, "interrupted")
+                                        : j->m->codes16(j->m->self, first, n, codes, &mine);
             if (!failed && !coding)
                 count(j, codes, n, own, own + CODES);
             if (!failed && coding)
@@ -109,7 +114,8 @@ static double left_entropy(const job *j, double total)
 
 static void entropies(const job *j, double *room, bg_lossless *out, double total)
 {
-    double *codes = room, *unsigned_codes = room + CODES, *mantissas = unsigned_codes + CODES / 2, *exponents = mantissas + CODES / 2;
+    double *codes = room, *unsigned_codes = room + CODES, *mantissas = unsigned_codes + CODES / 2,
+           *exponents = mantissas + CODES / 2;
     double signs[2] = {0, 0};
     memset(room, 0, 2 * CODES * sizeof *room);
     memset(exponents, 0, MOST_EXPONENTS * sizeof *exponents);
@@ -150,7 +156,8 @@ static int write_all(job *j, const double *codes, const double *exponents, bg_lo
 int bg_lossless_of(const bg_matrix *m, bg_lossless *out, bg_err *e)
 {
     double total = (double)m->rows * (double)m->cols;
-    *out = (bg_lossless){.exponent_bits = m->code_dtype == BG_BF16 ? 8 : 5, .mantissa_bits = m->code_dtype == BG_BF16 ? 7 : 10};
+    *out = (bg_lossless){.exponent_bits = m->code_dtype == BG_BF16 ? 8 : 5,
+                         .mantissa_bits = m->code_dtype == BG_BF16 ? 7 : 10};
     if (!m->codes16 || !(total > 0))
         return bg_fail(e, BG_USAGE, "the lossless floor is of 16-bit floats");
     job j = {.m = m, .mantissa_bits = out->mantissa_bits, .exponents = 1 << out->exponent_bits};

@@ -12,7 +12,7 @@
 enum { TEXT_LIMIT = 64 << 20, RULES_MOST = 1 << 20 };
 
 typedef struct rule {
-    char *tensor;        /* exact name; NULL: code decides */
+    char *tensor; /* exact name; NULL: code decides */
     pcre2_code *code;
     const bg_spec *spec; /* in specs */
 } rule;
@@ -83,7 +83,8 @@ static int add_line(bg_mixed *m, char *line, const char *path, int number, bg_er
     if (!compiled) {
         PCRE2_UCHAR why[128];
         pcre2_get_error_message(code, why, sizeof why);
-        return bg_fail(e, BG_INPUT, "%s:%d: '%s' is no regular expression: %s", path, number, pattern, (const char *)why);
+        return bg_fail(e, BG_INPUT, "%s:%d: '%s' is no regular expression: %s", path, number, pattern,
+                       (const char *)why);
     }
     int status = add(m, NULL, compiled, spec, e);
     if (status && e && e->code == BG_USAGE)
@@ -152,7 +153,8 @@ int bg_mixed_read(const char *path, bg_mixed **out, bg_provenance *p, bg_err *e)
     return status;
 }
 
-int bg_mixed_make(const char *name, const char *const *tensors, const char *const *specs, int n, bg_mixed **out, bg_err *e)
+int bg_mixed_make(const char *name, const char *const *tensors, const char *const *specs, int n, bg_mixed **out,
+                  bg_err *e)
 {
     bg_mixed *m = calloc(1, sizeof *m);
     int status = m && (m->name = strdup(name)) ? BG_OK : bg_no_memory(e, "a recipe", sizeof *m);

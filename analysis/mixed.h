@@ -1,7 +1,7 @@
 /* Mixed precision: a spec for each tensor, by name.
  *
- * Read from an allocation (bitgap allocate), or from lines of text, `PATTERN SPEC`: the first pattern (PCRE2, unanchored) that
- * matches a tensor's name decides; `#` begins a comment.
+ * Read from an allocation (bitgap allocate), or from lines of text, `PATTERN SPEC`: the first pattern (PCRE2,
+ * unanchored) that matches a tensor's name decides; `#` begins a comment.
  */
 #ifndef BG_ANALYSIS_MIXED_H
 #define BG_ANALYSIS_MIXED_H

@@ -70,7 +70,8 @@ static int validate(const bg_folds *f, int round, int rounds, double *energy, bg
 {
     size_t n = (size_t)f->cols, square = n * n;
     double *q = malloc((3 * square + n) * sizeof *q);
-    int status = q ? basis(f, round, rounds, q, q + 3 * square, e) : bg_no_memory(e, "eigenvectors", 3 * square * sizeof *q);
+    int status =
+        q ? basis(f, round, rounds, q, q + 3 * square, e) : bg_no_memory(e, "eigenvectors", 3 * square * sizeof *q);
     for (int k = 0; k < f->n && !status; k++)
         if (k * rounds / f->n == round)
             energies(f, k, q, q + square, q + 2 * square, energy + (size_t)k * n);
@@ -112,8 +113,8 @@ static void distortions_of(const double *falling_variances, int64_t n, const dou
 }
 
 /* The bound of the energies averaged over folds with these weights. */
-static void bound_of(const double *energy, const double *weight, int folds, int64_t n, double *mean, const double *rates, int n_rates,
-                     double *out)
+static void bound_of(const double *energy, const double *weight, int folds, int64_t n, double *mean,
+                     const double *rates, int n_rates, double *out)
 {
     memset(mean, 0, (size_t)n * sizeof *mean);
     for (int k = 0; k < folds; k++)
@@ -136,7 +137,8 @@ static void draw_weights(const bg_folds *f, uint64_t seed, int b, double *weight
         weight[k] /= total;
 }
 
-static int resample(const bg_folds *f, const double *energy, const double *rates, int n, uint64_t seed, bg_output_band *out, bg_err *e)
+static int resample(const bg_folds *f, const double *energy, const double *rates, int n, uint64_t seed,
+                    bg_output_band *out, bg_err *e)
 {
     double(*drawn)[BG_RESAMPLES] = malloc(BG_BAND_RATES * sizeof *drawn);
     int status = drawn ? BG_OK : bg_no_memory(e, "resamples", BG_BAND_RATES * sizeof *drawn);
@@ -167,14 +169,17 @@ static int resample(const bg_folds *f, const double *energy, const double *rates
     return status;
 }
 
-int bg_output_band_of(const bg_folds *f, const double *second_moment, const bg_output_bound *b, const double *rates, int n,
-                      uint64_t seed, bg_output_band *out, bg_err *e)
+int bg_output_band_of(const bg_folds *f, const double *second_moment, const bg_output_bound *b, const double *rates,
+                      int n, uint64_t seed, bg_output_band *out, bg_err *e)
 {
     *out = (bg_output_band){.folds = f->n};
     if (f->n < 2 || n > BG_BAND_RATES || f->cols != b->n)
-        return bg_fail(e, BG_INPUT, "a band needs the moments of two parts of the text or more; run bitgap calibrate --folds 8");
-    double *energy = malloc((size_t)f->n * (size_t)f->cols * sizeof *energy), *shrunk = malloc((size_t)b->n * sizeof *shrunk);
-    int status = energy && shrunk ? BG_OK : bg_no_memory(e, "energies", (size_t)f->n * (size_t)f->cols * sizeof *energy);
+        return bg_fail(e, BG_INPUT,
+                       "a band needs the moments of two parts of the text or more; run bitgap calibrate --folds 8");
+    double *energy = malloc((size_t)f->n * (size_t)f->cols * sizeof *energy),
+           *shrunk = malloc((size_t)b->n * sizeof *shrunk);
+    int status =
+        energy && shrunk ? BG_OK : bg_no_memory(e, "energies", (size_t)f->n * (size_t)f->cols * sizeof *energy);
     if (!status) {
         out->shrinkage = shrinkage_of(f, second_moment, b);
         for (int64_t i = 0; i < b->n; i++)

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* LAPACK on one thread: its sums, and so the last digits, depend on how many share the work. Returns how many there were. */
+/* LAPACK on one thread: its sums, and so the last digits, depend on how many share the work. Returns how many there
+ * were. */
 static int alone(void)
 {
     int threads = openblas_get_num_threads();

@@ -27,13 +27,15 @@ void bg_output_bound_free(bg_output_bound *b);
 int bg_output_bound_at_rate(const bg_output_bound *b, double sigma2, double rate_bits, bg_water *out, bg_err *e);
 int bg_output_bound_at_distortion(const bg_output_bound *b, double sigma2, double distortion, bg_water *out, bg_err *e);
 
-/* exp of the entropy of the eigenvalues' shares: n for Σ = I, 1 when all inputs move together (Roy and Vetterli 2007). */
+/* exp of the entropy of the eigenvalues' shares: n for Σ = I, 1 when all inputs move together (Roy and Vetterli 2007).
+ */
 double bg_effective_rank(const bg_output_bound *b);
 
-/* What a method loses against the bound at high rate, beside the loss of its scalar code. Rounding to nearest has a white
- * error: ½·log2(mean Σ_ii / geometric mean). Error feedback (GPTQ, Babai's nearest plane) has the mean of the pivots u_ii², Σ = UUᵀ with U
- * upper triangular, in place of the mean diagonal. pivots[n]; *weight_factor (may be NULL) receives how much feedback raises
- * the weights' own squared error, ‖Ũ⁻¹‖²/n with Ũ = U of unit diagonal. BG_INPUT when Σ is not positive definite. */
+/* What a method loses against the bound at high rate, beside the loss of its scalar code. Rounding to nearest has a
+ * white error: ½·log2(mean Σ_ii / geometric mean). Error feedback (GPTQ, Babai's nearest plane) has the mean of the
+ * pivots u_ii², Σ = UUᵀ with U upper triangular, in place of the mean diagonal. pivots[n]; *weight_factor (may be NULL)
+ * receives how much feedback raises the weights' own squared error, ‖Ũ⁻¹‖²/n with Ũ = U of unit diagonal. BG_INPUT when
+ * Σ is not positive definite. */
 double bg_nearest_loss_bits(const bg_output_bound *b);
 double bg_feedback_loss_bits(const bg_output_bound *b, const double *pivots);
 int bg_feedback_pivots(const double *second_moment, int64_t n, double *pivots, double *weight_factor, bg_err *e);

@@ -14,7 +14,7 @@ struct bg_output_rows {
     /* of the input at `place` of the side file; −1: none yet */
     int64_t place;
     bg_output_bound bound;
-    bg_output_band band; /* folds = 0: none */
+    bg_output_band band;                                   /* folds = 0: none */
     double effective_rank, feedback_loss, feedback_factor; /* NaN: not positive definite */
 };
 

@@ -1,4 +1,5 @@
-/* The section `outputs` of a bounds document: a calibrated layer's functional bound, its band and what rounding loses. */
+/* The section `outputs` of a bounds document: a calibrated layer's functional bound, its band and what rounding loses.
+ */
 #ifndef BG_ANALYSIS_OUTPUT_ROWS_H
 #define BG_ANALYSIS_OUTPUT_ROWS_H
 

@@ -51,7 +51,7 @@ double bg_nll(const float *logits, int n, int32_t token, float *scratch)
 typedef struct scorer {
     const int32_t *targets;
     int vocab;
-    double *nll; /* [rows] */
+    double *nll;    /* [rows] */
     float *scratch; /* [threads × vocab] */
 } scorer;
 
@@ -152,13 +152,14 @@ static void summarise(bg_loss *l)
     l->perplexity_se = l->perplexity * l->mean_se;
 }
 
-int bg_loss_measure(bg_model *m, const bg_pass *p, const int32_t *ids, int64_t n, const bg_loss_options *o, bg_loss *out,
-                    bg_err *e)
+int bg_loss_measure(bg_model *m, const bg_pass *p, const int32_t *ids, int64_t n, const bg_loss_options *o,
+                    bg_loss *out, bg_err *e)
 {
     *out = (bg_loss){0};
     if (o->context < 2 || (o->convention == BG_STRIDED && (o->stride < 1 || o->stride >= o->context)))
-        return bg_fail(e, BG_USAGE, "a context of %d and a stride of %d; the context is at least 2 and above the stride",
-                       o->context, o->stride);
+        return bg_fail(e, BG_USAGE,
+                       "a context of %d and a stride of %d; the context is at least 2 and above the stride", o->context,
+                       o->stride);
     if (o->context > bg_model_context(m))
         return bg_fail(e, BG_INPUT, "a context of %d is longer than the model's %d; use --context %d", o->context,
                        bg_model_context(m), bg_model_context(m));

@@ -23,20 +23,21 @@ typedef struct bg_loss_options {
 } bg_loss_options;
 
 typedef struct bg_loss {
-    double *nll;     /* [tokens] nats of every scored token, in order; bg_loss_free */
+    double *nll; /* [tokens] nats of every scored token, in order; bg_loss_free */
     int64_t tokens, windows;
-    double mean;     /* nats per token */
-    double mean_se;  /* standard error of the mean: sd / √tokens */
+    double mean;                      /* nats per token */
+    double mean_se;                   /* standard error of the mean: sd / √tokens */
     double perplexity, perplexity_se; /* exp(mean) and, to first order, exp(mean)·mean_se */
 } bg_loss;
 
-/* Scores ids[0..n). A text shorter than one window is one short window. BG_INPUT: fewer than two tokens, a context longer
- * than the model's, an id outside its vocabulary. */
-int bg_loss_measure(bg_model *m, const bg_pass *p, const int32_t *ids, int64_t n, const bg_loss_options *o, bg_loss *out,
-                    bg_err *e);
+/* Scores ids[0..n). A text shorter than one window is one short window. BG_INPUT: fewer than two tokens, a context
+ * longer than the model's, an id outside its vocabulary. */
+int bg_loss_measure(bg_model *m, const bg_pass *p, const int32_t *ids, int64_t n, const bg_loss_options *o,
+                    bg_loss *out, bg_err *e);
 void bg_loss_free(bg_loss *l);
 
-/* Mean and standard error of the paired differences of two losses on the same tokens: ln of the ratio of perplexities. */
+/* Mean and standard error of the paired differences of two losses on the same tokens: ln of the ratio of perplexities.
+ */
 int bg_loss_compare(const bg_loss *base, const bg_loss *other, double *difference, double *se);
 
 /* −ln softmax(logits)[token], the sum in double. scratch: n floats. */

@@ -74,8 +74,9 @@ static int compose(const cJSON *item, char *out, size_t room, bg_err *e)
         const char *key = member->string;
         if (key[0] == '_' || !strcmp(key, "name") || !strcmp(key, "spec"))
             continue;
-        const char *value = cJSON_IsString(member) ? member->valuestring : cJSON_IsBool(member) ? (cJSON_IsTrue(member) ? "true" : "false")
-                                                                                                  : bg_print_double(number, member->valuedouble);
+        const char *value = cJSON_IsString(member) ? member->valuestring
+                            : cJSON_IsBool(member) ? (cJSON_IsTrue(member) ? "true" : "false")
+                                                   : bg_print_double(number, member->valuedouble);
         at += at < room ? (size_t)snprintf(out + at, room - at, "%c%s=%s", separator, key, value) : 0;
         separator = ',';
     }
@@ -149,8 +150,9 @@ static int read_methods(bg_plan *p, bg_err *e)
     }
     for (i = 1; i < p->n_methods && !status; i++)
         if (needs_calibration(&p->methods[i].spec) && !bg_plan_is_calibrated(p))
-            status = bg_fail(e, BG_INPUT, "%s: '%s' looks at activations: name a text as data.calibration, e.g. \"$TEXT\"", p->path,
-                             p->methods[i].name);
+            status =
+                bg_fail(e, BG_INPUT, "%s: '%s' looks at activations: name a text as data.calibration, e.g. \"$TEXT\"",
+                        p->path, p->methods[i].name);
     return status;
 }
 
@@ -170,8 +172,10 @@ static int no_metric(const bg_plan *p, const char *where, int i, const char *tex
     near = bg_nearest(text, names, n);
     return bg_fail(e, BG_INPUT, "%s: '%s[%d]' may not be '%.60s'%s%s%s Allowed: %s%s", p->path, where, i, text,
                    near ? ", did you mean " : ".", near ? near : "", near ? "?" : "",
-                   figure ? "METRIC, METRIC against METRIC, improvement, improvement histogram, weights, rate-distortion, gap, layers, "
-                            "groups, codebooks, output, cost; metrics are " : "",
+                   figure ? "METRIC, METRIC against METRIC, improvement, improvement histogram, weights, "
+                            "rate-distortion, gap, layers, "
+                            "groups, codebooks, output, cost; metrics are "
+                          : "",
                    all);
 }
 
@@ -195,8 +199,13 @@ static int section_needs(const char *name)
     static const struct {
         const char *name;
         int needs;
-    } sections[] = {{"weights", BG_PLAN_CURVES}, {"rate-distortion", BG_PLAN_GAPS}, {"gap", BG_PLAN_GAPS}, {"layers", BG_PLAN_GAPS},
-                    {"groups", BG_PLAN_GAPS}, {"codebooks", BG_PLAN_CURVES}, {"output", BG_PLAN_LOGITS | BG_PLAN_CURVES},
+    } sections[] = {{"weights", BG_PLAN_CURVES},
+                    {"rate-distortion", BG_PLAN_GAPS},
+                    {"gap", BG_PLAN_GAPS},
+                    {"layers", BG_PLAN_GAPS},
+                    {"groups", BG_PLAN_GAPS},
+                    {"codebooks", BG_PLAN_CURVES},
+                    {"output", BG_PLAN_LOGITS | BG_PLAN_CURVES},
                     {"cost", BG_PLAN_COST | BG_PLAN_PERPLEXITY}};
     for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
         if (!strcmp(sections[i].name, name))
@@ -238,9 +247,12 @@ static int read_figures(bg_plan *p, bg_err *e)
         p->needs |= needs;
         p->n_figures = i + 1;
         if (strstr(text, "improvement") && bg_settings_nth(p->root, "models", 1))
-            return bg_fail(e, BG_INPUT, "%s: 'figures[%d]' compares the tensors of one model: name one in 'models'", p->path, i);
+            return bg_fail(e, BG_INPUT, "%s: 'figures[%d]' compares the tensors of one model: name one in 'models'",
+                           p->path, i);
         if (!p->reference && strstr(text, "improvement"))
-            return bg_fail(e, BG_INPUT, "%s: 'figures[%d]' is improvement over a reference: name one of the specs as 'reference'", p->path, i);
+            return bg_fail(e, BG_INPUT,
+                           "%s: 'figures[%d]' is improvement over a reference: name one of the specs as 'reference'",
+                           p->path, i);
     }
     return BG_OK;
 }
@@ -253,11 +265,13 @@ static int check_whole(const bg_plan *p, bg_err *e)
     for (int i = 0; i < p->n_methods; i++)
         known |= p->reference && !p->methods[i].base && !strcmp(p->methods[i].name, p->reference);
     if (!known)
-        return bg_fail(e, BG_INPUT, "%s: 'reference' is '%.60s', which none of the specs is called", p->path, p->reference);
+        return bg_fail(e, BG_INPUT, "%s: 'reference' is '%.60s', which none of the specs is called", p->path,
+                       p->reference);
     if (!strcmp(p->measure, "output_mse") && !bg_plan_is_calibrated(p))
         return bg_fail(e, BG_INPUT, "%s: 'measure' output_mse needs a text as data.calibration", p->path);
     if ((p->needs & (BG_PLAN_PERPLEXITY | BG_PLAN_SPEED | BG_PLAN_LOGITS)) && !bg_json_string(p->data, "test", NULL))
-        return bg_fail(e, BG_INPUT, "%s: 'data.test' is missing: the text whose perplexity is measured, e.g. \"$TEST\"", p->path);
+        return bg_fail(e, BG_INPUT, "%s: 'data.test' is missing: the text whose perplexity is measured, e.g. \"$TEST\"",
+                       p->path);
     if ((p->needs & BG_PLAN_QA) && !bg_json_string(p->data, "qa", NULL))
         return bg_fail(e, BG_INPUT, "%s: 'data.qa' is missing: questions, e.g. \"$QA\"", p->path);
     return BG_OK;

@@ -4,7 +4,8 @@
 #include "analysis/plan.h"
 #include "io/file.h"
 
-/* A word of the shell: quoted so that nothing in it is a command, but for the variables that stand for make's settings. */
+/* A word of the shell: quoted so that nothing in it is a command, but for the variables that stand for make's settings.
+ */
 static void word(const char *s, FILE *f)
 {
     static const char *const variables[] = {"$MODEL", "$TEXT", "$TEST", "$QA"};
@@ -62,7 +63,8 @@ static void document(const char *name, int model, FILE *f)
 
 static void output(const char *name, int model, FILE *f)
 {
-    fputs(!strcmp(name, "evaluation") || !strcmp(name, "logits") || !strcmp(name, "curves") ? " \\\n    -o " : " -o ", f);
+    fputs(!strcmp(name, "evaluation") || !strcmp(name, "logits") || !strcmp(name, "curves") ? " \\\n    -o " : " -o ",
+          f);
     document(name, model, f);
     putc('\n', f);
 }

@@ -38,7 +38,8 @@ static void write_data(const bg_plan *p, bg_doc *d)
         snprintf(key, sizeof key, "data.%.60s", member->string);
         while (s->key && strcmp(s->key, key))
             s++;
-        const char *text = cJSON_IsString(member) ? shown(member->valuestring) : bg_settings_nth(p->data, member->string, 0);
+        const char *text =
+            cJSON_IsString(member) ? shown(member->valuestring) : bg_settings_nth(p->data, member->string, 0);
         bg_doc_row(d);
         bg_doc_string(d, "setting", member->string);
         bg_doc_string(d, "value", text ? text : bg_print_double(number, member->valuedouble));
@@ -93,7 +94,7 @@ static void write_metric(const bg_metric *m, const char *prefix, bg_doc *d)
 {
     const struct {
         const char *field, *value;
-    } parts[] = {{"metric", m->name}, {"heading", m->heading}, {"section", m->section}, {"field", m->field},
+    } parts[] = {{"metric", m->name}, {"heading", m->heading},   {"section", m->section}, {"field", m->field},
                  {"as", m->as},       {"relation", m->relation}, {"better", m->better}};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         char name[32];

@@ -150,8 +150,8 @@ static size_t common_prefix(const bg_ids *a, const bg_ids *b)
     return n;
 }
 
-/* Sum of the log-probabilities of ids[from..), the tokens before them being in the cache, with `logits` after them. All but
- * the last are fed in one pass. */
+/* Sum of the log-probabilities of ids[from..), the tokens before them being in the cache, with `logits` after them. All
+ * but the last are fed in one pass. */
 static int score_tail(runner *r, const bg_ids *ids, size_t from, const float *logits, double *out, bg_err *e)
 {
     int vocab = r->m->config.vocab, n = (int)(ids->n - from), status = BG_OK;

@@ -1,7 +1,8 @@
 /* Owns quantized models as one GGUF file: block types of specs, metadata, names, tensors in order.
  *
- * llama.cpp knows an architecture by name; those that differ from Hugging Face's form only in names and in the order of q and
- * k rows are written (io/fmt_gguf.c has both rules). Vectors are float32, matrices that stay plain keep their type.
+ * llama.cpp knows an architecture by name; those that differ from Hugging Face's form only in names and in the order of
+ * q and k rows are written (io/fmt_gguf.c has both rules). Vectors are float32, matrices that stay plain keep their
+ * type.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
@@ -22,7 +23,8 @@ enum { F32 = 0, F16 = 1, Q4_0 = 2, Q4_1 = 3, Q5_0 = 6, Q5_1 = 7, Q8_0 = 8, BF16 
 static const char *no_gguf(const bg_spec *s)
 {
     if (!strcmp(s->grid->name, "gguf"))
-        return s->transform && strcmp(s->transform->name, "none") ? "the weights stay in transformed coordinates" : NULL;
+        return s->transform && strcmp(s->transform->name, "none") ? "the weights stay in transformed coordinates"
+                                                                  : NULL;
     if (strcmp(s->grid->name, "uniform") || bg_spec_is(s, "step", "signed"))
         return "it is none of llama.cpp's types (gguf:type=…) and no uniform spec";
     if (s->transform && strcmp(s->transform->name, "none"))
@@ -34,7 +36,8 @@ static const char *no_gguf(const bg_spec *s)
     int bits = bg_index_bits(bg_spec_points(s)), min = bg_spec_is(s, "zero", "min");
     if (!min && !bg_spec_is(s, "zero", "sym"))
         return "GGUF has no integer zero points (zero=sym and zero=min are)";
-    return bits == 4 || bits == 5 || (bits == 8 && !min) ? NULL : "GGUF's blocks of 32 have 4, 5 or, without minima, 8 bits";
+    return bits == 4 || bits == 5 || (bits == 8 && !min) ? NULL
+                                                         : "GGUF's blocks of 32 have 4, 5 or, without minima, 8 bits";
 }
 
 const bg_layout bg_layout_gguf = {
@@ -54,7 +57,8 @@ uint32_t bg_gguf_type_for(const bg_spec *s)
 /* ---- one tensor ---- */
 
 /* Rows of codes that the engine chose, as blocks. */
-static int pack_codes(const bg_tensor *t, const bg_quantize_options *o, bg_stored *s, int64_t head, uint8_t *bytes, bg_err *e)
+static int pack_codes(const bg_tensor *t, const bg_quantize_options *o, bg_stored *s, int64_t head, uint8_t *bytes,
+                      bg_err *e)
 {
     uint32_t id = bg_gguf_type_for(o->spec);
     const bg_gguf_type *type = bg_gguf_type_of(id);
@@ -66,8 +70,8 @@ static int pack_codes(const bg_tensor *t, const bg_quantize_options *o, bg_store
     for (uint64_t i = 0; i < t->count && shift && !status; i++)
         s->codes[i] = (uint16_t)(s->codes[i] + shift);
     for (int64_t r = 0; r < t->rows && !status; r++)
-        status = bg_gguf_pack(id, s->codes + r * t->cols, s->scales + r * per_row, min ? s->zeros + r * per_row : NULL, per_row,
-                              bytes + bg_gguf_stored_row(head, r) * per_row * type->bytes, e);
+        status = bg_gguf_pack(id, s->codes + r * t->cols, s->scales + r * per_row, min ? s->zeros + r * per_row : NULL,
+                              per_row, bytes + bg_gguf_stored_row(head, r) * per_row * type->bytes, e);
     return status;
 }
 
@@ -107,15 +111,18 @@ int bg_quantize_blocks(const bg_tensor *t, const bg_quantize_options *o, int64_t
     *out = bg_quantized_begin(t, o->spec);
     *bytes = NULL;
     if (t->cols % type->block)
-        return bg_fail(e, BG_INPUT, "tensor '%s': rows of %lld weights are no whole blocks of %s (%d); use another spec or "
-                       "--layout dense", t->name, (long long)t->cols, type->name, type->block);
+        return bg_fail(e, BG_INPUT,
+                       "tensor '%s': rows of %lld weights are no whole blocks of %s (%d); use another spec or "
+                       "--layout dense",
+                       t->name, (long long)t->cols, type->name, type->block);
     *size = t->count / (uint64_t)type->block * (size_t)type->bytes;
     float *w = malloc(t->count * sizeof *w + 1), *hat = malloc(t->count * sizeof *hat + 1);
     *bytes = malloc(*size + 1);
     int status = w && hat && *bytes ? bg_tensor_rows(t, 0, t->rows, w, e)
                                     : bg_no_memory(e, t->name, 2 * t->count * sizeof *w + *size);
     if (!status && !strcmp(o->spec->grid->name, "gguf"))
-        status = encode_rows(t, o, w, hat, head, *bytes, e) || bg_quantized_outputs(o, w, hat, out, e) ? e->code : BG_OK;
+        status =
+            encode_rows(t, o, w, hat, head, *bytes, e) || bg_quantized_outputs(o, w, hat, out, e) ? e->code : BG_OK;
     else if (!status) {
         status = bg_quantize_values(t, o, w, hat, &stored, out, e);
         if (!status)
@@ -168,22 +175,27 @@ static void add_real(header *h, const char *rest, double value)
 
 static int find_architecture(header *h, bg_err *e)
 {
-    static const char *const known[][2] = {{"llama", "llama"}, {"mistral", "llama"}, {"qwen2", "qwen2"}, {"qwen3", "qwen3"}};
+    static const char *const known[][2] = {
+        {"llama", "llama"}, {"mistral", "llama"}, {"qwen2", "qwen2"}, {"qwen3", "qwen3"}};
     const bg_arch *arch;
     if (!h->ckpt->config)
-        return bg_fail(e, BG_INPUT, "%s: a GGUF file describes its model, and there is no config.json to say it", h->ckpt->path);
+        return bg_fail(e, BG_INPUT, "%s: a GGUF file describes its model, and there is no config.json to say it",
+                       h->ckpt->path);
     int status = bg_arch_find(h->ckpt->config, h->ckpt->path, &arch, e);
     for (size_t i = 0; !status && i < sizeof known / sizeof *known; i++)
         if (!strcmp(arch->name, known[i][0]))
             h->architecture = known[i][1];
     if (!status && !h->architecture)
-        status = bg_fail(e, BG_INPUT, "%s: models of type '%s' are not written as GGUF (llama, mistral, qwen2 and qwen3 are); use "
-                         "another --layout", h->ckpt->path, arch->name);
+        status = bg_fail(e, BG_INPUT,
+                         "%s: models of type '%s' are not written as GGUF (llama, mistral, qwen2 and qwen3 are); use "
+                         "another --layout",
+                         h->ckpt->path, arch->name);
     if (!status)
         status = bg_arch_config(arch, h->ckpt->config, h->ckpt->path, &h->config, e);
     if (!status && h->config.rope.scaling != BG_ROPE_DEFAULT && h->config.rope.scaling != BG_ROPE_LINEAR &&
         h->config.rope.scaling != BG_ROPE_LLAMA3)
-        status = bg_fail(e, BG_INPUT, "%s: this rope scaling is not written as GGUF; use another --layout", h->ckpt->path);
+        status =
+            bg_fail(e, BG_INPUT, "%s: this rope scaling is not written as GGUF; use another --layout", h->ckpt->path);
     return status;
 }
 
@@ -251,7 +263,8 @@ static int list_entries(const header *h, const bg_quantize_options *o, bg_gguf_e
         char *name = bg_gguf_name_of(t->name, h->architecture);
         if (!name || t->rank > 2) {
             free(name);
-            return bg_fail(e, BG_INPUT, "tensor '%s' has no name in GGUF files of architecture %s; use another --layout", t->name,
+            return bg_fail(e, BG_INPUT,
+                           "tensor '%s' has no name in GGUF files of architecture %s; use another --layout", t->name,
                            h->architecture);
         }
         const bg_spec *spec = bg_quantize_spec(o, t);
@@ -275,7 +288,8 @@ static int put_plain(bg_gguf_writer *w, const bg_tensor *t, int64_t head, bg_err
     uint8_t *out = malloc(t->count * width + 1);
     int status = x && out ? bg_tensor_rows(t, 0, t->rows, x, e) : bg_no_memory(e, t->name, t->count * (4 + width));
     for (int64_t r = 0; r < rows && !status; r++)
-        status = bg_gguf_encode(type, x + r * cols, cols, out + (size_t)(bg_gguf_stored_row(head, r) * cols) * width, e);
+        status =
+            bg_gguf_encode(type, x + r * cols, cols, out + (size_t)(bg_gguf_stored_row(head, r) * cols) * width, e);
     if (!status)
         status = bg_gguf_put(w, out, t->count * width, e);
     free(x);

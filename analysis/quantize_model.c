@@ -1,4 +1,5 @@
-/* Owns writing a quantized checkpoint: shards layer by layer, resumed where a run stopped, then index, config, tokenizer. */
+/* Owns writing a quantized checkpoint: shards layer by layer, resumed where a run stopped, then index, config,
+ * tokenizer. */
 #define _POSIX_C_SOURCE 200809L
 #include "analysis/quantize_model.h"
 
@@ -62,8 +63,8 @@ static int read_header(const char *path, cJSON **root, bg_err *e)
         for (int i = 7; i >= 0; i--)
             length = length << 8 | head[i];
     char *json = length && length < HEADER_LIMIT ? malloc((size_t)length + 1) : NULL;
-    int status = json && fread(json, 1, (size_t)length, f) == length ? BG_OK
-                                                                     : bg_fail(e, BG_INPUT, "%s: cannot be read", path);
+    int status =
+        json && fread(json, 1, (size_t)length, f) == length ? BG_OK : bg_fail(e, BG_INPUT, "%s: cannot be read", path);
     if (!status) {
         json[length] = 0;
         status = bg_json_parse(json, (size_t)length, path, root, e);
@@ -279,8 +280,13 @@ static int write_index(const writer *w, bg_err *e)
 
 static int copy_side_files(const writer *w, bg_err *e)
 {
-    static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                                        "generation_config.json", "tokenizer.model", "vocab.json", "merges.txt"};
+    static const char *const names[] = {"tokenizer.json",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "generation_config.json",
+                                        "tokenizer.model",
+                                        "vocab.json",
+                                        "merges.txt"};
     int status = BG_OK;
     for (size_t i = 0; i < sizeof names / sizeof *names && !status && bg_is_directory(w->c->path); i++) {
         char *from = bg_path_join(w->c->path, names[i]), *to = bg_path_join(w->directory, names[i]), *data = NULL;
@@ -321,8 +327,8 @@ static int hash_model(const bg_ckpt *c, bg_sha256 *out, bg_err *e)
     return status;
 }
 
-/* The Makefile compiles in a hash of the sources that measure: what a changed program would write is made again, and two
- * builds of the same sources stamp the same. */
+/* The Makefile compiles in a hash of the sources that measure: what a changed program would write is made again, and
+ * two builds of the same sources stamp the same. */
 static int make_key(writer *w, bg_err *e)
 {
     bg_sha256 model;
@@ -333,8 +339,8 @@ static int make_key(writer *w, bg_err *e)
         bg_sha256 both[2] = {model, bg_sha256_of(spec, strlen(spec))};
         model = bg_sha256_of(both, sizeof both);
     }
-    int n = snprintf(text, sizeof text, "%s %s %s %d %s %llu", BG_CODE_HASH, model.hex, w->o->layout->name, (int)w->o->dtype,
-                     w->o->calibration_hash, (unsigned long long)w->o->seed);
+    int n = snprintf(text, sizeof text, "%s %s %s %d %s %llu", BG_CODE_HASH, model.hex, w->o->layout->name,
+                     (int)w->o->dtype, w->o->calibration_hash, (unsigned long long)w->o->seed);
     w->key = bg_sha256_of(text, (size_t)n);
     return status;
 }
@@ -343,7 +349,8 @@ static int prepare(writer *w, bg_err *e)
 {
     const char *type = bg_json_string(w->c->config, "model_type", "");
     if (!strcmp(type, "gpt2"))
-        return bg_fail(e, BG_INPUT, "%s: GPT-2 stores its projections turned; quantize does not write them yet", w->c->path);
+        return bg_fail(e, BG_INPUT, "%s: GPT-2 stores its projections turned; quantize does not write them yet",
+                       w->c->path);
     if (w->c->law)
         return bg_fail(e, BG_USAGE, "%s is a density; say how many samples, n=…", w->c->title);
     int n = 0;
@@ -360,8 +367,8 @@ static int prepare(writer *w, bg_err *e)
     n = 0;
     for (int i = 0; i < w->c->n_tensors; i++) /* in the order in which the layers come */
         if (bg_quantize_spec(w->o, &w->c->tensors[i]))
-            w->out->tensors[n++] = (bg_quantized_tensor){.tensor = &w->c->tensors[i],
-                                                         .spec = bg_quantize_spec(w->o, &w->c->tensors[i])};
+            w->out->tensors[n++] =
+                (bg_quantized_tensor){.tensor = &w->c->tensors[i], .spec = bg_quantize_spec(w->o, &w->c->tensors[i])};
     int status = bg_make_directories(w->directory, e);
     return status ? status : make_key(w, e);
 }
@@ -401,8 +408,10 @@ static int check_tensor(const bg_tensor *t, const bg_quantized_tensor *want, con
     }
     free(tile);
     if (!status && hash != want->hash)
-        status = bg_fail(e, BG_INPUT, "%s: tensor '%s' does not read back as it was quantized: the layout cannot hold this "
-                         "spec; use --layout dense", path, t->name);
+        status = bg_fail(e, BG_INPUT,
+                         "%s: tensor '%s' does not read back as it was quantized: the layout cannot hold this "
+                         "spec; use --layout dense",
+                         path, t->name);
     return status;
 }
 
@@ -422,7 +431,8 @@ static int read_back(const char *path, const bg_quantized *q, bg_err *e)
     return status;
 }
 
-int bg_quantize_model(const bg_ckpt *c, const bg_quantize_options *o, const char *directory, bg_quantized *out, bg_err *e)
+int bg_quantize_model(const bg_ckpt *c, const bg_quantize_options *o, const char *directory, bg_quantized *out,
+                      bg_err *e)
 {
     writer w = {.c = c, .o = o, .directory = directory, .out = out};
     char *path = NULL;

@@ -1,8 +1,8 @@
 /* Quantized checkpoints: a model's matrices under a spec, written so that other programs load them.
  *
- * Safetensors layouts make a directory: one shard a layer, each renamed into place when it is whole and stamped with a key
- * of everything that decides its content, so that a run that was interrupted goes on after the last whole shard. GGUF is one
- * file. Either is read back when it is done, and every quantized value compared with what was measured.
+ * Safetensors layouts make a directory: one shard a layer, each renamed into place when it is whole and stamped with a
+ * key of everything that decides its content, so that a run that was interrupted goes on after the last whole shard.
+ * GGUF is one file. Either is read back when it is done, and every quantized value compared with what was measured.
  */
 #ifndef BG_ANALYSIS_QUANTIZE_MODEL_H
 #define BG_ANALYSIS_QUANTIZE_MODEL_H
@@ -18,8 +18,8 @@ typedef struct bg_quantized_tensor {
     double output_mse;     /* tr((W−Ŵ)Σ(W−Ŵ)ᵀ)/R; NaN without calibration */
     double output_power;   /* tr(WΣWᵀ)/R; NaN without calibration */
     double babai_bound;    /* as in bg_measure; 0: not known */
-    double bytes;                      /* written for it */
-    uint64_t hash;                     /* of its values as written, in row order */
+    double bytes;          /* written for it */
+    uint64_t hash;         /* of its values as written, in row order */
 } bg_quantized_tensor;
 
 typedef struct bg_quantized {
@@ -28,8 +28,10 @@ typedef struct bg_quantized {
     double bytes;                 /* of all tensors' data */
 } bg_quantized;
 
-/* Writes the shards, model.safetensors.index.json, config.json and the tokenizer's files into `directory`; or model.gguf. */
-int bg_quantize_model(const bg_ckpt *c, const bg_quantize_options *o, const char *directory, bg_quantized *out, bg_err *e);
+/* Writes the shards, model.safetensors.index.json, config.json and the tokenizer's files into `directory`; or
+ * model.gguf. */
+int bg_quantize_model(const bg_ckpt *c, const bg_quantize_options *o, const char *directory, bg_quantized *out,
+                      bg_err *e);
 void bg_quantized_free(bg_quantized *q);
 
 /* ---- the parts ---- */
@@ -45,9 +47,10 @@ bg_quantized_tensor bg_quantized_begin(const bg_tensor *t, const bg_spec *s);
 /* mse, power and hash of hat [count], as it is written for w. */
 void bg_quantized_judge(const float *w, const float *hat, bg_quantized_tensor *out);
 /* output_power and, where it is not known, output_mse, with a calibration. */
-int bg_quantized_outputs(const bg_quantize_options *o, const float *w, const float *hat, bg_quantized_tensor *out, bg_err *e);
-/* Quantizes a tensor into GGUF blocks: bytes [*size], malloc'ed, rows in the order of the file (head: rows of a head to be
- * paired; 0: as they are). */
+int bg_quantized_outputs(const bg_quantize_options *o, const float *w, const float *hat, bg_quantized_tensor *out,
+                         bg_err *e);
+/* Quantizes a tensor into GGUF blocks: bytes [*size], malloc'ed, rows in the order of the file (head: rows of a head to
+ * be paired; 0: as they are). */
 int bg_quantize_blocks(const bg_tensor *t, const bg_quantize_options *o, int64_t head, uint8_t **bytes, size_t *size,
                        bg_quantized_tensor *out, bg_err *e);
 /* GGUF type id that the spec is stored in. */

@@ -20,8 +20,8 @@ uint64_t bg_values_hash(uint64_t hash, const float *x, uint64_t n)
 
 bg_quantized_tensor bg_quantized_begin(const bg_tensor *t, const bg_spec *s)
 {
-    return (bg_quantized_tensor){.tensor = t, .spec = s, .clipped = (double)NAN, .output_mse = (double)NAN,
-                                 .output_power = (double)NAN};
+    return (bg_quantized_tensor){
+        .tensor = t, .spec = s, .clipped = (double)NAN, .output_mse = (double)NAN, .output_power = (double)NAN};
 }
 
 static int dress(const bg_tensor *t, const bg_quantize_options *o, const float *w, bg_matrix *m, bg_err *e)
@@ -59,7 +59,8 @@ static int judge_outputs(const bg_matrix *m, const float *w, const float *hat, b
     return status;
 }
 
-int bg_quantized_outputs(const bg_quantize_options *o, const float *w, const float *hat, bg_quantized_tensor *out, bg_err *e)
+int bg_quantized_outputs(const bg_quantize_options *o, const float *w, const float *hat, bg_quantized_tensor *out,
+                         bg_err *e)
 {
     bg_matrix m;
     int status = dress(out->tensor, o, w, &m, e);
@@ -96,7 +97,8 @@ int bg_quantize_tensor(const bg_tensor *t, const bg_quantize_options *o, bg_parc
     if (!status)
         status = bg_quantize_values(t, &mine, w, hat, o->layout->takes_codes ? &stored : NULL, out, e);
     if (!status)
-        status = o->layout->pack(&(bg_packing){.tensor = t, .options = &mine, .w = w, .hat = hat, .stored = &stored}, parcel, e);
+        status = o->layout->pack(&(bg_packing){.tensor = t, .options = &mine, .w = w, .hat = hat, .stored = &stored},
+                                 parcel, e);
     if (!status)
         bg_quantized_judge(w, hat, out);
     for (int i = first; i < parcel->n; i++)

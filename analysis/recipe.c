@@ -22,10 +22,11 @@ static void __attribute__((format(printf, 3, 4))) line(bg_doc *d, const char *en
 
 static const char *ggml_name(const char *group)
 {
-    static const char *const names[][2] = {
-        {"attn.q_proj", "attn_q"}, {"attn.k_proj", "attn_k"}, {"attn.v_proj", "attn_v"}, {"attn.o_proj", "attn_output"},
-        {"attn.qkv_proj", "attn_qkv"}, {"mlp.gate_proj", "ffn_gate"}, {"mlp.up_proj", "ffn_up"},
-        {"mlp.down_proj", "ffn_down"}, {"embed", "token_embd"}, {"lm_head", "output"}};
+    static const char *const names[][2] = {{"attn.q_proj", "attn_q"},     {"attn.k_proj", "attn_k"},
+                                           {"attn.v_proj", "attn_v"},     {"attn.o_proj", "attn_output"},
+                                           {"attn.qkv_proj", "attn_qkv"}, {"mlp.gate_proj", "ffn_gate"},
+                                           {"mlp.up_proj", "ffn_up"},     {"mlp.down_proj", "ffn_down"},
+                                           {"embed", "token_embd"},       {"lm_head", "output"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(names[i][0], group))
             return names[i][1];
@@ -44,9 +45,10 @@ static const char *ggml_type(double bits)
     return "q8_0";
 }
 
-/* A --tensor-type is searched for as a regular expression in the tensor's name, and the first that is found decides: anchored
- * and quoted, or "output" would take attn_output as well. Embeddings and head have options of their own, which come first.
- * Source: llama.cpp tools/quantize/quantize.cpp (parse_tensor_type) and src/llama-quant.cpp (llama_tensor_get_type). */
+/* A --tensor-type is searched for as a regular expression in the tensor's name, and the first that is found decides:
+ * anchored and quoted, or "output" would take attn_output as well. Embeddings and head have options of their own, which
+ * come first. Source: llama.cpp tools/quantize/quantize.cpp (parse_tensor_type) and src/llama-quant.cpp
+ * (llama_tensor_get_type). */
 static void llama_cpp(const bg_recipe_row *r, int n, bg_doc *d)
 {
     static const char engine[] = "llama.cpp";
@@ -55,7 +57,8 @@ static void llama_cpp(const bg_recipe_row *r, int n, bg_doc *d)
         if (name && r[i].layer >= 0)
             line(d, engine, "--tensor-type '^blk\\.%d\\.%s\\.weight$=%s'", r[i].layer, name, ggml_type(r[i].bits));
         else if (name)
-            line(d, engine, "--%s-type %s", !strcmp(name, "output") ? "output-tensor" : "token-embedding", ggml_type(r[i].bits));
+            line(d, engine, "--%s-type %s", !strcmp(name, "output") ? "output-tensor" : "token-embedding",
+                 ggml_type(r[i].bits));
     }
 }
 
@@ -67,8 +70,8 @@ static int module_length(const char *tensor)
     return (int)(end && !end[7] ? (size_t)(end - tensor) : strlen(tensor));
 }
 
-/* A key must match the whole name of a stored tensor, of which a matrix has several (….trellis, ….suh): * stands for them.
- * Source: exllamav3 util/recompile.py, loader/safetensors.py (VariantSafetensorsCollection). */
+/* A key must match the whole name of a stored tensor, of which a matrix has several (….trellis, ….suh): * stands for
+ * them. Source: exllamav3 util/recompile.py, loader/safetensors.py (VariantSafetensorsCollection). */
 static void exllamav3(const bg_recipe_row *r, int n, bg_doc *d)
 {
     static const char engine[] = "exllamav3";
@@ -83,11 +86,13 @@ static void exllamav3(const bg_recipe_row *r, int n, bg_doc *d)
     line(d, engine, "overrides:");
     for (int i = 0; i < n; i++)
         if (r[i].layer >= 0)
-            line(d, engine, "  - {key: \"%.*s.*\", source: %ld}", module_length(r[i].tensor), r[i].tensor, lround(r[i].bits));
+            line(d, engine, "  - {key: \"%.*s.*\", source: %ld}", module_length(r[i].tensor), r[i].tensor,
+                 lround(r[i].bits));
 }
 
-/* It packs no fewer than 2 bits and refuses zero points at 8; group_size −1 is a row. Source: auto-round auto_round/schemes.py
- * (QuantizationScheme), compressors/layer_config_resolver.py, auto_round_extension/torch and docs/step_by_step.md. */
+/* It packs no fewer than 2 bits and refuses zero points at 8; group_size −1 is a row. Source: auto-round
+ * auto_round/schemes.py (QuantizationScheme), compressors/layer_config_resolver.py, auto_round_extension/torch and
+ * docs/step_by_step.md. */
 static void autoround(const bg_recipe_row *r, int n, bg_doc *d)
 {
     static const char engine[] = "AutoRound";
@@ -98,9 +103,9 @@ static void autoround(const bg_recipe_row *r, int n, bg_doc *d)
     for (int i = 0; i <= last; i++) {
         long bits = lround(fmax(r[i].bits, 2));
         if (r[i].layer >= 0)
-            line(d, engine, "  \"%.*s\": {\"bits\": %ld, \"group_size\": %d, \"sym\": %s}%s", module_length(r[i].tensor),
-                 r[i].tensor, bits, r[i].group_size ? r[i].group_size : -1, r[i].symmetric || bits >= 8 ? "true" : "false",
-                 i < last ? "," : "");
+            line(d, engine, "  \"%.*s\": {\"bits\": %ld, \"group_size\": %d, \"sym\": %s}%s",
+                 module_length(r[i].tensor), r[i].tensor, bits, r[i].group_size ? r[i].group_size : -1,
+                 r[i].symmetric || bits >= 8 ? "true" : "false", i < last ? "," : "");
     }
     line(d, engine, "}");
 }
@@ -130,7 +135,8 @@ static void llm_compressor(const bg_recipe_row *r, int n, bg_doc *d)
             continue;
         line(d, engine, "        group_%d:", groups++);
         if (r[i].group_size)
-            line(d, engine, "          weights: {num_bits: %ld, type: int, symmetric: %s, strategy: group, group_size: %d}",
+            line(d, engine,
+                 "          weights: {num_bits: %ld, type: int, symmetric: %s, strategy: group, group_size: %d}",
                  lround(r[i].bits), r[i].symmetric ? "true" : "false", r[i].group_size);
         else
             line(d, engine, "          weights: {num_bits: %ld, type: int, symmetric: %s, strategy: channel}",

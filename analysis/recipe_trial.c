@@ -17,15 +17,19 @@ static int take(const bg_trial *v, const bg_corpus *text, bg_recipe_trial *out, 
         return bg_no_memory(e, "differences", (unsigned long long)text->n * sizeof *difference);
     for (int64_t t = 0; t < text->n; t++)
         difference[t] = v[0].tokens[t].kl - v[1].tokens[t].kl;
-    *out = (bg_recipe_trial){.recipe_bits = v[0].bits / v[0].weights, .uniform_bits = v[1].bits / v[1].weights,
-                             .recipe = v[0].info.kl, .uniform = v[1].info.kl,
-                             .difference = bg_mean_of(difference, text->n), .tokens = text->n};
+    *out = (bg_recipe_trial){.recipe_bits = v[0].bits / v[0].weights,
+                             .uniform_bits = v[1].bits / v[1].weights,
+                             .recipe = v[0].info.kl,
+                             .uniform = v[1].info.kl,
+                             .difference = bg_mean_of(difference, text->n),
+                             .tokens = text->n};
     free(difference);
     return BG_OK;
 }
 
 int bg_recipe_measure(const char *model, const char *text, int64_t windows, const char *const *tensors,
-                      const char *const *specs, int n, const char *uniform, bg_provenance *p, bg_recipe_trial *out, bg_err *e)
+                      const char *const *specs, int n, const char *uniform, bg_provenance *p, bg_recipe_trial *out,
+                      bg_err *e)
 {
     bg_ckpt *c = NULL;
     bg_model *m = NULL;

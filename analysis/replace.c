@@ -78,7 +78,8 @@ void bg_replace_free(bg_replace *v)
 
 bg_pass bg_replace_pass(const bg_replace *v)
 {
-    return (bg_pass){.weights = (const float *const *)v->weights, .activation_bits = v->activation_bits,
+    return (bg_pass){.weights = (const float *const *)v->weights,
+                     .activation_bits = v->activation_bits,
                      .activation_keep = v->activation_keep,
                      .input_scales = (const float *const *)v->input_scales};
 }

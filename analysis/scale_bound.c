@@ -145,7 +145,8 @@ static double upper_rate(const bg_scales *s, const bg_scale_codes *c, double dis
     return da > db ? rb + (ra - rb) * (distortion - db) / (da - db) : rb;
 }
 
-/* A lower bound of min_d R_z(d) + μd, concave in μ ≥ 0: chords between the tangents, 0 at μ = 0, flat beyond the last. */
+/* A lower bound of min_d R_z(d) + μd, concave in μ ≥ 0: chords between the tangents, 0 at μ = 0, flat beyond the last.
+ */
 static double conjugate(const bg_scale_codes *c, double mu)
 {
     double at = 0, value = 0; /* the tangent below */
@@ -169,7 +170,8 @@ static double lower_rate(const bg_scales *s, const bg_scale_codes *c, double dis
     return sum;
 }
 
-void bg_conditional_rate(const bg_scales *s, const bg_scale_codes *c, double distortion, double *lower_bits, double *upper_bits)
+void bg_conditional_rate(const bg_scales *s, const bg_scale_codes *c, double distortion, double *lower_bits,
+                         double *upper_bits)
 {
     double lambda = 0;
     *lower_bits = (double)NAN;

@@ -42,7 +42,8 @@ static int generate(bg_decoder *d, const bg_model *m, bg_continuation *c, double
     return status;
 }
 
-int bg_speed_measure(const bg_model *m, const bg_pass *p, bg_continuation *c, int n, int repeats, bg_speed *out, bg_err *e)
+int bg_speed_measure(const bg_model *m, const bg_pass *p, bg_continuation *c, int n, int repeats, bg_speed *out,
+                     bg_err *e)
 {
     int longest = 0, runs = 0, generated = 0;
     *out = (bg_speed){0};
@@ -52,13 +53,14 @@ int bg_speed_measure(const bg_model *m, const bg_pass *p, bg_continuation *c, in
     }
     bg_decoder *d = NULL;
     size_t room = (size_t)n * (size_t)repeats + 1;
-    double *times = malloc(3 * room * sizeof *times), *prompt_rate = times, *rate = times + room, *latency = rate + room;
+    double *times = malloc(3 * room * sizeof *times), *prompt_rate = times, *rate = times + room,
+           *latency = rate + room;
     int status = times ? bg_decoder_open(m, p, longest, &d, e) : bg_no_memory(e, "times", 3 * room * sizeof *times);
     for (int k = 0; k < repeats * n && !status; k++) {
         bg_continuation *one = &c[k % n];
         double prompt_seconds = 0, seconds = 0;
-        status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted")
-                                : generate(d, m, one, &prompt_seconds, &seconds, e);
+        status =
+            bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted") : generate(d, m, one, &prompt_seconds, &seconds, e);
         if (status)
             break;
         prompt_rate[runs++] = one->n_prompt / (prompt_seconds > 0 ? prompt_seconds : 1e-9);

@@ -28,7 +28,8 @@ typedef struct bg_continuation {
 } bg_continuation;
 
 /* Fills id and n of each continuation, and the speed over `repeats` runs of them all; the model must be loaded. */
-int bg_speed_measure(const bg_model *m, const bg_pass *p, bg_continuation *c, int n, int repeats, bg_speed *out, bg_err *e);
+int bg_speed_measure(const bg_model *m, const bg_pass *p, bg_continuation *c, int n, int repeats, bg_speed *out,
+                     bg_err *e);
 
 /* Forgets the process's peak so far, where the system can; then bg_peak_bytes is the peak since. */
 void bg_peak_reset(void);

@@ -60,9 +60,12 @@ static int add_point(study *s, const cJSON *row, size_t most, bg_err *e)
     candidate *c = find(s, tensor);
     if (!c) {
         c = &s->at[s->n];
-        *c = (candidate){.tensor = tensor, .group = bg_json_string(row, "group", ""),
-                         .layer = (int)bg_json_number(row, "layer", -1), .weights = bg_json_number(row, "weights", 0),
-                         .sigma2 = bg_json_number(row, "sigma2", 0), .coefficient = NAN};
+        *c = (candidate){.tensor = tensor,
+                         .group = bg_json_string(row, "group", ""),
+                         .layer = (int)bg_json_number(row, "layer", -1),
+                         .weights = bg_json_number(row, "weights", 0),
+                         .sigma2 = bg_json_number(row, "sigma2", 0),
+                         .coefficient = NAN};
         c->options = malloc(most * sizeof *c->options);
         c->choices = malloc(most * sizeof *c->choices);
         s->n++;
@@ -71,8 +74,9 @@ static int add_point(study *s, const cJSON *row, size_t most, bg_err *e)
         s->weights += c->weights;
     }
     if (c->sigma2 > 0)
-        c->options[c->n++] = (option_row){bg_json_string(row, "spec", ""), bg_json_number(row, "bits", NAN),
-                                          bg_json_number(row, "rate_bits", NAN), bg_json_number(row, "mse", NAN) / c->sigma2};
+        c->options[c->n++] =
+            (option_row){bg_json_string(row, "spec", ""), bg_json_number(row, "bits", NAN),
+                         bg_json_number(row, "rate_bits", NAN), bg_json_number(row, "mse", NAN) / c->sigma2};
     return BG_OK;
 }
 
@@ -261,7 +265,10 @@ static int write_recipes(const study *s, const bg_allocation *x, bg_doc *d, bg_e
         if (!status)
             status = bg_spec_parse(o->spec, &spec, e);
         if (!status)
-            rows[i] = (bg_recipe_row){.tensor = s->at[i].tensor, .group = s->at[i].group, .layer = s->at[i].layer, .bits = o->bits,
+            rows[i] = (bg_recipe_row){.tensor = s->at[i].tensor,
+                                      .group = s->at[i].group,
+                                      .layer = s->at[i].layer,
+                                      .bits = o->bits,
                                       .group_size = spec.scope.kind == BG_SCOPE_GROUP ? (int)spec.scope.size : 0,
                                       .symmetric = bg_spec_is(&spec, "zero", "sym")};
     }
@@ -330,7 +337,8 @@ static int measure_recipe(const study *s, const bg_item *items, double budget, c
     return status;
 }
 
-static int write_document(const study *s, double budget, const measuring *run, const char *path, bg_provenance *p, bg_err *e)
+static int write_document(const study *s, double budget, const measuring *run, const char *path, bg_provenance *p,
+                          bg_err *e)
 {
     bg_item *items = calloc((size_t)s->n, sizeof *items);
     bg_allocation x = {0};
@@ -395,10 +403,19 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 }
 
 static const bg_option options[] = {
-    {.name = "budget", .letter = 'b', .argument = "BITS", .otherwise = "4.5", .help = "bits a weight over the allocated tensors, everything counted"},
-    {.name = "quantizer", .argument = "NAME", .otherwise = "uniform:scope=128,zero=asym", .many = 2,
+    {.name = "budget",
+     .letter = 'b',
+     .argument = "BITS",
+     .otherwise = "4.5",
+     .help = "bits a weight over the allocated tensors, everything counted"},
+    {.name = "quantizer",
+     .argument = "NAME",
+     .otherwise = "uniform:scope=128,zero=asym",
+     .many = 2,
      .help = "curves whose points may be chosen"},
-    {.name = "model", .argument = "MODEL", .help = "run it: the KL of an allocation as large as the best single spec, beside that spec's"},
+    {.name = "model",
+     .argument = "MODEL",
+     .help = "run it: the KL of an allocation as large as the best single spec, beside that spec's"},
     {.name = "text", .argument = "FILE", .help = "on this text"},
     {.name = "windows", .argument = "N", .help = "so many windows of 512 tokens; 0: all (16)"},
     {0},
@@ -410,9 +427,11 @@ const bg_stage bg_stage_allocate = {
     .least = 1,
     .most = 2,
     .summary = "bits for each tensor under a budget, and how far any allocation could go",
-    .about = "Chooses one measured point for each tensor so that the total loss is least within the budget: exactly, by dynamic\n"
-             "programming, beside the Lagrangian answer and the dual bound below which no allocation can go. The loss of a\n"
-             "tensor is a·‖W−Ŵ‖²/‖W‖² with the coefficients of `logits --linearity`; without them its squared error.",
+    .about =
+        "Chooses one measured point for each tensor so that the total loss is least within the budget: exactly, by "
+        "dynamic\n"
+        "programming, beside the Lagrangian answer and the dual bound below which no allocation can go. The loss of a\n"
+        "tensor is a·‖W−Ŵ‖²/‖W‖² with the coefficients of `logits --linearity`; without them its squared error.",
     .example = "bitgap allocate out/austen-3.7m/curves.json --budget 4.5 -o -",
     .options = options,
     .run = run,

@@ -5,9 +5,25 @@
 #include "io/opt.h"
 
 /* Min-max formats (rtn, q4_1) are left to whoever asks: their exact expectation over two extremes takes seconds. */
-static const char *const usual[] = {
-    "nf4", "nf4:double=true", "fp4", "mxfp4", "nvfp4", "mxfp6", "fp8", "int8", "q4_0", "q4_k", "q6_k", "iq4_xs", "uniform:bits=4,scope=128",
-    "uniform:bits=4,clip=mse", "lloyd:bits=4", "ecsq:rate=4,form=uniform", "tcq:bits=4,states=8", "tcq:rate=4,states=256,code=entropy", NULL};
+static const char *const usual[] = {"nf4",
+                                    "nf4:double=true",
+                                    "fp4",
+                                    "mxfp4",
+                                    "nvfp4",
+                                    "mxfp6",
+                                    "fp8",
+                                    "int8",
+                                    "q4_0",
+                                    "q4_k",
+                                    "q6_k",
+                                    "iq4_xs",
+                                    "uniform:bits=4,scope=128",
+                                    "uniform:bits=4,clip=mse",
+                                    "lloyd:bits=4",
+                                    "ecsq:rate=4,form=uniform",
+                                    "tcq:bits=4,states=8",
+                                    "tcq:rate=4,states=256,code=entropy",
+                                    NULL};
 
 static int read_documents(const bg_args *a, cJSON **curves, cJSON **groups, bg_provenance *p, bg_err *e)
 {
@@ -20,11 +36,14 @@ static int read_documents(const bg_args *a, cJSON **curves, cJSON **groups, bg_p
         cJSON **slot = !strcmp(kind, "curves") ? curves : !strcmp(kind, "groups") ? groups : NULL;
         if (!slot || *slot) {
             cJSON_Delete(root);
-            return bg_fail(e, BG_INPUT, "%s: holds '%s'; atlas places the tensors of one curves and one groups document", bg_args_word(a, i), kind);
+            return bg_fail(e, BG_INPUT,
+                           "%s: holds '%s'; atlas places the tensors of one curves and one groups document",
+                           bg_args_word(a, i), kind);
         }
         *slot = root;
     }
-    return !*curves == !*groups ? BG_OK : bg_fail(e, BG_USAGE, "atlas: to place tensors give both curves.json and groups.json");
+    return !*curves == !*groups ? BG_OK
+                                : bg_fail(e, BG_USAGE, "atlas: to place tensors give both curves.json and groups.json");
 }
 
 static int parse_specs(const bg_args *a, bg_spec **specs, int *n, bg_err *e)
@@ -63,7 +82,11 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 }
 
 static const bg_option options[] = {
-    {.name = "spec", .letter = 'q', .argument = "SPEC", .many = 2, .help = "formats (default: eighteen named ones, most near 4 bits)"},
+    {.name = "spec",
+     .letter = 'q',
+     .argument = "SPEC",
+     .many = 2,
+     .help = "formats (default: eighteen named ones, most near 4 bits)"},
     {0},
 };
 
@@ -73,9 +96,12 @@ const bg_stage bg_stage_atlas = {
     .least = 0,
     .most = 2,
     .summary = "every format over shape, correlation, outliers and block size",
-    .about = "Runs every format on sources with known answers: Student-t and generalised Gaussians of growing tails, correlated Gaussians, a "
-             "share of outliers, and blocks of 16 to 512 weights that share a scale. Points are exact on the density where that can be "
-             "done, else means over three samples with their standard error. With the documents of a model each tensor is placed by its fitted "
+    .about = "Runs every format on sources with known answers: Student-t and generalised Gaussians of growing tails, "
+             "correlated Gaussians, a "
+             "share of outliers, and blocks of 16 to 512 weights that share a scale. Points are exact on the density "
+             "where that can be "
+             "done, else means over three samples with their standard error. With the documents of a model each tensor "
+             "is placed by its fitted "
              "shape, and what the atlas foretells stands beside what was measured.",
     .example = "bitgap atlas -q nf4 uniform:bits=4,scope=128 -o -",
     .options = options,

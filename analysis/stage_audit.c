@@ -19,12 +19,14 @@ typedef struct totals {
 } totals;
 
 /* Adds w·x to a sum that is unknown (NaN) until something is. */
-static void add_known(double *sum, double w, double x) {
+static void add_known(double *sum, double w, double x)
+{
     if (isfinite(x))
         *sum = (isnan(*sum) ? 0 : *sum) + w * x;
 }
 
-static totals add_up(const bg_ckpt *c, const bg_audit_row *rows, int n) {
+static totals add_up(const bg_ckpt *c, const bg_audit_row *rows, int n)
+{
     const double none = (double)NAN;
     totals s = {.clipping = none, .scale = none, .zero = none, .choice = none};
     for (int i = 0; i < c->n_tensors; i++) {
@@ -60,7 +62,8 @@ static totals add_up(const bg_ckpt *c, const bg_audit_row *rows, int n) {
     return s;
 }
 
-static void write_model(bg_doc *d, const audited *a, int is_base) {
+static void write_model(bg_doc *d, const audited *a, int is_base)
+{
     const bg_ckpt *c = a->ckpt;
     totals s = add_up(c, a->rows, a->n);
     double relative = s.relative / s.relative_weights;
@@ -94,7 +97,8 @@ static void write_model(bg_doc *d, const audited *a, int is_base) {
     bg_doc_row_end(d);
 }
 
-static void write_loss(bg_doc *d, const bg_audit_row *r) {
+static void write_loss(bg_doc *d, const bg_audit_row *r)
+{
     const bg_loss *l = &r->loss;
     bg_doc_number(d, "sigma2", l->sigma2);
     bg_doc_number(d, "kurtosis_excess", l->kurtosis_excess);
@@ -115,7 +119,8 @@ static void write_loss(bg_doc *d, const bg_audit_row *r) {
         bg_doc_integer(d, "unfinite", (int64_t)l->unfinite);
 }
 
-static void write_tensor(bg_doc *d, const char *title, const bg_audit_row *r) {
+static void write_tensor(bg_doc *d, const char *title, const bg_audit_row *r)
+{
     static const char *const fields[BG_PARTS] = {"index_bits", "scale_bits",   "zero_bits",    "codebook_bits",
                                                  "order_bits", "padding_bits", "metadata_bits"};
     const bg_tensor *t = r->tensor;
@@ -143,7 +148,8 @@ static void write_tensor(bg_doc *d, const char *title, const bg_audit_row *r) {
 }
 
 /* Base tensors that no tensor of the checkpoint stores. */
-static void write_unmatched(bg_doc *d, const bg_ckpt *base, const audited *a) {
+static void write_unmatched(bg_doc *d, const bg_ckpt *base, const audited *a)
+{
     for (int i = 0; i < base->n_tensors; i++) {
         const bg_tensor *t = &base->tensors[i];
         int used = !t->count || (!bg_dtypes[t->dtype].is_float && !t->index_levels);
@@ -159,14 +165,16 @@ static void write_unmatched(bg_doc *d, const bg_ckpt *base, const audited *a) {
     }
 }
 
-static const bg_audit_row *row_of(const audited *a, const bg_tensor *base) {
+static const bg_audit_row *row_of(const audited *a, const bg_tensor *base)
+{
     for (int i = 0; i < a->n; i++)
         if (a->rows[i].base == base)
             return &a->rows[i];
     return NULL;
 }
 
-static void write_comparison(bg_doc *d, const audited *a, const audited *b) {
+static void write_comparison(bg_doc *d, const audited *a, const audited *b)
+{
     double weights = 0, rate = 0, gap = 0, ratio = 0;
     int64_t n = 0, better = 0;
     for (int i = 0; i < a->n; i++) {
@@ -204,7 +212,8 @@ static void write_comparison(bg_doc *d, const audited *a, const audited *b) {
 }
 
 /* models[0] is the base when has_base. */
-static int write_all(const char *path, const audited *models, int n, int has_base, const bg_provenance *p, bg_err *e) {
+static int write_all(const char *path, const audited *models, int n, int has_base, const bg_provenance *p, bg_err *e)
+{
     bg_doc d;
     int status = bg_doc_begin(&d, "audit", path, p, e);
     if (status)
@@ -226,7 +235,8 @@ static int write_all(const char *path, const audited *models, int n, int has_bas
     return bg_doc_commit(&d, e);
 }
 
-static int run(const bg_args *a, bg_provenance *p, bg_err *e) {
+static int run(const bg_args *a, bg_provenance *p, bg_err *e)
+{
     int n = bg_args_words(a), has_base = n > 1 && !bg_arg_given(a, "no-base"), status = BG_OK;
     bg_ckpt_options o = {.include = bg_arg(a, "include"), .exclude = bg_arg(a, "exclude")};
     audited *models = calloc((size_t)n, sizeof *models);

@@ -13,7 +13,8 @@
 
 enum { GROUP = 128, MOST_DISTORTIONS = 64, MOST_ITERATIONS = 64 };
 static const double nats = 1e-4;
-/* Stored numbers are spaced up to σ/32 apart where most weights lie; at less distortion than that squared they are no density. */
+/* Stored numbers are spaced up to σ/32 apart where most weights lie; at less distortion than that squared they are no
+ * density. */
 static const double least_smooth = 1.0 / 1024;
 
 typedef struct job {
@@ -24,14 +25,16 @@ typedef struct job {
     bg_calibration *calibration; /* NULL: none */
 } job;
 
-/* Bounds with the scales of rows or groups known: Gaussian by reverse water-filling, and of the weights by Blahut–Arimoto. */
+/* Bounds with the scales of rows or groups known: Gaussian by reverse water-filling, and of the weights by
+ * Blahut–Arimoto. */
 typedef struct known_scales {
     double gaussian[MOST_DISTORTIONS], lower[MOST_DISTORTIONS], upper[MOST_DISTORTIONS];
 } known_scales;
 static const struct {
     int group;
     const char *gaussian, *lower, *upper;
-} scopes[] = {{0, "channel_bits", "channel_lower_bits", "channel_upper_bits"}, {GROUP, "group_bits", "group_lower_bits", "group_upper_bits"}};
+} scopes[] = {{0, "channel_bits", "channel_lower_bits", "channel_upper_bits"},
+              {GROUP, "group_bits", "group_lower_bits", "group_upper_bits"}};
 enum { SCOPES = sizeof scopes / sizeof *scopes };
 
 /* What one tensor contributes; computed by any thread, written in order. */
@@ -81,7 +84,8 @@ static int bounds_of(const job *j, const bg_tensor *t, tensor_bounds *out, bg_er
         for (int i = 0; i < SCOPES; i++)
             out->scope[i].gaussian[k] = out->scope[i].lower[k] = out->scope[i].upper[k] = (double)NAN;
         out->ba[k] = (bg_ba){d, (double)NAN, (double)NAN, 0, 0};
-        out->shannon[k] = h.hist.is_density || j->relative[k] >= least_smooth ? bg_shannon_lower_bits(entropy, d) : (double)NAN;
+        out->shannon[k] =
+            h.hist.is_density || j->relative[k] >= least_smooth ? bg_shannon_lower_bits(entropy, d) : (double)NAN;
         if (!status && !j->quick && s.sigma2 > 0)
             status = bg_rate_distortion(&h.hist, d, nats, MOST_ITERATIONS, &out->ba[k], e);
     }
@@ -194,7 +198,8 @@ static int distortions(const bg_args *a, job *j, bg_err *e)
         const char *text = bg_arg_nth(a, "distortion", k);
         j->relative[k] = strtod(text, &end);
         if (end == text || *end || !(j->relative[k] >= 1e-7) || !(j->relative[k] <= 1))
-            return bg_fail(e, BG_USAGE, "bound: --distortion %s: a share of the variance from 1e-7 to 1 is wanted", text);
+            return bg_fail(e, BG_USAGE, "bound: --distortion %s: a share of the variance from 1e-7 to 1 is wanted",
+                           text);
     }
     if (!j->n) {
         j->n = sizeof usual / sizeof *usual;
@@ -225,10 +230,15 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 }
 
 static const bg_option options[] = {
-    {.name = "distortion", .letter = 'd', .argument = "D", .many = 2,
+    {.name = "distortion",
+     .letter = 'd',
+     .argument = "D",
+     .many = 2,
      .help = "distortions as shares of the variance (default: eleven from 0.5 to 2.5e-5)"},
     BG_STUDY_OPTIONS,
-    {.name = "calibration", .argument = "FILE", .help = "calibration.json of this model: the functional bound of each layer"},
+    {.name = "calibration",
+     .argument = "FILE",
+     .help = "calibration.json of this model: the functional bound of each layer"},
     {.name = "quick", .help = "leave out Blahut-Arimoto"},
     {0},
 };
@@ -239,11 +249,15 @@ const bg_stage bg_stage_bound = {
     .least = 1,
     .most = 1,
     .summary = "the least rate at a distortion: Gaussian, Shannon, Blahut-Arimoto, known scales",
-    .about = "For each weight matrix and distortion D: the Gaussian bound; the Shannon lower bound from the differential entropy (from D = "
+    .about = "For each weight matrix and distortion D: the Gaussian bound; the Shannon lower bound from the "
+             "differential entropy (from D = "
              "variance/1024 on: below, stored weights are too coarse to be a density); "
-             "the interval that holds R(D) of the actual weights, by Blahut-Arimoto with its certificate from both sides; and the bounds of "
-             "rows, and groups of 128, whose scales are known: Gaussian by reverse water-filling, and of the weights themselves by Blahut-Arimoto. With --calibration also the least "
-             "output error of each layer at 0.5 to 8 bits, and what rounding to nearest and error feedback lose against it; if the calibration "
+             "the interval that holds R(D) of the actual weights, by Blahut-Arimoto with its certificate from both "
+             "sides; and the bounds of "
+             "rows, and groups of 128, whose scales are known: Gaussian by reverse water-filling, and of the weights "
+             "themselves by Blahut-Arimoto. With --calibration also the least "
+             "output error of each layer at 0.5 to 8 bits, and what rounding to nearest and error feedback lose "
+             "against it; if the calibration "
              "kept folds, also its Ledoit-Wolf shrinkage and the bound on held-out text with a bootstrap interval.",
     .example = "bitgap bound source:laplace -d 0.25 0.01 -o -",
     .options = options,

@@ -8,13 +8,14 @@
 enum { PARTS = 11 };
 /* Parts of D first: they are set against the variance where tensors are averaged. */
 enum { PARTS_OF_D = 7 };
-static const char *const names[PARTS] = {"granular", "mismatch", "clipping", "scale_rounding", "zero_point", "rounding",
-                                         "mse", "entropy_bits", "slack_bits", "side_bits", "padding_bits"};
+static const char *const names[PARTS] = {"granular",   "mismatch",  "clipping",    "scale_rounding",
+                                         "zero_point", "rounding",  "mse",         "entropy_bits",
+                                         "slack_bits", "side_bits", "padding_bits"};
 
 static void parts_of(const bg_budget *b, double part[PARTS])
 {
     const double all[PARTS] = {b->granular, b->mismatch, b->clipping, b->scale_rounding, b->zero_point, b->rounding,
-                               b->mse, b->entropy, b->slack, b->side, b->padding};
+                               b->mse,      b->entropy,  b->slack,    b->side,           b->padding};
     for (int i = 0; i < PARTS; i++)
         part[i] = all[i];
 }
@@ -79,10 +80,10 @@ static int one_tensor(job *j, bg_doc *d, int at, bg_err *e)
         const bg_spec *s = &j->specs[k];
         bg_budget b;
         const char **why = &j->why[at * j->n + k];
-        *why = s->transform->run                                        ? "it turns the weights before it quantizes them"
-               : s->rounding->needs_calibration && !m.second_moment     ? "its rounding needs a calibration"
-               : !(sigma2 > 0)                                          ? "the weights are all equal, or not finite"
-                                                                        : NULL;
+        *why = s->transform->run                                    ? "it turns the weights before it quantizes them"
+               : s->rounding->needs_calibration && !m.second_moment ? "its rounding needs a calibration"
+               : !(sigma2 > 0)                                      ? "the weights are all equal, or not finite"
+                                                                    : NULL;
         if (!*why && !(status = bg_budget_of(&m, s, &b, e)))
             put_budget(j, d, t, k, sigma2, &b);
         if (!status && bg_interrupted)
@@ -167,8 +168,14 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 }
 
 static const bg_option options[] = {
-    {.name = "spec", .letter = 'q', .argument = "SPEC", .many = 2, .help = "quantizers, presets, aliases, sweeps (bitgap list); default: rtn"},
-    {.name = "calibration", .argument = "FILE", .help = "calibration.json of this model, for the roundings that need one"},
+    {.name = "spec",
+     .letter = 'q',
+     .argument = "SPEC",
+     .many = 2,
+     .help = "quantizers, presets, aliases, sweeps (bitgap list); default: rtn"},
+    {.name = "calibration",
+     .argument = "FILE",
+     .help = "calibration.json of this model, for the roundings that need one"},
     BG_STUDY_OPTIONS,
     {0},
 };
@@ -179,8 +186,10 @@ const bg_stage bg_stage_budget = {
     .least = 1,
     .most = 1,
     .summary = "where each quantizer's distortion and bits go",
-    .about = "Splits the squared error of a quantizer into granular error, levels that are not the best ones, clipping, rounding of\n"
-             "scales, rounding of zero points, and what the rounding chose beyond the nearest point; and its rate into entropy of\n"
+    .about = "Splits the squared error of a quantizer into granular error, levels that are not the best ones, "
+             "clipping, rounding of\n"
+             "scales, rounding of zero points, and what the rounding chose beyond the nearest point; and its rate into "
+             "entropy of\n"
              "the indices, slack of their coder, side information and padding. The parts add up to the whole.",
     .example = "bitgap budget data/austen-0.9m-qwen2 -q rtn nf4 -o -",
     .options = options,

@@ -22,7 +22,8 @@ static char *side_path(const char *path)
 }
 
 static int write_document(const char *path, const char *side, const bg_ckpt *c, const bg_model *m,
-                          const bg_calibrate_options *o, const bg_calibrate_result *r, const bg_provenance *p, bg_err *e)
+                          const bg_calibrate_options *o, const bg_calibrate_result *r, const bg_provenance *p,
+                          bg_err *e)
 {
     bg_sha256 *tensor = calloc((size_t)m->n_linears + 1, sizeof *tensor), hash;
     bg_doc d;
@@ -82,7 +83,8 @@ static int read_options(const bg_args *a, const bg_provenance *p, bg_model *m, b
     if (!status)
         status = bg_arg_integer(a, "memory", 0, 1 << 30, &memory, e);
     if (!status && length > most)
-        status = bg_fail(e, BG_INPUT, "--length %lld is longer than the model's context of %d", (long long)length, most);
+        status =
+            bg_fail(e, BG_INPUT, "--length %lld is longer than the model's context of %d", (long long)length, most);
     if (!status && bg_arg(a, "sequential"))
         status = bg_spec_parse(bg_arg(a, "sequential"), spec, e);
     *o = (bg_calibrate_options){.samples = samples,
@@ -144,11 +146,15 @@ static const bg_option options[] = {
     {.name = "text", .argument = "FILE", .help = "calibration text"},
     {.name = "samples", .argument = "N", .help = "windows of the text, drawn by the seed (default 128; 0: all)"},
     {.name = "length", .argument = "T", .help = "tokens of each (default: the model's context, at most 2048)"},
-    {.name = "folds", .argument = "N",
-     .help = "parts of the text whose moments are kept too, for inputs of at most 4096 columns: the band of the functional "
-             "bound (default 0)"},
-    {.name = "memory", .argument = "MB",
-     .help = "hidden states that may stay in memory; more go to a temporary file in $TMPDIR or beside the output (default 64)"},
+    {.name = "folds",
+     .argument = "N",
+     .help =
+         "parts of the text whose moments are kept too, for inputs of at most 4096 columns: the band of the functional "
+         "bound (default 0)"},
+    {.name = "memory",
+     .argument = "MB",
+     .help = "hidden states that may stay in memory; more go to a temporary file in $TMPDIR or beside the output "
+             "(default 64)"},
     {.name = "sequential", .argument = "SPEC", .help = "each layer sees the outputs of its predecessors quantized so"},
     {0},
 };
@@ -159,7 +165,8 @@ const bg_stage bg_stage_calibrate = {
     .least = 1,
     .most = 1,
     .summary = "second moments of every linear layer's input",
-    .about = "Runs the model layer by layer over windows of a text and writes, for the input x of every linear layer, Σ = E[xxᵀ], "
+    .about = "Runs the model layer by layer over windows of a text and writes, for the input x of every linear layer, "
+             "Σ = E[xxᵀ], "
              "E|x| and max|x| to a side file (.bin) beside the document, which names its sha256. Memory is one layer's "
              "weights, half of each of its Σ, and a block of samples, however many there are.",
     .example = "bitgap calibrate data/austen-3.7m --text data/text/calib.txt --samples 32 -o calibration.json",

@@ -12,7 +12,8 @@ typedef struct findings {
     int damaged, odd;
 } findings;
 
-static void say(findings *f, int damaged, const char *model, const char *tensor, const char *what, double n) {
+static void say(findings *f, int damaged, const char *model, const char *tensor, const char *what, double n)
+{
     printf("%s: %s: %s: %.0f %s\n", damaged ? "damaged" : "odd", model, tensor, n, what);
     if (damaged)
         f->damaged++;
@@ -26,7 +27,8 @@ typedef struct counts {
     int64_t run;
 } counts;
 
-static void look_at_row(const float *x, int64_t n, counts *c) {
+static void look_at_row(const float *x, int64_t n, counts *c)
+{
     int dead = 1;
     for (int64_t i = 0; i < n; i++) {
         c->nan += isnan(x[i]);
@@ -41,7 +43,8 @@ static void look_at_row(const float *x, int64_t n, counts *c) {
 }
 
 /* Two rows that are equal, or equal but for a shift by one, come from a slip in copying and never from training. */
-static void look_at_pair(const float *a, const float *b, int64_t n, counts *c) {
+static void look_at_pair(const float *a, const float *b, int64_t n, counts *c)
+{
     if (n < 16 || a[0] == 0)
         return;
     c->duplicate_rows += !memcmp(a, b, (size_t)n * sizeof *a);
@@ -49,18 +52,21 @@ static void look_at_pair(const float *a, const float *b, int64_t n, counts *c) {
 }
 
 /* GPTQ and AWQ store scales as they are, as a rule in float16: below its normal numbers they have lost bits. */
-static void look_at_scales(const bg_tensor *t, const float *s, int64_t n, counts *c) {
+static void look_at_scales(const bg_tensor *t, const float *s, int64_t n, counts *c)
+{
     int half = !strcmp(t->format->name, "gptq") || !strcmp(t->format->name, "awq");
     for (int64_t i = 0; i < n; i++) {
         c->bad_scales += !isfinite(s[i]);
         c->zero_scales += s[i] == 0;
-        c->small_scales += s[i] != 0 && (fabsf(s[i]) < 0x1p-126f || (half && fabsf(s[i]) < 0x1p-14f &&
-                                                                     bg_f16_to_f32(bg_f32_to_f16(s[i])) == s[i]));
+        c->small_scales +=
+            s[i] != 0 &&
+            (fabsf(s[i]) < 0x1p-126f || (half && fabsf(s[i]) < 0x1p-14f && bg_f16_to_f32(bg_f32_to_f16(s[i])) == s[i]));
     }
 }
 
 /* Tiles overlap by one row, so that every neighbouring pair is seen once. */
-static int look(const bg_tensor *t, float *tile, float *scales, int64_t step, counts *c, bg_err *e) {
+static int look(const bg_tensor *t, float *tile, float *scales, int64_t step, counts *c, bg_err *e)
+{
     int status = BG_OK;
     for (int64_t at = 0; !status && at < t->rows; at += step) {
         int64_t before = at > 0, n = t->rows - at < step ? t->rows - at : step;
@@ -80,7 +86,8 @@ static int look(const bg_tensor *t, float *tile, float *scales, int64_t step, co
     return status;
 }
 
-static void report(const bg_ckpt *m, const bg_tensor *t, const counts *c, findings *f) {
+static void report(const bg_ckpt *m, const bg_tensor *t, const counts *c, findings *f)
+{
     double zeros = c->zero_scales;
     if (c->nan + c->inf > 0)
         say(f, 1, m->title, t->name, "values are NaN or Inf", c->nan + c->inf);
@@ -102,7 +109,8 @@ static void report(const bg_ckpt *m, const bg_tensor *t, const counts *c, findin
         say(f, 1, m->title, t->name, "rows are the row before them, shifted by one", c->shifted_rows);
 }
 
-static int check_tensor(const bg_ckpt *m, const bg_tensor *t, findings *f, bg_err *e) {
+static int check_tensor(const bg_ckpt *m, const bg_tensor *t, findings *f, bg_err *e)
+{
     int64_t step = t->cols ? TILE / t->cols : 1;
     step = step < 1 ? 1 : step;
     size_t room = (size_t)((step + 1) * t->cols) * sizeof(float);
@@ -119,7 +127,8 @@ static int check_tensor(const bg_ckpt *m, const bg_tensor *t, findings *f, bg_er
 }
 
 /* A tensor that cannot be decoded is a finding, not the end of the check. */
-static int check_model(const char *path, findings *f, bg_err *e) {
+static int check_model(const char *path, findings *f, bg_err *e)
+{
     bg_ckpt *m;
     int status = bg_ckpt_open(path, &(bg_ckpt_options){0}, &m, e);
     if (status == BG_INPUT) {
@@ -152,7 +161,8 @@ static int check_model(const char *path, findings *f, bg_err *e) {
     return status;
 }
 
-static int check_document(const char *path, findings *f, bg_err *e) {
+static int check_document(const char *path, findings *f, bg_err *e)
+{
     cJSON *root;
     int status = bg_doc_read(path, NULL, &root, NULL, e);
     if (status == BG_INPUT) {
@@ -167,13 +177,15 @@ static int check_document(const char *path, findings *f, bg_err *e) {
     return status;
 }
 
-static int is_document(const char *path) {
+static int is_document(const char *path)
+{
     static const char index[] = ".safetensors.index.json";
     size_t n = strlen(path), m = sizeof index - 1;
     return n > 5 && !strcmp(path + n - 5, ".json") && (n < m || strcmp(path + n - m, index)) && bg_is_file(path);
 }
 
-static int run(const bg_args *a, bg_provenance *p, bg_err *e) {
+static int run(const bg_args *a, bg_provenance *p, bg_err *e)
+{
     (void)p;
     findings f = {0};
     int status = BG_OK, n = bg_args_words(a);

@@ -44,15 +44,21 @@ static double from_curves(const cJSON *curves, const point *p, double tensors)
 
 static int take_point(job *j, const cJSON *row, bg_err *e)
 {
-    point p = {.spec = bg_json_string(row, "spec", ""), .quantizer = bg_json_string(row, "quantizer", ""),
-               .over = bg_json_string(row, "over", ""), .group = bg_json_string(row, "group", ""),
-               .layer = (int)bg_json_number(row, "layer", -1), .rate = bg_json_number(row, "rate_bits", NAN),
-               .weight = bg_json_number(row, "weight_mse", 0), .logits = bg_json_number(row, "logits_mse", 0),
+    point p = {.spec = bg_json_string(row, "spec", ""),
+               .quantizer = bg_json_string(row, "quantizer", ""),
+               .over = bg_json_string(row, "over", ""),
+               .group = bg_json_string(row, "group", ""),
+               .layer = (int)bg_json_number(row, "layer", -1),
+               .rate = bg_json_number(row, "rate_bits", NAN),
+               .weight = bg_json_number(row, "weight_mse", 0),
+               .logits = bg_json_number(row, "logits_mse", 0),
                .kl = bg_json_number(row, "kl_mean", 0)};
     double again = j->curves ? from_curves(j->curves, &p, bg_json_number(row, "tensors", 0)) : (double)NAN;
     if (fabs(again / p.weight - 1) > agreement)
-        return bg_fail(e, BG_INPUT, "curves and logits disagree on %s (weight error %g and %g): they are not of the same "
-                       "model; re-run bitgap curve", p.spec, again, p.weight);
+        return bg_fail(e, BG_INPUT,
+                       "curves and logits disagree on %s (weight error %g and %g): they are not of the same "
+                       "model; re-run bitgap curve",
+                       p.spec, again, p.weight);
     if (!isnan(again))
         p.weight = again;
     if (p.weight > 0 && p.logits > 0 && p.kl > 0) /* a lossless row says nothing about proportion */
@@ -228,9 +234,10 @@ const bg_stage bg_stage_correlate = {
     .least = 1,
     .most = 2,
     .summary = "does weight error foretell functional error?",
-    .about = "Pearson correlation of the logarithms and Spearman rank correlation of weight error with logits MSE and with "
-             "divergence, over specs, layers, roles and tensors as the logits document has them, with p-values (exact for "
-             "few points), 95 % intervals and a verdict.",
+    .about =
+        "Pearson correlation of the logarithms and Spearman rank correlation of weight error with logits MSE and with "
+        "divergence, over specs, layers, roles and tensors as the logits document has them, with p-values (exact for "
+        "few points), 95 % intervals and a verdict.",
     .example = "bitgap correlate out/austen-3.7m/logits.json out/austen-3.7m/curves.json -o correlation.json",
     .options = options,
     .run = run,

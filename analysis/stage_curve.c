@@ -44,7 +44,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status && bg_arg(a, "calibration"))
         status = bg_calibration_open(bg_arg(a, "calibration"), study.ckpt, &calibration, p, e);
     if (!status)
-        status = bg_curves_measure(&c, &study, specs, n, p->seed, calibration ? bg_calibration_dress : NULL, calibration, e);
+        status =
+            bg_curves_measure(&c, &study, specs, n, p->seed, calibration ? bg_calibration_dress : NULL, calibration, e);
     if (!status)
         status = bg_doc_begin(&d, "curves", path, p, e);
     if (!status) {
@@ -61,8 +62,14 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 }
 
 static const bg_option options[] = {
-    {.name = "spec", .letter = 'q', .argument = "SPEC", .many = 2, .help = "quantizers, presets, aliases, sweeps (bitgap list); default: scalar"},
-    {.name = "calibration", .argument = "FILE", .help = "calibration.json of this model: output errors, and the specs that need one"},
+    {.name = "spec",
+     .letter = 'q',
+     .argument = "SPEC",
+     .many = 2,
+     .help = "quantizers, presets, aliases, sweeps (bitgap list); default: scalar"},
+    {.name = "calibration",
+     .argument = "FILE",
+     .help = "calibration.json of this model: output errors, and the specs that need one"},
     BG_STUDY_OPTIONS,
     {0},
 };
@@ -73,9 +80,11 @@ const bg_stage bg_stage_curve = {
     .least = 1,
     .most = 1,
     .summary = "rate and distortion of every tensor under every quantizer",
-    .about = "Reads each weight matrix once and runs the whole sweep on it. Rates count everything stored: indices, scales, zero\n"
-             "points, codebooks. Per-tensor results are exact over all weights; a source without n is its density, and its\n"
-             "table needs no sampling. How long each spec took goes to timings.json beside the document.",
+    .about =
+        "Reads each weight matrix once and runs the whole sweep on it. Rates count everything stored: indices, scales, "
+        "zero\n"
+        "points, codebooks. Per-tensor results are exact over all weights; a source without n is its density, and its\n"
+        "table needs no sampling. How long each spec took goes to timings.json beside the document.",
     .example = "bitgap curve source:gaussian -q uniform:bits=2..8,clip=mse nf4 -o -",
     .options = options,
     .run = run,

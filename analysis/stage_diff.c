@@ -26,11 +26,13 @@ typedef struct change {
     double change; /* gap_bits of B − A, or D/σ² of B as a copy of A */
 } change;
 
-static int by_name(const void *a, const void *b) {
+static int by_name(const void *a, const void *b)
+{
     return strcmp(((const entry *)a)->name, ((const entry *)b)->name);
 }
 
-static void free_side(side *s) {
+static void free_side(side *s)
+{
     for (int i = 0; i < s->n; i++)
         free(s->entries[i].name);
     free(s->entries);
@@ -38,7 +40,8 @@ static void free_side(side *s) {
     *s = (side){0};
 }
 
-static int add_entry(side *s, const char *name, bg_err *e) {
+static int add_entry(side *s, const char *name, bg_err *e)
+{
     entry *x = &s->entries[s->n];
     int layer;
     *x = (entry){.name = strdup(name), .group = bg_role_of(name, &layer)};
@@ -49,7 +52,8 @@ static int add_entry(side *s, const char *name, bg_err *e) {
     return BG_OK;
 }
 
-static int sort_side(side *s, const char *title, int status, bg_err *e) {
+static int sort_side(side *s, const char *title, int status, bg_err *e)
+{
     s->title = strdup(title);
     if (!status && !s->title)
         status = bg_no_memory(e, title, strlen(title));
@@ -59,7 +63,8 @@ static int sort_side(side *s, const char *title, int status, bg_err *e) {
 }
 
 /* The one audited model of a saved audit.json. */
-static int read_side(const char *path, side *s, bg_provenance *p, bg_err *e) {
+static int read_side(const char *path, side *s, bg_provenance *p, bg_err *e)
+{
     cJSON *root;
     int status = bg_doc_read(path, "audit", &root, p, e);
     if (status)
@@ -70,7 +75,8 @@ static int read_side(const char *path, side *s, bg_provenance *p, bg_err *e) {
     s->entries = calloc((size_t)cJSON_GetArraySize(rows) + 1, sizeof *s->entries);
     if (!s->entries)
         status = bg_no_memory(e, path, (size_t)cJSON_GetArraySize(rows) * sizeof *s->entries);
-    cJSON_ArrayForEach(r, rows) {
+    cJSON_ArrayForEach(r, rows)
+    {
         if (!status && strcmp(bg_json_string(r, "model", ""), model))
             status = bg_fail(e, BG_INPUT, "%s: holds several models; audit them one at a time", path);
         if (!status)
@@ -89,7 +95,8 @@ static int read_side(const char *path, side *s, bg_provenance *p, bg_err *e) {
 }
 
 /* A checkpoint against `base`, or, without one, only its rates. */
-static int audit_side(const bg_ckpt *base, const bg_ckpt *c, side *s, bg_err *e) {
+static int audit_side(const bg_ckpt *base, const bg_ckpt *c, side *s, bg_err *e)
+{
     bg_audit_row *rows;
     int n, status = bg_audit_all(base, c, &rows, &n, e);
     const double none = (double)NAN;
@@ -110,18 +117,21 @@ static int audit_side(const bg_ckpt *base, const bg_ckpt *c, side *s, bg_err *e)
     return sort_side(s, c->title, status, e);
 }
 
-static int is_document(const char *path) {
+static int is_document(const char *path)
+{
     size_t n = strlen(path);
     return n > 5 && !strcmp(path + n - 5, ".json") && bg_is_file(path);
 }
 
-static int open_model(const char *path, bg_ckpt **c, bg_provenance *p, bg_err *e) {
+static int open_model(const char *path, bg_ckpt **c, bg_provenance *p, bg_err *e)
+{
     int status = bg_ckpt_open(path, &(bg_ckpt_options){0}, c, e);
     return status ? status : bg_ckpt_provenance(*c, p, e);
 }
 
 /* Fills both sides. Without a reference, two models are compared directly: B is measured against A. */
-static int open_sides(const bg_args *a, side sides[2], bg_provenance *p, bg_err *e) {
+static int open_sides(const bg_args *a, side sides[2], bg_provenance *p, bg_err *e)
+{
     const char *reference = bg_arg(a, "reference");
     bg_ckpt *base = NULL, *models[2] = {NULL, NULL};
     int status = reference ? open_model(reference, &base, p, e) : BG_OK;
@@ -143,7 +153,8 @@ static int open_sides(const bg_args *a, side sides[2], bg_provenance *p, bg_err 
 
 /* ---- comparing ---- */
 
-static change compare(const entry *a, const entry *b, int direct) {
+static change compare(const entry *a, const entry *b, int direct)
+{
     change c = {a, b, "same", (double)NAN};
     if (!a || !b) {
         c.state = a ? "only_a" : "only_b";
@@ -159,7 +170,8 @@ static change compare(const entry *a, const entry *b, int direct) {
     return c;
 }
 
-static int worst_first(const void *a, const void *b) {
+static int worst_first(const void *a, const void *b)
+{
     const change *x = a, *y = b;
     double p = isfinite(x->change) ? x->change : (double)INFINITY,
            q = isfinite(y->change) ? y->change : (double)INFINITY;
@@ -168,7 +180,8 @@ static int worst_first(const void *a, const void *b) {
 }
 
 /* Merges the two sorted lists; out has room for both. */
-static int merge(const side *a, const side *b, int direct, change *out) {
+static int merge(const side *a, const side *b, int direct, change *out)
+{
     int n = 0;
     for (int i = 0, k = 0; i < a->n || k < b->n;) {
         int order = i == a->n ? 1 : k == b->n ? -1 : strcmp(a->entries[i].name, b->entries[k].name);
@@ -180,7 +193,8 @@ static int merge(const side *a, const side *b, int direct, change *out) {
     return n;
 }
 
-static void write_change(bg_doc *d, const change *c, int direct) {
+static void write_change(bg_doc *d, const change *c, int direct)
+{
     const entry *t = c->a ? c->a : c->b;
     bg_doc_row(d);
     bg_doc_string(d, "tensor", t->name);
@@ -203,7 +217,8 @@ static void write_change(bg_doc *d, const change *c, int direct) {
     bg_doc_row_end(d);
 }
 
-static int count(const change *c, int n, const char *state) {
+static int count(const change *c, int n, const char *state)
+{
     int k = 0;
     for (int i = 0; i < n; i++)
         k += !strcmp(c[i].state, state);
@@ -211,7 +226,8 @@ static int count(const change *c, int n, const char *state) {
 }
 
 static int write_document(const char *path, const side sides[2], const change *c, int n, int direct, double limit,
-                          int missed, const change *worst, const bg_provenance *p, bg_err *e) {
+                          int missed, const change *worst, const bg_provenance *p, bg_err *e)
+{
     bg_doc d;
     int status = bg_doc_begin(&d, "diff", path, p, e);
     if (status)
@@ -241,7 +257,8 @@ static int write_document(const char *path, const side sides[2], const change *c
     return bg_doc_commit(&d, e);
 }
 
-static int run(const bg_args *a, bg_provenance *p, bg_err *e) {
+static int run(const bg_args *a, bg_provenance *p, bg_err *e)
+{
     side sides[2] = {{0}, {0}};
     double limit = (double)NAN;
     int status = bg_arg_number(a, "fail-above", 0, 1e9, &limit, e), n = 0;

@@ -62,8 +62,11 @@ static int shapes_of(const char *given, char **out, bg_err *e)
     if (!is_named)
         return bg_no_memory(e, given, n);
     return is_json ? BG_OK
-                   : bg_fail(e, BG_INPUT, "%s: has no shapes to estimate from; name a directory or hub model with its config.json, or a JSON file "
-                                          "like data/shapes.json", given);
+                   : bg_fail(e, BG_INPUT,
+                             "%s: has no shapes to estimate from; name a directory or hub model with its config.json, "
+                             "or a JSON file "
+                             "like data/shapes.json",
+                             given);
 }
 
 static int estimate_path(question *q, bg_err *e)
@@ -88,7 +91,10 @@ static int check_specs(const question *q, bg_err *e)
     for (int i = 0; i < q->n_specs; i++) {
         const bg_spec *s = &q->specs[i];
         if (s->grid->kind != BG_GRID_SCALAR || s->coding->bits || strcmp(s->transform->name, "none"))
-            return bg_fail(e, BG_USAGE, "estimate: the rate of '%s' is known only where it runs (bitgap curve); scalar grids with codes of fixed length and no transform can be estimated", s->text);
+            return bg_fail(e, BG_USAGE,
+                           "estimate: the rate of '%s' is known only where it runs (bitgap curve); scalar grids with "
+                           "codes of fixed length and no transform can be estimated",
+                           s->text);
     }
     return BG_OK;
 }
@@ -156,9 +162,11 @@ const bg_stage bg_stage_estimate = {
     .least = 1,
     .most = -1,
     .summary = "size, memory and the least time a token, by arithmetic on shapes",
-    .about = "Needs no weights: a config.json is enough, or a file like data/shapes.json with several. Matrices inside the layers "
-             "take the spec's rate, all else 16 bits. Each token reads every matrix once, so that no program is faster than "
-             "the bandwidth over those bytes.",
+    .about =
+        "Needs no weights: a config.json is enough, or a file like data/shapes.json with several. Matrices inside the "
+        "layers "
+        "take the spec's rate, all else 16 bits. Each token reads every matrix once, so that no program is faster than "
+        "the bandwidth over those bytes.",
     .example = "bitgap estimate data/shapes.json -q int8 rtn:bits=4 nf4:double=true -o -",
     .options = options,
     .run = run,

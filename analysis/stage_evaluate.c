@@ -5,7 +5,8 @@
 #include "analysis/evaluation.h"
 #include "io/opt.h"
 
-/* Settings come from the command line, else from the configuration (-c), whose members are the long options with '_' for
+/* Settings come from the command line, else from the configuration (-c), whose members are the long options with '_'
+ * for
  * '-'. */
 typedef struct settings {
     const bg_args *args;
@@ -13,9 +14,10 @@ typedef struct settings {
 } settings;
 
 static const char *const config_keys[] = {
-    "model", "types", "text", "context", "stride", "windows", "conventions", "qa", "num_prompts", "prompt_tokens",
-    "max_tokens", "repeats", "output_dir", "skip_benchmark", "skip_evaluation", "import",
-    "calibration",
+    "model",      "types",       "text",       "context",        "stride",
+    "windows",    "conventions", "qa",         "num_prompts",    "prompt_tokens",
+    "max_tokens", "repeats",     "output_dir", "skip_benchmark", "skip_evaluation",
+    "import",     "calibration",
 };
 enum { CONFIG_KEYS = sizeof config_keys / sizeof *config_keys };
 
@@ -73,8 +75,8 @@ static int integer(const settings *s, const char *option, int64_t least, int64_t
         return status;
     double v = cJSON_IsNumber(member) ? member->valuedouble : -1;
     if (!(v >= (double)least && v <= (double)most) || v != (double)(int64_t)v)
-        return bg_fail(e, BG_INPUT, "%s: '%s' is not an integer in %lld..%lld", bg_arg(s->args, "config"), member->string,
-                       (long long)least, (long long)most);
+        return bg_fail(e, BG_INPUT, "%s: '%s' is not an integer in %lld..%lld", bg_arg(s->args, "config"),
+                       member->string, (long long)least, (long long)most);
     *out = (int64_t)v;
     return BG_OK;
 }
@@ -128,7 +130,8 @@ static int read_conventions(const settings *s, unsigned *out, bg_err *e)
         while (c < BG_CONVENTIONS && strcmp(name, bg_convention_names[c]))
             c++;
         if (c == BG_CONVENTIONS)
-            return bg_fail(e, BG_USAGE, "no perplexity convention '%.40s'; there are windows, llama.cpp and strided", name);
+            return bg_fail(e, BG_USAGE, "no perplexity convention '%.40s'; there are windows, llama.cpp and strided",
+                           name);
         *out |= 1u << c;
     }
     *out = *out ? *out | 1u << BG_WINDOWS : 1u << BG_WINDOWS;
@@ -138,7 +141,8 @@ static int read_conventions(const settings *s, unsigned *out, bg_err *e)
 static int read_options(const settings *s, const bg_provenance *p, bg_evaluation_options *o, bg_err *e)
 {
     int64_t context = 0, stride = 0, prompts = 4, prompt_tokens = 64, new_tokens = 64, repeats = 3;
-    *o = (bg_evaluation_options){.text = word(s, "text"), .qa = word(s, "qa"), .calibration = word(s, "calibration"), .seed = p->seed};
+    *o = (bg_evaluation_options){
+        .text = word(s, "text"), .qa = word(s, "qa"), .calibration = word(s, "calibration"), .seed = p->seed};
     int status = integer(s, "context", 2, 1 << 24, &context, e);
     if (!status)
         status = integer(s, "stride", 1, 1 << 24, &stride, e);
@@ -229,7 +233,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status)
         status = read_specs(&s, &specs, &n_specs, e);
     if (!status && !model_at(&s, 0))
-        status = bg_fail(e, BG_USAGE, "evaluate: no MODEL is given, here or in a configuration; see bitgap help evaluate");
+        status =
+            bg_fail(e, BG_USAGE, "evaluate: no MODEL is given, here or in a configuration; see bitgap help evaluate");
     for (int i = 0; !status && (model = model_at(&s, i)); i++)
         status = bg_evaluate_model(model, specs, n_specs, &o, &v, p, e);
     if (!status)
@@ -243,24 +248,36 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 }
 
 static const bg_option options[] = {
-    {.name = "spec", .letter = 'q', .argument = "SPEC", .many = 2, .help = "quantize the layers' matrices so, a row each"},
+    {.name = "spec",
+     .letter = 'q',
+     .argument = "SPEC",
+     .many = 2,
+     .help = "quantize the layers' matrices so, a row each"},
     {.name = "text", .argument = "FILE", .help = "text for perplexity, and for the prompts of the benchmark"},
     {.name = "context", .argument = "N", .help = "tokens of a window (default: the model's context, at most 2048)"},
     {.name = "windows", .argument = "N", .help = "score at most so many windows (default: all)"},
     {.name = "conventions", .argument = "NAME", .many = 2, .help = "further perplexities: llama.cpp, strided"},
     {.name = "stride", .argument = "N", .help = "of the strided convention (default: half the context)"},
-    {.name = "qa", .argument = "FILE", .help = "questions, one JSON object a line: prompt, answer, choices, answer_index"},
+    {.name = "qa",
+     .argument = "FILE",
+     .help = "questions, one JSON object a line: prompt, answer, choices, answer_index"},
     {.name = "calibration", .argument = "FILE", .help = "calibration.json of the model, for the specs that need one"},
     {.name = "config", .letter = 'c', .argument = "FILE", .help = "JSON with the long options as members, '_' for '-'"},
     {.name = "model", .argument = "MODEL", .many = 2, .help = "further models, as if named as arguments"},
-    {.name = "types", .argument = "SPEC", .many = 2, .help = "the same as -q; fp16, raw and none mean the weights as they are"},
+    {.name = "types",
+     .argument = "SPEC",
+     .many = 2,
+     .help = "the same as -q; fp16, raw and none mean the weights as they are"},
     {.name = "num-prompts", .argument = "N", .help = "prompts of the benchmark (default 4)"},
     {.name = "prompt-tokens", .argument = "N", .help = "tokens of each (default 64)"},
     {.name = "max-tokens", .argument = "N", .help = "tokens generated after each (default 64)"},
     {.name = "repeats", .argument = "N", .help = "runs over all prompts (default 3)"},
     {.name = "skip-benchmark", .help = "no speed, no generated text"},
     {.name = "skip-evaluation", .help = "no perplexity, no questions"},
-    {.name = "import", .argument = "[MODEL=]FILE", .many = 2, .help = "result files of lm-evaluation-harness, as further columns"},
+    {.name = "import",
+     .argument = "[MODEL=]FILE",
+     .many = 2,
+     .help = "result files of lm-evaluation-harness, as further columns"},
     {.name = "output-dir", .argument = "DIR", .help = "also write evaluation.csv and evaluation.md there"},
     {0},
 };
@@ -271,12 +288,16 @@ const bg_stage bg_stage_evaluate = {
     .least = 0,
     .most = -1,
     .summary = "perplexity, questions, speed and drift of models and specs",
-    .about = "One row for each model as it is and one for it under each spec: perplexity with its standard error and the paired "
-             "error of the difference to the first row, accuracy on questions, tokens per second of prompt and generation, "
-             "memory, size, and how far generated text drifts from the first row's. The model runs in float32 with the "
-             "quantized matrices put in place, so speed and peak memory are this program's; bytes are what storing them would "
-             "take.",
-    .example = "bitgap evaluate data/austen-3.7m -q nf4 --text data/text/val.txt --windows 8 --qa data/text/qa.jsonl -o -",
+    .about =
+        "One row for each model as it is and one for it under each spec: perplexity with its standard error and the "
+        "paired "
+        "error of the difference to the first row, accuracy on questions, tokens per second of prompt and generation, "
+        "memory, size, and how far generated text drifts from the first row's. The model runs in float32 with the "
+        "quantized matrices put in place, so speed and peak memory are this program's; bytes are what storing them "
+        "would "
+        "take.",
+    .example =
+        "bitgap evaluate data/austen-3.7m -q nf4 --text data/text/val.txt --windows 8 --qa data/text/qa.jsonl -o -",
     .options = options,
     .run = run,
 };

@@ -6,7 +6,8 @@
 
 enum { TILE = 1 << 18 }; /* weights decoded at a time */
 
-static int copy_tensor(const bg_tensor *t, float **tile, size_t *room, bg_safetensors_writer *w, bg_err *e) {
+static int copy_tensor(const bg_tensor *t, float **tile, size_t *room, bg_safetensors_writer *w, bg_err *e)
+{
     int64_t n = t->cols ? TILE / t->cols : 0;
     n = n < 1 ? 1 : n > t->rows ? t->rows : n;
     size_t need = (size_t)(n * t->cols) * sizeof **tile;
@@ -31,7 +32,8 @@ static int copy_tensor(const bg_tensor *t, float **tile, size_t *room, bg_safete
     return status;
 }
 
-static int write_all(const bg_ckpt *c, const char *path, bg_err *e) {
+static int write_all(const bg_ckpt *c, const char *path, bg_err *e)
+{
     bg_safetensors_entry *entries = calloc((size_t)c->n_tensors + 1, sizeof *entries);
     if (!entries)
         return bg_no_memory(e, c->title, (size_t)c->n_tensors * sizeof *entries);
@@ -59,7 +61,8 @@ static int write_all(const bg_ckpt *c, const char *path, bg_err *e) {
     return status;
 }
 
-static int run(const bg_args *a, bg_provenance *p, bg_err *e) {
+static int run(const bg_args *a, bg_provenance *p, bg_err *e)
+{
     (void)p;
     bg_ckpt *c;
     const char *path = bg_arg_output(a, NULL);

@@ -1,4 +1,5 @@
-/* bitgap extract: every weight matrix of a checkpoint, its statistics by tensor and by group, and its exact histogram. */
+/* bitgap extract: every weight matrix of a checkpoint, its statistics by tensor and by group, and its exact histogram.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +88,8 @@ static int put_tensor(job *j, const bg_tensor *t, bg_err *e)
         return status;
     bg_statistics_of(&h.hist, h.mantissa_bits, &s);
     if (h.nans + h.infs)
-        bg_warn("tensor '%s': %llu NaN and %llu Inf left out", t->name, (unsigned long long)h.nans, (unsigned long long)h.infs);
+        bg_warn("tensor '%s': %llu NaN and %llu Inf left out", t->name, (unsigned long long)h.nans,
+                (unsigned long long)h.infs);
     bg_doc *d = &j->doc;
     bg_doc_row(d);
     bg_doc_string(d, "tensor", t->name);
@@ -242,9 +244,11 @@ const bg_stage bg_stage_extract = {
     .least = 1,
     .most = 1,
     .summary = "weight matrices by role and layer, their statistics and exact histograms",
-    .about = "Reads every weight matrix once. 16-bit tensors are counted by code, so their statistics are exact; others are sorted, or, "
-             "beyond 2^24 weights, counted in 65,536 bins (a note says so). NaN and Inf are counted and left out. The exact "
-             "histograms go to a file beside the document (groups.hist).",
+    .about =
+        "Reads every weight matrix once. 16-bit tensors are counted by code, so their statistics are exact; others are "
+        "sorted, or, "
+        "beyond 2^24 weights, counted in 65,536 bins (a note says so). NaN and Inf are counted and left out. The exact "
+        "histograms go to a file beside the document (groups.hist).",
     .example = "bitgap extract data/austen-3.7m -o /tmp/groups.json",
     .options = options,
     .run = run,

@@ -46,7 +46,9 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 }
 
 static const bg_option options[] = {
-    {.name = "sensitivity", .argument = "SPEC", .otherwise = "uniform:bits=4,scope=channel",
+    {.name = "sensitivity",
+     .argument = "SPEC",
+     .otherwise = "uniform:bits=4,scope=channel",
      .help = "point by which layers are ranked"},
     {0},
 };
@@ -57,10 +59,12 @@ const bg_stage bg_stage_gap = {
     .least = 1,
     .most = 2,
     .summary = "bits above the bounds: points, curves, layers, roles, pairs",
-    .about = "Sets every point against the Gaussian bound and, with a bounds document, against the bound of the weights\n"
-             "themselves; interpolates each curve in log D at D = 0.01σ² and 0.001σ² (a curve that does not reach it says so);\n"
-             "ranks layers; averages roles over at most six evenly spaced layers and over all; and gives the Bjøntegaard\n"
-             "distance of every pair of curves with a bootstrap interval over tensors.",
+    .about =
+        "Sets every point against the Gaussian bound and, with a bounds document, against the bound of the weights\n"
+        "themselves; interpolates each curve in log D at D = 0.01σ² and 0.001σ² (a curve that does not reach it says "
+        "so);\n"
+        "ranks layers; averages roles over at most six evenly spaced layers and over all; and gives the Bjøntegaard\n"
+        "distance of every pair of curves with a bootstrap interval over tensors.",
     .example = "bitgap gap out/austen-3.7m/curves.json out/austen-3.7m/bounds.json -o -",
     .options = options,
     .run = run,

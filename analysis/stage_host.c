@@ -1,4 +1,5 @@
-/* bitgap host: runs a quantizer that lives in a shared object, in this process of its own. Started by the grid `exec`. */
+/* bitgap host: runs a quantizer that lives in a shared object, in this process of its own. Started by the grid `exec`.
+ */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -103,8 +104,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!q)
         status = bg_fail(e, BG_INPUT, "%s: defines no bitgap_quantizer_here; see bitgap_quantizer.h", path);
     else if (q->abi != BITGAP_QUANTIZER_ABI)
-        status = bg_fail(e, BG_INPUT, "%s: was built for version %d of bitgap_quantizer.h, this is %d; build it again", path,
-                         q->abi, BITGAP_QUANTIZER_ABI);
+        status = bg_fail(e, BG_INPUT, "%s: was built for version %d of bitgap_quantizer.h, this is %d; build it again",
+                         path, q->abi, BITGAP_QUANTIZER_ABI);
     else
         status = (encoding ? encode : decode)(q, &m, bg_args_word(a, 2), bg_args_word(a, 3), e);
     dlclose(library);
@@ -117,9 +118,10 @@ const bg_stage bg_stage_host = {
     .least = 4,
     .most = 4,
     .summary = "run a quantizer from a shared object (exec:lib= does)",
-    .about = "Loads the shared object, which defines bitgap_quantizer_here as bitgap_quantizer.h says, and encodes a .npy "
-             "matrix into stored bytes or decodes those into a .npy matrix. BITGAP_ROWS, BITGAP_COLS, BITGAP_BITS and "
-             "BITGAP_SEED come from the environment. The grid exec:lib=LIBRARY runs it for every tensor.",
+    .about =
+        "Loads the shared object, which defines bitgap_quantizer_here as bitgap_quantizer.h says, and encodes a .npy "
+        "matrix into stored bytes or decodes those into a .npy matrix. BITGAP_ROWS, BITGAP_COLS, BITGAP_BITS and "
+        "BITGAP_SEED come from the environment. The grid exec:lib=LIBRARY runs it for every tensor.",
     .example = "bitgap curve data/austen-3.7m -q exec:lib=./mine.so,bits=4 -o -",
     .is_tool = 1,
     .run = run,

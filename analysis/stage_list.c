@@ -1,4 +1,5 @@
-/* bitgap list: every row of the five registries, its keys, ranges, defaults and paper, from the tables that parse them. */
+/* bitgap list: every row of the five registries, its keys, ranges, defaults and paper, from the tables that parse them.
+ */
 #include "io/opt.h"
 #include "quant/quantize.h"
 
@@ -32,8 +33,9 @@ static void print_scopes(void)
     print_row("tensor", "all weights of the tensor share one scale", NULL, NULL);
     print_row("channel", "one scale for each output row", NULL, NULL);
     print_row("N", "one scale for N neighbours of a row; the last group of a row may be short", NULL, NULL);
-    print_row("blocks", "N of the flattened tensor, across row ends: nf and fp; scales of scales: double=true, scale=e4m3",
-              NULL, NULL);
+    print_row("blocks",
+              "N of the flattened tensor, across row ends: nf and fp; scales of scales: double=true, scale=e4m3", NULL,
+              NULL);
 }
 
 static void print_names(void)

@@ -5,9 +5,9 @@
 #include "io/opt.h"
 
 enum {
-    WINDOWS = 16,          /* of the text, unless --windows says otherwise */
+    WINDOWS = 16, /* of the text, unless --windows says otherwise */
     CONTEXT = 512,
-    SHORT_TOKENS = 2048,   /* of the text for the noise floor and the coefficients of linearity */
+    SHORT_TOKENS = 2048, /* of the text for the noise floor and the coefficients of linearity */
 };
 static const double linearity_step = 0.05, linearity_tolerance = 0.25;
 
@@ -84,7 +84,10 @@ static int roles_of(const bg_model *m, const char *roles[BG_LINEARS])
 
 static void add(bg_logits *j, const bg_args *a, const bg_spec *s, int layer, const char *group)
 {
-    j->v[j->n++] = (bg_trial){.spec = s, .layer = layer, .group = group, .activation_bits = (int)j->activation_bits,
+    j->v[j->n++] = (bg_trial){.spec = s,
+                              .layer = layer,
+                              .group = group,
+                              .activation_bits = (int)j->activation_bits,
                               .activation_keep = (float)j->activation_keep,
                               .embeddings = layer < 0 && !group && bg_arg_given(a, "embeddings")};
 }
@@ -108,7 +111,9 @@ static int make_trials(bg_logits *j, const bg_args *a, bg_err *e)
             add(j, a, &j->specs[s], i / n_roles, roles[i % n_roles]);
     }
     for (int i = 0; i < j->n_mixed; i++)
-        j->v[j->n++] = (bg_trial){.mixed = j->mixed[i], .layer = -1, .activation_bits = (int)j->activation_bits,
+        j->v[j->n++] = (bg_trial){.mixed = j->mixed[i],
+                                  .layer = -1,
+                                  .activation_bits = (int)j->activation_bits,
                                   .activation_keep = (float)j->activation_keep};
     for (int i = 0; i < j->n_candidates; i++)
         j->v[j->n++] = (bg_trial){.candidate = j->candidates[i], .layer = -1};
@@ -181,8 +186,8 @@ static int read_recipes(bg_logits *j, const bg_args *a, bg_provenance *p, bg_err
 
 static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 {
-    bg_logits j = {.options = {.seed = p->seed}, .tolerance = linearity_tolerance,
-                   .per_token = bg_arg_given(a, "per-token")};
+    bg_logits j = {
+        .options = {.seed = p->seed}, .tolerance = linearity_tolerance, .per_token = bg_arg_given(a, "per-token")};
     int status = BG_OK;
     for (int i = 0; !status && i < bg_arg_count(a, "quantizer"); i++)
         status = bg_specs_parse(bg_arg_nth(a, "quantizer", i), &j.specs, &j.n_specs, e);
@@ -212,12 +217,17 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 
 static const bg_option options[] = {
     {.name = "quantizer", .letter = 'q', .argument = "SPEC…", .many = 2, .help = "quantizers; see bitgap list"},
-    {.name = "recipe", .argument = "FILE…", .many = 2, .help = "a spec for each tensor: allocation.json, or lines PATTERN SPEC"},
+    {.name = "recipe",
+     .argument = "FILE…",
+     .many = 2,
+     .help = "a spec for each tensor: allocation.json, or lines PATTERN SPEC"},
     {.name = "text", .letter = 't', .argument = "FILE", .help = "text to run; without it ten built-in sentences"},
     {.name = "context", .argument = "N", .help = "tokens in a window (512, or the model's context if that is less)"},
     {.name = "windows", .argument = "N", .help = "windows of the text, from its beginning; 0: all (16)"},
     {.name = "calibration", .argument = "FILE", .help = "calibration.json of this model, for the specs that need one"},
-    {.name = "activation-bits", .argument = "B", .help = "round the inputs of every layer per token, absmax/(2^(B-1)-1) (W8A8: 8)"},
+    {.name = "activation-bits",
+     .argument = "B",
+     .help = "round the inputs of every layer per token, absmax/(2^(B-1)-1) (W8A8: 8)"},
     {.name = "activation-keep", .argument = "X", .help = "but leave columns with a value of at least X (LLM.int8: 6)"},
     {.name = "embeddings", .help = "quantize the embedding and the output matrix too"},
     {.name = "per-layer", .help = "also one layer at a time"},
@@ -235,11 +245,13 @@ const bg_stage bg_stage_logits = {
     .least = 1,
     .most = -1,
     .summary = "what quantizers do to a model's predictions",
-    .about = "Runs the model and, in the same walk over its layers, every quantized copy on the same text: logits MSE, "
-             "Kullback-Leibler divergence with its quantiles, agreement of the top token, change of the next token's "
-             "probability, perplexity with standard errors and the paired error of the difference. Further checkpoints of "
-             "the same vocabulary are compared as they are.",
-    .example = "bitgap logits data/austen-3.7m -q nf4 uniform:bits=4,scope=128 --text data/text/test.txt -o logits.json",
+    .about =
+        "Runs the model and, in the same walk over its layers, every quantized copy on the same text: logits MSE, "
+        "Kullback-Leibler divergence with its quantiles, agreement of the top token, change of the next token's "
+        "probability, perplexity with standard errors and the paired error of the difference. Further checkpoints of "
+        "the same vocabulary are compared as they are.",
+    .example =
+        "bitgap logits data/austen-3.7m -q nf4 uniform:bits=4,scope=128 --text data/text/test.txt -o logits.json",
     .options = options,
     .run = run,
 };

@@ -28,7 +28,8 @@ static void put_row(bg_doc *d, const bg_tensor *t, const bg_lossless *l, sums *s
     bg_doc_number(d, "saved", 1 - least / stored);
     bg_doc_row_end(d);
     double n = (double)t->count;
-    sum->weights += n, sum->coded += least * n, sum->exponent += l->exponent * n, sum->mantissa += l->mantissa_given_exponent * n;
+    sum->weights += n, sum->coded += least * n, sum->exponent += l->exponent * n,
+        sum->mantissa += l->mantissa_given_exponent * n;
 }
 
 static void put_skipped(bg_doc *d, const bg_study *s)
@@ -107,9 +108,12 @@ const bg_stage bg_stage_lossless = {
     .least = 1,
     .most = 1,
     .summary = "the lossless floor: entropies of 16-bit floats and what coding them saves",
-    .about = "For every matrix stored as BF16 or F16: the order-0 entropies of sign, exponent and mantissa, what is left of mantissa\n"
-             "and exponent once their context is known, and of whole numbers; beside them the bits that rANS really writes with\n"
-             "one static table a tensor, for the exponents alone and for whole numbers. Streams are read back and compared.",
+    .about =
+        "For every matrix stored as BF16 or F16: the order-0 entropies of sign, exponent and mantissa, what is left of "
+        "mantissa\n"
+        "and exponent once their context is known, and of whole numbers; beside them the bits that rANS really writes "
+        "with\n"
+        "one static table a tensor, for the exponents alone and for whole numbers. Streams are read back and compared.",
     .example = "bitgap lossless data/austen-3.7m -o -",
     .options = options,
     .run = run,

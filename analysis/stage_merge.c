@@ -6,14 +6,16 @@
 /* ---- keys: what a row is about ---- */
 
 /* Fields that say which thing a row describes; the others are what was found. */
-static const char *const key_fields[] = {"title", "tensor", "group", "quantizer", "spec", "distortion", "relative", "anchor",
-                                         "test", "document", "what", "over", "stage", "model", NULL};
+static const char *const key_fields[] = {"title",      "tensor",   "group",  "quantizer", "spec",
+                                         "distortion", "relative", "anchor", "test",      "document",
+                                         "what",       "over",     "stage",  "model",     NULL};
 
 static int same_key(const cJSON *a, const cJSON *b, const bg_section *s)
 {
     for (const bg_field *f = s->fields; f->name; f++)
         for (const char *const *k = key_fields; *k; k++) {
-            const cJSON *x = cJSON_GetObjectItemCaseSensitive(a, f->name), *y = cJSON_GetObjectItemCaseSensitive(b, f->name);
+            const cJSON *x = cJSON_GetObjectItemCaseSensitive(a, f->name),
+                        *y = cJSON_GetObjectItemCaseSensitive(b, f->name);
             if (!strcmp(f->name, *k) && (!x != !y || (x && !cJSON_Compare(x, y, 1))))
                 return 0;
         }
@@ -72,8 +74,10 @@ static int seen_before(cJSON *const *docs, int i, const bg_section *s, const cJS
                 continue;
             *seen = 1;
             if (!cJSON_Compare(row, other, 1))
-                return bg_fail(e, BG_INPUT, "documents %d and %d say different things of '%s' (section %s); they come from different runs",
-                               j + 1, i + 1, bg_json_string(row, "tensor", bg_json_string(row, "title", "?")), s->name);
+                return bg_fail(
+                    e, BG_INPUT,
+                    "documents %d and %d say different things of '%s' (section %s); they come from different runs",
+                    j + 1, i + 1, bg_json_string(row, "tensor", bg_json_string(row, "title", "?")), s->name);
         }
     }
     return BG_OK;
@@ -100,7 +104,8 @@ static int merge_section(bg_doc *d, const bg_section *s, cJSON *const *docs, int
     return BG_OK;
 }
 
-static int merge(const bg_doc_kind *kind, cJSON *const *docs, int n, const char *path, const bg_provenance *p, bg_err *e)
+static int merge(const bg_doc_kind *kind, cJSON *const *docs, int n, const char *path, const bg_provenance *p,
+                 bg_err *e)
 {
     bg_doc d;
     int status = bg_doc_begin(&d, kind->name, path, p, e);
@@ -143,7 +148,8 @@ const bg_stage bg_stage_merge = {
     .least = 1,
     .most = -1,
     .summary = "join documents of one kind, such as those of shards",
-    .about = "Rows keep the order of the arguments: shards 1 to N in order give the document of the undivided run. A row that\n"
+    .about = "Rows keep the order of the arguments: shards 1 to N in order give the document of the undivided run. A "
+             "row that\n"
              "several documents hold is written once; if they differ, the documents contradict and nothing is written.",
     .example = "bitgap merge curves-1.json curves-2.json -o curves.json",
     .options = options,

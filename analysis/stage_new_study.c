@@ -11,8 +11,8 @@ static void print_keys(FILE *f)
     bg_settings_reference(bg_plan_settings, f);
     fputs("\nmetrics: columns, bars, and the two sides of 'Y against X'\n", f);
     for (const bg_metric *m = bg_metrics; m->name; m++)
-        fprintf(f, "  %-26s %s (%s.%s%s%s)\n", m->name, m->heading, m->section, m->field, strcmp(m->relation, "none") ? ", " : "",
-                strcmp(m->relation, "none") ? m->relation : "");
+        fprintf(f, "  %-26s %s (%s.%s%s%s)\n", m->name, m->heading, m->section, m->field,
+                strcmp(m->relation, "none") ? ", " : "", strcmp(m->relation, "none") ? m->relation : "");
 }
 
 static int run(const bg_args *a, bg_provenance *p, bg_err *e)
@@ -41,7 +41,8 @@ const bg_stage bg_stage_new_study = {
     .least = 0,
     .most = 0,
     .summary = "a study to edit, every key explained in it",
-    .about = "Writes a small study that runs as it is. Members that begin with _ are notes: JSON has no comments, so that any "
+    .about = "Writes a small study that runs as it is. Members that begin with _ are notes: JSON has no comments, so "
+             "that any "
              "program that reads JSON reads a study.",
     .example = "bitgap new-study -o mine.json",
     .options = options,

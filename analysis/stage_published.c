@@ -25,32 +25,42 @@ enum { QUANTITIES = sizeof quantities / sizeof *quantities };
 
 static int read_case(const cJSON *row, const char *path, int number, published_case *c, bg_err *e)
 {
-    *c = (published_case){.source = bg_json_string(row, "source", NULL), .spec = bg_json_string(row, "spec", NULL),
-                          .quantity = bg_json_string(row, "quantity", NULL), .grade = bg_json_string(row, "grade", NULL),
-                          .note = bg_json_string(row, "note", NULL), .value = bg_json_number(row, "value", (double)NAN),
-                          .tolerance = bg_json_number(row, "tolerance", (double)NAN), .ours = (double)NAN};
+    *c = (published_case){.source = bg_json_string(row, "source", NULL),
+                          .spec = bg_json_string(row, "spec", NULL),
+                          .quantity = bg_json_string(row, "quantity", NULL),
+                          .grade = bg_json_string(row, "grade", NULL),
+                          .note = bg_json_string(row, "note", NULL),
+                          .value = bg_json_number(row, "value", (double)NAN),
+                          .tolerance = bg_json_number(row, "tolerance", (double)NAN),
+                          .ours = (double)NAN};
     double least = bg_json_number(row, "least", (double)NAN), most = bg_json_number(row, "most", (double)NAN);
     if (most > least)
         c->value = (least + most) / 2, c->tolerance = (most - least) / 2;
-    if (!c->source || strncmp(c->source, "source:", 7) || !c->spec || !c->quantity || !c->grade || !isfinite(c->value) ||
-        !(c->tolerance > 0))
-        return bg_fail(e, BG_INPUT, "%s: case %d: source, spec, quantity, value, tolerance and grade are wanted", path, number);
+    if (!c->source || strncmp(c->source, "source:", 7) || !c->spec || !c->quantity || !c->grade ||
+        !isfinite(c->value) || !(c->tolerance > 0))
+        return bg_fail(e, BG_INPUT, "%s: case %d: source, spec, quantity, value, tolerance and grade are wanted", path,
+                       number);
     if (strcmp(c->grade, "P") && strcmp(c->grade, "C") && strcmp(c->grade, "B"))
-        return bg_fail(e, BG_INPUT, "%s: case %d: grade is P (read in the paper), C (computed independently) or B (between least and most)",
-                       path, number);
+        return bg_fail(
+            e, BG_INPUT,
+            "%s: case %d: grade is P (read in the paper), C (computed independently) or B (between least and most)",
+            path, number);
     if (!strcmp(c->grade, "B") != (most > least))
-        return bg_fail(e, BG_INPUT, "%s: case %d: least and most are wanted with grade B and with no other", path, number);
+        return bg_fail(e, BG_INPUT, "%s: case %d: least and most are wanted with grade B and with no other", path,
+                       number);
     for (int q = 0; q < QUANTITIES; q++)
         if (!strcmp(c->quantity, quantities[q]))
             return BG_OK;
-    return bg_fail(e, BG_INPUT, "%s: case %d: quantity '%s'; there are mse, sqnr_db, gap_bits, rate_bits, index_entropy_bits",
-                   path, number, c->quantity);
+    return bg_fail(e, BG_INPUT,
+                   "%s: case %d: quantity '%s'; there are mse, sqnr_db, gap_bits, rate_bits, index_entropy_bits", path,
+                   number, c->quantity);
 }
 
 static int read_table(const cJSON *root, const char *path, published_table *t, bg_err *e)
 {
     const cJSON *row;
-    *t = (published_table){.name = bg_path_base(path), .title = bg_json_string(root, "title", NULL),
+    *t = (published_table){.name = bg_path_base(path),
+                           .title = bg_json_string(root, "title", NULL),
                            .citation = bg_json_string(root, "citation", NULL)};
     if (!t->title || !t->citation)
         return bg_fail(e, BG_INPUT, "%s: title and citation are wanted", path);
@@ -161,8 +171,11 @@ static void put_table(bg_doc *d, const published_table *t, int aloud)
             bg_doc_string(d, "skipped", c->skipped);
         bg_doc_row_end(d);
         if (aloud)
-            printf("  %-28s %-36s %-18s %s %12.7g %12.7g %+10.2g  %s\n", c->source + 7, c->spec, c->quantity, c->grade, c->value,
-                   c->ours, c->ours - c->value, c->skipped ? c->skipped : inside(c) ? "inside" : "OUTSIDE");
+            printf("  %-28s %-36s %-18s %s %12.7g %12.7g %+10.2g  %s\n", c->source + 7, c->spec, c->quantity, c->grade,
+                   c->value, c->ours, c->ours - c->value,
+                   c->skipped  ? c->skipped
+                   : inside(c) ? "inside"
+                               : "OUTSIDE");
     }
 }
 
@@ -200,8 +213,9 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status)
         status = bg_doc_commit(&d, e);
     bg_doc_abandon(&d);
-    return status ? status
-                  : outside ? bg_fail(e, BG_MISSED, "published: %d of %d cases outside their tolerance", outside, cases) : BG_OK;
+    return status    ? status
+           : outside ? bg_fail(e, BG_MISSED, "published: %d of %d cases outside their tolerance", outside, cases)
+                     : BG_OK;
 }
 
 static const bg_option options[] = {{0}};
@@ -212,9 +226,12 @@ const bg_stage bg_stage_published = {
     .least = 1,
     .most = -1,
     .summary = "tables of the literature, run again: value, ours, difference",
-    .about = "Runs every case of the tables (data/published) on its source and prints the value it should have, ours and whether it is "
-             "inside its tolerance. Grade P: read in the paper. Grade C: computed independently, in closed form or by simulation of the "
-             "paper's scheme. Grade B: no value could be read or computed, but two that it must lie between. Ends with 1 when a case "
+    .about = "Runs every case of the tables (data/published) on its source and prints the value it should have, ours "
+             "and whether it is "
+             "inside its tolerance. Grade P: read in the paper. Grade C: computed independently, in closed form or by "
+             "simulation of the "
+             "paper's scheme. Grade B: no value could be read or computed, but two that it must lie between. Ends with "
+             "1 when a case "
              "is outside.",
     .example = "bitgap published data/published/max1960.json -o /tmp/published.json",
     .options = options,

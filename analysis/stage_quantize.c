@@ -102,8 +102,8 @@ static int write_document(const bg_ckpt *c, const bg_quantize_options *o, const 
 
 /* ---- the dry run ---- */
 
-static void say(const bg_ckpt *c, const bg_quantize_options *o, const total *s, double all, double other, double seconds,
-                int layer)
+static void say(const bg_ckpt *c, const bg_quantize_options *o, const total *s, double all, double other,
+                double seconds, int layer)
 {
     printf("%s under %s as %s, judged by ", c->title, spec_name(o), o->layout->name);
     if (o->recipe)
@@ -123,8 +123,8 @@ static void say(const bg_ckpt *c, const bg_quantize_options *o, const total *s, 
     putchar('\n');
 }
 
-/* Quantizes the first layer's matrices (under a recipe, in which layers differ, all of them), writes nothing, and says what
- * the whole would take. */
+/* Quantizes the first layer's matrices (under a recipe, in which layers differ, all of them), writes nothing, and says
+ * what the whole would take. */
 static int dry_run(const bg_ckpt *c, const bg_quantize_options *o, bg_err *e)
 {
     total s = {0};
@@ -188,8 +188,9 @@ static int read_dtype(const bg_args *a, bg_dtype *out, bg_err *e)
     for (int i = 0; name && i < 3; i++)
         if (!strcmp(name, names[i].name))
             *out = names[i].dtype;
-    return !name || *out != BG_DTYPES ? BG_OK
-                                      : bg_fail(e, BG_USAGE, "quantize: --dtype is f32, f16 or bf16, not '%.40s'", name);
+    return !name || *out != BG_DTYPES
+               ? BG_OK
+               : bg_fail(e, BG_USAGE, "quantize: --dtype is f32, f16 or bf16, not '%.40s'", name);
 }
 
 static int read_options(const bg_args *a, bg_provenance *p, bg_spec *spec, bg_mixed **recipe, bg_quantize_options *o,
@@ -249,14 +250,23 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 
 static const bg_option options[] = {
     {.name = "spec", .letter = 'q', .argument = "SPEC", .help = "the quantizer (bitgap list)"},
-    {.name = "recipe", .argument = "FILE", .help = "a spec for each matrix: allocation.json, or lines PATTERN SPEC; the others get "
-                                                   "-q, without it they stay as they are"},
-    {.name = "calibration", .argument = "FILE", .help = "calibration.json of this model: for the specs that need one, and for the error of the outputs"},
-    {.name = "layout", .argument = "NAME", .help = "dense, compressed-tensors, gptq, awq, bitsandbytes or gguf (default: "
-                                                   "compressed-tensors or bitsandbytes where the specs can be, else dense)"},
-    {.name = "dtype", .argument = "TYPE", .help = "of dense matrices, and what bitsandbytes computes in: f32, f16, bf16 "
-                                                  "(default: each tensor's own)"},
-    {.name = "dry-run", .help = "say size, time and error, judged by the first layer, with --recipe by all; write nothing"},
+    {.name = "recipe",
+     .argument = "FILE",
+     .help = "a spec for each matrix: allocation.json, or lines PATTERN SPEC; the others get "
+             "-q, without it they stay as they are"},
+    {.name = "calibration",
+     .argument = "FILE",
+     .help = "calibration.json of this model: for the specs that need one, and for the error of the outputs"},
+    {.name = "layout",
+     .argument = "NAME",
+     .help = "dense, compressed-tensors, gptq, awq, bitsandbytes or gguf (default: "
+             "compressed-tensors or bitsandbytes where the specs can be, else dense)"},
+    {.name = "dtype",
+     .argument = "TYPE",
+     .help = "of dense matrices, and what bitsandbytes computes in: f32, f16, bf16 "
+             "(default: each tensor's own)"},
+    {.name = "dry-run",
+     .help = "say size, time and error, judged by the first layer, with --recipe by all; write nothing"},
     {0},
 };
 
@@ -266,12 +276,15 @@ const bg_stage bg_stage_quantize = {
     .least = 1,
     .most = 1,
     .summary = "a quantized checkpoint that other programs load",
-    .about = "Quantizes the matrices inside the layers and writes a directory (-o DIR): a shard a layer, index, config, the "
-             "tokenizer's files, and quantization.json with every tensor's rate and error; as gguf one file, DIR/model.gguf, "
-             "with its metadata and tokenizer. Integers of a uniform spec are packed as compressed-tensors unless --layout "
-             "says gptq or awq, NF4 and FP4 as bitsandbytes; llama.cpp's types and integers in blocks of 32 go into gguf; "
-             "anything can be written dense, its values rounded to --dtype. What was written is read back and compared bit "
-             "for bit. With --recipe every matrix has a spec of its own: dense, compressed-tensors and gguf hold that. A run that was interrupted goes on after its last whole shard.",
+    .about =
+        "Quantizes the matrices inside the layers and writes a directory (-o DIR): a shard a layer, index, config, the "
+        "tokenizer's files, and quantization.json with every tensor's rate and error; as gguf one file, "
+        "DIR/model.gguf, "
+        "with its metadata and tokenizer. Integers of a uniform spec are packed as compressed-tensors unless --layout "
+        "says gptq or awq, NF4 and FP4 as bitsandbytes; llama.cpp's types and integers in blocks of 32 go into gguf; "
+        "anything can be written dense, its values rounded to --dtype. What was written is read back and compared bit "
+        "for bit. With --recipe every matrix has a spec of its own: dense, compressed-tensors and gguf hold that. A "
+        "run that was interrupted goes on after its last whole shard.",
     .example = "bitgap quantize data/austen-3.7m -q uniform:bits=4,scope=128 -o austen-int4",
     .options = options,
     .run = run,

@@ -32,8 +32,9 @@ static int parse_ids(const char *text, bg_corpus *out, bg_err *e)
 static void write_header(FILE *f, int64_t rows, int64_t cols)
 {
     char json[160];
-    int n = snprintf(json, sizeof json, "{\"logits\":{\"dtype\":\"F32\",\"shape\":[%lld,%lld],\"data_offsets\":[0,%lld]}}",
-                     (long long)rows, (long long)cols, (long long)(rows * cols * 4));
+    int n =
+        snprintf(json, sizeof json, "{\"logits\":{\"dtype\":\"F32\",\"shape\":[%lld,%lld],\"data_offsets\":[0,%lld]}}",
+                 (long long)rows, (long long)cols, (long long)(rows * cols * 4));
     while (n % 8)
         json[n++] = ' ';
     for (int i = 0; i < 8; i++)
@@ -119,8 +120,9 @@ const bg_stage bg_stage_run = {
     .least = 1,
     .most = 1,
     .summary = "run a model on tokens or text; write its logits",
-    .about = "Computes one forward pass in float32 and writes the logits of every position as the float32 tensor 'logits' "
-             "[tokens, vocabulary] of a safetensors file.",
+    .about =
+        "Computes one forward pass in float32 and writes the logits of every position as the float32 tensor 'logits' "
+        "[tokens, vocabulary] of a safetensors file.",
     .example = "bitgap run data/austen-3.7m --ids 34,266,79,372 -o logits.safetensors",
     .options = options,
     .is_tool = 1,

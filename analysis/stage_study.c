@@ -58,10 +58,13 @@ const bg_stage bg_stage_study = {
     .least = 1,
     .most = 1,
     .summary = "a study's configuration → its commands, and what its page shows",
-    .about = "A study is a JSON file that names models, specs, data, metrics and figures; bitgap new-study writes one to edit and "
-             "explains every key in it. This stage checks it and writes the document that tells the page what to show. With "
-             "--commands it prints the script that makes all its documents in the directory $OUT; make study STUDY=FILE runs "
-             "that and renders the page.",
+    .about =
+        "A study is a JSON file that names models, specs, data, metrics and figures; bitgap new-study writes one to "
+        "edit and "
+        "explains every key in it. This stage checks it and writes the document that tells the page what to show. With "
+        "--commands it prints the script that makes all its documents in the directory $OUT; make study STUDY=FILE "
+        "runs "
+        "that and renders the page.",
     .example = "bitgap study notebooks/seven-methods.json --commands",
     .options = options,
     .run = run,

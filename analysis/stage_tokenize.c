@@ -73,8 +73,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status)
         status = bg_tokenizer_encode(t, text, length, !bg_arg_given(a, "no-special"), &ids, e);
     if (!status && ids.replaced)
-        bg_warn("%s: %zu invalid UTF-8 sequences were read as U+FFFD", bg_arg(a, "file") ? bg_arg(a, "file") : "the text",
-                ids.replaced);
+        bg_warn("%s: %zu invalid UTF-8 sequences were read as U+FFFD",
+                bg_arg(a, "file") ? bg_arg(a, "file") : "the text", ids.replaced);
     if (!status)
         status = print_ids(bg_arg_output(a, "-"), &ids, e);
     bg_ids_free(&ids);
@@ -95,8 +95,9 @@ const bg_stage bg_stage_tokenize = {
     .least = 1,
     .most = 2,
     .summary = "token ids of a text, as a JSON array",
-    .about = "MODEL is a directory with a tokenizer.json, such a file itself, or a GGUF file. Invalid UTF-8 in the text is "
-             "replaced by U+FFFD, counted, and said on standard error.",
+    .about =
+        "MODEL is a directory with a tokenizer.json, such a file itself, or a GGUF file. Invalid UTF-8 in the text is "
+        "replaced by U+FFFD, counted, and said on standard error.",
     .example = "bitgap tokenize data/austen-3.7m \"It is a truth universally acknowledged\"",
     .options = options,
     .is_tool = 1,

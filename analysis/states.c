@@ -35,8 +35,10 @@ static int open_file(bg_states *s, const char *beside, bg_err *e)
         return bg_no_memory(e, "a path", strlen(beside));
     s->fd = mkostemp(s->path, O_CLOEXEC);
     if (s->fd < 0)
-        return bg_fail(e, BG_RESOURCE, "%s: no temporary file can be made for hidden states: %s; set TMPDIR to a directory with "
-                       "room for %.0f MB", s->path, strerror(errno), (double)bytes_of(s, s->rows) * 1e-6);
+        return bg_fail(e, BG_RESOURCE,
+                       "%s: no temporary file can be made for hidden states: %s; set TMPDIR to a directory with "
+                       "room for %.0f MB",
+                       s->path, strerror(errno), (double)bytes_of(s, s->rows) * 1e-6);
     unlink(s->path);
     return BG_OK;
 }
@@ -72,9 +74,10 @@ static int write_file(const bg_states *s, const void *from, uint64_t length, uin
         if (put < 0 && errno == EINTR)
             continue;
         if (put <= 0)
-            return bg_fail(e, BG_RESOURCE, "%s: writing hidden states failed: %s; they need %.0f MB: set TMPDIR to a directory with "
-                           "that much room, take fewer or shorter samples, or let more of them stay in memory", s->path,
-                           strerror(put ? errno : ENOSPC), (double)bytes_of(s, s->rows) * 1e-6);
+            return bg_fail(e, BG_RESOURCE,
+                           "%s: writing hidden states failed: %s; they need %.0f MB: set TMPDIR to a directory with "
+                           "that much room, take fewer or shorter samples, or let more of them stay in memory",
+                           s->path, strerror(put ? errno : ENOSPC), (double)bytes_of(s, s->rows) * 1e-6);
         at += put;
         offset += (uint64_t)put;
         length -= (uint64_t)put;

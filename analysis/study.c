@@ -57,7 +57,8 @@ static int model_of(const cJSON *root, const char *document, char **path, bg_err
 static int listed(const cJSON *root, const char *name)
 {
     const cJSON *row;
-    cJSON_ArrayForEach(row, bg_doc_rows(root, "tensors")) if (!strcmp(bg_json_string(row, "tensor", ""), name)) return 1;
+    cJSON_ArrayForEach(row,
+                       bg_doc_rows(root, "tensors")) if (!strcmp(bg_json_string(row, "tensor", ""), name)) return 1;
     return 0;
 }
 
@@ -113,7 +114,8 @@ static int select_tensors(bg_study *s, const bg_args *a, const cJSON *groups, bg
         s->weights += (double)t->count;
     }
     if (!s->n)
-        return bg_fail(e, BG_USAGE, "%s: no weight matrix is left to study; look at --include, --exclude, --layers and --groups",
+        return bg_fail(e, BG_USAGE,
+                       "%s: no weight matrix is left to study; look at --include, --exclude, --layers and --groups",
                        s->ckpt->title);
     keep_shard(s, which, of);
     return BG_OK;
@@ -163,8 +165,13 @@ static int read_codes(void *self, int64_t first, int64_t n, uint16_t *out, bg_er
 bg_matrix bg_study_matrix(const bg_study *s, const bg_tensor *t, uint64_t seed)
 {
     int codes = (t->dtype == BG_BF16 || t->dtype == BG_F16) && t->format->codes16;
-    bg_matrix m = {.rows = t->rows, .cols = t->cols, .read = read_rows, .self = (void *)t, .seed = seed,
-                   .codes16 = codes ? read_codes : NULL, .code_dtype = t->dtype};
+    bg_matrix m = {.rows = t->rows,
+                   .cols = t->cols,
+                   .read = read_rows,
+                   .self = (void *)t,
+                   .seed = seed,
+                   .codes16 = codes ? read_codes : NULL,
+                   .code_dtype = t->dtype};
     if (s->ckpt->law) {
         m.rows = 0;
         m.law = s->ckpt->law;

@@ -1,7 +1,7 @@
 /* A study: which tensors of which checkpoint a stage looks at.
  *
- * MODEL is a checkpoint or a groups.json, which names the checkpoint it was made from and the tensors it listed. Options
- * narrow the choice further: --include, --exclude, --layers, --groups, --shard.
+ * MODEL is a checkpoint or a groups.json, which names the checkpoint it was made from and the tensors it listed.
+ * Options narrow the choice further: --include, --exclude, --layers, --groups, --shard.
  */
 #ifndef BG_ANALYSIS_STUDY_H
 #define BG_ANALYSIS_STUDY_H
@@ -23,7 +23,10 @@ typedef struct bg_study {
         {.name = "exclude", .argument = "REGEX", .help = "no tensors whose name matches"},                             \
         {.name = "layers", .argument = "LIST", .help = "only these layers, e.g. 0,5,11"},                              \
         {.name = "groups", .argument = "LIST", .help = "only these roles, e.g. mlp.down_proj,attn.q_proj"},            \
-        {.name = "shard", .argument = "I/N", .help = "only part I of N of about equal size; bitgap merge joins the documents"}
+    {                                                                                                                  \
+        .name = "shard", .argument = "I/N",                                                                            \
+        .help = "only part I of N of about equal size; bitgap merge joins the documents"                               \
+    }
 
 /* Opens MODEL, selects, and adds its files to the provenance. Nothing left to study is BG_USAGE. */
 int bg_study_open(bg_study *s, const char *model, const bg_args *a, bg_provenance *p, bg_err *e);

@@ -197,7 +197,8 @@ int bg_tensor_hist_read(const bg_tensor *t, bg_tensor_hist *out, bg_err *e)
 
 /* ---- statistics ---- */
 
-/* β of the generalised Gaussian whose (E|x|)²/E x² = Γ(2/β)²/(Γ(1/β)Γ(3/β)) is the ratio given; the ratio grows with β. */
+/* β of the generalised Gaussian whose (E|x|)²/E x² = Γ(2/β)²/(Γ(1/β)Γ(3/β)) is the ratio given; the ratio grows with β.
+ */
 static double ggd_shape(double ratio)
 {
     double low = 0.1, high = 20;
@@ -211,8 +212,15 @@ static double ggd_shape(double ratio)
 void bg_statistics_of(const bg_hist *h, int mantissa_bits, bg_statistics *out)
 {
     const double none = (double)NAN;
-    *out = (bg_statistics){.mean = h->mean, .sigma2 = h->sigma2, .min = h->min, .max = h->max, .skewness = none,
-                           .kurtosis_excess = none, .max_over_sigma = none, .differential_entropy_bits = none, .ggd_shape = none};
+    *out = (bg_statistics){.mean = h->mean,
+                           .sigma2 = h->sigma2,
+                           .min = h->min,
+                           .max = h->max,
+                           .skewness = none,
+                           .kurtosis_excess = none,
+                           .max_over_sigma = none,
+                           .differential_entropy_bits = none,
+                           .ggd_shape = none};
     if (!h->is_density) {
         out->weights = (uint64_t)h->total;
         out->distinct = h->n;
@@ -233,8 +241,7 @@ void bg_statistics_of(const bg_hist *h, int mantissa_bits, bg_statistics *out)
     out->max_over_sigma = fmax(h->max - h->mean, h->mean - h->min) / sigma;
     double mean_abs = (double)(absolute / (long double)n);
     out->ggd_shape = ggd_shape(mean_abs * mean_abs / h->sigma2);
-    out->differential_entropy_bits =
-        h->is_density ? bg_hist_entropy_bits(h) : bg_entropy_of_codes(h, mantissa_bits);
+    out->differential_entropy_bits = h->is_density ? bg_hist_entropy_bits(h) : bg_entropy_of_codes(h, mantissa_bits);
 }
 
 int bg_hist_add(bg_hist *sum, const bg_hist *h, bg_err *e)

@@ -34,7 +34,8 @@ static void write_rows(bg_doc *d, const char *stage, const char *name, const bg_
     }
 }
 
-int bg_timings_write(const char *stage, const char *document, const bg_timing *rows, int n, const bg_provenance *p, bg_err *e)
+int bg_timings_write(const char *stage, const char *document, const bg_timing *rows, int n, const bg_provenance *p,
+                     bg_err *e)
 {
     const char *name = bg_path_base(document);
     if (bg_is_special(document))

@@ -1,4 +1,5 @@
-/* Owns reverse water-filling (waterfill.h), by bisection on ln θ or by the sorted variances. Check: v = (4, 1) at 1 bit has θ = D = ½, rates 1.5 and 0.5. */
+/* Owns reverse water-filling (waterfill.h), by bisection on ln θ or by the sorted variances. Check: v = (4, 1) at 1 bit
+ * has θ = D = ½, rates 1.5 and 0.5. */
 #include "analysis/waterfill.h"
 
 #include <math.h>
@@ -40,8 +41,8 @@ bg_water bg_waterfill_rate(const double *v, const double *w, size_t n, double ra
     return bg_waterfill_at(v, w, n, exp(0.5 * (low + high)));
 }
 
-/* With the m largest above it the level is log2 θ = (Σ log2 v − 2nR)/m; m is the first that keeps the next below, and rises
- * with the rate. */
+/* With the m largest above it the level is log2 θ = (Σ log2 v − 2nR)/m; m is the first that keeps the next below, and
+ * rises with the rate. */
 void bg_waterfill_sorted(const double *v, size_t n, const double *rate_bits, int rates, bg_water *out)
 {
     double logs = 0, tail = 0;
@@ -56,7 +57,8 @@ void bg_waterfill_sorted(const double *v, size_t n, const double *rate_bits, int
         }
         if (m)
             level = exp2((logs - 2 * (double)n * rate) / (double)m);
-        out[r] = (bg_water){level, ((double)m * level + (m < n ? fmax(0, tail) : 0)) / (double)n, m ? rate : 0, rate > 0 ? m : 0};
+        out[r] = (bg_water){level, ((double)m * level + (m < n ? fmax(0, tail) : 0)) / (double)n, m ? rate : 0,
+                            rate > 0 ? m : 0};
     }
 }
 

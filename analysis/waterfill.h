@@ -1,12 +1,12 @@
-/* Reverse water-filling: the bound of independent Gaussian components whose variances are known (channels, groups, eigenvalues).
- * Kolmogorov 1956; Cover and Thomas, theorem 10.3.3. */
+/* Reverse water-filling: the bound of independent Gaussian components whose variances are known (channels, groups,
+ * eigenvalues). Kolmogorov 1956; Cover and Thomas, theorem 10.3.3. */
 #ifndef BG_ANALYSIS_WATERFILL_H
 #define BG_ANALYSIS_WATERFILL_H
 
 #include <stddef.h>
 
 typedef struct bg_water {
-    double level; /* θ */
+    double level;      /* θ */
     double distortion; /* Σ w·min(θ, v) */
     double rate_bits;  /* Σ w·max(0, ½·log2(v/θ)) */
     size_t active;     /* components above the level */

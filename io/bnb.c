@@ -25,19 +25,22 @@ const float bg_fp4_levels[16] = {
     0, 0.0052083334885537624f,  0.6666666865348816f,  1,  0.3333333432674408f,  0.5f,  0.1666666716337204f,  0.25f,
     0, -0.0052083334885537624f, -0.6666666865348816f, -1, -0.3333333432674408f, -0.5f, -0.1666666716337204f, -0.25f};
 
-static int by_value(const void *a, const void *b) {
+static int by_value(const void *a, const void *b)
+{
     float x = *(const float *)a, y = *(const float *)b;
     return (x > y) - (x < y);
 }
 
 /* Boundary m of `intervals` equal ones in [0.1, 1], in float32 from the nearer end, as torch.linspace makes them (with
  * fused products). */
-static float boundary(int m, int intervals) {
+static float boundary(int m, int intervals)
+{
     float step = (1.0f - 0.1f) / (float)intervals;
     return m < (intervals + 1) / 2 ? fmaf(step, (float)m, 0.1f) : fmaf(-step, (float)(intervals - m), 1.0f);
 }
 
-void bg_bnb_dynamic_map(float out[256]) {
+void bg_bnb_dynamic_map(float out[256])
+{
     int n = 0;
     for (int i = 0; i < 7; i++) {
         int intervals = 1 << i;
@@ -54,7 +57,8 @@ void bg_bnb_dynamic_map(float out[256]) {
 }
 
 /* Of two equally near the lower. */
-static uint8_t nearest(const float *map, float x) {
+static uint8_t nearest(const float *map, float x)
+{
     int low = 0, high = 255;
     while (low < high) { /* the first value that is not below x */
         int middle = (low + high) / 2;
@@ -66,14 +70,16 @@ static uint8_t nearest(const float *map, float x) {
     return (uint8_t)(low > 0 && x - map[low - 1] <= map[low] - x ? low - 1 : low);
 }
 
-float bg_bnb_offset(const float *absmax, int64_t n) {
+float bg_bnb_offset(const float *absmax, int64_t n)
+{
     double sum = 0;
     for (int64_t k = 0; k < n; k++)
         sum += (double)absmax[k];
     return n ? (float)(sum / (double)n) : 0;
 }
 
-float bg_bnb_nest(const float *absmax, int n, const float map[256], float offset, uint8_t *bytes) {
+float bg_bnb_nest(const float *absmax, int n, const float map[256], float offset, uint8_t *bytes)
+{
     float most = 0;
     for (int i = 0; i < n; i++)
         most = fmaxf(most, fabsf(absmax[i] - offset));
@@ -82,7 +88,8 @@ float bg_bnb_nest(const float *absmax, int n, const float map[256], float offset
     return most;
 }
 
-float bg_bnb_unnest(const float map[256], uint8_t byte, float nested, float offset) {
+float bg_bnb_unnest(const float map[256], uint8_t byte, float nested, float offset)
+{
     float product = map[byte] * nested;
     return product + offset;
 }

@@ -11,8 +11,8 @@ extern const float bg_fp4_levels[16];
 
 enum { BG_BNB_NESTED = 256 }; /* maxima that share a scale */
 
-/* The signed dynamic map, ascending: for i = 0…6 the midpoints of 2^i equal intervals of [0.1, 1], times ±10^(i−6), and 0
- * and 1. */
+/* The signed dynamic map, ascending: for i = 0…6 the midpoints of 2^i equal intervals of [0.1, 1], times ±10^(i−6), and
+ * 0 and 1. */
 void bg_bnb_dynamic_map(float out[256]);
 /* The mean of n maxima, which nesting takes off. */
 float bg_bnb_offset(const float *absmax, int64_t n);

@@ -18,7 +18,8 @@
 const char *const bg_part_names[BG_PARTS] = {"indices", "scales", "zeros", "codebook", "order", "padding", "metadata"};
 
 #define POINT_FORMAT(name) &bg_format_##name,
-const bg_format *const bg_formats[] = {&bg_format_safetensors, &bg_format_gguf, BG_PACKED_FORMATS(POINT_FORMAT) &bg_format_source, NULL};
+const bg_format *const bg_formats[] = {&bg_format_safetensors, &bg_format_gguf,
+                                       BG_PACKED_FORMATS(POINT_FORMAT) & bg_format_source, NULL};
 
 #define POINT_CLAIM(suffix, name) {suffix, bg_claim_##name},
 static const struct {
@@ -28,7 +29,8 @@ static const struct {
 
 /* ---- building ---- */
 
-bg_tensor *bg_load_add(bg_load *l, const char *name, const bg_format *format, bg_err *e) {
+bg_tensor *bg_load_add(bg_load *l, const char *name, const bg_format *format, bg_err *e)
+{
     bg_ckpt *c = l->ckpt;
     if (c->n_tensors == l->room) {
         int room = l->room ? 2 * l->room : 64;
@@ -50,7 +52,8 @@ bg_tensor *bg_load_add(bg_load *l, const char *name, const bg_format *format, bg
     return t;
 }
 
-int bg_tensor_shape(bg_tensor *t, const int64_t *shape, int rank, bg_err *e) {
+int bg_tensor_shape(bg_tensor *t, const int64_t *shape, int rank, bg_err *e)
+{
     uint64_t bytes;
     if (bg_shape_size(shape, rank, 8, &t->count, &bytes, e))
         return bg_context(e, "tensor '%s'", t->name);
@@ -64,7 +67,8 @@ int bg_tensor_shape(bg_tensor *t, const int64_t *shape, int rank, bg_err *e) {
     return BG_OK;
 }
 
-int bg_tensor_storage(bg_tensor *t, bg_err *e, const char *format, ...) {
+int bg_tensor_storage(bg_tensor *t, bg_err *e, const char *format, ...)
+{
     char *text;
     va_list args;
     va_start(args, format);
@@ -77,11 +81,13 @@ int bg_tensor_storage(bg_tensor *t, bg_err *e, const char *format, ...) {
 }
 
 /* A layout is a block of its own or, for plain tensors, a raw tensor of the store. */
-static int owns_layout(const bg_tensor *t) {
+static int owns_layout(const bg_tensor *t)
+{
     return t->format != &bg_format_safetensors && t->format != &bg_format_conv1d;
 }
 
-static void release_tensor(bg_tensor *t) {
+static void release_tensor(bg_tensor *t)
+{
     free((char *)t->name);
     free((char *)t->storage);
     if (owns_layout(t))
@@ -90,13 +96,15 @@ static void release_tensor(bg_tensor *t) {
 
 /* ---- safetensors ---- */
 
-static int ends(const char *text, const char *suffix) {
+static int ends(const char *text, const char *suffix)
+{
     size_t n = strlen(text), m = strlen(suffix);
     return n >= m && !strcmp(text + n - m, suffix);
 }
 
 /* GPT-2's projections are Conv1D modules, stored [in, out]; models of other types use the same names for [out, in]. */
-static int is_conv1d(const bg_ckpt *c, const bg_raw *r) {
+static int is_conv1d(const bg_ckpt *c, const bg_raw *r)
+{
     static const char *const modules[] = {"attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"};
     const char *type = bg_json_string(c->config, "model_type", "gpt2");
     int layer;
@@ -110,7 +118,8 @@ static int is_conv1d(const bg_ckpt *c, const bg_raw *r) {
     return 0;
 }
 
-static int offer(bg_load *l, bg_raw *r, bg_err *e) {
+static int offer(bg_load *l, bg_raw *r, bg_err *e)
+{
     int status = BG_OK;
     for (size_t k = 0; !status && !r->claimed && k < sizeof claims / sizeof *claims; k++) {
         if (!ends(r->name, claims[k].suffix))
@@ -123,7 +132,8 @@ static int offer(bg_load *l, bg_raw *r, bg_err *e) {
 }
 
 /* Methods whose layouts are not read, and what to do about them. */
-static int refuse_method(const bg_load *l, bg_err *e) {
+static int refuse_method(const bg_load *l, bg_err *e)
+{
     static const char *const unread[] = {"torchao", "aqlm",   "quip",       "quip#",  "eetq", "vptq",
                                          "higgs",   "spqr",   "fp_quant",   "exl2",   "exl3", "qqq",
                                          "bitnet",  "quanto", "auto-round", "marlin", "gguf", "squeezellm"};
@@ -144,7 +154,8 @@ static int refuse_method(const bg_load *l, bg_err *e) {
     return BG_OK;
 }
 
-static int load_safetensors(bg_load *l, bg_err *e) {
+static int load_safetensors(bg_load *l, bg_err *e)
+{
     bg_store *s = l->store;
     l->ckpt->container = &bg_format_safetensors;
     int status = refuse_method(l, e);
@@ -160,7 +171,8 @@ static int load_safetensors(bg_load *l, bg_err *e) {
 
 /* The only file of a directory whose name has `middle` in it and ends in `suffix` (malloc'ed path); *n says how many.
  */
-static char *only_file(const char *directory, const char *middle, const char *suffix, int *n) {
+static char *only_file(const char *directory, const char *middle, const char *suffix, int *n)
+{
     char *found = NULL;
     *n = 0;
     DIR *d = opendir(directory);
@@ -173,7 +185,8 @@ static char *only_file(const char *directory, const char *middle, const char *su
 }
 
 /* A model split over NAME-00001-of-00003.gguf …: all parts, in order; the first one's metadata describes the model. */
-static int add_gguf(bg_load *l, const char *path, bg_err *e) {
+static int add_gguf(bg_load *l, const char *path, bg_err *e)
+{
     static const char pattern[] = "-00001-of-00001.gguf";
     size_t n = strlen(path), m = sizeof pattern - 1;
     unsigned part = 1, parts = 1;
@@ -203,7 +216,8 @@ static int add_gguf(bg_load *l, const char *path, bg_err *e) {
     return status;
 }
 
-static int is_gguf(const char *path) {
+static int is_gguf(const char *path)
+{
     char magic[4] = "";
     FILE *f = fopen(path, "rbe");
     size_t n = f ? fread(magic, 1, sizeof magic, f) : 0;
@@ -212,7 +226,8 @@ static int is_gguf(const char *path) {
     return ends(path, ".gguf") || (n == sizeof magic && !memcmp(magic, "GGUF", 4));
 }
 
-static int add_file(bg_load *l, const char *path, bg_err *e) {
+static int add_file(bg_load *l, const char *path, bg_err *e)
+{
     if (ends(path, ".safetensors.index.json"))
         return bg_safetensors_add_index(l->store, path, e);
     for (const char *const *p = (const char *const[]){".bin", ".pt", ".pth", ".ckpt", NULL}; *p; p++)
@@ -225,7 +240,8 @@ static int add_file(bg_load *l, const char *path, bg_err *e) {
 }
 
 /* model.safetensors alone, else its index, else the only weight file there is. */
-static int add_directory(bg_load *l, const char *directory, bg_err *e) {
+static int add_directory(bg_load *l, const char *directory, bg_err *e)
+{
     static const char *const wanted[][2] = {{"model", ".safetensors"},
                                             {"model", ".safetensors.index.json"},
                                             {"model", ".gguf"},
@@ -262,7 +278,8 @@ static int add_directory(bg_load *l, const char *directory, bg_err *e) {
     return status;
 }
 
-static int read_config(bg_ckpt *c, const char *path, int is_directory, bg_err *e) {
+static int read_config(bg_ckpt *c, const char *path, int is_directory, bg_err *e)
+{
     if (is_directory)
         return bg_config_read(path, &c->config, e);
     char *directory = strdup(path);
@@ -276,7 +293,8 @@ static int read_config(bg_ckpt *c, const char *path, int is_directory, bg_err *e
     return status;
 }
 
-static int open_path(bg_load *l, const char *given, bg_err *e) {
+static int open_path(bg_load *l, const char *given, bg_err *e)
+{
     bg_ckpt *c = l->ckpt;
     if (!strncmp(given, "source:", 7))
         return (c->path = strdup(given)) ? bg_source_load(l, given + 7, e) : bg_no_memory(e, given, strlen(given));
@@ -299,7 +317,8 @@ static int open_path(bg_load *l, const char *given, bg_err *e) {
     return load_safetensors(l, e);
 }
 
-static char *title_of(const char *path) {
+static char *title_of(const char *path)
+{
     size_t n = strlen(path);
     if (!strncmp(path, "source:", 7))
         return strdup(path);
@@ -321,7 +340,8 @@ static char *title_of(const char *path) {
 /* ---- finishing ---- */
 
 /* Names decide a role; a matrix with a name of its own is linear all the same. */
-static void assign_roles(bg_ckpt *c) {
+static void assign_roles(bg_ckpt *c)
+{
     for (int i = 0; i < c->n_tensors; i++) {
         bg_tensor *t = &c->tensors[i];
         t->group = bg_role_of(t->name, &t->layer);
@@ -336,7 +356,8 @@ static void assign_roles(bg_ckpt *c) {
     }
 }
 
-static int compile(const char *pattern, const char *option, pcre2_code **out, bg_err *e) {
+static int compile(const char *pattern, const char *option, pcre2_code **out, bg_err *e)
+{
     int code;
     PCRE2_SIZE at;
     *out = NULL;
@@ -350,11 +371,13 @@ static int compile(const char *pattern, const char *option, pcre2_code **out, bg
     return bg_fail(e, BG_USAGE, "--%s '%s': %s at character %zu", option, pattern, (char *)text, (size_t)at);
 }
 
-static int matches(pcre2_code *code, pcre2_match_data *data, const char *name) {
+static int matches(pcre2_code *code, pcre2_match_data *data, const char *name)
+{
     return pcre2_match(code, (PCRE2_SPTR)name, PCRE2_ZERO_TERMINATED, 0, 0, data, NULL) >= 0;
 }
 
-static void keep_matching(bg_ckpt *c, pcre2_code *in, pcre2_code *out, pcre2_match_data *data) {
+static void keep_matching(bg_ckpt *c, pcre2_code *in, pcre2_code *out, pcre2_match_data *data)
+{
     int kept = 0;
     for (int i = 0; i < c->n_tensors; i++) {
         const char *name = c->tensors[i].name;
@@ -366,7 +389,8 @@ static void keep_matching(bg_ckpt *c, pcre2_code *in, pcre2_code *out, pcre2_mat
     c->n_tensors = kept;
 }
 
-static int filter(bg_ckpt *c, const bg_ckpt_options *o, bg_err *e) {
+static int filter(bg_ckpt *c, const bg_ckpt_options *o, bg_err *e)
+{
     pcre2_code *in = NULL, *out = NULL;
     pcre2_match_data *data = pcre2_match_data_create(1, NULL);
     int before = c->n_tensors;
@@ -383,7 +407,8 @@ static int filter(bg_ckpt *c, const bg_ckpt_options *o, bg_err *e) {
     return status;
 }
 
-static int in_order(const void *a, const void *b) {
+static int in_order(const void *a, const void *b)
+{
     const bg_tensor *x = a, *y = b;
     if (x->layer != y->layer)
         return x->layer < y->layer ? -1 : 1;
@@ -391,12 +416,14 @@ static int in_order(const void *a, const void *b) {
     return p != q ? (p < q ? -1 : 1) : strcmp(x->name, y->name);
 }
 
-static int by_name(const void *a, const void *b) {
+static int by_name(const void *a, const void *b)
+{
     return strcmp((*(const bg_tensor *const *)a)->name, (*(const bg_tensor *const *)b)->name);
 }
 
 /* Sorted pointers by name, for bg_ckpt_find and to refuse two tensors of one name. */
-static int index_names(bg_ckpt *c, bg_store *s, bg_err *e) {
+static int index_names(bg_ckpt *c, bg_store *s, bg_err *e)
+{
     const bg_tensor **index = malloc(((size_t)c->n_tensors + 1) * sizeof *index);
     if (!index)
         return bg_no_memory(e, "the list of tensors", (size_t)c->n_tensors * sizeof *index);
@@ -411,7 +438,8 @@ static int index_names(bg_ckpt *c, bg_store *s, bg_err *e) {
     return BG_OK;
 }
 
-static int finish(bg_load *l, const bg_ckpt_options *o, bg_err *e) {
+static int finish(bg_load *l, const bg_ckpt_options *o, bg_err *e)
+{
     bg_ckpt *c = l->ckpt;
     uint64_t used = 0;
     assign_roles(c);
@@ -428,7 +456,8 @@ static int finish(bg_load *l, const bg_ckpt_options *o, bg_err *e) {
     return index_names(c, l->store, e);
 }
 
-int bg_ckpt_open(const char *path, const bg_ckpt_options *options, bg_ckpt **out, bg_err *e) {
+int bg_ckpt_open(const char *path, const bg_ckpt_options *options, bg_ckpt **out, bg_err *e)
+{
     *out = NULL;
     bg_ckpt *c = calloc(1, sizeof *c);
     bg_store *s = calloc(1, sizeof *s);
@@ -454,7 +483,8 @@ int bg_ckpt_open(const char *path, const bg_ckpt_options *options, bg_ckpt **out
     return status;
 }
 
-void bg_ckpt_close(bg_ckpt *c) {
+void bg_ckpt_close(bg_ckpt *c)
+{
     if (!c)
         return;
     for (int i = 0; i < c->n_tensors; i++)
@@ -470,7 +500,8 @@ void bg_ckpt_close(bg_ckpt *c) {
 
 /* ---- using ---- */
 
-const bg_tensor *bg_ckpt_find(const bg_ckpt *c, const char *name) {
+const bg_tensor *bg_ckpt_find(const bg_ckpt *c, const char *name)
+{
     const bg_store *s = c->impl;
     int low = 0, high = c->n_tensors;
     while (low < high) {
@@ -486,7 +517,8 @@ const bg_tensor *bg_ckpt_find(const bg_ckpt *c, const char *name) {
     return NULL;
 }
 
-int bg_ckpt_provenance(const bg_ckpt *c, bg_provenance *p, bg_err *e) {
+int bg_ckpt_provenance(const bg_ckpt *c, bg_provenance *p, bg_err *e)
+{
     const bg_store *s = c->impl;
     int status = BG_OK;
     for (int i = 0; !status && i < s->n_files; i++)
@@ -498,19 +530,22 @@ int bg_ckpt_provenance(const bg_ckpt *c, bg_provenance *p, bg_err *e) {
     return status;
 }
 
-static int check_rows(const bg_tensor *t, int64_t first, int64_t n, bg_err *e) {
+static int check_rows(const bg_tensor *t, int64_t first, int64_t n, bg_err *e)
+{
     if (first < 0 || n < 0 || first > t->rows || n > t->rows - first)
         return bg_fail(e, BG_INPUT, "tensor '%s' has %lld rows; rows %lld to %lld were asked for", t->name,
                        (long long)t->rows, (long long)first, (long long)first + (long long)n);
     return BG_OK;
 }
 
-int bg_tensor_rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
+int bg_tensor_rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
+{
     int status = check_rows(t, first, n, e);
     return status || !n ? status : t->format->rows(t, first, n, out, e);
 }
 
-int bg_tensor_codes16(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e) {
+int bg_tensor_codes16(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e)
+{
     int status = check_rows(t, first, n, e);
     if (status || !n)
         return status;
@@ -519,7 +554,8 @@ int bg_tensor_codes16(const bg_tensor *t, int64_t first, int64_t n, uint16_t *ou
     return t->format->codes16(t, first, n, out, e);
 }
 
-uint64_t bg_tensor_bytes(const bg_tensor *t) {
+uint64_t bg_tensor_bytes(const bg_tensor *t)
+{
     uint64_t sum = 0;
     for (int i = 0; i < BG_PARTS; i++)
         sum += t->bytes[i];

@@ -22,13 +22,13 @@ enum { BG_MAX_RANK = 8 };
 
 /* What the stored bytes of a tensor are for: the true rate is their sum. */
 typedef enum bg_part {
-    BG_PART_INDICES,   /* the codes (for a plain tensor: its elements) */
+    BG_PART_INDICES, /* the codes (for a plain tensor: its elements) */
     BG_PART_SCALES,
-    BG_PART_ZEROS,     /* zero points and minima */
+    BG_PART_ZEROS, /* zero points and minima */
     BG_PART_CODEBOOK,
-    BG_PART_ORDER,     /* g_idx, permutations, positions */
+    BG_PART_ORDER, /* g_idx, permutations, positions */
     BG_PART_PADDING,
-    BG_PART_METADATA,  /* descriptions that belong to this tensor */
+    BG_PART_METADATA, /* descriptions that belong to this tensor */
     BG_PARTS
 } bg_part;
 extern const char *const bg_part_names[BG_PARTS];
@@ -51,10 +51,11 @@ typedef struct bg_format {
 
 /* A logical tensor: what the model computes with, however it is stored. */
 struct bg_tensor {
-    const char *name;  /* Hugging Face name, e.g. model.layers.0.mlp.down_proj.weight */
-    const char *group; /* role: "mlp.down_proj", "attn.q_proj", "attn.qkv_proj", "embed", "lm_head", "norm", "bias", "other" */
-    int layer;         /* −1 outside the layers */
-    int is_linear;     /* a weight matrix of the study: the roles above except norm, bias, other */
+    const char *name; /* Hugging Face name, e.g. model.layers.0.mlp.down_proj.weight */
+    const char
+        *group; /* role: "mlp.down_proj", "attn.q_proj", "attn.qkv_proj", "embed", "lm_head", "norm", "bias", "other" */
+    int layer;  /* −1 outside the layers */
+    int is_linear; /* a weight matrix of the study: the roles above except norm, bias, other */
     int rank;
     int64_t shape[BG_MAX_RANK]; /* logical, row-major, [out, in] for every linear layer (GPT-2's are turned) */
     int64_t rows, cols;         /* as a matrix: cols is the last dimension, rows all others; a vector is one row */
@@ -64,11 +65,11 @@ struct bg_tensor {
     uint64_t bytes[BG_PARTS];   /* stored bytes by purpose; bg_tensor_bytes adds them */
     int index_levels;           /* how many codes there are (16 for 4 bits); 0 for plain */
     int group_size;             /* weights that share a scale; 0: none, −1: a row */
-    const float *levels;        /* [index_levels] what a code is worth in units of its scale; NULL: value = scale·code + an
-                                   offset that its group shares */
+    const float *levels; /* [index_levels] what a code is worth in units of its scale; NULL: value = scale·code + an
+                            offset that its group shares */
     const bg_format *format;
     const bg_ckpt *ckpt;
-    void *layout;               /* the format's own */
+    void *layout; /* the format's own */
 };
 
 typedef struct bg_ckpt_options {
@@ -76,15 +77,16 @@ typedef struct bg_ckpt_options {
 } bg_ckpt_options;
 
 struct bg_ckpt {
-    char *path;          /* as opened (a hub name is resolved) */
-    char *title;         /* last path component (of model.gguf and model.safetensors the directory), or the source string */
+    char *path;  /* as opened (a hub name is resolved) */
+    char *title; /* last path component (of model.gguf and model.safetensors the directory), or the source string */
     const bg_format *container;
-    cJSON *config;       /* config.json, or GGUF metadata as an object of the same keys; NULL: a bare file or source */
-    bg_tensor *tensors;  /* in order of (layer, role, name); names unique */
+    cJSON *config;      /* config.json, or GGUF metadata as an object of the same keys; NULL: a bare file or source */
+    bg_tensor *tensors; /* in order of (layer, role, name); names unique */
     int n_tensors;
-    uint64_t file_bytes; /* of all its weight files */
+    uint64_t file_bytes;     /* of all its weight files */
     uint64_t overhead_bytes; /* of them, headers and alignment that belong to no tensor */
-    const struct bg_law *law; /* a memoryless source without n: its density; else NULL. Such a checkpoint has one tensor, count 0 */
+    const struct bg_law
+        *law; /* a memoryless source without n: its density; else NULL. Such a checkpoint has one tensor, count 0 */
     double law_sigma;
     void *impl;
 };

@@ -6,7 +6,8 @@
 
 enum { CONFIG_LIMIT = 64 << 20 };
 
-static int read_beside(const char *directory, const char *name, cJSON **out, bg_err *e) {
+static int read_beside(const char *directory, const char *name, cJSON **out, bg_err *e)
+{
     char *path = bg_path_join(directory, name);
     *out = NULL;
     if (!path)
@@ -25,7 +26,8 @@ static int read_beside(const char *directory, const char *name, cJSON **out, bg_
 }
 
 /* Puts `block` (which becomes the config's) under quantization_config, naming its method when it does not itself. */
-static int adopt(cJSON **config, cJSON *block, const char *method, bg_err *e) {
+static int adopt(cJSON **config, cJSON *block, const char *method, bg_err *e)
+{
     if (!*config)
         *config = cJSON_CreateObject();
     int ok = *config &&
@@ -37,7 +39,8 @@ static int adopt(cJSON **config, cJSON *block, const char *method, bg_err *e) {
     return BG_OK;
 }
 
-int bg_config_read(const char *directory, cJSON **out, bg_err *e) {
+int bg_config_read(const char *directory, cJSON **out, bg_err *e)
+{
     static const struct {
         const char *file, *method;
     } older[] = {{"quantize_config.json", "gptq"}, {"quant_config.json", "awq"}, {"hf_quant_config.json", "modelopt"}};

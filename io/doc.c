@@ -291,8 +291,9 @@ static int check_document(const char *path, const char *wanted, const cJSON *roo
         if (!strcmp(part->string, "bitgap"))
             continue;
         const bg_section *s = find_section(kind, part->string);
-        status = s ? check_rows(s, part, kind, path, e)
-                   : bg_fail(e, BG_INPUT, "%s: unknown section '%s'; re-run bitgap %s", path, part->string, kind->stage);
+        status =
+            s ? check_rows(s, part, kind, path, e)
+              : bg_fail(e, BG_INPUT, "%s: unknown section '%s'; re-run bitgap %s", path, part->string, kind->stage);
     }
     return status;
 }

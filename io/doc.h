@@ -1,6 +1,6 @@
-/* Documents: the JSON files that stages exchange. One table (doc_table.c) declares every document's sections, fields and
- * units; the writer refuses a field that is not declared, the reader one that is missing or of another type, and the
- * reference page (`bitgap help documents`) is printed from it.
+/* Documents: the JSON files that stages exchange. One table (doc_table.c) declares every document's sections, fields
+ * and units; the writer refuses a field that is not declared, the reader one that is missing or of another type, and
+ * the reference page (`bitgap help documents`) is printed from it.
  *
  * A document is an object: first `bitgap` (document, schema, version, arguments, seed, inputs), then its sections, each
  * an array of rows (flat objects of strings, numbers, booleans, or arrays of numbers).
@@ -39,9 +39,9 @@ typedef struct bg_section {
 } bg_section;
 
 typedef struct bg_doc_kind {
-    const char *name;  /* "curves" */
-    int schema;        /* raised when a reader of the old one would be wrong */
-    const char *stage; /* the stage that writes it: named in "re-run bitgap STAGE" */
+    const char *name;           /* "curves" */
+    int schema;                 /* raised when a reader of the old one would be wrong */
+    const char *stage;          /* the stage that writes it: named in "re-run bitgap STAGE" */
     const bg_section *sections; /* ends with a NULL name */
 } bg_doc_kind;
 

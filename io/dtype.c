@@ -10,20 +10,23 @@
 
 enum { BLOCK = 64 };
 
-static inline float from_bits(uint32_t u) {
+static inline float from_bits(uint32_t u)
+{
     float f;
     memcpy(&f, &u, sizeof f);
     return f;
 }
 
-static inline uint32_t to_bits(float f) {
+static inline uint32_t to_bits(float f)
+{
     uint32_t u;
     memcpy(&u, &f, sizeof u);
     return u;
 }
 
 /* Magnitude of a small float without infinities; `special` is the exponent field of Inf and NaN, 0 for none. */
-static inline uint32_t widen(uint32_t magnitude, unsigned mantissa, uint32_t bias, uint32_t special) {
+static inline uint32_t widen(uint32_t magnitude, unsigned mantissa, uint32_t bias, uint32_t special)
+{
     uint32_t exponent = magnitude >> mantissa;
     uint32_t normal = (magnitude << (23 - mantissa)) + ((127 - bias) << 23);
     uint32_t subnormal = to_bits((float)(int32_t)magnitude * from_bits((128 - bias - mantissa) << 23));
@@ -32,52 +35,63 @@ static inline uint32_t widen(uint32_t magnitude, unsigned mantissa, uint32_t bia
     return special && exponent == special ? huge : out;
 }
 
-static inline float f16_value(uint16_t h) {
+static inline float f16_value(uint16_t h)
+{
     return from_bits(widen(h & 0x7fffu, 10, 15, 31) | (uint32_t)(h & 0x8000u) << 16);
 }
 
-static inline float e4m3_value(uint8_t b) {
+static inline float e4m3_value(uint8_t b)
+{
     uint32_t m = b & 0x7fu;
     return from_bits((m == 0x7f ? 0x7fc00000u : widen(m, 3, 7, 0)) | (uint32_t)(b & 0x80u) << 24);
 }
 
-static inline float e5m2_value(uint8_t b) {
+static inline float e5m2_value(uint8_t b)
+{
     return f16_value((uint16_t)(b << 8));
 }
 
 /* The "unsigned zero" kinds: the code of −0 is the only NaN. */
-static inline float fnuz_value(uint8_t b, unsigned mantissa, uint32_t bias) {
+static inline float fnuz_value(uint8_t b, unsigned mantissa, uint32_t bias)
+{
     uint32_t bits = widen(b & 0x7fu, mantissa, bias, 0) | (uint32_t)(b & 0x80u) << 24;
     return from_bits(b == 0x80 ? 0x7fc00000u : bits);
 }
 
-static inline float e8m0_value(uint8_t b) {
+static inline float e8m0_value(uint8_t b)
+{
     uint32_t normal = b == 255 ? 0x7fc00000u : (uint32_t)b << 23;
     return from_bits(b ? normal : 0x00400000u); /* 2^−127 is subnormal in float32 */
 }
 
-float bg_f16_to_f32(uint16_t h) {
+float bg_f16_to_f32(uint16_t h)
+{
     return f16_value(h);
 }
 
-float bg_e4m3_to_f32(uint8_t b) {
+float bg_e4m3_to_f32(uint8_t b)
+{
     return e4m3_value(b);
 }
 
-float bg_e5m2_to_f32(uint8_t b) {
+float bg_e5m2_to_f32(uint8_t b)
+{
     return e5m2_value(b);
 }
 
-float bg_e8m0_to_f32(uint8_t b) {
+float bg_e8m0_to_f32(uint8_t b)
+{
     return e8m0_value(b);
 }
 
-float bg_e2m1_to_f32(uint8_t code) {
+float bg_e2m1_to_f32(uint8_t code)
+{
     static const float values[16] = {0, .5f, 1, 1.5f, 2, 3, 4, 6, -0.f, -.5f, -1, -1.5f, -2, -3, -4, -6};
     return values[code & 15];
 }
 
-uint16_t bg_f32_to_bf16(float f) {
+uint16_t bg_f32_to_bf16(float f)
+{
     uint32_t u = to_bits(f);
     if (isnan(f))
         return (uint16_t)((u >> 16) | 64);
@@ -86,7 +100,8 @@ uint16_t bg_f32_to_bf16(float f) {
 
 /* Rounds |f| to `mantissa` bits at exponent bias `bias`, nearest even, subnormals included; a carry moves into the
  * exponent by itself. The caller handles what lies beyond the largest value. */
-static uint32_t narrow(float f, unsigned mantissa, int bias) {
+static uint32_t narrow(float f, unsigned mantissa, int bias)
+{
     uint32_t u = to_bits(f) & 0x7fffffffu;
     int exponent = (int)(u >> 23) - 127 + bias;
     unsigned drop = 23 - mantissa;
@@ -103,7 +118,8 @@ static uint32_t narrow(float f, unsigned mantissa, int bias) {
     return kept + (rest > half || (rest == half && (kept & 1)));
 }
 
-uint16_t bg_f32_to_f16(float f) {
+uint16_t bg_f32_to_f16(float f)
+{
     uint16_t sign = (uint16_t)((to_bits(f) >> 16) & 0x8000u);
     if (isnan(f))
         return sign | 0x7e00;
@@ -112,14 +128,16 @@ uint16_t bg_f32_to_f16(float f) {
     return sign | (uint16_t)narrow(f, 10, 15);
 }
 
-uint8_t bg_f32_to_e4m3(float f) {
+uint8_t bg_f32_to_e4m3(float f)
+{
     uint8_t sign = (uint8_t)((to_bits(f) >> 24) & 0x80u);
     if (isnan(f))
         return sign | 0x7f;
     return sign | (fabsf(f) >= 448.0f ? 0x7e : (uint8_t)narrow(f, 3, 7));
 }
 
-uint8_t bg_f32_to_e5m2(float f) {
+uint8_t bg_f32_to_e5m2(float f)
+{
     uint8_t sign = (uint8_t)((to_bits(f) >> 24) & 0x80u);
     if (isnan(f))
         return sign | 0x7f;
@@ -128,7 +146,8 @@ uint8_t bg_f32_to_e5m2(float f) {
 
 /* One decoder: loads a block, then stores it. */
 #define DECODER(name, type, expression)                                                                                \
-    static void decode_##name(const void *in, float *out, size_t n) {                                                  \
+    static void decode_##name(const void *in, float *out, size_t n)                                                    \
+    {                                                                                                                  \
         const char *from = in;                                                                                         \
         type block[BLOCK];                                                                                             \
         float values[BLOCK];                                                                                           \
@@ -166,7 +185,8 @@ DECODER(u16, uint16_t, (float)x)
 DECODER(u8, uint8_t, (float)x)
 DECODER(boolean, uint8_t, x ? 1.0f : 0.0f)
 
-static void decode_f32(const void *in, float *out, size_t n) {
+static void decode_f32(const void *in, float *out, size_t n)
+{
     memmove(out, in, n * sizeof *out);
 }
 
@@ -196,7 +216,8 @@ const bg_dtype_row bg_dtypes[BG_DTYPES] = {
     [BG_PACKED] = {"packed", 0, 0, NULL},
 };
 
-bg_dtype bg_dtype_find(const char *name) {
+bg_dtype bg_dtype_find(const char *name)
+{
     for (int i = 0; i < BG_PACKED; i++)
         if (!strcmp(bg_dtypes[i].name, name))
             return (bg_dtype)i;

@@ -16,7 +16,8 @@ int bg_pread(int fd, const char *path, void *out, size_t length, uint64_t offset
 /* Nonzero for "-" (standard output), a device, a pipe: what is written to, because renaming a file into its place would
  * destroy it. */
 int bg_is_special(const char *path);
-/* Output beside its target, renamed on commit: an interrupted run leaves no half file. Special paths are written directly. */
+/* Output beside its target, renamed on commit: an interrupted run leaves no half file. Special paths are written
+ * directly. */
 typedef struct bg_out {
     FILE *file;
     char *path, *temporary;

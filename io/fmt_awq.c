@@ -17,7 +17,8 @@ typedef struct layout {
 } layout;
 
 /* Nibbles of a GEMM word to bytes in the order of the outputs: output j is in nibble 0,4,1,5,2,6,3,7. */
-static inline uint64_t spread(uint32_t word) {
+static inline uint64_t spread(uint32_t word)
+{
     uint64_t low = word & 0xffffu, high = word >> 16; /* nibbles 0..3 are outputs 0,2,4,6; 4..7 are 1,3,5,7 */
     low = (low | low << 24) & 0x000000ff000000ffu;
     low = (low | low << 12) & 0x000f000f000f000fu;
@@ -27,7 +28,8 @@ static inline uint64_t spread(uint32_t word) {
 }
 
 /* Turns an 8 × 8 matrix of bytes, one row a word. */
-static inline void turn8(uint64_t m[8]) {
+static inline void turn8(uint64_t m[8])
+{
     for (int half = 4; half; half /= 2) {
         const uint64_t mask = half == 4 ? 0x00000000ffffffffu : half == 2 ? 0x0000ffff0000ffffu : 0x00ff00ff00ff00ffu;
         for (int i = 0; i < 8; i++)
@@ -40,7 +42,8 @@ static inline void turn8(uint64_t m[8]) {
 }
 
 /* words [I × W], one word eight outputs → codes of outputs [skip, skip + n). */
-static void turn_codes(const uint32_t *words, int64_t W, int64_t skip, int64_t n, int64_t cols, uint8_t *codes) {
+static void turn_codes(const uint32_t *words, int64_t W, int64_t skip, int64_t n, int64_t cols, uint8_t *codes)
+{
     for (int64_t w = 0; w < W; w++)
         for (int64_t i = 0; i < cols; i += 8) {
             uint64_t m[8] = {0};
@@ -59,7 +62,8 @@ static void turn_codes(const uint32_t *words, int64_t W, int64_t skip, int64_t n
 /* Words of the outputs [first, first + n) in `rows` rows of a packed matrix (malloc'ed): *W words a row, the first
  * `*skip` outputs of which come before `first`. */
 static int read_words(const bg_tensor *t, const bg_raw *r, int64_t first, int64_t n, uint32_t **out, int64_t *W,
-                      int64_t *skip, bg_err *e) {
+                      int64_t *skip, bg_err *e)
+{
     int64_t rows = r->shape[0], width = r->shape[1], begin = first / 8;
     *W = (first + n + 7) / 8 - begin;
     *skip = first - 8 * begin;
@@ -78,7 +82,8 @@ static int read_words(const bg_tensor *t, const bg_raw *r, int64_t first, int64_
     return status;
 }
 
-static int fill_gemm(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e) {
+static int fill_gemm(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e)
+{
     const layout *l = t->layout;
     uint32_t *words = NULL;
     int64_t W, skip, n = tile->rows;
@@ -108,7 +113,8 @@ static int fill_gemm(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e
     return status;
 }
 
-static int fill_gemv(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e) {
+static int fill_gemv(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e)
+{
     const layout *l = t->layout;
     const bg_store *s = t->ckpt->impl;
     int64_t n = tile->rows, packed = tile->cols / 2, zeros = l->width / 2; /* bytes a row */
@@ -146,7 +152,8 @@ const bg_format bg_format_awq = {
 /* ---- claiming ---- */
 
 static int add(bg_load *l, const char *prefix, bg_raw *qweight, bg_raw *qzeros, bg_raw *scales, int gemv, int64_t O,
-               int64_t I, int64_t groups, int64_t size, bg_err *e) {
+               int64_t I, int64_t groups, int64_t size, bg_err *e)
+{
     bg_tensor *t = bg_packed_add(l, prefix, ".weight", &bg_format_awq, (int64_t[]){O, I}, 2, sizeof(layout), e);
     if (!t)
         return e ? e->code : BG_INPUT;
@@ -174,7 +181,8 @@ static int add(bg_load *l, const char *prefix, bg_raw *qweight, bg_raw *qzeros, 
 }
 
 /* Group size: as configured when it gives the groups that are there, else inputs ÷ groups. */
-static int64_t size_of_groups(const bg_load *l, int64_t I, int64_t groups) {
+static int64_t size_of_groups(const bg_load *l, int64_t I, int64_t groups)
+{
     double asked = bg_json_number(l->quantization, "group_size", bg_json_number(l->quantization, "q_group_size", 128));
     int64_t size = asked >= 1 && asked < (double)I ? (int64_t)asked : I;
     if (groups > 0 && (I + size - 1) / size != groups)
@@ -182,7 +190,8 @@ static int64_t size_of_groups(const bg_load *l, int64_t I, int64_t groups) {
     return size;
 }
 
-static int claim_gemv(bg_load *l, const char *prefix, bg_raw *qweight, bg_raw *qzeros, bg_raw *scales, bg_err *e) {
+static int claim_gemv(bg_load *l, const char *prefix, bg_raw *qweight, bg_raw *qzeros, bg_raw *scales, bg_err *e)
+{
     const bg_store *s = l->store;
     int64_t O = qweight->shape[0], I, size = 0;
     if (__builtin_mul_overflow(qweight->shape[1], (int64_t)8, &I) || !qweight->count)
@@ -197,7 +206,8 @@ static int claim_gemv(bg_load *l, const char *prefix, bg_raw *qweight, bg_raw *q
     return status ? status : add(l, prefix, qweight, qzeros, scales, 1, O, I, (I + size - 1) / size, size, e);
 }
 
-int bg_claim_awq(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e) {
+int bg_claim_awq(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
+{
     const bg_store *s = l->store;
     bg_raw *qzeros = bg_store_find2(s, prefix, ".qzeros"), *scales = bg_store_find2(s, prefix, ".scales");
     const char *version = bg_json_string(l->quantization, "version", bg_json_string(l->quantization, "format", "gemm"));

@@ -26,7 +26,8 @@ typedef struct layout {
 /* ---- decoding ---- */
 
 /* Scales of blocks [first, first + n). */
-static int read_absmax(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
+static int read_absmax(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
+{
     const layout *l = t->layout;
     if (!l->nested)
         return bg_raw_some(t->ckpt->impl, l->absmax, first, n, out, e);
@@ -44,7 +45,8 @@ typedef struct piece {
     float absmax[PIECE / 32 + 2];
 } piece;
 
-static int read_piece(const bg_tensor *t, piece *p, bg_err *e) {
+static int read_piece(const bg_tensor *t, piece *p, bg_err *e)
+{
     const layout *l = t->layout;
     uint8_t *raw = p->codes + PIECE / 2;
     int64_t bytes = (p->n + 1) / 2, b0 = p->first / l->block, b1 = (p->first + p->n - 1) / l->block;
@@ -61,7 +63,8 @@ typedef void piece_sink(const layout *l, const piece *p, int64_t skip, void *out
 
 /* Elements [first, first + n) in pieces that begin at even elements; `skip` leading codes of a piece are not wanted. */
 static int each_piece(const bg_tensor *t, int64_t first, int64_t n, piece_sink *sink, void *out, size_t width,
-                      bg_err *e) {
+                      bg_err *e)
+{
     piece p;
     int64_t end = first + n;
     for (int64_t at = first; at < end;) {
@@ -76,7 +79,8 @@ static int each_piece(const bg_tensor *t, int64_t first, int64_t n, piece_sink *
     return BG_OK;
 }
 
-static void sink_values(const layout *l, const piece *p, int64_t skip, void *out) {
+static void sink_values(const layout *l, const piece *p, int64_t skip, void *out)
+{
     float *to = out;
     int64_t b0 = p->first / l->block;
     for (int64_t i = skip; i < p->n;) {
@@ -90,26 +94,31 @@ static void sink_values(const layout *l, const piece *p, int64_t skip, void *out
     }
 }
 
-static void sink_codes(const layout *l, const piece *p, int64_t skip, void *out) {
+static void sink_codes(const layout *l, const piece *p, int64_t skip, void *out)
+{
     (void)l;
     for (int64_t i = skip; i < p->n; i++)
         ((uint16_t *)out)[i - skip] = p->codes[i];
 }
 
-static void sink_scales(const layout *l, const piece *p, int64_t skip, void *out) {
+static void sink_scales(const layout *l, const piece *p, int64_t skip, void *out)
+{
     for (int64_t i = skip; i < p->n; i++)
         ((float *)out)[i - skip] = p->absmax[(p->first + i) / l->block - p->first / l->block];
 }
 
-static int rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
+static int rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
+{
     return each_piece(t, first * t->cols, n * t->cols, sink_values, out, sizeof *out, e);
 }
 
-static int indices(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e) {
+static int indices(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e)
+{
     return each_piece(t, first * t->cols, n * t->cols, sink_codes, out, sizeof *out, e);
 }
 
-static int scales(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
+static int scales(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
+{
     return each_piece(t, first * t->cols, n * t->cols, sink_scales, out, sizeof *out, e);
 }
 
@@ -123,7 +132,8 @@ const bg_format bg_format_bnb = {
 
 /* ---- LLM.int8() ---- */
 
-static int fill_int8(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e) {
+static int fill_int8(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e)
+{
     const bg_packed *p = t->layout;
     const bg_raw *const *raws = (const bg_raw *const *)(p + 1);
     int64_t n = tile->rows * tile->cols;
@@ -135,14 +145,16 @@ static int fill_int8(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e
     return status ? status : bg_raw_some(t->ckpt->impl, raws[1], first, tile->rows, tile->scales, e);
 }
 
-static int int8_rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
+static int int8_rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
+{
     int status = bg_packed_rows(t, first, n, out, e);
     for (int64_t i = 0; !status && i < n * t->cols; i++)
         out[i] *= 0.007874015718698502f; /* 1/127 */
     return status;
 }
 
-static int int8_scales(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
+static int int8_scales(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
+{
     int status = bg_packed_scales(t, first, n, out, e);
     for (int64_t i = 0; !status && i < n * t->cols; i++)
         out[i] *= 0.007874015718698502f;
@@ -157,7 +169,8 @@ const bg_format bg_format_bnb_8bit = {
     .scales = int8_scales,
 };
 
-int bg_claim_bnb_8bit(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e) {
+int bg_claim_bnb_8bit(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
+{
     const bg_store *s = l->store;
     bg_raw *weight = bg_store_find2(s, prefix, ".weight"), *order = bg_store_find2(s, prefix, ".weight_format");
     if (!weight || weight->dtype != BG_I8)
@@ -197,7 +210,8 @@ typedef struct state {
     double offset;
 } state;
 
-static int read_state(const bg_store *s, const bg_raw *r, state *o, bg_err *e) {
+static int read_state(const bg_store *s, const bg_raw *r, state *o, bg_err *e)
+{
     void *text;
     cJSON *j = NULL;
     if (r->bytes > 65536)
@@ -216,7 +230,8 @@ static int read_state(const bg_store *s, const bg_raw *r, state *o, bg_err *e) {
     if (!status)
         status = bg_json_integer(j, "nested_blocksize", &o->nested_block, e);
     const cJSON *shape = cJSON_GetObjectItemCaseSensitive(j, "shape"), *d;
-    cJSON_ArrayForEach(d, shape) {
+    cJSON_ArrayForEach(d, shape)
+    {
         double v = cJSON_IsNumber(d) ? d->valuedouble : -1;
         if (o->rank == BG_MAX_RANK || !(v >= 0 && v <= 0x1p53) || v != (double)(int64_t)v) {
             o->rank = -1;
@@ -234,7 +249,8 @@ static int read_state(const bg_store *s, const bg_raw *r, state *o, bg_err *e) {
 }
 
 static int read_exactly(const bg_store *s, const bg_raw *r, const char *what, const char *prefix, uint64_t n,
-                        float *out, bg_err *e) {
+                        float *out, bg_err *e)
+{
     if (!r)
         return bg_fail(e, BG_INPUT, "%s: there is no '%s.%s' beside '%s'; fetch the checkpoint again", s->files[0].path,
                        prefix, what, prefix);
@@ -248,7 +264,8 @@ typedef struct raws {
 } raws;
 
 static int fill_layout(const bg_store *s, const char *prefix, const state *o, const raws *r, uint64_t blocks, layout *y,
-                       bg_err *e) {
+                       bg_err *e)
+{
     y->codes = r->weight;
     y->absmax = r->absmax;
     y->block = o->block;
@@ -260,8 +277,8 @@ static int fill_layout(const bg_store *s, const char *prefix, const state *o, co
     if (!status && y->nested)
         status = read_exactly(s, r->nested_map, "nested_quant_map", prefix, 256, y->nested_map, e);
     if (!status && y->nested)
-        status = read_exactly(s, r->nested_absmax, "nested_absmax", prefix, (blocks + BG_BNB_NESTED - 1) / BG_BNB_NESTED,
-                              y->nested_absmax, e);
+        status = read_exactly(s, r->nested_absmax, "nested_absmax", prefix,
+                              (blocks + BG_BNB_NESTED - 1) / BG_BNB_NESTED, y->nested_absmax, e);
     if (!status && (r->absmax->count != blocks || r->absmax->dtype != (y->nested ? BG_U8 : BG_F32)))
         status =
             bg_raw_wrong(s, r->absmax, e, "must hold %llu %s", (unsigned long long)blocks, y->nested ? "U8" : "F32");
@@ -269,7 +286,8 @@ static int fill_layout(const bg_store *s, const char *prefix, const state *o, co
 }
 
 /* `anchor` is P.weight.quant_state.bitsandbytes__nf4 (or __fp4); prefix is P.weight. */
-int bg_claim_bnb_4bit(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e) {
+int bg_claim_bnb_4bit(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
+{
     const bg_store *s = l->store;
     raws r = {.weight = bg_store_find(s, prefix),
               .state = anchor,

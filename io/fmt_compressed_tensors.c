@@ -19,13 +19,15 @@ typedef struct layout {
 } layout;
 
 /* Fields [first, first + n) of words that hold `per_word` whole fields each. */
-static void unpack_fields(const uint32_t *words, int bits, int per_word, int64_t n, uint8_t *out) {
+static void unpack_fields(const uint32_t *words, int bits, int per_word, int64_t n, uint8_t *out)
+{
     for (int64_t i = 0; i < n; i++)
         out[i] = (uint8_t)((words[i / per_word] >> (bits * (int)(i % per_word))) & ((1u << bits) - 1));
 }
 
 /* Zero points of rows [first, first + n): whole columns are small, but only the words that hold these rows are read. */
-static int fill_zeros(const bg_tensor *t, const layout *l, int64_t first, bg_tile *tile, bg_err *e) {
+static int fill_zeros(const bg_tensor *t, const layout *l, int64_t first, bg_tile *tile, bg_err *e)
+{
     int bits = l->packed.bits;
     int64_t G = tile->groups, n = tile->rows;
     int64_t w0 = l->per_word ? first / l->per_word : first * bits / 32;
@@ -47,7 +49,8 @@ static int fill_zeros(const bg_tensor *t, const layout *l, int64_t first, bg_til
     return status;
 }
 
-static int fill_scales(const bg_tensor *t, const layout *l, int64_t first, bg_tile *tile, bg_err *e) {
+static int fill_scales(const bg_tensor *t, const layout *l, int64_t first, bg_tile *tile, bg_err *e)
+{
     int64_t n = tile->rows * tile->groups;
     if (l->scale_stride)
         return bg_raw_some(t->ckpt->impl, l->scales, first * tile->groups, n, tile->scales, e);
@@ -57,7 +60,8 @@ static int fill_scales(const bg_tensor *t, const layout *l, int64_t first, bg_ti
     return status;
 }
 
-static int fill(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e) {
+static int fill(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e)
+{
     const layout *l = t->layout;
     int bits = l->packed.bits;
     int64_t W = l->codes->shape[1], n = tile->rows;
@@ -97,20 +101,23 @@ typedef struct parts {
 } parts;
 
 /* Is a row of I weights of b bits as wide as the file's? As a bit string, or in whole fields. */
-static int fits(const parts *p, int bits) {
+static int fits(const parts *p, int bits)
+{
     int64_t W = p->codes->shape[1];
     if (bits < 1 || bits > 8)
         return 0;
     return W == (p->I * bits + 31) / 32 || W == (p->I + 32 / bits - 1) / (32 / bits);
 }
 
-/* Bits that some configuration group asks for and that fit the width, first as a bit string (whole fields of 7 bits are as wide
- * as 8 bits), else the only ones that fit. */
-static int find_bits(const bg_load *l, parts *p, bg_err *e) {
+/* Bits that some configuration group asks for and that fit the width, first as a bit string (whole fields of 7 bits are
+ * as wide as 8 bits), else the only ones that fit. */
+static int find_bits(const bg_load *l, parts *p, bg_err *e)
+{
     const cJSON *group;
     int found = 0, many = 0;
     for (int whole = 0; whole < 2 && !found; whole++)
-        cJSON_ArrayForEach(group, cJSON_GetObjectItemCaseSensitive(l->quantization, "config_groups")) {
+        cJSON_ArrayForEach(group, cJSON_GetObjectItemCaseSensitive(l->quantization, "config_groups"))
+        {
             double bits = bg_json_number(cJSON_GetObjectItemCaseSensitive(group, "weights"), "num_bits", 0);
             if (bits >= 1 && bits <= 8 && !found && fits(p, (int)bits) &&
                 (whole || p->codes->shape[1] == (p->I * (int)bits + 31) / 32))
@@ -129,9 +136,11 @@ static int find_bits(const bg_load *l, parts *p, bg_err *e) {
 }
 
 /* Group size: one the configuration names if it gives the groups that are there, else inputs ÷ groups. */
-static int64_t size_of_groups(const bg_load *l, int64_t I, int64_t groups) {
+static int64_t size_of_groups(const bg_load *l, int64_t I, int64_t groups)
+{
     const cJSON *group;
-    cJSON_ArrayForEach(group, cJSON_GetObjectItemCaseSensitive(l->quantization, "config_groups")) {
+    cJSON_ArrayForEach(group, cJSON_GetObjectItemCaseSensitive(l->quantization, "config_groups"))
+    {
         double size = bg_json_number(cJSON_GetObjectItemCaseSensitive(group, "weights"), "group_size", 0);
         if (size >= 1 && size <= (double)I && (I + (int64_t)size - 1) / (int64_t)size == groups)
             return (int64_t)size;
@@ -139,7 +148,8 @@ static int64_t size_of_groups(const bg_load *l, int64_t I, int64_t groups) {
     return I % groups ? 0 : I / groups;
 }
 
-static int find_groups(const bg_load *l, parts *p, bg_err *e) {
+static int find_groups(const bg_load *l, parts *p, bg_err *e)
+{
     const bg_store *s = l->store;
     const bg_raw *r = p->scales;
     if (!bg_dtypes[r->dtype].is_float)
@@ -155,7 +165,8 @@ static int find_groups(const bg_load *l, parts *p, bg_err *e) {
     return p->zeros ? bg_raw_expect(s, p->zeros, BG_I32, 2, down, p->groups, e) : BG_OK;
 }
 
-static int read_shape(const bg_load *l, parts *p, bg_err *e) {
+static int read_shape(const bg_load *l, parts *p, bg_err *e)
+{
     int64_t shape[2];
     int status = bg_raw_expect(l->store, p->shape, BG_I64, 1, 2, -1, e);
     if (!status)
@@ -170,7 +181,8 @@ static int read_shape(const bg_load *l, parts *p, bg_err *e) {
     return BG_OK;
 }
 
-static int add(bg_load *l, const char *prefix, const parts *p, bg_err *e) {
+static int add(bg_load *l, const char *prefix, const parts *p, bg_err *e)
+{
     bg_tensor *t = bg_packed_add(l, prefix, ".weight", &bg_format_ct, (int64_t[]){p->O, p->I}, 2,
                                  sizeof(layout) + (p->g_idx ? (size_t)p->I * sizeof(int32_t) : 0), e);
     if (!t)
@@ -203,7 +215,8 @@ static int add(bg_load *l, const char *prefix, const parts *p, bg_err *e) {
     return bg_tensor_storage(t, e, "int%d g%lld%s%s", p->bits, (long long)p->group_size, asym, order);
 }
 
-int bg_claim_ct(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e) {
+int bg_claim_ct(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
+{
     const bg_store *s = l->store;
     parts p = {.codes = anchor,
                .scales = bg_store_find2(s, prefix, ".weight_scale"),

@@ -15,7 +15,8 @@ typedef struct layout {
     int64_t block_rows; /* rows that share a row of scales; 0: one scale for all */
 } layout;
 
-static int fill_scales(const bg_tensor *t, const layout *l, int64_t first, bg_tile *tile, bg_err *e) {
+static int fill_scales(const bg_tensor *t, const layout *l, int64_t first, bg_tile *tile, bg_err *e)
+{
     int64_t G = tile->groups, had = -1;
     int status = BG_OK;
     for (int64_t r = 0; !status && r < tile->rows; r++) {
@@ -33,7 +34,8 @@ static int fill_scales(const bg_tensor *t, const layout *l, int64_t first, bg_ti
     return status;
 }
 
-static int fill(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e) {
+static int fill(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e)
+{
     const layout *l = t->layout;
     int64_t n = tile->rows * tile->cols;
     int status = bg_raw_read(t->ckpt->impl, l->codes, (uint64_t)(first * tile->cols), tile->codes, (uint64_t)n, e);
@@ -60,7 +62,8 @@ const bg_format bg_format_fp8 = {
 /* ---- claiming ---- */
 
 /* A block shape [rows, columns] of the configuration that gives the scales there are. */
-static int block_matches(const cJSON *block, int64_t O, int64_t I, const bg_raw *scales, int64_t *rows, int64_t *cols) {
+static int block_matches(const cJSON *block, int64_t O, int64_t I, const bg_raw *scales, int64_t *rows, int64_t *cols)
+{
     double r = cJSON_GetArraySize(block) == 2 ? cJSON_GetArrayItem(block, 0)->valuedouble : 0;
     double c = cJSON_GetArraySize(block) == 2 ? cJSON_GetArrayItem(block, 1)->valuedouble : 0;
     if (!(r >= 1 && c >= 1 && r < 1e9 && c < 1e9) || (O + (int64_t)r - 1) / (int64_t)r != scales->shape[0] ||
@@ -71,11 +74,13 @@ static int block_matches(const cJSON *block, int64_t O, int64_t I, const bg_raw 
     return 1;
 }
 
-static int find_block(const bg_load *l, int64_t O, int64_t I, const bg_raw *scales, int64_t *rows, int64_t *cols) {
+static int find_block(const bg_load *l, int64_t O, int64_t I, const bg_raw *scales, int64_t *rows, int64_t *cols)
+{
     const cJSON *q = l->quantization, *group;
     if (block_matches(cJSON_GetObjectItemCaseSensitive(q, "weight_block_size"), O, I, scales, rows, cols))
         return 1;
-    cJSON_ArrayForEach(group, cJSON_GetObjectItemCaseSensitive(q, "config_groups")) {
+    cJSON_ArrayForEach(group, cJSON_GetObjectItemCaseSensitive(q, "config_groups"))
+    {
         const cJSON *w = cJSON_GetObjectItemCaseSensitive(group, "weights");
         if (block_matches(cJSON_GetObjectItemCaseSensitive(w, "block_structure"), O, I, scales, rows, cols))
             return 1;
@@ -90,7 +95,8 @@ static int find_block(const bg_load *l, int64_t O, int64_t I, const bg_raw *scal
 }
 
 static int add(bg_load *l, const char *prefix, bg_raw *weight, bg_raw *scales, bg_raw *zeros, int64_t rows,
-               int64_t cols, bg_err *e) {
+               int64_t cols, bg_err *e)
+{
     bg_tensor *t = bg_packed_add(l, prefix, ".weight", &bg_format_fp8, weight->shape, 2, sizeof(layout), e);
     if (!t)
         return e ? e->code : BG_INPUT;
@@ -120,7 +126,8 @@ static int add(bg_load *l, const char *prefix, bg_raw *weight, bg_raw *scales, b
     return bg_tensor_storage(t, e, "%s %s", bg_dtypes[weight->dtype].name, rows ? "rows" : "tensor");
 }
 
-int bg_claim_scaled(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e) {
+int bg_claim_scaled(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
+{
     const bg_store *s = l->store;
     bg_raw *weight = bg_store_find2(s, prefix, ".weight"), *zeros = bg_store_find2(s, prefix, ".weight_zero_point");
     if (weight && weight->dtype == BG_U8)

@@ -20,7 +20,8 @@ typedef struct layout {
 
 /* ---- rows ---- */
 
-int64_t bg_gguf_stored_row(int64_t head, int64_t r) {
+int64_t bg_gguf_stored_row(int64_t head, int64_t r)
+{
     if (!head)
         return r;
     int64_t half = head / 2, in = r % head;
@@ -32,7 +33,8 @@ typedef int piece_sink(const bg_gguf_type *t, const uint8_t *blocks, size_t n_bl
 /* Reads n contiguous stored weights from `first` in pieces of whole blocks and hands them on; `width` is the size of
  * what the sink writes for a weight. */
 static int each_piece(const bg_tensor *t, uint64_t first, uint64_t n, piece_sink *sink, void *out, size_t width,
-                      bg_err *e) {
+                      bg_err *e)
+{
     const layout *l = t->layout;
     uint8_t raw[RAW_BYTES];
     uint64_t block = (uint64_t)l->type->block, bytes = (uint64_t)l->type->bytes, step = RAW_BYTES / bytes;
@@ -50,8 +52,8 @@ static int each_piece(const bg_tensor *t, uint64_t first, uint64_t n, piece_sink
 
 /* Rows in logical order: together when the file has the same order, one by one (one head's length apart) when not. A
  * vector is one row whose elements stand for rows. */
-static int each_row(const bg_tensor *t, int64_t first, int64_t n, piece_sink *sink, void *out, size_t width,
-                    bg_err *e) {
+static int each_row(const bg_tensor *t, int64_t first, int64_t n, piece_sink *sink, void *out, size_t width, bg_err *e)
+{
     const layout *l = t->layout;
     int64_t cols = t->rank < 2 ? 1 : t->cols, rows = t->rank < 2 ? t->cols : n;
     if (t->rank < 2)
@@ -65,7 +67,8 @@ static int each_row(const bg_tensor *t, int64_t first, int64_t n, piece_sink *si
     return status;
 }
 
-static int sink_floats(const bg_gguf_type *t, const uint8_t *blocks, size_t n, void *out) {
+static int sink_floats(const bg_gguf_type *t, const uint8_t *blocks, size_t n, void *out)
+{
     if (t->decode)
         t->decode(blocks, out, n);
     else
@@ -73,44 +76,52 @@ static int sink_floats(const bg_gguf_type *t, const uint8_t *blocks, size_t n, v
     return BG_OK;
 }
 
-static int sink_codes16(const bg_gguf_type *t, const uint8_t *blocks, size_t n, void *out) {
+static int sink_codes16(const bg_gguf_type *t, const uint8_t *blocks, size_t n, void *out)
+{
     memcpy(out, blocks, n * (size_t)t->bytes);
     return BG_OK;
 }
 
-static int sink_indices(const bg_gguf_type *t, const uint8_t *blocks, size_t n, void *out) {
+static int sink_indices(const bg_gguf_type *t, const uint8_t *blocks, size_t n, void *out)
+{
     bg_gguf_codes(t, blocks, out, n);
     return BG_OK;
 }
 
-static int sink_scales(const bg_gguf_type *t, const uint8_t *blocks, size_t n, void *out) {
+static int sink_scales(const bg_gguf_type *t, const uint8_t *blocks, size_t n, void *out)
+{
     bg_gguf_scales(t, blocks, out, n);
     return BG_OK;
 }
 
-static int refuse(const bg_tensor *t, bg_err *e) {
+static int refuse(const bg_tensor *t, bg_err *e)
+{
     return bg_fail(e, BG_INPUT, "tensor '%s' uses %s, which Bitgap cannot decode; leave it out with --exclude", t->name,
                    t->storage);
 }
 
-static int rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
+static int rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
+{
     const layout *l = t->layout;
     if (!l->type->decode && !bg_dtypes[l->type->dtype].decode)
         return refuse(t, e);
     return each_row(t, first, n, sink_floats, out, sizeof *out, e);
 }
 
-static int indices(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e) {
+static int indices(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e)
+{
     const layout *l = t->layout;
     return l->type->element ? each_row(t, first, n, sink_indices, out, sizeof *out, e) : refuse(t, e);
 }
 
-static int scales(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
+static int scales(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
+{
     const layout *l = t->layout;
     return l->type->element ? each_row(t, first, n, sink_scales, out, sizeof *out, e) : refuse(t, e);
 }
 
-static int codes16(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e) {
+static int codes16(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e)
+{
     return each_row(t, first, n, sink_codes16, out, sizeof *out, e);
 }
 
@@ -156,7 +167,8 @@ static const renaming inside[] = {
     {NULL, NULL, NULL},
 };
 
-static const char *renamed(const renaming *r, const char *module, size_t n, const char *architecture) {
+static const char *renamed(const renaming *r, const char *module, size_t n, const char *architecture)
+{
     int gpt2 = !strcmp(architecture, "gpt2");
     if (!strcmp(architecture, "gemma2") && n == 8 && !memcmp(module, "ffn_norm", 8))
         return "pre_feedforward_layernorm";
@@ -167,7 +179,8 @@ static const char *renamed(const renaming *r, const char *module, size_t n, cons
 }
 
 /* "blk.3.attn_q.weight" → "model.layers.3.self_attn.q_proj.weight"; a name without counterpart stays. malloc'ed. */
-static char *hugging_face_name(const char *name, const char *architecture) {
+static char *hugging_face_name(const char *name, const char *architecture)
+{
     static const char *const known[] = {"llama", "qwen2", "qwen3", "gemma", "gemma2", "gpt2", NULL};
     const char *const *a = known;
     while (*a && strcmp(*a, architecture))
@@ -187,7 +200,8 @@ static char *hugging_face_name(const char *name, const char *architecture) {
     return n < 0 ? NULL : out;
 }
 
-char *bg_gguf_name_of(const char *name, const char *architecture) {
+char *bg_gguf_name_of(const char *name, const char *architecture)
+{
     int layer = -1, used = 0;
     if (sscanf(name, "model.layers.%d.%n", &layer, &used) != 1 || !used)
         used = 0, layer = -1;
@@ -195,7 +209,8 @@ char *bg_gguf_name_of(const char *name, const char *architecture) {
     const renaming *r = layer < 0 ? outside : inside, *found = NULL;
     if (dot && (!strcmp(dot, ".weight") || !strcmp(dot, ".bias")))
         for (; r->gguf; r++) /* of two the later: the earlier is Gemma's */
-            if (r->llama && strlen(r->llama) == (size_t)(dot - module) && !memcmp(r->llama, module, (size_t)(dot - module)))
+            if (r->llama && strlen(r->llama) == (size_t)(dot - module) &&
+                !memcmp(r->llama, module, (size_t)(dot - module)))
                 found = r;
     char *out = NULL, *back = NULL;
     if (found && (layer < 0 ? asprintf(&out, "%s%s", found->gguf, dot)
@@ -235,12 +250,14 @@ static const setting settings[] = {
     {NULL, NULL, NULL},
 };
 
-static char *key_of(const char *architecture, const char *rest) {
+static char *key_of(const char *architecture, const char *rest)
+{
     char *key;
     return asprintf(&key, "%s.%s", architecture, rest) < 0 ? NULL : key;
 }
 
-static int copy_settings(const bg_gguf *g, const char *architecture, cJSON *config, bg_err *e) {
+static int copy_settings(const bg_gguf *g, const char *architecture, cJSON *config, bg_err *e)
+{
     int status = BG_OK, gpt2 = !strcmp(architecture, "gpt2");
     for (const setting *s = settings; !status && s->gguf; s++) {
         const char *to = gpt2 ? s->gpt2 : s->llama;
@@ -258,7 +275,8 @@ static int copy_settings(const bg_gguf *g, const char *architecture, cJSON *conf
     return status;
 }
 
-static int copy_scaling(const bg_gguf *g, const char *architecture, cJSON *config, bg_err *e) {
+static int copy_scaling(const bg_gguf *g, const char *architecture, cJSON *config, bg_err *e)
+{
     static const char *const numbers[][2] = {
         {"rope.scaling.factor", "factor"},
         {"rope.scaling.original_context_length", "original_max_position_embeddings"},
@@ -284,7 +302,8 @@ static int copy_scaling(const bg_gguf *g, const char *architecture, cJSON *confi
 }
 
 /* What GGUF leaves to the tensors or to the architecture. */
-static int add_implied(const bg_load *l, const bg_gguf *g, const char *architecture, cJSON *config, bg_err *e) {
+static int add_implied(const bg_load *l, const bg_gguf *g, const char *architecture, cJSON *config, bg_err *e)
+{
     int gemma = !strncmp(architecture, "gemma", 5);
     cJSON_AddBoolToObject(config, "tie_word_embeddings", !bg_store_find(l->store, "output.weight"));
     if (!cJSON_HasObjectItem(config, "vocab_size")) {
@@ -307,7 +326,8 @@ static int add_implied(const bg_load *l, const bg_gguf *g, const char *architect
     return copy_scaling(g, architecture, config, e);
 }
 
-static int make_config(bg_load *l, const bg_gguf *g, const char *architecture, bg_err *e) {
+static int make_config(bg_load *l, const bg_gguf *g, const char *architecture, bg_err *e)
+{
     cJSON *config = cJSON_CreateObject();
     if (!config)
         return bg_no_memory(e, "the configuration", 64);
@@ -329,7 +349,8 @@ static int make_config(bg_load *l, const bg_gguf *g, const char *architecture, b
 /* ---- tensors ---- */
 
 /* Length of a head whose rows must be re-ordered; 0 when the tensor is none of those. */
-static int head_length(const bg_gguf *g, const char *architecture, const bg_raw *r, int64_t *out, bg_err *e) {
+static int head_length(const bg_gguf *g, const char *architecture, const bg_raw *r, int64_t *out, bg_err *e)
+{
     int layer = -1, used = 0;
     char which = 0;
     *out = 0;
@@ -351,14 +372,16 @@ static int head_length(const bg_gguf *g, const char *architecture, const bg_raw 
     return BG_OK;
 }
 
-static void count_bytes(bg_tensor *t, const bg_gguf_type *type, const bg_raw *r) {
+static void count_bytes(bg_tensor *t, const bg_gguf_type *type, const bg_raw *r)
+{
     uint64_t blocks = r->count / (uint64_t)type->block;
     t->bytes[BG_PART_SCALES] = blocks * (uint64_t)type->scale_bytes;
     t->bytes[BG_PART_ZEROS] = blocks * (uint64_t)type->zero_bytes;
     t->bytes[BG_PART_INDICES] = r->bytes - t->bytes[BG_PART_SCALES] - t->bytes[BG_PART_ZEROS];
 }
 
-static int add_tensor(bg_load *l, const bg_gguf *g, const char *architecture, bg_raw *r, bg_err *e) {
+static int add_tensor(bg_load *l, const bg_gguf *g, const char *architecture, bg_raw *r, bg_err *e)
+{
     char *name = hugging_face_name(r->name, architecture);
     layout *place = calloc(1, sizeof *place);
     bg_tensor *t = name && place ? bg_load_add(l, name, &bg_format_gguf, e) : NULL;
@@ -382,7 +405,8 @@ static int add_tensor(bg_load *l, const bg_gguf *g, const char *architecture, bg
     return status ? status : head_length(g, architecture, r, &place->head, e);
 }
 
-int bg_gguf_load(bg_load *l, const bg_gguf *g, bg_err *e) {
+int bg_gguf_load(bg_load *l, const bg_gguf *g, bg_err *e)
+{
     bg_gguf_text a = {"", 0};
     char architecture[64];
     int status = bg_gguf_string(g, "general.architecture", &a, e);

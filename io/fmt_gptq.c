@@ -6,8 +6,8 @@
  * planes. The first version of the format stores zero − 1, with the borrow running through the whole word. Source:
  * ModelCloud/GPTQModel 7.7 nn_modules/qlinear, utils/planar_packing.py, utils/model.py.
  *
- * AutoRound's own files are the same with a bit string at every width, without g_idx, and bits and groups by layer. Source:
- * intel/auto-round 0.16 export/export_to_autoround/export.py, auto_round_extension/torch, utils/bit_packing.py.
+ * AutoRound's own files are the same with a bit string at every width, without g_idx, and bits and groups by layer.
+ * Source: intel/auto-round 0.16 export/export_to_autoround/export.py, auto_round_extension/torch, utils/bit_packing.py.
  */
 #include "io/packed.h"
 
@@ -25,7 +25,8 @@ typedef struct layout {
 /* Planes of a planar code, lowest bits first: widths that add up to the bits. */
 static const int planes[8][3] = {{0}, {1}, {2}, {2, 1}, {4}, {4, 1}, {4, 2}, {4, 2, 1}};
 
-static void unpack_planar(const uint32_t *words, int bits, uint8_t out[32]) {
+static void unpack_planar(const uint32_t *words, int bits, uint8_t out[32])
+{
     int shift = 0;
     for (int i = 0; i < 32; i++)
         out[i] = 0;
@@ -39,7 +40,8 @@ static void unpack_planar(const uint32_t *words, int bits, uint8_t out[32]) {
 }
 
 /* 32 codes of `bits` words. */
-static void unpack_chunk(const layout *l, const uint32_t *words, uint8_t out[32]) {
+static void unpack_chunk(const layout *l, const uint32_t *words, uint8_t out[32])
+{
     int bits = l->packed.bits;
     if (l->planar)
         unpack_planar(words, bits, out);
@@ -48,7 +50,8 @@ static void unpack_chunk(const layout *l, const uint32_t *words, uint8_t out[32]
 }
 
 /* Eight nibbles to eight bytes. */
-static inline uint64_t spread(uint32_t word) {
+static inline uint64_t spread(uint32_t word)
+{
     uint64_t x = word;
     x = (x | x << 16) & 0x0000ffff0000ffffu;
     x = (x | x << 8) & 0x00ff00ff00ff00ffu;
@@ -56,7 +59,8 @@ static inline uint64_t spread(uint32_t word) {
 }
 
 /* words [W × n] (one column an output) → codes [n × cols]. */
-static void turn_codes(const layout *l, const uint32_t *words, int64_t W, int64_t n, int64_t cols, uint8_t *codes) {
+static void turn_codes(const layout *l, const uint32_t *words, int64_t W, int64_t n, int64_t cols, uint8_t *codes)
+{
     int bits = l->packed.bits;
     if (bits == 4 && cols == 8 * W) {
         for (int64_t o = 0; o < n; o++)
@@ -77,7 +81,8 @@ static void turn_codes(const layout *l, const uint32_t *words, int64_t W, int64_
         }
 }
 
-static int fill_codes(const bg_tensor *t, const layout *l, int64_t first, bg_tile *tile, bg_err *e) {
+static int fill_codes(const bg_tensor *t, const layout *l, int64_t first, bg_tile *tile, bg_err *e)
+{
     int64_t W = l->qweight->shape[0], O = l->qweight->shape[1], n = tile->rows;
     uint32_t *words = malloc((size_t)(W * n) * sizeof *words);
     if (!words)
@@ -98,12 +103,14 @@ static int fill_codes(const bg_tensor *t, const layout *l, int64_t first, bg_til
 
 /* Adds 1 to the zero points of a word as version 1 took it away: with carry through the whole word where fields are
  * powers of two wide, field by field otherwise. */
-static uint32_t undo_version1(uint32_t word, int bits) {
+static uint32_t undo_version1(uint32_t word, int bits)
+{
     return word + (bits == 2 ? 0x55555555u : bits == 4 ? 0x11111111u : bits == 8 ? 0x01010101u : 0);
 }
 
 /* Zero points of outputs [first, first + n) of group g into every groups-th place of `out`. */
-static int fill_zeros(const bg_tensor *t, const layout *l, int64_t first, int64_t g, bg_tile *tile, bg_err *e) {
+static int fill_zeros(const bg_tensor *t, const layout *l, int64_t first, int64_t g, bg_tile *tile, bg_err *e)
+{
     int bits = l->packed.bits, fieldwise = l->version1 && (bits & (bits - 1));
     int64_t width = l->qzeros->shape[1];
     for (int64_t o = first & ~(int64_t)31; o < first + tile->rows; o += 32) {
@@ -123,7 +130,8 @@ static int fill_zeros(const bg_tensor *t, const layout *l, int64_t first, int64_
     return BG_OK;
 }
 
-static int fill(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e) {
+static int fill(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e)
+{
     const layout *l = t->layout;
     int status = fill_codes(t, l, first, tile, e);
     float *row = malloc((size_t)tile->rows * sizeof *row);
@@ -156,17 +164,19 @@ typedef struct parts {
     int bits, planar, version1, auto_round;
 } parts;
 
-int bg_auto_round_version(const cJSON *quantization) {
+int bg_auto_round_version(const cJSON *quantization)
+{
     const char *packing = bg_json_string(quantization, "packing_format", "");
     if (strcmp(bg_json_string(quantization, "quant_method", ""), "auto-round") ||
         strcmp(bg_json_string(quantization, "data_type", "int"), "int"))
         return 0;
-    return !strcmp(packing, "auto_round:auto_gptq") ? 1
+    return !strcmp(packing, "auto_round:auto_gptq")                                     ? 1
            : !strcmp(packing, "auto_round") || !strcmp(packing, "auto_round:gptqmodel") ? 2
-                                                                                         : 0;
+                                                                                        : 0;
 }
 
-static int read_format(const bg_load *l, parts *p, bg_err *e) {
+static int read_format(const bg_load *l, parts *p, bg_err *e)
+{
     int version = bg_auto_round_version(l->quantization);
     p->auto_round = version > 0;
     p->version1 = version == 1;
@@ -189,9 +199,10 @@ static int read_format(const bg_load *l, parts *p, bg_err *e) {
     return BG_OK;
 }
 
-/* Bits and inputs: from g_idx when it is there (a layer may override the configuration), with AutoRound from the words of
- * the zero points, else from the configuration. */
-static int find_bits(const bg_load *l, parts *p, bg_err *e) {
+/* Bits and inputs: from g_idx when it is there (a layer may override the configuration), with AutoRound from the words
+ * of the zero points, else from the configuration. */
+static int find_bits(const bg_load *l, parts *p, bg_err *e)
+{
     int64_t W = p->qweight->shape[0], bits = 4;
     int status = bg_json_integer(l->quantization, "bits", &bits, e);
     if (status)
@@ -220,7 +231,8 @@ static int find_bits(const bg_load *l, parts *p, bg_err *e) {
     return BG_OK;
 }
 
-static int find_groups(const bg_load *l, const char *prefix, parts *p, bg_err *e) {
+static int find_groups(const bg_load *l, const char *prefix, parts *p, bg_err *e)
+{
     const bg_store *s = l->store;
     const cJSON *own = cJSON_GetObjectItemCaseSensitive(l->quantization, "extra_config");
     double asked = bg_json_number(cJSON_GetObjectItemCaseSensitive(own, prefix), "group_size",
@@ -245,7 +257,8 @@ static int find_groups(const bg_load *l, const char *prefix, parts *p, bg_err *e
 }
 
 /* A stored zero of all ones is a true zero point of 0: only the carry rule restores it. */
-static int warn_of_wrapping(const bg_load *l, const parts *p, bg_err *e) {
+static int warn_of_wrapping(const bg_load *l, const parts *p, bg_err *e)
+{
     if (!p->version1 || bg_json_bool(l->quantization, "sym", 1) || p->bits == 3)
         return BG_OK;
     void *data;
@@ -265,7 +278,8 @@ static int warn_of_wrapping(const bg_load *l, const parts *p, bg_err *e) {
     return BG_OK;
 }
 
-static int add(bg_load *l, const char *prefix, const parts *p, bg_err *e) {
+static int add(bg_load *l, const char *prefix, const parts *p, bg_err *e)
+{
     bg_tensor *t = bg_packed_add(l, prefix, ".weight", &bg_format_gptq, (int64_t[]){p->outputs, p->inputs}, 2,
                                  sizeof(layout) + (size_t)p->inputs * sizeof(int32_t), e);
     if (!t)
@@ -305,7 +319,8 @@ static int add(bg_load *l, const char *prefix, const parts *p, bg_err *e) {
                                            : " v2");
 }
 
-int bg_claim_gptq(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e) {
+int bg_claim_gptq(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
+{
     const bg_store *s = l->store;
     parts p = {.qweight = anchor,
                .qzeros = bg_store_find2(s, prefix, ".qzeros"),

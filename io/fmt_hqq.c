@@ -25,7 +25,8 @@ typedef struct piece {
     float scales[PIECE + 1], zeros[PIECE + 1]; /* of lines first / width…, or of the elements themselves */
 } piece;
 
-static int read_piece(const bg_tensor *t, piece *p, bg_err *e) {
+static int read_piece(const bg_tensor *t, piece *p, bg_err *e)
+{
     const layout *l = t->layout;
     const bg_store *s = t->ckpt->impl;
     union {
@@ -46,7 +47,8 @@ static int read_piece(const bg_tensor *t, piece *p, bg_err *e) {
 typedef void piece_sink(const layout *l, const piece *p, void *out);
 
 static int each_piece(const bg_tensor *t, int64_t first, int64_t n, piece_sink *sink, void *out, size_t width,
-                      bg_err *e) {
+                      bg_err *e)
+{
     const layout *l = t->layout;
     piece p;
     int status = BG_OK;
@@ -64,11 +66,13 @@ static int each_piece(const bg_tensor *t, int64_t first, int64_t n, piece_sink *
 }
 
 /* Place of element i's scale in the piece. */
-static int64_t scale_of(const layout *l, const piece *p, int64_t i) {
+static int64_t scale_of(const layout *l, const piece *p, int64_t i)
+{
     return l->axis ? (p->first + i) / l->width - p->first / l->width : i;
 }
 
-static void sink_values(const layout *l, const piece *p, void *out) {
+static void sink_values(const layout *l, const piece *p, void *out)
+{
     float *to = out;
     for (int64_t i = 0; i < p->n;) {
         int64_t k = scale_of(l, p, i), end = l->axis ? (p->first / l->width + k + 1) * l->width - p->first : i + 1;
@@ -78,26 +82,31 @@ static void sink_values(const layout *l, const piece *p, void *out) {
     }
 }
 
-static void sink_codes(const layout *l, const piece *p, void *out) {
+static void sink_codes(const layout *l, const piece *p, void *out)
+{
     (void)l;
     for (int64_t i = 0; i < p->n; i++)
         ((uint16_t *)out)[i] = p->codes[i];
 }
 
-static void sink_scales(const layout *l, const piece *p, void *out) {
+static void sink_scales(const layout *l, const piece *p, void *out)
+{
     for (int64_t i = 0; i < p->n; i++)
         ((float *)out)[i] = p->scales[scale_of(l, p, i)];
 }
 
-static int rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
+static int rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
+{
     return each_piece(t, first * t->cols, n * t->cols, sink_values, out, sizeof *out, e);
 }
 
-static int indices(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e) {
+static int indices(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e)
+{
     return each_piece(t, first * t->cols, n * t->cols, sink_codes, out, sizeof *out, e);
 }
 
-static int scales(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
+static int scales(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
+{
     return each_piece(t, first * t->cols, n * t->cols, sink_scales, out, sizeof *out, e);
 }
 
@@ -118,7 +127,8 @@ typedef struct parts {
 } parts;
 
 /* A number that stands beside the codes as a tensor of one element, else in the configuration. */
-static int setting(const bg_load *l, const char *prefix, const char *key, int64_t *out, parts *p, bg_err *e) {
+static int setting(const bg_load *l, const char *prefix, const char *key, int64_t *out, parts *p, bg_err *e)
+{
     char suffix[32];
     float v;
     snprintf(suffix, sizeof suffix, ".%s", key);
@@ -140,7 +150,8 @@ static int setting(const bg_load *l, const char *prefix, const char *key, int64_
 }
 
 /* [rows, columns] where a file of one module has it: in the configuration. */
-static int configured_shape(const bg_load *l, int64_t dims[2]) {
+static int configured_shape(const bg_load *l, int64_t dims[2])
+{
     const cJSON *places[] = {l->quantization, l->ckpt->config};
     for (int k = 0; k < 2; k++) {
         const cJSON *shape = cJSON_GetObjectItemCaseSensitive(places[k], "shape");
@@ -155,7 +166,8 @@ static int configured_shape(const bg_load *l, int64_t dims[2]) {
     return 0;
 }
 
-static int read_settings(const bg_load *l, const char *prefix, parts *p, bg_err *e) {
+static int read_settings(const bg_load *l, const char *prefix, parts *p, bg_err *e)
+{
     p->bits = 4;
     p->group = 64;
     p->axis = 1;
@@ -178,7 +190,8 @@ static int read_settings(const bg_load *l, const char *prefix, parts *p, bg_err 
     return status;
 }
 
-static int check(const bg_load *l, const parts *p, int64_t *lines, int64_t *width, int *per, bg_err *e) {
+static int check(const bg_load *l, const parts *p, int64_t *lines, int64_t *width, int *per, bg_err *e)
+{
     static const int in_word[9] = {0, 8, 4, 10, 2, 1, 1, 0, 1}; /* 5 and 6 bits are stored as bytes */
     const bg_store *s = l->store;
     int64_t count;
@@ -200,7 +213,8 @@ static int check(const bg_load *l, const parts *p, int64_t *lines, int64_t *widt
     return status;
 }
 
-int bg_claim_hqq(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e) {
+int bg_claim_hqq(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
+{
     const bg_store *s = l->store;
     parts p = {.codes = anchor,
                .scale = bg_store_find2(s, prefix, ".scale"),

@@ -21,7 +21,8 @@ typedef struct layout {
     float global;
 } layout;
 
-static int fill(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e) {
+static int fill(const bg_tensor *t, int64_t first, bg_tile *tile, bg_err *e)
+{
     const layout *l = t->layout;
     int64_t bytes = tile->cols / 2, n = tile->rows, scales = n * tile->groups;
     uint8_t *raw = malloc((size_t)(n * bytes) + 1);
@@ -52,7 +53,8 @@ const bg_format bg_format_mx = {
 };
 
 static int add(bg_load *l, const char *prefix, const char *suffix, bg_raw *codes, bg_raw *scales, bg_raw *global,
-               kind k, const int64_t *shape, int rank, bg_err *e) {
+               kind k, const int64_t *shape, int rank, bg_err *e)
+{
     int64_t block = k == POWER ? 32 : 16;
     float value = 1;
     int status = global ? bg_raw_scalar(l->store, global, &value, e) : BG_OK;
@@ -76,8 +78,8 @@ static int add(bg_load *l, const char *prefix, const char *suffix, bg_raw *codes
 }
 
 /* Codes [O, I/2] with scales [O, I/block]. */
-static int add_matrix(bg_load *l, const char *prefix, bg_raw *codes, bg_raw *scales, bg_raw *global, kind k,
-                      bg_err *e) {
+static int add_matrix(bg_load *l, const char *prefix, bg_raw *codes, bg_raw *scales, bg_raw *global, kind k, bg_err *e)
+{
     int64_t block = k == POWER ? 32 : 16, O = codes->shape[0], I;
     if (codes->rank != 2 || !codes->count || __builtin_mul_overflow(codes->shape[1], (int64_t)2, &I) || I % block)
         return bg_raw_wrong(l->store, codes, e, "its rows are not whole blocks of %lld weights", (long long)block);
@@ -86,7 +88,8 @@ static int add_matrix(bg_load *l, const char *prefix, bg_raw *codes, bg_raw *sca
 }
 
 /* gpt-oss: P_blocks [experts, rows, groups, 16] and P_scales [experts, rows, groups]. */
-static int claim_blocks(bg_load *l, const char *prefix, bg_raw *codes, bg_err *e) {
+static int claim_blocks(bg_load *l, const char *prefix, bg_raw *codes, bg_err *e)
+{
     const bg_store *s = l->store;
     bg_raw *scales = bg_store_find2(s, prefix, "_scales");
     int rank = codes->rank;
@@ -102,7 +105,8 @@ static int claim_blocks(bg_load *l, const char *prefix, bg_raw *codes, bg_err *e
     return add(l, prefix, "", codes, scales, NULL, POWER, shape, rank - 1, e);
 }
 
-int bg_claim_mx(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e) {
+int bg_claim_mx(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e)
+{
     const bg_store *s = l->store;
     size_t n = strlen(anchor->name);
     if (n > 7 && !strcmp(anchor->name + n - 7, "_blocks"))

@@ -23,21 +23,25 @@ typedef struct scan {
     bg_err *e;
 } scan;
 
-static int wrong(scan *s, const char *what) {
+static int wrong(scan *s, const char *what)
+{
     return bg_fail(s->e, BG_INPUT, "header byte %zu: %s", (size_t)(s->at - s->start), what);
 }
 
-static void skip_space(scan *s) {
+static void skip_space(scan *s)
+{
     while (s->at < s->end && (*s->at == ' ' || *s->at == '\t' || *s->at == '\n' || *s->at == '\r'))
         s->at++;
 }
 
-static int peek(scan *s) {
+static int peek(scan *s)
+{
     skip_space(s);
     return s->at < s->end ? (unsigned char)*s->at : -1;
 }
 
-static int expect(scan *s, char c) {
+static int expect(scan *s, char c)
+{
     if (peek(s) != (unsigned char)c) {
         char what[] = "expected ' '";
         what[10] = c;
@@ -47,7 +51,8 @@ static int expect(scan *s, char c) {
     return BG_OK;
 }
 
-static int hex4(scan *s, unsigned *out) {
+static int hex4(scan *s, unsigned *out)
+{
     unsigned v = 0;
     if (s->end - s->at < 4)
         return wrong(s, "cut \\u escape");
@@ -62,7 +67,8 @@ static int hex4(scan *s, unsigned *out) {
     return BG_OK;
 }
 
-static char *put_utf8(char *to, unsigned c) {
+static char *put_utf8(char *to, unsigned c)
+{
     if (c < 0x80) {
         *to++ = (char)c;
     } else if (c < 0x800) {
@@ -81,7 +87,8 @@ static char *put_utf8(char *to, unsigned c) {
     return to;
 }
 
-static int unicode_escape(scan *s, char **to) {
+static int unicode_escape(scan *s, char **to)
+{
     unsigned c, low;
     int status = hex4(s, &c);
     if (status)
@@ -105,7 +112,8 @@ static int unicode_escape(scan *s, char **to) {
 }
 
 /* A string with its escapes resolved; never longer than its text. The caller frees *out. */
-static int string(scan *s, char **out) {
+static int string(scan *s, char **out)
+{
     static const char escapes[] = "\"\"\\\\//b\bf\fn\nr\rt\t";
     int status = expect(s, '"');
     if (status)
@@ -151,7 +159,8 @@ static int string(scan *s, char **out) {
 }
 
 /* A non-negative integer of at most 2^63−1, without sign, leading zero, fraction or exponent. */
-static int integer(scan *s, int64_t *out) {
+static int integer(scan *s, int64_t *out)
+{
     uint64_t v = 0;
     if (peek(s) < '0' || peek(s) > '9')
         return wrong(s, "expected a whole number of at least 0");
@@ -171,7 +180,8 @@ static int integer(scan *s, int64_t *out) {
 }
 
 /* Array of at most `room` integers. */
-static int integers(scan *s, int64_t *out, int room, int *n) {
+static int integers(scan *s, int64_t *out, int room, int *n)
+{
     int status = expect(s, '[');
     *n = 0;
     if (!status && peek(s) == ']') {
@@ -192,7 +202,8 @@ static int integers(scan *s, int64_t *out, int room, int *n) {
     return status;
 }
 
-static int number_text(scan *s) {
+static int number_text(scan *s)
+{
     const char *first = s->at;
     while (s->at < s->end && strchr("+-.0123456789eE", *s->at) && *s->at)
         s->at++;
@@ -207,7 +218,8 @@ static int number_text(scan *s) {
 }
 
 /* Skips any value; members we do not know. */
-static int skip_value(scan *s, int depth) {
+static int skip_value(scan *s, int depth)
+{
     static const char *const words[] = {"true", "false", "null"};
     int c = peek(s), status;
     char *text;
@@ -254,7 +266,8 @@ static int skip_value(scan *s, int depth) {
 /* ---- meaning of the header ---- */
 
 /* `"__metadata__": {string: string}`; its content is for people. */
-static int metadata(scan *s) {
+static int metadata(scan *s)
+{
     int status = expect(s, '{');
     char *text;
     if (!status && peek(s) == '}') {
@@ -282,7 +295,8 @@ static int metadata(scan *s) {
 enum { HAS_DTYPE = 1, HAS_SHAPE = 2, HAS_OFFSETS = 4 };
 
 /* One member of a tensor's entry; `seen` collects which. */
-static int member(scan *s, const char *key, bg_raw *r, int64_t offsets[2], int *seen) {
+static int member(scan *s, const char *key, bg_raw *r, int64_t offsets[2], int *seen)
+{
     int bit = !strcmp(key, "dtype")          ? HAS_DTYPE
               : !strcmp(key, "shape")        ? HAS_SHAPE
               : !strcmp(key, "data_offsets") ? HAS_OFFSETS
@@ -311,7 +325,8 @@ static int member(scan *s, const char *key, bg_raw *r, int64_t offsets[2], int *
     }
 }
 
-static int entry(scan *s, bg_raw *r, uint64_t data_start) {
+static int entry(scan *s, bg_raw *r, uint64_t data_start)
+{
     int64_t offsets[2] = {0, 0};
     int seen = 0, status = expect(s, '{');
     if (!status && peek(s) == '}')
@@ -350,7 +365,8 @@ static int entry(scan *s, bg_raw *r, uint64_t data_start) {
     return BG_OK;
 }
 
-static int by_offset(const void *a, const void *b) {
+static int by_offset(const void *a, const void *b)
+{
     const bg_raw *x = a, *y = b;
     if (x->offset != y->offset)
         return x->offset < y->offset ? -1 : 1;
@@ -358,7 +374,8 @@ static int by_offset(const void *a, const void *b) {
 }
 
 /* Sorted by offset, the tensors must tile [data_start, data_start + data_bytes) without hole or overlap. */
-static int check_tiling(const bg_raw *raws, int n, uint64_t data_start, uint64_t data_bytes, bg_err *e) {
+static int check_tiling(const bg_raw *raws, int n, uint64_t data_start, uint64_t data_bytes, bg_err *e)
+{
     uint64_t at = data_start;
     for (int i = 0; i < n; i++) {
         const bg_raw *r = &raws[i];
@@ -379,7 +396,8 @@ static int check_tiling(const bg_raw *raws, int n, uint64_t data_start, uint64_t
 }
 
 /* `"name": value` of the top object. */
-static int top_member(bg_store *s, scan *c, uint64_t data_start, int file, int *metadata_seen) {
+static int top_member(bg_store *s, scan *c, uint64_t data_start, int file, int *metadata_seen)
+{
     char *name;
     int status = string(c, &name);
     if (status)
@@ -405,7 +423,8 @@ static int top_member(bg_store *s, scan *c, uint64_t data_start, int file, int *
 }
 
 int bg_safetensors_parse(bg_store *s, const char *text, size_t length, uint64_t data_start, uint64_t data_bytes,
-                         int file, bg_err *e) {
+                         int file, bg_err *e)
+{
     scan c = {.start = text, .at = text, .end = text + length, .e = e};
     int first = s->n_raws, metadata_seen = 0;
     int status = bg_check_utf8(text, length, "header", e);
@@ -437,7 +456,8 @@ int bg_safetensors_parse(bg_store *s, const char *text, size_t length, uint64_t 
 
 /* ---- files ---- */
 
-int bg_safetensors_add(bg_store *s, const char *path, bg_err *e) {
+int bg_safetensors_add(bg_store *s, const char *path, bg_err *e)
+{
     int index, status = bg_store_open(s, path, &index, e);
     if (status)
         return status;
@@ -475,16 +495,19 @@ int bg_safetensors_add(bg_store *s, const char *path, bg_err *e) {
 }
 
 /* A shard is named by a plain file name: nothing that could leave the directory. */
-static int plain_name(const char *name) {
+static int plain_name(const char *name)
+{
     size_t n = strlen(name);
     static const char suffix[] = ".safetensors";
     return n >= sizeof suffix && !strchr(name, '/') && !strchr(name, '\\') &&
            !strcmp(name + n - (sizeof suffix - 1), suffix);
 }
 
-static int add_shards(bg_store *s, const char *directory, const cJSON *map, bg_err *e) {
+static int add_shards(bg_store *s, const char *directory, const cJSON *map, bg_err *e)
+{
     const cJSON *m;
-    cJSON_ArrayForEach(m, map) {
+    cJSON_ArrayForEach(m, map)
+    {
         if (!cJSON_IsString(m) || !plain_name(m->valuestring))
             return bg_fail(e, BG_INPUT, "weight_map of '%s' must be the plain name of a .safetensors file, not '%s'",
                            m->string, cJSON_IsString(m) ? m->valuestring : "a value of another type");
@@ -506,10 +529,12 @@ static int add_shards(bg_store *s, const char *directory, const cJSON *map, bg_e
     return BG_OK;
 }
 
-static int check_map(bg_store *s, const cJSON *map, bg_err *e) {
+static int check_map(bg_store *s, const cJSON *map, bg_err *e)
+{
     const cJSON *m;
     int listed = 0;
-    cJSON_ArrayForEach(m, map) {
+    cJSON_ArrayForEach(m, map)
+    {
         const bg_raw *r = bg_store_find(s, m->string);
         if (!r || strcmp(s->files[r->file].name, m->valuestring))
             return bg_fail(e, BG_INPUT, "tensor '%s' is not in %s as the index says; fetch both again", m->string,
@@ -521,7 +546,8 @@ static int check_map(bg_store *s, const cJSON *map, bg_err *e) {
     return BG_OK;
 }
 
-int bg_safetensors_add_index(bg_store *s, const char *index_path, bg_err *e) {
+int bg_safetensors_add_index(bg_store *s, const char *index_path, bg_err *e)
+{
     cJSON *root;
     int status = bg_json_read(index_path, HEADER_LIMIT, &root, e);
     if (status)
@@ -558,7 +584,8 @@ int bg_safetensors_add_index(bg_store *s, const char *index_path, bg_err *e) {
 
 /* ---- elements ---- */
 
-int bg_raw_decode(const bg_store *s, const bg_raw *r, uint64_t first, uint64_t n, float *out, bg_err *e) {
+int bg_raw_decode(const bg_store *s, const bg_raw *r, uint64_t first, uint64_t n, float *out, bg_err *e)
+{
     const bg_dtype_row *type = &bg_dtypes[r->dtype];
     uint64_t size = type->bits / 8;
     uint64_t wide[WIDE]; /* for elements that do not fit into the float they become */
@@ -576,11 +603,13 @@ int bg_raw_decode(const bg_store *s, const bg_raw *r, uint64_t first, uint64_t n
     return BG_OK;
 }
 
-static int rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
+static int rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
+{
     return bg_raw_decode(t->ckpt->impl, t->layout, (uint64_t)(first * t->cols), (uint64_t)(n * t->cols), out, e);
 }
 
-static int codes16(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e) {
+static int codes16(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e)
+{
     return bg_raw_read(t->ckpt->impl, t->layout, (uint64_t)(first * t->cols) * 2, out, (uint64_t)(n * t->cols) * 2, e);
 }
 
@@ -596,7 +625,8 @@ const bg_format bg_format_safetensors = {
 typedef void band_sink(const bg_tensor *t, const char *band, int64_t column, int64_t m, int64_t n, void *out,
                        float *scratch);
 
-static int read_bands(const bg_tensor *t, int64_t first, int64_t n, band_sink *sink, void *out, bg_err *e) {
+static int read_bands(const bg_tensor *t, int64_t first, int64_t n, band_sink *sink, void *out, bg_err *e)
+{
     const bg_store *s = t->ckpt->impl;
     const bg_raw *r = t->layout;
     int64_t size = bg_dtypes[r->dtype].bits / 8, band = PIECE / (n * size);
@@ -621,7 +651,8 @@ static int read_bands(const bg_tensor *t, int64_t first, int64_t n, band_sink *s
 }
 
 static void store_floats(const bg_tensor *t, const char *band, int64_t column, int64_t m, int64_t n, void *out,
-                         float *scratch) {
+                         float *scratch)
+{
     float *to = (float *)out + column;
     bg_dtypes[t->dtype].decode(band, scratch, (size_t)(m * n));
     for (int64_t r = 0; r < n; r++)
@@ -630,7 +661,8 @@ static void store_floats(const bg_tensor *t, const char *band, int64_t column, i
 }
 
 static void store_codes(const bg_tensor *t, const char *band, int64_t column, int64_t m, int64_t n, void *out,
-                        float *scratch) {
+                        float *scratch)
+{
     uint16_t *to = (uint16_t *)out + column;
     (void)scratch;
     for (int64_t r = 0; r < n; r++)
@@ -638,17 +670,20 @@ static void store_codes(const bg_tensor *t, const char *band, int64_t column, in
             memcpy(&to[r * t->cols + k], band + 2 * (k * n + r), 2);
 }
 
-static int turned_rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
+static int turned_rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
+{
     if (!bg_dtypes[t->dtype].decode)
         return bg_fail(e, BG_INPUT, "tensor '%s' is %s, which cannot be converted to float32", t->name, t->storage);
     return read_bands(t, first, n, store_floats, out, e);
 }
 
-static int turned_codes16(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e) {
+static int turned_codes16(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e)
+{
     return read_bands(t, first, n, store_codes, out, e);
 }
 
-int bg_load_plain(bg_load *l, bg_raw *r, const char *name, int turned, bg_err *e) {
+int bg_load_plain(bg_load *l, bg_raw *r, const char *name, int turned, bg_err *e)
+{
     int64_t shape[BG_MAX_RANK];
     memcpy(shape, r->shape, sizeof shape);
     if (turned) {

@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-static int rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e) {
+static int rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e)
+{
     (void)e;
     bg_source_samples(t->layout, first * t->cols, n * t->cols, out);
     return BG_OK;
@@ -16,7 +17,8 @@ const bg_format bg_format_source = {
     .rows = rows,
 };
 
-int bg_source_load(bg_load *l, const char *text, bg_err *e) {
+int bg_source_load(bg_load *l, const char *text, bg_err *e)
+{
     bg_source *s = calloc(1, sizeof *s);
     if (!s)
         return bg_no_memory(e, text, sizeof *s);

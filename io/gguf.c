@@ -34,7 +34,8 @@ struct bg_gguf {
 /* ---- reading the header piece by piece ---- */
 
 /* Makes the next n bytes available and moves past them; *from is their place. */
-static int take(bg_gguf *g, uint64_t n, size_t *from, bg_err *e) {
+static int take(bg_gguf *g, uint64_t n, size_t *from, bg_err *e)
+{
     if (n > g->size - g->at)
         return bg_fail(e, BG_INPUT,
                        "header ends early at byte %zu (%llu bytes wanted); truncated or damaged, fetch it again", g->at,
@@ -58,14 +59,16 @@ static int take(bg_gguf *g, uint64_t n, size_t *from, bg_err *e) {
     return BG_OK;
 }
 
-static uint64_t little(const char *p, unsigned n) {
+static uint64_t little(const char *p, unsigned n)
+{
     uint64_t v = 0;
     while (n--)
         v = v << 8 | (unsigned char)p[n];
     return v;
 }
 
-static int take_number(bg_gguf *g, unsigned n, uint64_t *out, bg_err *e) {
+static int take_number(bg_gguf *g, unsigned n, uint64_t *out, bg_err *e)
+{
     size_t from = 0;
     int status = take(g, n, &from, e);
     if (!status)
@@ -73,7 +76,8 @@ static int take_number(bg_gguf *g, unsigned n, uint64_t *out, bg_err *e) {
     return status;
 }
 
-static int take_string(bg_gguf *g, uint64_t longest, const char *what, size_t *from, uint64_t *length, bg_err *e) {
+static int take_string(bg_gguf *g, uint64_t longest, const char *what, size_t *from, uint64_t *length, bg_err *e)
+{
     int status = take_number(g, 8, length, e);
     if (status)
         return status;
@@ -83,7 +87,8 @@ static int take_string(bg_gguf *g, uint64_t longest, const char *what, size_t *f
 }
 
 /* n values of a type; strings and booleans are looked at one by one. */
-static int take_values(bg_gguf *g, uint32_t type, uint64_t n, bg_err *e) {
+static int take_values(bg_gguf *g, uint32_t type, uint64_t n, bg_err *e)
+{
     size_t from;
     uint64_t length;
     int status = BG_OK;
@@ -105,7 +110,8 @@ static int take_values(bg_gguf *g, uint32_t type, uint64_t n, bg_err *e) {
 }
 
 /* The key's text is stored as an offset until the header is complete. */
-static int take_pair(bg_gguf *g, pair *p, size_t *key_at, bg_err *e) {
+static int take_pair(bg_gguf *g, pair *p, size_t *key_at, bg_err *e)
+{
     uint64_t length, type, element = 0, count = 1;
     int status = take_string(g, LONGEST_KEY, "key", key_at, &length, e);
     if (!status && !length)
@@ -136,17 +142,20 @@ static int take_pair(bg_gguf *g, pair *p, size_t *key_at, bg_err *e) {
     return status ? bg_context(e, "key '%.*s'", (int)length, g->head + *key_at) : BG_OK;
 }
 
-static int compare_text(bg_gguf_text a, const char *b, size_t n) {
+static int compare_text(bg_gguf_text a, const char *b, size_t n)
+{
     int order = memcmp(a.text, b, a.length < n ? a.length : n);
     return order ? order : (a.length > n) - (a.length < n);
 }
 
-static int by_key(const void *a, const void *b) {
+static int by_key(const void *a, const void *b)
+{
     const pair *x = a, *y = b;
     return compare_text(x->key, y->key.text, y->key.length);
 }
 
-static int take_pairs(bg_gguf *g, bg_err *e) {
+static int take_pairs(bg_gguf *g, bg_err *e)
+{
     size_t *keys = calloc((size_t)g->n_pairs + 1, sizeof *keys);
     g->pairs = calloc((size_t)g->n_pairs + 1, sizeof *g->pairs);
     int status = keys && g->pairs ? BG_OK : bg_no_memory(e, "metadata", g->n_pairs * sizeof *g->pairs);
@@ -166,7 +175,8 @@ static int take_pairs(bg_gguf *g, bg_err *e) {
 
 /* ---- looking values up ---- */
 
-static const pair *find(const bg_gguf *g, const char *key) {
+static const pair *find(const bg_gguf *g, const char *key)
+{
     uint64_t low = 0, high = g->n_pairs;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
@@ -181,20 +191,24 @@ static const pair *find(const bg_gguf *g, const char *key) {
     return NULL;
 }
 
-int bg_gguf_has(const bg_gguf *g, const char *key) {
+int bg_gguf_has(const bg_gguf *g, const char *key)
+{
     return find(g, key) != NULL;
 }
 
-static int other_kind(const pair *p, const char *key, const char *wanted, bg_err *e) {
+static int other_kind(const pair *p, const char *key, const char *wanted, bg_err *e)
+{
     return bg_fail(e, BG_INPUT, "key '%s' is %s, not %s", key, type_names[p->type], wanted);
 }
 
-static int is_integer(uint32_t type) {
+static int is_integer(uint32_t type)
+{
     return type <= T_I32 || type == T_U64 || type == T_I64;
 }
 
 /* A value that is no string as a double, and as an integer where it is one and fits. */
-static double value_at(const char *p, uint32_t type, int64_t *integer) {
+static double value_at(const char *p, uint32_t type, int64_t *integer)
+{
     uint64_t u = little(p, type_size[type]);
     float f;
     double d;
@@ -225,7 +239,8 @@ static double value_at(const char *p, uint32_t type, int64_t *integer) {
     return (double)*integer;
 }
 
-int bg_gguf_integer_at(const bg_gguf *g, const char *key, size_t index, int64_t *out, bg_err *e) {
+int bg_gguf_integer_at(const bg_gguf *g, const char *key, size_t index, int64_t *out, bg_err *e)
+{
     const pair *p = find(g, key);
     if (!p)
         return BG_OK;
@@ -241,14 +256,16 @@ int bg_gguf_integer_at(const bg_gguf *g, const char *key, size_t index, int64_t 
     return BG_OK;
 }
 
-int bg_gguf_integer(const bg_gguf *g, const char *key, int64_t *out, bg_err *e) {
+int bg_gguf_integer(const bg_gguf *g, const char *key, int64_t *out, bg_err *e)
+{
     const pair *p = find(g, key);
     if (p && p->type == T_ARRAY)
         return other_kind(p, key, "an integer", e);
     return bg_gguf_integer_at(g, key, 0, out, e);
 }
 
-int bg_gguf_number(const bg_gguf *g, const char *key, double *out, bg_err *e) {
+int bg_gguf_number(const bg_gguf *g, const char *key, double *out, bg_err *e)
+{
     const pair *p = find(g, key);
     int64_t unused = 0;
     if (!p)
@@ -259,7 +276,8 @@ int bg_gguf_number(const bg_gguf *g, const char *key, double *out, bg_err *e) {
     return BG_OK;
 }
 
-int bg_gguf_bool(const bg_gguf *g, const char *key, int *out, bg_err *e) {
+int bg_gguf_bool(const bg_gguf *g, const char *key, int *out, bg_err *e)
+{
     const pair *p = find(g, key);
     if (p && p->type != T_BOOL)
         return other_kind(p, key, "a bool", e);
@@ -268,11 +286,13 @@ int bg_gguf_bool(const bg_gguf *g, const char *key, int *out, bg_err *e) {
     return BG_OK;
 }
 
-static bg_gguf_text text_at(const bg_gguf *g, size_t at) {
+static bg_gguf_text text_at(const bg_gguf *g, size_t at)
+{
     return (bg_gguf_text){g->head + at + 8, (size_t)little(g->head + at, 8)};
 }
 
-int bg_gguf_string(const bg_gguf *g, const char *key, bg_gguf_text *out, bg_err *e) {
+int bg_gguf_string(const bg_gguf *g, const char *key, bg_gguf_text *out, bg_err *e)
+{
     const pair *p = find(g, key);
     if (p && p->type != T_STRING)
         return other_kind(p, key, "a string", e);
@@ -281,7 +301,8 @@ int bg_gguf_string(const bg_gguf *g, const char *key, bg_gguf_text *out, bg_err 
     return BG_OK;
 }
 
-int bg_gguf_texts(const bg_gguf *g, const char *key, bg_gguf_text **out, size_t *n, bg_err *e) {
+int bg_gguf_texts(const bg_gguf *g, const char *key, bg_gguf_text **out, size_t *n, bg_err *e)
+{
     const pair *p = find(g, key);
     *out = NULL;
     *n = 0;
@@ -302,7 +323,8 @@ int bg_gguf_texts(const bg_gguf *g, const char *key, bg_gguf_text **out, size_t 
     return BG_OK;
 }
 
-int bg_gguf_numbers(const bg_gguf *g, const char *key, double **out, size_t *n, bg_err *e) {
+int bg_gguf_numbers(const bg_gguf *g, const char *key, double **out, size_t *n, bg_err *e)
+{
     const pair *p = find(g, key);
     int64_t unused = 0;
     *out = NULL;
@@ -323,7 +345,8 @@ int bg_gguf_numbers(const bg_gguf *g, const char *key, double **out, size_t *n, 
 
 /* ---- the header ---- */
 
-static int take_head(bg_gguf *g, bg_err *e) {
+static int take_head(bg_gguf *g, bg_err *e)
+{
     size_t from;
     uint64_t version;
     int status = take(g, 4, &from, e);
@@ -359,7 +382,8 @@ static int take_head(bg_gguf *g, bg_err *e) {
     return status;
 }
 
-int bg_gguf_open(const char *path, bg_gguf **out, bg_err *e) {
+int bg_gguf_open(const char *path, bg_gguf **out, bg_err *e)
+{
     bg_store s = {0};
     *out = NULL;
     int status = bg_gguf_add(&s, path, out, e);
@@ -373,7 +397,8 @@ int bg_gguf_open(const char *path, bg_gguf **out, bg_err *e) {
     return status;
 }
 
-void bg_gguf_close(bg_gguf *g) {
+void bg_gguf_close(bg_gguf *g)
+{
     if (!g)
         return;
     free(g->path);
@@ -384,7 +409,8 @@ void bg_gguf_close(bg_gguf *g) {
 
 /* ---- tensors ---- */
 
-static int pad(const bg_gguf *g, uint64_t at, uint64_t *out) {
+static int pad(const bg_gguf *g, uint64_t at, uint64_t *out)
+{
     if (__builtin_add_overflow(at, g->alignment - 1, out))
         return -1;
     *out &= ~(g->alignment - 1);
@@ -392,7 +418,8 @@ static int pad(const bg_gguf *g, uint64_t at, uint64_t *out) {
 }
 
 /* Dimensions come fastest first. Missing ones count as 1, so that a tensor without any is one element. */
-static int take_shape(bg_gguf *g, bg_raw *r, const bg_gguf_type **type, bg_err *e) {
+static int take_shape(bg_gguf *g, bg_raw *r, const bg_gguf_type **type, bg_err *e)
+{
     uint64_t dims, ne[MOST_DIMS] = {1, 1, 1, 1}, id, total;
     int status = take_number(g, 4, &dims, e);
     if (!status && dims > MOST_DIMS)
@@ -425,7 +452,8 @@ static int take_shape(bg_gguf *g, bg_raw *r, const bg_gguf_type **type, bg_err *
 }
 
 /* offset must be where the tensors before it end: no holes, no overlaps. */
-static int take_tensor(bg_gguf *g, bg_store *s, uint64_t *expected, bg_err *e) {
+static int take_tensor(bg_gguf *g, bg_store *s, uint64_t *expected, bg_err *e)
+{
     size_t from;
     uint64_t length, next;
     const bg_gguf_type *type;
@@ -452,7 +480,8 @@ static int take_tensor(bg_gguf *g, bg_store *s, uint64_t *expected, bg_err *e) {
     return status ? bg_context(e, "tensor '%s'", r->name) : BG_OK;
 }
 
-static int take_tensors(bg_gguf *g, bg_store *s, bg_err *e) {
+static int take_tensors(bg_gguf *g, bg_store *s, bg_err *e)
+{
     int first = s->n_raws, status = BG_OK;
     uint64_t expected = 0;
     for (uint64_t i = 0; !status && i < g->tensors; i++)
@@ -471,7 +500,8 @@ static int take_tensors(bg_gguf *g, bg_store *s, bg_err *e) {
     return status;
 }
 
-int bg_gguf_add(bg_store *s, const char *path, bg_gguf **out, bg_err *e) {
+int bg_gguf_add(bg_store *s, const char *path, bg_gguf **out, bg_err *e)
+{
     int index, status = bg_store_open(s, path, &index, e);
     if (status)
         return status;

@@ -81,7 +81,8 @@ struct bg_load;
 /* Turns the GGUF raw tensors of the load's store into logical ones under Hugging Face names, rotary permutation undone,
  * and makes the config. `g` is the metadata of the (first) file. */
 int bg_gguf_load(struct bg_load *l, const bg_gguf *g, bg_err *e);
-/* GGUF's name of a tensor of Hugging Face's, in files of the architecture llama, qwen2 or qwen3; malloc'ed, NULL: none. */
+/* GGUF's name of a tensor of Hugging Face's, in files of the architecture llama, qwen2 or qwen3; malloc'ed, NULL: none.
+ */
 char *bg_gguf_name_of(const char *name, const char *architecture);
 /* Where row r stands in the file when heads of `head` rows are paired; 0: as it is. */
 int64_t bg_gguf_stored_row(int64_t head, int64_t r);

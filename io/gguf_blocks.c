@@ -8,103 +8,122 @@ static const float iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1
 /* E2M1 doubled; code 8 is +0 here. */
 static const float fp4_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-static inline float half_at(const uint8_t *p) {
+static inline float half_at(const uint8_t *p)
+{
     return bg_f16_to_f32((uint16_t)(p[0] | p[1] << 8));
 }
 
-static inline uint32_t word_at(const uint8_t *p) {
+static inline uint32_t word_at(const uint8_t *p)
+{
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-static inline unsigned nibble(const uint8_t *p, int shift) {
+static inline unsigned nibble(const uint8_t *p, int shift)
+{
     return (*p >> shift) & 15u;
 }
 
 /* ---- definitions, one weight ---- */
 
 /* Blocks of 32: weight n < 16 is a low nibble, the others are the high nibbles of the same 16 bytes. */
-static unsigned code32(const uint8_t *qs, int n) {
+static unsigned code32(const uint8_t *qs, int n)
+{
     return nibble(qs + n % 16, n < 16 ? 0 : 4);
 }
 
-static void q4_0(const uint8_t *b, int n, bg_gguf_element *o) {
+static void q4_0(const uint8_t *b, int n, bg_gguf_element *o)
+{
     unsigned c = code32(b + 2, n);
     *o = (bg_gguf_element){c, (float)((int)c - 8), half_at(b), 0};
 }
 
-static void q4_1(const uint8_t *b, int n, bg_gguf_element *o) {
+static void q4_1(const uint8_t *b, int n, bg_gguf_element *o)
+{
     unsigned c = code32(b + 4, n);
     *o = (bg_gguf_element){c, (float)c, half_at(b), -half_at(b + 2)};
 }
 
-static void q5_0(const uint8_t *b, int n, bg_gguf_element *o) {
+static void q5_0(const uint8_t *b, int n, bg_gguf_element *o)
+{
     unsigned c = code32(b + 6, n) | ((word_at(b + 2) >> n) & 1) << 4;
     *o = (bg_gguf_element){c, (float)((int)c - 16), half_at(b), 0};
 }
 
-static void q5_1(const uint8_t *b, int n, bg_gguf_element *o) {
+static void q5_1(const uint8_t *b, int n, bg_gguf_element *o)
+{
     unsigned c = code32(b + 8, n) | ((word_at(b + 4) >> n) & 1) << 4;
     *o = (bg_gguf_element){c, (float)c, half_at(b), -half_at(b + 2)};
 }
 
-static void q8_0(const uint8_t *b, int n, bg_gguf_element *o) {
+static void q8_0(const uint8_t *b, int n, bg_gguf_element *o)
+{
     int q = (int8_t)b[2 + n];
     *o = (bg_gguf_element){(unsigned)(q + 128), (float)q, half_at(b), 0};
 }
 
-static void iq4_nl(const uint8_t *b, int n, bg_gguf_element *o) {
+static void iq4_nl(const uint8_t *b, int n, bg_gguf_element *o)
+{
     unsigned c = code32(b + 2, n);
     *o = (bg_gguf_element){c, iq4_values[c], half_at(b), 0};
 }
 
 /* Half of the E8M0 scale, because the table is doubled; 2^−128 and 2^−127 are subnormal, and 255 is no NaN here. */
-static float mx_scale(uint8_t byte) {
+static float mx_scale(uint8_t byte)
+{
     uint32_t bits = byte < 2 ? 0x00200000u << byte : (uint32_t)(byte - 1) << 23;
     float s;
     memcpy(&s, &bits, sizeof s);
     return s;
 }
 
-static void mxfp4(const uint8_t *b, int n, bg_gguf_element *o) {
+static void mxfp4(const uint8_t *b, int n, bg_gguf_element *o)
+{
     unsigned c = code32(b + 1, n);
     *o = (bg_gguf_element){c, fp4_values[c], mx_scale(b[0]), 0};
 }
 
 /* Unsigned E4M3, halved; 0x7f counts as 0 and the top bit is ignored. */
-static float nv_scale(uint8_t byte) {
+static float nv_scale(uint8_t byte)
+{
     byte &= 0x7f;
     return byte == 0x7f ? 0 : 0.5f * bg_e4m3_to_f32(byte);
 }
 
-static void nvfp4(const uint8_t *b, int n, bg_gguf_element *o) {
+static void nvfp4(const uint8_t *b, int n, bg_gguf_element *o)
+{
     int sub = n / 16, i = n % 16;
     unsigned c = nibble(b + 4 + 8 * sub + i % 8, i < 8 ? 0 : 4);
     *o = (bg_gguf_element){c, fp4_values[c], nv_scale(b[sub]), 0};
 }
 
 /* Two bits of weight n in 64 bytes: halves of 128 weights, in each four planes of 32. */
-static unsigned code2(const uint8_t *qs, int n) {
+static unsigned code2(const uint8_t *qs, int n)
+{
     return (qs[32 * (n / 128) + n % 32] >> (2 * (n % 128 / 32))) & 3u;
 }
 
-static void q2_k(const uint8_t *b, int n, bg_gguf_element *o) {
+static void q2_k(const uint8_t *b, int n, bg_gguf_element *o)
+{
     uint8_t s = b[n / 16];
     unsigned c = code2(b + 16, n);
     *o = (bg_gguf_element){c, (float)c, half_at(b + 80) * (float)(s & 15), half_at(b + 82) * (float)(s >> 4)};
 }
 
-static int q3_scale(const uint8_t *sc, int g) {
+static int q3_scale(const uint8_t *sc, int g)
+{
     int low = g < 8 ? sc[g] & 15 : sc[g - 8] >> 4, top = (sc[8 + g % 4] >> (2 * (g / 4))) & 3;
     return (low | top << 4) - 32;
 }
 
-static void q3_k(const uint8_t *b, int n, bg_gguf_element *o) {
+static void q3_k(const uint8_t *b, int n, bg_gguf_element *o)
+{
     unsigned c = code2(b + 32, n) | ((b[n % 32] >> (n / 32)) & 1u) << 2; /* a set high bit means no subtraction */
     *o = (bg_gguf_element){c, (float)((int)c - 4), half_at(b + 108) * (float)q3_scale(b + 96, n / 16), 0};
 }
 
 /* Six-bit scale and minimum of sub-block j in the 12 bytes of Q4_K and Q5_K. */
-static void scale_and_minimum(const uint8_t *sc, int j, int *scale, int *minimum) {
+static void scale_and_minimum(const uint8_t *sc, int j, int *scale, int *minimum)
+{
     if (j < 4) {
         *scale = sc[j] & 63;
         *minimum = sc[j + 4] & 63;
@@ -114,55 +133,64 @@ static void scale_and_minimum(const uint8_t *sc, int j, int *scale, int *minimum
     }
 }
 
-static void q4_k(const uint8_t *b, int n, bg_gguf_element *o) {
+static void q4_k(const uint8_t *b, int n, bg_gguf_element *o)
+{
     int s, m;
     scale_and_minimum(b + 4, n / 32, &s, &m);
     unsigned c = nibble(b + 16 + 32 * (n / 64) + n % 32, n / 32 % 2 ? 4 : 0);
     *o = (bg_gguf_element){c, (float)c, half_at(b) * (float)s, half_at(b + 2) * (float)m};
 }
 
-static void q5_k(const uint8_t *b, int n, bg_gguf_element *o) {
+static void q5_k(const uint8_t *b, int n, bg_gguf_element *o)
+{
     int s, m;
     scale_and_minimum(b + 4, n / 32, &s, &m);
     unsigned c = nibble(b + 48 + 32 * (n / 64) + n % 32, n / 32 % 2 ? 4 : 0) | ((b[16 + n % 32] >> (n / 32)) & 1u) << 4;
     *o = (bg_gguf_element){c, (float)c, half_at(b) * (float)s, half_at(b + 2) * (float)m};
 }
 
-static void q6_k(const uint8_t *b, int n, bg_gguf_element *o) {
+static void q6_k(const uint8_t *b, int n, bg_gguf_element *o)
+{
     int h = n / 128, c = n % 128 / 32, i = n % 32;
     unsigned code = nibble(b + 64 * h + 32 * (c & 1) + i, 4 * (c >> 1)) | ((b[128 + 32 * h + i] >> (2 * c)) & 3u) << 4;
     *o = (bg_gguf_element){code, (float)((int)code - 32), half_at(b + 208) * (float)(int8_t)b[192 + n / 16], 0};
 }
 
-static float iq4_xs_scale(const uint8_t *b, int j) {
+static float iq4_xs_scale(const uint8_t *b, int j)
+{
     int low = (b[4 + j / 2] >> (4 * (j & 1))) & 15, high = ((b[2] | b[3] << 8) >> (2 * j)) & 3;
     return half_at(b) * (float)((low | high << 4) - 32);
 }
 
-static void iq4_xs(const uint8_t *b, int n, bg_gguf_element *o) {
+static void iq4_xs(const uint8_t *b, int n, bg_gguf_element *o)
+{
     unsigned c = code32(b + 8 + 16 * (n / 32), n % 32);
     *o = (bg_gguf_element){c, iq4_values[c], iq4_xs_scale(b, n / 32), 0};
 }
 
 /* Ternary digit k of a byte that is a fraction in base 3. */
-static unsigned trit(uint8_t byte, int k) {
+static unsigned trit(uint8_t byte, int k)
+{
     static const uint8_t powers[5] = {1, 3, 9, 27, 81};
     return ((uint8_t)(byte * powers[k]) * 3u) >> 8;
 }
 
-static void tq1_0(const uint8_t *b, int n, bg_gguf_element *o) {
+static void tq1_0(const uint8_t *b, int n, bg_gguf_element *o)
+{
     unsigned c = n < 160   ? trit(b[n % 32], n / 32)
                  : n < 240 ? trit(b[32 + (n - 160) % 16], (n - 160) / 16)
                            : trit(b[48 + (n - 240) % 4], (n - 240) / 4);
     *o = (bg_gguf_element){c, (float)((int)c - 1), half_at(b + 52), 0};
 }
 
-static void tq2_0(const uint8_t *b, int n, bg_gguf_element *o) {
+static void tq2_0(const uint8_t *b, int n, bg_gguf_element *o)
+{
     unsigned c = code2(b, n);
     *o = (bg_gguf_element){c, (float)((int)c - 1), half_at(b + 64), 0};
 }
 
-void bg_gguf_decode_ref(const bg_gguf_type *t, const uint8_t *blocks, float *out, size_t n_blocks) {
+void bg_gguf_decode_ref(const bg_gguf_type *t, const uint8_t *blocks, float *out, size_t n_blocks)
+{
     bg_gguf_element x;
     for (size_t k = 0; k < n_blocks; k++)
         for (int n = 0; n < t->block; n++) {
@@ -172,7 +200,8 @@ void bg_gguf_decode_ref(const bg_gguf_type *t, const uint8_t *blocks, float *out
         }
 }
 
-void bg_gguf_codes(const bg_gguf_type *t, const uint8_t *blocks, uint16_t *out, size_t n_blocks) {
+void bg_gguf_codes(const bg_gguf_type *t, const uint8_t *blocks, uint16_t *out, size_t n_blocks)
+{
     int nibbles = t->block == 32 && t->levels == 16, bytes = t->block == 32 && t->levels == 256;
     bg_gguf_element x;
     for (size_t k = 0; k < n_blocks; k++, blocks += t->bytes, out += t->block) {
@@ -190,7 +219,8 @@ void bg_gguf_codes(const bg_gguf_type *t, const uint8_t *blocks, uint16_t *out, 
     }
 }
 
-void bg_gguf_scales(const bg_gguf_type *t, const uint8_t *blocks, float *out, size_t n_blocks) {
+void bg_gguf_scales(const bg_gguf_type *t, const uint8_t *blocks, float *out, size_t n_blocks)
+{
     bg_gguf_element x;
     for (size_t k = 0; k < n_blocks; k++, blocks += t->bytes)
         for (int n = 0; n < t->block; n += t->group) {
@@ -203,15 +233,16 @@ void bg_gguf_scales(const bg_gguf_type *t, const uint8_t *blocks, float *out, si
 /* ---- tuned: inner loops of constant length over bytes, which compilers turn into vectors ---- */
 
 /* y[j] and y[j+16] from the 16 bytes of a block of 32. */
-static inline void halves(const uint8_t *restrict qs, float *restrict y, float d, int zero) {
+static inline void halves(const uint8_t *restrict qs, float *restrict y, float d, int zero)
+{
     for (int j = 0; j < 16; j++) {
         y[j] = d * (float)((int)(qs[j] & 15) - zero);
         y[j + 16] = d * (float)((int)(qs[j] >> 4) - zero);
     }
 }
 
-static inline void halves_of_table(const uint8_t *restrict qs, float *restrict y, float d,
-                                   const float *restrict table) {
+static inline void halves_of_table(const uint8_t *restrict qs, float *restrict y, float d, const float *restrict table)
+{
     float scaled[16];
     for (int j = 0; j < 16; j++)
         scaled[j] = d * table[j];
@@ -221,12 +252,14 @@ static inline void halves_of_table(const uint8_t *restrict qs, float *restrict y
         y[j + 16] = scaled[qs[j] >> 4];
 }
 
-static void decode_q4_0(const uint8_t *b, float *y, size_t n) {
+static void decode_q4_0(const uint8_t *b, float *y, size_t n)
+{
     for (; n--; b += 18, y += 32)
         halves(b + 2, y, half_at(b), 8);
 }
 
-static void decode_q4_1(const uint8_t *restrict b, float *restrict y, size_t n) {
+static void decode_q4_1(const uint8_t *restrict b, float *restrict y, size_t n)
+{
     for (; n--; b += 20, y += 32) {
         float d = half_at(b), m = half_at(b + 2);
         for (int j = 0; j < 16; j++) {
@@ -237,12 +270,14 @@ static void decode_q4_1(const uint8_t *restrict b, float *restrict y, size_t n) 
 }
 
 /* The fifth bits of 32 weights as bytes 0 or 16. */
-static inline void fifth_bits(uint32_t h, uint8_t *restrict out) {
+static inline void fifth_bits(uint32_t h, uint8_t *restrict out)
+{
     for (int j = 0; j < 32; j++)
         out[j] = (uint8_t)(((h >> j) & 1) << 4);
 }
 
-static void decode_q5_0(const uint8_t *restrict b, float *restrict y, size_t n) {
+static void decode_q5_0(const uint8_t *restrict b, float *restrict y, size_t n)
+{
     uint8_t top[32];
     for (; n--; b += 22, y += 32) {
         float d = half_at(b);
@@ -254,7 +289,8 @@ static void decode_q5_0(const uint8_t *restrict b, float *restrict y, size_t n) 
     }
 }
 
-static void decode_q5_1(const uint8_t *restrict b, float *restrict y, size_t n) {
+static void decode_q5_1(const uint8_t *restrict b, float *restrict y, size_t n)
+{
     uint8_t top[32];
     for (; n--; b += 24, y += 32) {
         float d = half_at(b), m = half_at(b + 2);
@@ -266,7 +302,8 @@ static void decode_q5_1(const uint8_t *restrict b, float *restrict y, size_t n) 
     }
 }
 
-static void decode_q8_0(const uint8_t *restrict b, float *restrict y, size_t n) {
+static void decode_q8_0(const uint8_t *restrict b, float *restrict y, size_t n)
+{
     for (; n--; b += 34, y += 32) {
         float d = half_at(b);
         for (int j = 0; j < 32; j++)
@@ -274,17 +311,20 @@ static void decode_q8_0(const uint8_t *restrict b, float *restrict y, size_t n) 
     }
 }
 
-static void decode_iq4_nl(const uint8_t *b, float *y, size_t n) {
+static void decode_iq4_nl(const uint8_t *b, float *y, size_t n)
+{
     for (; n--; b += 18, y += 32)
         halves_of_table(b + 2, y, half_at(b), iq4_values);
 }
 
-static void decode_mxfp4(const uint8_t *b, float *y, size_t n) {
+static void decode_mxfp4(const uint8_t *b, float *y, size_t n)
+{
     for (; n--; b += 17, y += 32)
         halves_of_table(b + 1, y, mx_scale(b[0]), fp4_values);
 }
 
-static void decode_nvfp4(const uint8_t *restrict b, float *restrict y, size_t n) {
+static void decode_nvfp4(const uint8_t *restrict b, float *restrict y, size_t n)
+{
     for (; n--; b += 36)
         for (int s = 0; s < 4; s++, y += 16) {
             float d = nv_scale(b[s]), scaled[16];
@@ -297,7 +337,8 @@ static void decode_nvfp4(const uint8_t *restrict b, float *restrict y, size_t n)
         }
 }
 
-static void decode_q2_k(const uint8_t *restrict b, float *restrict y, size_t n) {
+static void decode_q2_k(const uint8_t *restrict b, float *restrict y, size_t n)
+{
     for (; n--; b += 84) {
         float d = half_at(b + 80), dmin = half_at(b + 82);
         for (int g = 0; g < 16; g++, y += 16) {
@@ -310,7 +351,8 @@ static void decode_q2_k(const uint8_t *restrict b, float *restrict y, size_t n) 
     }
 }
 
-static void decode_q3_k(const uint8_t *restrict b, float *restrict y, size_t n) {
+static void decode_q3_k(const uint8_t *restrict b, float *restrict y, size_t n)
+{
     for (; n--; b += 110) {
         float d = half_at(b + 108);
         for (int g = 0; g < 16; g++, y += 16) {
@@ -323,7 +365,8 @@ static void decode_q3_k(const uint8_t *restrict b, float *restrict y, size_t n) 
     }
 }
 
-static void decode_q4_k(const uint8_t *restrict b, float *restrict y, size_t n) {
+static void decode_q4_k(const uint8_t *restrict b, float *restrict y, size_t n)
+{
     for (; n--; b += 144) {
         float d = half_at(b), dmin = half_at(b + 2);
         for (int j = 0; j < 4; j++, y += 64) {
@@ -340,7 +383,8 @@ static void decode_q4_k(const uint8_t *restrict b, float *restrict y, size_t n) 
     }
 }
 
-static void decode_q5_k(const uint8_t *restrict b, float *restrict y, size_t n) {
+static void decode_q5_k(const uint8_t *restrict b, float *restrict y, size_t n)
+{
     for (; n--; b += 176) {
         float d = half_at(b), dmin = half_at(b + 2);
         for (int j = 0; j < 4; j++, y += 64) {
@@ -357,7 +401,8 @@ static void decode_q5_k(const uint8_t *restrict b, float *restrict y, size_t n) 
     }
 }
 
-static void decode_q6_k(const uint8_t *restrict b, float *restrict y, size_t n) {
+static void decode_q6_k(const uint8_t *restrict b, float *restrict y, size_t n)
+{
     for (; n--; b += 210) {
         float d = half_at(b + 208);
         for (int g = 0; g < 16; g++, y += 16) {
@@ -371,20 +416,23 @@ static void decode_q6_k(const uint8_t *restrict b, float *restrict y, size_t n) 
     }
 }
 
-static void decode_iq4_xs(const uint8_t *b, float *y, size_t n) {
+static void decode_iq4_xs(const uint8_t *b, float *y, size_t n)
+{
     for (; n--; b += 136)
         for (int j = 0; j < 8; j++, y += 32)
             halves_of_table(b + 8 + 16 * j, y, iq4_xs_scale(b, j), iq4_values);
 }
 
-static inline void trits(const uint8_t *restrict q, float *restrict y, float d, int bytes, int digits) {
+static inline void trits(const uint8_t *restrict q, float *restrict y, float d, int bytes, int digits)
+{
     static const uint8_t powers[5] = {1, 3, 9, 27, 81};
     for (int k = 0; k < digits; k++)
         for (int i = 0; i < bytes; i++)
             y[k * bytes + i] = d * (float)((int)(((uint8_t)(q[i] * powers[k]) * 3u) >> 8) - 1);
 }
 
-static void decode_tq1_0(const uint8_t *b, float *y, size_t n) {
+static void decode_tq1_0(const uint8_t *b, float *y, size_t n)
+{
     for (; n--; b += 54, y += 256) {
         float d = half_at(b + 52);
         trits(b, y, d, 32, 5);
@@ -393,7 +441,8 @@ static void decode_tq1_0(const uint8_t *b, float *y, size_t n) {
     }
 }
 
-static void decode_tq2_0(const uint8_t *restrict b, float *restrict y, size_t n) {
+static void decode_tq2_0(const uint8_t *restrict b, float *restrict y, size_t n)
+{
     for (; n--; b += 66) {
         float d = half_at(b + 64);
         for (int p = 0; p < 8; p++, y += 32) {
@@ -408,13 +457,21 @@ static void decode_tq2_0(const uint8_t *restrict b, float *restrict y, size_t n)
 /* ---- the table; the index is the id in the file ---- */
 
 #define PLAIN(type, size)                                                                                              \
-    { #type, 1, size, BG_##type, 0, 0, 0, NULL, 0, NULL, NULL }
+    {                                                                                                                  \
+#type, 1, size, BG_##type, 0, 0, 0, NULL, 0, NULL, NULL                                                        \
+    }
 #define BLOCK(name, n, bytes, scales, zeros, levels, group, f)                                                         \
-    { name, n, bytes, BG_PACKED, scales, zeros, levels, NULL, group, f, decode_##f }
+    {                                                                                                                  \
+        name, n, bytes, BG_PACKED, scales, zeros, levels, NULL, group, f, decode_##f                                   \
+    }
 #define TABLE(name, n, bytes, scales, table, group, f)                                                                 \
-    { name, n, bytes, BG_PACKED, scales, 0, 16, table, group, f, decode_##f }
+    {                                                                                                                  \
+        name, n, bytes, BG_PACKED, scales, 0, 16, table, group, f, decode_##f                                          \
+    }
 #define NAMED(name, n, bytes)                                                                                          \
-    { name, n, bytes, BG_PACKED, 0, 0, 0, NULL, 0, NULL, NULL }
+    {                                                                                                                  \
+        name, n, bytes, BG_PACKED, 0, 0, 0, NULL, 0, NULL, NULL                                                        \
+    }
 
 static const bg_gguf_type types[] = {
     [0] = PLAIN(F32, 4),
@@ -455,11 +512,13 @@ static const bg_gguf_type types[] = {
 
 enum { TYPES = sizeof types / sizeof *types };
 
-const bg_gguf_type *bg_gguf_type_of(uint32_t id) {
+const bg_gguf_type *bg_gguf_type_of(uint32_t id)
+{
     return id < TYPES && types[id].bytes ? &types[id] : NULL;
 }
 
-const bg_gguf_type *bg_gguf_type_named(const char *name, uint32_t *id) {
+const bg_gguf_type *bg_gguf_type_named(const char *name, uint32_t *id)
+{
     for (uint32_t i = 0; i < TYPES; i++)
         if (types[i].bytes && !strcmp(types[i].name, name)) {
             if (id)

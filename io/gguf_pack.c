@@ -1,24 +1,45 @@
-/* Owns the making of GGUF blocks: the reference encoders of blocks of 32, and the placing of codes and scales that were chosen
- * elsewhere. Each is the inverse of a definition in gguf_blocks.c.
+/* Owns the making of GGUF blocks: the reference encoders of blocks of 32, and the placing of codes and scales that were
+ * chosen elsewhere. Each is the inverse of a definition in gguf_blocks.c.
  */
 #include "io/write_gguf.h"
 
 #include <math.h>
 
 enum {
-    F32 = 0, F16 = 1, Q4_0 = 2, Q4_1 = 3, Q5_0 = 6, Q5_1 = 7, Q8_0 = 8, Q2_K = 10, Q3_K = 11, Q4_K = 12, Q5_K = 13, Q6_K = 14,
-    IQ4_NL = 20, IQ4_XS = 23, BF16 = 30, TQ1_0 = 34, TQ2_0 = 35, MXFP4 = 39, NVFP4 = 40, BLOCK = 32, SUPER = 256
+    F32 = 0,
+    F16 = 1,
+    Q4_0 = 2,
+    Q4_1 = 3,
+    Q5_0 = 6,
+    Q5_1 = 7,
+    Q8_0 = 8,
+    Q2_K = 10,
+    Q3_K = 11,
+    Q4_K = 12,
+    Q5_K = 13,
+    Q6_K = 14,
+    IQ4_NL = 20,
+    IQ4_XS = 23,
+    BF16 = 30,
+    TQ1_0 = 34,
+    TQ2_0 = 35,
+    MXFP4 = 39,
+    NVFP4 = 40,
+    BLOCK = 32,
+    SUPER = 256
 };
 
 /* ---- blocks of 32 with one float16 scale ---- */
 
-static void put_half(uint8_t *out, float v) {
+static void put_half(uint8_t *out, float v)
+{
     uint16_t h = bg_f32_to_f16(v);
     memcpy(out, &h, sizeof h);
 }
 
 /* Places codes of a block of 32: scale, minimum, fifth bits, nibbles. */
-static void place(uint32_t type, const uint8_t *code, float d, float m, uint8_t *out) {
+static void place(uint32_t type, const uint8_t *code, float d, float m, uint8_t *out)
+{
     int five = type == Q5_0 || type == Q5_1, minimum = type == Q4_1 || type == Q5_1;
     uint32_t high = 0;
     put_half(out, d);
@@ -43,7 +64,8 @@ static void place(uint32_t type, const uint8_t *code, float d, float m, uint8_t 
 }
 
 /* Symmetric: the weight of largest magnitude, the first of equals, becomes the lowest code. */
-static float encode_signed(const float *x, int half, uint8_t *code) {
+static float encode_signed(const float *x, int half, uint8_t *code)
+{
     float most = 0, value = 0;
     for (int i = 0; i < BLOCK; i++)
         if (fabsf(x[i]) > most) {
@@ -58,7 +80,8 @@ static float encode_signed(const float *x, int half, uint8_t *code) {
     return d;
 }
 
-static float encode_ranged(const float *x, int top, uint8_t *code, float *minimum) {
+static float encode_ranged(const float *x, int top, uint8_t *code, float *minimum)
+{
     float least = x[0], most = x[0];
     for (int i = 1; i < BLOCK; i++) {
         least = x[i] < least ? x[i] : least;
@@ -73,7 +96,8 @@ static float encode_ranged(const float *x, int top, uint8_t *code, float *minimu
     return d;
 }
 
-static float encode_bytes(const float *x, uint8_t *code) {
+static float encode_bytes(const float *x, uint8_t *code)
+{
     float most = 0;
     for (int i = 0; i < BLOCK; i++)
         most = fmaxf(most, fabsf(x[i]));
@@ -83,11 +107,13 @@ static float encode_bytes(const float *x, uint8_t *code) {
     return d;
 }
 
-static int is_block(uint32_t type) {
+static int is_block(uint32_t type)
+{
     return type == Q4_0 || type == Q4_1 || type == Q5_0 || type == Q5_1 || type == Q8_0;
 }
 
-int bg_gguf_encode(uint32_t type, const float *x, int64_t n, uint8_t *out, bg_err *e) {
+int bg_gguf_encode(uint32_t type, const float *x, int64_t n, uint8_t *out, bg_err *e)
+{
     const bg_gguf_type *t = bg_gguf_type_of(type);
     if (type == F32) {
         memcpy(out, x, (size_t)n * sizeof *x);
@@ -121,7 +147,8 @@ int bg_gguf_encode(uint32_t type, const float *x, int64_t n, uint8_t *out, bg_er
 }
 
 int bg_gguf_pack(uint32_t type, const uint16_t *codes, const float *scales, const float *minima, int64_t blocks,
-                 uint8_t *out, bg_err *e) {
+                 uint8_t *out, bg_err *e)
+{
     const bg_gguf_type *t = bg_gguf_type_of(type);
     if (!is_block(type) || ((type == Q4_1 || type == Q5_1) != (minima != NULL)))
         return bg_fail(e, BG_USAGE, "codes %s minima cannot be packed as %s", minima ? "with" : "without",
@@ -141,18 +168,21 @@ int bg_gguf_pack(uint32_t type, const uint16_t *codes, const float *scales, cons
 /* ---- fields of the other types ---- */
 
 /* Weight n < 16 of a block of 32 is a low nibble, the others are the high nibbles of the same 16 bytes. */
-static void place32(const uint8_t *q, uint8_t *out) {
+static void place32(const uint8_t *q, uint8_t *out)
+{
     for (int n = 0; n < BLOCK; n++)
         out[n % 16] |= (uint8_t)(q[n] << (n < 16 ? 0 : 4));
 }
 
 /* Two bits of 256 weights: halves of 128, in each four planes of 32. */
-static void place2(const uint8_t *q, uint8_t *out) {
+static void place2(const uint8_t *q, uint8_t *out)
+{
     for (int n = 0; n < SUPER; n++)
         out[32 * (n / 128) + n % 32] |= (uint8_t)((q[n] & 3) << (2 * (n % 128 / 32)));
 }
 
-static void pack_q2_k(const bg_gguf_fields *f, uint8_t *b) {
+static void pack_q2_k(const bg_gguf_fields *f, uint8_t *b)
+{
     for (int g = 0; g < 16; g++)
         b[g] = (uint8_t)(f->scale[g] | f->minimum[g] << 4);
     place2(f->q, b + 16);
@@ -160,7 +190,8 @@ static void pack_q2_k(const bg_gguf_fields *f, uint8_t *b) {
     put_half(b + 82, f->dmin);
 }
 
-static void pack_q3_k(const bg_gguf_fields *f, uint8_t *b) {
+static void pack_q3_k(const bg_gguf_fields *f, uint8_t *b)
+{
     for (int n = 0; n < SUPER; n++)
         b[n % 32] |= (uint8_t)(f->q[n] >> 2 << (n / 32));
     place2(f->q, b + 32);
@@ -173,7 +204,8 @@ static void pack_q3_k(const bg_gguf_fields *f, uint8_t *b) {
 }
 
 /* Six-bit scales and minima of eight sub-blocks in 12 bytes. */
-static void place_six(const bg_gguf_fields *f, uint8_t *sc) {
+static void place_six(const bg_gguf_fields *f, uint8_t *sc)
+{
     for (int j = 0; j < 4; j++) {
         sc[j] = (uint8_t)(f->scale[j] | f->scale[j + 4] >> 4 << 6);
         sc[j + 4] = (uint8_t)(f->minimum[j] | f->minimum[j + 4] >> 4 << 6);
@@ -182,7 +214,8 @@ static void place_six(const bg_gguf_fields *f, uint8_t *sc) {
 }
 
 /* `low`: where the nibbles begin; Q5_K has its fifth bits at 16. */
-static void pack_k(const bg_gguf_fields *f, uint8_t *b, int low) {
+static void pack_k(const bg_gguf_fields *f, uint8_t *b, int low)
+{
     put_half(b, f->d);
     put_half(b + 2, f->dmin);
     place_six(f, b + 4);
@@ -193,7 +226,8 @@ static void pack_k(const bg_gguf_fields *f, uint8_t *b, int low) {
     }
 }
 
-static void pack_q6_k(const bg_gguf_fields *f, uint8_t *b) {
+static void pack_q6_k(const bg_gguf_fields *f, uint8_t *b)
+{
     for (int n = 0; n < SUPER; n++) {
         int h = n / 128, c = n % 128 / 32, i = n % 32;
         b[64 * h + 32 * (c & 1) + i] |= (uint8_t)((f->q[n] & 15) << (4 * (c >> 1)));
@@ -204,7 +238,8 @@ static void pack_q6_k(const bg_gguf_fields *f, uint8_t *b) {
     put_half(b + 208, f->d);
 }
 
-static void pack_iq4_xs(const bg_gguf_fields *f, uint8_t *b) {
+static void pack_iq4_xs(const bg_gguf_fields *f, uint8_t *b)
+{
     unsigned high = 0;
     put_half(b, f->d);
     for (int j = 0; j < 8; j++) {
@@ -218,14 +253,16 @@ static void pack_iq4_xs(const bg_gguf_fields *f, uint8_t *b) {
 }
 
 /* `n` digits of q, `step` weights apart, as a fraction in base 3 (of five digits, the missing ones 0), rounded up. */
-static uint8_t trits(const uint8_t *q, int step, int n) {
+static uint8_t trits(const uint8_t *q, int step, int n)
+{
     unsigned v = 0;
     for (int k = 0; k < 5; k++)
         v = 3 * v + (k < n ? q[k * step] : 0);
     return (uint8_t)((v * 256 + 242) / 243);
 }
 
-static void pack_tq1_0(const bg_gguf_fields *f, uint8_t *b) {
+static void pack_tq1_0(const bg_gguf_fields *f, uint8_t *b)
+{
     for (int i = 0; i < 32; i++)
         b[i] = trits(f->q + i, 32, 5);
     for (int i = 0; i < 16; i++)
@@ -235,25 +272,43 @@ static void pack_tq1_0(const bg_gguf_fields *f, uint8_t *b) {
     put_half(b + 52, f->d);
 }
 
-static void pack_nvfp4(const bg_gguf_fields *f, uint8_t *b) {
+static void pack_nvfp4(const bg_gguf_fields *f, uint8_t *b)
+{
     for (int n = 0; n < 64; n++)
         b[4 + 8 * (n / 16) + n % 8] |= (uint8_t)(f->q[n] << (n % 16 < 8 ? 0 : 4));
     for (int s = 0; s < 4; s++)
         b[s] = (uint8_t)f->scale[s];
 }
 
-int bg_gguf_pack_fields(uint32_t type, const bg_gguf_fields *f, uint8_t *b, bg_err *e) {
+int bg_gguf_pack_fields(uint32_t type, const bg_gguf_fields *f, uint8_t *b, bg_err *e)
+{
     const bg_gguf_type *t = bg_gguf_type_of(type);
     memset(b, 0, t ? (size_t)t->bytes : 0);
     switch (type) {
-    case Q2_K: pack_q2_k(f, b); return BG_OK;
-    case Q3_K: pack_q3_k(f, b); return BG_OK;
-    case Q4_K: pack_k(f, b, 16); return BG_OK;
-    case Q5_K: pack_k(f, b, 48); return BG_OK;
-    case Q6_K: pack_q6_k(f, b); return BG_OK;
-    case IQ4_XS: pack_iq4_xs(f, b); return BG_OK;
-    case TQ1_0: pack_tq1_0(f, b); return BG_OK;
-    case NVFP4: pack_nvfp4(f, b); return BG_OK;
+    case Q2_K:
+        pack_q2_k(f, b);
+        return BG_OK;
+    case Q3_K:
+        pack_q3_k(f, b);
+        return BG_OK;
+    case Q4_K:
+        pack_k(f, b, 16);
+        return BG_OK;
+    case Q5_K:
+        pack_k(f, b, 48);
+        return BG_OK;
+    case Q6_K:
+        pack_q6_k(f, b);
+        return BG_OK;
+    case IQ4_XS:
+        pack_iq4_xs(f, b);
+        return BG_OK;
+    case TQ1_0:
+        pack_tq1_0(f, b);
+        return BG_OK;
+    case NVFP4:
+        pack_nvfp4(f, b);
+        return BG_OK;
     case IQ4_NL:
         put_half(b, f->d);
         place32(f->q, b + 2);
@@ -266,6 +321,7 @@ int bg_gguf_pack_fields(uint32_t type, const bg_gguf_fields *f, uint8_t *b, bg_e
         place2(f->q, b);
         put_half(b + 64, f->d);
         return BG_OK;
-    default: return bg_fail(e, BG_USAGE, "fields of %s cannot be packed", t ? t->name : "an unknown type");
+    default:
+        return bg_fail(e, BG_USAGE, "fields of %s cannot be packed", t ? t->name : "an unknown type");
     }
 }

@@ -14,7 +14,8 @@
 #include <string.h>
 
 /* One component of a path, from outside: letters, digits and "._-", no leading dot. */
-static int plain(const char *s, size_t n) {
+static int plain(const char *s, size_t n)
+{
     if (!n || n > 128 || *s == '.')
         return 0;
     for (size_t i = 0; i < n; i++)
@@ -23,7 +24,8 @@ static int plain(const char *s, size_t n) {
     return 1;
 }
 
-static char *cache_directory(void) {
+static char *cache_directory(void)
+{
     static const struct {
         const char *variable, *below;
     } places[] = {{"HF_HUB_CACHE", ""},
@@ -39,7 +41,8 @@ static char *cache_directory(void) {
     return NULL;
 }
 
-char *bg_hub_find(const char *name) {
+char *bg_hub_find(const char *name)
+{
     const char *slash = strchr(name, '/');
     if (!slash || !plain(name, (size_t)(slash - name)) || !plain(slash + 1, strlen(slash + 1)))
         return NULL;

@@ -104,8 +104,8 @@ int bg_json_parse(const char *text, size_t length, const char *name, cJSON **out
     while (end < text + length && isspace((unsigned char)*end))
         end++;
     if (end < text + length)
-        status = bg_fail(e, BG_INPUT, "%s: unexpected text after the JSON value at byte %zu", name,
-                         (size_t)(end - text));
+        status =
+            bg_fail(e, BG_INPUT, "%s: unexpected text after the JSON value at byte %zu", name, (size_t)(end - text));
     if (!status)
         status = check_duplicates(root, name, e);
     if (status)
@@ -192,7 +192,8 @@ static void print_string(FILE *f, const char *s)
     putc('"', f);
 }
 
-/* Everything but the rows of a table goes on a line of its own; a row (depth 3) is one line, so that diffs show rows. */
+/* Everything but the rows of a table goes on a line of its own; a row (depth 3) is one line, so that diffs show rows.
+ */
 static void before(bg_jsonw *w, const char *key)
 {
     if (!w->first[w->depth])

@@ -14,7 +14,8 @@
 
 enum { BG_JSON_DEPTH = 64 };
 
-/* Parses text[0..length) (a NUL must follow it). `name` is what errors call it. The caller frees *out with cJSON_Delete. */
+/* Parses text[0..length) (a NUL must follow it). `name` is what errors call it. The caller frees *out with
+ * cJSON_Delete. */
 int bg_json_parse(const char *text, size_t length, const char *name, cJSON **out, bg_err *e);
 
 /* BG_INPUT names the byte where text[0..length) stops being UTF-8 (overlong forms and surrogates are none). */
@@ -27,7 +28,8 @@ int bg_json_read(const char *path, size_t limit, cJSON **out, bg_err *e);
 double bg_json_number(const cJSON *object, const char *key, double otherwise);
 int bg_json_bool(const cJSON *object, const char *key, int otherwise);
 const char *bg_json_string(const cJSON *object, const char *key, const char *otherwise);
-/* Non-negative integer of at most 2^53; *out is left alone when the member is absent, BG_INPUT when it is anything else. */
+/* Non-negative integer of at most 2^53; *out is left alone when the member is absent, BG_INPUT when it is anything
+ * else. */
 int bg_json_integer(const cJSON *object, const char *key, int64_t *out, bg_err *e);
 
 /* The writer. Keys are NULL inside arrays. Errors stick: call bg_jsonw_finish once and look at its status. */

@@ -56,16 +56,17 @@ static void man_stage(const bg_stage *s, FILE *f)
 
 void bg_man_page(const bg_stage *const *stages, FILE *f)
 {
-    fprintf(f,
-            ".TH BITGAP 1 \"\" \"bitgap %s\" \"User commands\"\n"
-            ".SH NAME\nbitgap \\- how many bits a weight quantizer leaves on the table, and where\n"
-            ".SH SYNOPSIS\n.B bitgap\n.I STAGE\n[arguments]\n.br\n.B bitgap help\n[\\fISTAGE\\fR|documents]\n"
-            ".SH DESCRIPTION\n"
-            "Every weight quantizer is a composition of a transform, a scope, a grid, a rounding and a coding; every\n"
-            "result is a point (rate, distortion) set against the Shannon bound. Each stage reads documents (JSON) and\n"
-            "writes one; \\fBbitgap help documents\\fR explains every field. \\fBmake report MODEL=\\fR\\fIDIR\\fR in the\n"
-            "source tree runs the stages in order.\n",
-            bg_version);
+    fprintf(
+        f,
+        ".TH BITGAP 1 \"\" \"bitgap %s\" \"User commands\"\n"
+        ".SH NAME\nbitgap \\- how many bits a weight quantizer leaves on the table, and where\n"
+        ".SH SYNOPSIS\n.B bitgap\n.I STAGE\n[arguments]\n.br\n.B bitgap help\n[\\fISTAGE\\fR|documents]\n"
+        ".SH DESCRIPTION\n"
+        "Every weight quantizer is a composition of a transform, a scope, a grid, a rounding and a coding; every\n"
+        "result is a point (rate, distortion) set against the Shannon bound. Each stage reads documents (JSON) and\n"
+        "writes one; \\fBbitgap help documents\\fR explains every field. \\fBmake report MODEL=\\fR\\fIDIR\\fR in the\n"
+        "source tree runs the stages in order.\n",
+        bg_version);
     for (int tools = 0; tools < 2; tools++) {
         fputs(tools ? ".SH TOOLS\n" : ".SH STAGES\n", f);
         for (const bg_stage *const *s = stages; *s; s++)
@@ -74,10 +75,11 @@ void bg_man_page(const bg_stage *const *stages, FILE *f)
     }
     fputs(".SH OPTIONS OF EVERY STAGE\n", f);
     man_options(bg_common_options, f);
-    fputs(".SH EXIT STATUS\n"
-          ".TP\n0\ndone\n.TP\n1\na threshold was missed (\\-\\-fail\\-above)\n.TP\n2\nthe command line is wrong\n"
-          ".TP\n3\na file or document is damaged, foreign or missing\n.TP\n4\nmemory, disk or a child program gave out\n",
-          f);
+    fputs(
+        ".SH EXIT STATUS\n"
+        ".TP\n0\ndone\n.TP\n1\na threshold was missed (\\-\\-fail\\-above)\n.TP\n2\nthe command line is wrong\n"
+        ".TP\n3\na file or document is damaged, foreign or missing\n.TP\n4\nmemory, disk or a child program gave out\n",
+        f);
 }
 
 static void completion_options(const bg_option *o, FILE *f)
@@ -88,12 +90,13 @@ static void completion_options(const bg_option *o, FILE *f)
 
 void bg_completion(const bg_stage *const *stages, FILE *f)
 {
-    fputs("# bash completion for bitgap\n"
-          "_bitgap() {\n"
-          "    local word=${COMP_WORDS[COMP_CWORD]} words=\n"
-          "    if [ \"$COMP_CWORD\" -eq 1 ] || { [ \"$COMP_CWORD\" -eq 2 ] && [ \"${COMP_WORDS[1]}\" = help ]; }; then\n"
-          "        words='help",
-          f);
+    fputs(
+        "# bash completion for bitgap\n"
+        "_bitgap() {\n"
+        "    local word=${COMP_WORDS[COMP_CWORD]} words=\n"
+        "    if [ \"$COMP_CWORD\" -eq 1 ] || { [ \"$COMP_CWORD\" -eq 2 ] && [ \"${COMP_WORDS[1]}\" = help ]; }; then\n"
+        "        words='help",
+        f);
     for (const bg_stage *const *s = stages; *s; s++)
         fprintf(f, " %s", (*s)->name);
     fputs("'\n    elif [ \"${word#-}\" != \"$word\" ]; then\n        words='", f);

@@ -1,5 +1,5 @@
-/* Owns .npy: "\x93NUMPY", version, length of the header (u16), a Python dictionary padded with spaces so that the data starts
- * at a multiple of 64, then the data, little-endian. */
+/* Owns .npy: "\x93NUMPY", version, length of the header (u16), a Python dictionary padded with spaces so that the data
+ * starts at a multiple of 64, then the data, little-endian. */
 #define _GNU_SOURCE
 #include "io/npy.h"
 
@@ -16,8 +16,8 @@ int bg_npy_write(const char *path, const float *w, int64_t rows, int64_t cols, b
     int length = (PREAMBLE + n + 1 + 63) / 64 * 64 - PREAMBLE;
     memset(header + n, ' ', (size_t)(length - n));
     header[length - 1] = '\n';
-    const unsigned char preamble[PREAMBLE] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(length & 0xff),
-                                              (unsigned char)(length >> 8)};
+    const unsigned char preamble[PREAMBLE] = {
+        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(length & 0xff), (unsigned char)(length >> 8)};
     bg_out out = {0};
     int status = bg_out_open(&out, path, e);
     if (status)

@@ -27,13 +27,13 @@ typedef struct bg_args bg_args;
 
 typedef struct bg_stage {
     const char *name;
-    const char *arguments; /* "MODEL", "BASE QUANTIZED…": shown in the usage line */
-    int least, most;       /* positional arguments; most < 0: any number */
-    const char *summary;   /* one line in `bitgap --help` */
-    const char *about;     /* a paragraph for `bitgap help STAGE` and the man page */
-    const char *example;   /* one runnable line */
+    const char *arguments;    /* "MODEL", "BASE QUANTIZED…": shown in the usage line */
+    int least, most;          /* positional arguments; most < 0: any number */
+    const char *summary;      /* one line in `bitgap --help` */
+    const char *about;        /* a paragraph for `bitgap help STAGE` and the man page */
+    const char *example;      /* one runnable line */
     const bg_option *options; /* ends with a NULL name */
-    int is_tool;           /* listed under "tools beside the stages" */
+    int is_tool;              /* listed under "tools beside the stages" */
     int (*run)(const bg_args *a, bg_provenance *p, bg_err *e);
 } bg_stage;
 
@@ -51,7 +51,8 @@ const char *bg_arg_nth(const bg_args *a, const char *name, int n);
 /* Positional arguments. */
 int bg_args_words(const bg_args *a);
 const char *bg_args_word(const bg_args *a, int n);
-/* Numbers with a range; BG_USAGE names the option and the range. *out is the default when neither given nor declared. */
+/* Numbers with a range; BG_USAGE names the option and the range. *out is the default when neither given nor declared.
+ */
 int bg_arg_number(const bg_args *a, const char *name, double least, double most, double *out, bg_err *e);
 int bg_arg_integer(const bg_args *a, const char *name, int64_t least, int64_t most, int64_t *out, bg_err *e);
 /* Where the document goes: -o, or `otherwise`. */

@@ -102,7 +102,7 @@ int bg_auto_round_version(const cJSON *quantization);
     ROW(".W_q", hqq)
 /* clang-format on */
 
-#define BG_DECLARE_FORMAT(name) extern const bg_format bg_format_##name;
+#define BG_DECLARE_FORMAT(name)        extern const bg_format bg_format_##name;
 #define BG_DECLARE_CLAIM(suffix, name) bg_claim bg_claim_##name;
 BG_PACKED_FORMATS(BG_DECLARE_FORMAT)
 BG_CLAIMS(BG_DECLARE_CLAIM)

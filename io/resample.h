@@ -1,5 +1,5 @@
-/* Percentile intervals by resampling: Efron 1979; Efron and Tibshirani 1993, chapter 13. Deterministic: the draws are those
- * of bg_uniform_at. */
+/* Percentile intervals by resampling: Efron 1979; Efron and Tibshirani 1993, chapter 13. Deterministic: the draws are
+ * those of bg_uniform_at. */
 #ifndef BG_IO_RESAMPLE_H
 #define BG_IO_RESAMPLE_H
 

@@ -41,24 +41,28 @@ static const role roles[] = {
 
 enum { ROLES = sizeof roles / sizeof *roles };
 
-int bg_role_order(const char *group) {
+int bg_role_order(const char *group)
+{
     int i = 0;
     while (i < ROLES - 1 && strcmp(roles[i].group, group))
         i++;
     return i;
 }
 
-int bg_role_is_linear(const char *group) {
+int bg_role_is_linear(const char *group)
+{
     return roles[bg_role_order(group)].is_linear;
 }
 
 /* Is `ending` all of text[0..n), or what follows a dot at its end? */
-static int ends_with(const char *text, size_t n, const char *ending, size_t m) {
+static int ends_with(const char *text, size_t n, const char *ending, size_t m)
+{
     return n >= m && !memcmp(text + n - m, ending, m) && (n == m || text[n - m - 1] == '.');
 }
 
 /* The number behind a component that lists layers ("layers.12."); −1 when there is none. */
-static int layer_of(const char *name) {
+static int layer_of(const char *name)
+{
     static const char *const lists[] = {"layers", "layer", "h", "blocks", "block", "blk"};
     for (const char *p = name; p; p = strchr(p, '.'), p += p != NULL) {
         for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
@@ -74,7 +78,8 @@ static int layer_of(const char *name) {
     return -1;
 }
 
-static int is_norm(const char *module, size_t n) {
+static int is_norm(const char *module, size_t n)
+{
     static const char *const words[] = {"norm", "Norm", "ln_", "ln1", "ln2"};
     size_t last = n;
     while (last && module[last - 1] != '.')
@@ -85,7 +90,8 @@ static int is_norm(const char *module, size_t n) {
     return 0;
 }
 
-const char *bg_role_of(const char *name, int *layer) {
+const char *bg_role_of(const char *name, int *layer)
+{
     *layer = layer_of(name);
     size_t n = strlen(name);
     if (ends_with(name, n, "bias", 4))

@@ -42,8 +42,13 @@ static const char *member_of(const bg_setting *s, const char *prefix)
 
 static const char *kind_of(const bg_setting *s, char *out, size_t room)
 {
-    static const char *const names[] = {"a text", "an integer", "true or false", "an object {…}", "a text or a list of texts",
-                                        "a list", "a text, a number, true or false"};
+    static const char *const names[] = {"a text",
+                                        "an integer",
+                                        "true or false",
+                                        "an object {…}",
+                                        "a text or a list of texts",
+                                        "a list",
+                                        "a text, a number, true or false"};
     if (s->type == BG_SET_INTEGER)
         snprintf(out, room, "an integer in %.0f..%.0f", s->least, s->most);
     else
@@ -62,13 +67,15 @@ static int no_word(const char *path, const char *key, const char *text, const bg
     char all[LINE];
     int n = count_words(s->words);
     const char *near = bg_nearest(text, s->words, n);
-    return bg_fail(e, BG_INPUT, "%s: '%s' may not be '%.60s'%s%s%s Allowed: %s", path, key, text, near ? ", did you mean " : ".",
-                   near ? near : "", near ? "?" : "", list_names(s->words, n, all, sizeof all));
+    return bg_fail(e, BG_INPUT, "%s: '%s' may not be '%.60s'%s%s%s Allowed: %s", path, key, text,
+                   near ? ", did you mean " : ".", near ? near : "", near ? "?" : "",
+                   list_names(s->words, n, all, sizeof all));
 }
 
 /* ---- checking ---- */
 
-static int check_object(const cJSON *o, const char *path, const char *prefix, const char *shown, const bg_setting *table, bg_err *e);
+static int check_object(const cJSON *o, const char *path, const char *prefix, const char *shown,
+                        const bg_setting *table, bg_err *e);
 
 static int check_text(const cJSON *item, const char *path, const char *key, const bg_setting *s, bg_err *e)
 {
@@ -80,7 +87,8 @@ static int check_text(const cJSON *item, const char *path, const char *key, cons
     return s->words ? no_word(path, key, item->valuestring, s, e) : BG_OK;
 }
 
-static int check_list(const cJSON *list, const char *path, const char *shown, const bg_setting *s, const bg_setting *table, bg_err *e)
+static int check_list(const cJSON *list, const char *path, const char *shown, const bg_setting *s,
+                      const bg_setting *table, bg_err *e)
 {
     char prefix[KEY], item_name[KEY];
     int i = 0, status = BG_OK;
@@ -104,7 +112,8 @@ static int check_list(const cJSON *list, const char *path, const char *shown, co
     return status;
 }
 
-static int check_value(const cJSON *v, const char *path, const char *shown, const bg_setting *s, const bg_setting *table, bg_err *e)
+static int check_value(const cJSON *v, const char *path, const char *shown, const bg_setting *s,
+                       const bg_setting *table, bg_err *e)
 {
     char inside[KEY + 1];
     int good = 1;
@@ -147,7 +156,8 @@ static const bg_setting *find(const bg_setting *table, const char *prefix, const
     return any;
 }
 
-static int unknown(const char *path, const char *prefix, const char *shown, const char *name, const bg_setting *table, bg_err *e)
+static int unknown(const char *path, const char *prefix, const char *shown, const char *name, const bg_setting *table,
+                   bg_err *e)
 {
     const char *names[NAMES];
     char all[LINE];
@@ -157,10 +167,12 @@ static int unknown(const char *path, const char *prefix, const char *shown, cons
             names[n++] = member_of(s, prefix);
     const char *near = bg_nearest(name, names, n);
     return bg_fail(e, BG_INPUT, "%s: unknown key '%s%.60s'%s%s%s Allowed: %s; a note begins with _", path, shown, name,
-                   near ? ", did you mean " : ".", near ? near : "", near ? "?" : "", list_names(names, n, all, sizeof all));
+                   near ? ", did you mean " : ".", near ? near : "", near ? "?" : "",
+                   list_names(names, n, all, sizeof all));
 }
 
-static int check_object(const cJSON *o, const char *path, const char *prefix, const char *shown, const bg_setting *table, bg_err *e)
+static int check_object(const cJSON *o, const char *path, const char *prefix, const char *shown,
+                        const bg_setting *table, bg_err *e)
 {
     const cJSON *member;
     int status = BG_OK;
@@ -245,7 +257,8 @@ void bg_settings_reference(const bg_setting *table, FILE *f)
 {
     char kind[64], all[LINE];
     for (const bg_setting *s = table; s->key; s++) {
-        fprintf(f, "  %-24s %s; %s%s\n", s->key, s->help, kind_of(s, kind, sizeof kind), s->required ? "; required" : "");
+        fprintf(f, "  %-24s %s; %s%s\n", s->key, s->help, kind_of(s, kind, sizeof kind),
+                s->required ? "; required" : "");
         if (s->words)
             fprintf(f, "  %-24s allowed: %s\n", "", list_names(s->words, count_words(s->words), all, sizeof all));
     }

@@ -1,4 +1,5 @@
-/* Configurations: JSON that a person writes. One table of settings checks one, documents it, and prints a start to edit.
+/* Configurations: JSON that a person writes. One table of settings checks one, documents it, and prints a start to
+ * edit.
  *
  * JSON has no comments: a member whose name begins with '_' is a note to the reader, in any object, and is skipped.
  *
@@ -20,18 +21,18 @@ typedef enum bg_setting_type {
     BG_SET_INTEGER, /* least..most */
     BG_SET_BOOL,
     BG_SET_OBJECT,
-    BG_SET_TEXTS,   /* a text, or a list of texts */
-    BG_SET_LIST,    /* of texts and objects */
-    BG_SET_ANY,     /* a text, a number or a boolean */
+    BG_SET_TEXTS, /* a text, or a list of texts */
+    BG_SET_LIST,  /* of texts and objects */
+    BG_SET_ANY,   /* a text, a number or a boolean */
 } bg_setting_type;
 
 typedef struct bg_setting {
     const char *key; /* members of a member after '.', of the items of a list after "[]."; '*': any name */
     bg_setting_type type;
-    int required;    /* where the object it belongs to is there */
+    int required; /* where the object it belongs to is there */
     double least, most;
     const char *const *words; /* allowed texts, ending with NULL; NULL: any text that is not empty */
-    const char *start; /* JSON in the start to edit; NULL: left out there */
+    const char *start;        /* JSON in the start to edit; NULL: left out there */
     const char *help;
 } bg_setting;
 

@@ -277,7 +277,8 @@ static double ggd_kurtosis(const bg_law *l)
     return exp(lgamma(5 / b) + lgamma(1 / b) - 2 * lgamma(3 / b)) - 3;
 }
 
-/* ---- student: x = c·t with t Student of ν degrees, c² = (ν−2)/ν; partial moments are incomplete beta functions ---- */
+/* ---- student: x = c·t with t Student of ν degrees, c² = (ν−2)/ν; partial moments are incomplete beta functions ----
+ */
 
 static double student_c(const bg_law *l)
 {
@@ -315,7 +316,8 @@ static double student_moment2(const bg_law *l, double x)
 static double student_entropy(const bg_law *l)
 {
     double nu = l->shape;
-    double h = (nu + 1) / 2 * (gsl_sf_psi((nu + 1) / 2) - gsl_sf_psi(nu / 2)) + 0.5 * log(nu) + gsl_sf_lnbeta(nu / 2, 0.5);
+    double h =
+        (nu + 1) / 2 * (gsl_sf_psi((nu + 1) / 2) - gsl_sf_psi(nu / 2)) + 0.5 * log(nu) + gsl_sf_lnbeta(nu / 2, 0.5);
     return (h + log(student_c(l))) / log(2);
 }
 
@@ -398,13 +400,13 @@ const bg_law bg_laws[] = {
     {"laplace", "double exponential", 0, NULL, 1, LAW(laplace), laplace_entropy, laplace_kurtosis},
     {"logistic", "logistic", 0, NULL, 1, LAW(logistic), logistic_entropy, logistic_kurtosis},
     {"uniform", "uniform on ±√3", 0, NULL, 1, LAW(uniform), uniform_entropy, uniform_kurtosis},
-    {"ggd", "generalised Gaussian of exponent `shape` (2: Gaussian, 1: Laplace)", 0.7, "shape", 1, LAW(ggd), ggd_entropy,
-     ggd_kurtosis},
+    {"ggd", "generalised Gaussian of exponent `shape` (2: Gaussian, 1: Laplace)", 0.7, "shape", 1, LAW(ggd),
+     ggd_entropy, ggd_kurtosis},
     {"student", "Student t of `nu` degrees of freedom", 5, "nu", 1, LAW(student), student_entropy, student_kurtosis},
     {"ar1", "Gaussian with correlation `rho` between neighbours of a row", 0.9, "rho", 0, LAW(gaussian), ar1_entropy,
      gaussian_kurtosis},
-    {"outliers", "Gaussian, a `share` of the weights ten times as wide", 0.001, "share", 1, LAW(outliers), outliers_entropy,
-     outliers_kurtosis},
+    {"outliers", "Gaussian, a `share` of the weights ten times as wide", 0.001, "share", 1, LAW(outliers),
+     outliers_entropy, outliers_kurtosis},
     {0},
 };
 #undef LAW
@@ -448,8 +450,8 @@ static int integer_in(const char *key, const char *value, int64_t least, int64_t
     errno = 0;
     long long x = strtoll(value, &end, 10);
     if (end == value || *end || errno || x < least || x > most)
-        return bg_fail(e, BG_USAGE, "source: %s=%s: an integer from %lld to %lld is wanted", key, value, (long long)least,
-                       (long long)most);
+        return bg_fail(e, BG_USAGE, "source: %s=%s: an integer from %lld to %lld is wanted", key, value,
+                       (long long)least, (long long)most);
     *out = x;
     return BG_OK;
 }
@@ -473,8 +475,8 @@ static int set_key(bg_source *s, const char *key, const char *value, bg_err *e)
         return number_in(key, value, least, most, &s->law.shape, e);
     const char *const keys[] = {"n", "cols", "sigma", "seed", s->law.shape_key};
     const char *near = bg_nearest(key, keys, 5);
-    return bg_fail(e, BG_USAGE, "source:%s has no key '%s'%s%s; its keys are n, cols, seed, sigma%s%s", s->law.name, key,
-                   near ? ", did you mean " : "", near ? near : "", s->law.shape_key ? ", " : "",
+    return bg_fail(e, BG_USAGE, "source:%s has no key '%s'%s%s; its keys are n, cols, seed, sigma%s%s", s->law.name,
+                   key, near ? ", did you mean " : "", near ? near : "", s->law.shape_key ? ", " : "",
                    s->law.shape_key ? s->law.shape_key : "");
 }
 
@@ -511,9 +513,10 @@ static int find_law(const char *name, bg_source *s, bg_err *e)
         for (const bg_law *l = bg_laws; l->name && n < 16; l++)
             names[n++] = l->name;
         const char *near = bg_nearest(name, names, n);
-        return bg_fail(e, BG_USAGE,
-                       "source: no law '%s'%s%s; there are gaussian, laplace, logistic, uniform, ggd, student, ar1, outliers", name,
-                       near ? ", did you mean " : "", near ? near : "");
+        return bg_fail(
+            e, BG_USAGE,
+            "source: no law '%s'%s%s; there are gaussian, laplace, logistic, uniform, ggd, student, ar1, outliers",
+            name, near ? ", did you mean " : "", near ? near : "");
     }
     *s = (bg_source){.law = *law, .sigma = 1, .seed = 1};
     return BG_OK;
@@ -612,8 +615,9 @@ void bg_source_samples(const bg_source *s, int64_t first, int64_t n, float *out)
     int is_ggd = !strcmp(l->name, "ggd"), is_student = !strcmp(l->name, "student");
     for (int64_t i = 0; i < n; i++) {
         uint64_t at = (uint64_t)(first + i);
-        double x = is_ggd ? ggd_sample(l, s->seed, at)
-                          : is_student ? student_sample(l, s->seed, at) : l->quantile(l, bg_uniform_at(s->seed, at));
+        double x = is_ggd       ? ggd_sample(l, s->seed, at)
+                   : is_student ? student_sample(l, s->seed, at)
+                                : l->quantile(l, bg_uniform_at(s->seed, at));
         out[i] = (float)(s->sigma * x);
     }
 }

@@ -2,7 +2,8 @@
  *
  *     source:gaussian                     the density itself (no sampling)
  *     source:laplace,n=1048576,seed=1     samples; the weight at index i depends on seed and i only
- *     source:ggd,shape=0.7 · source:student,nu=5 · source:ar1,rho=0.9,n=1048576 · source:outliers,share=0.001 · source:uniform · source:logistic
+ *     source:ggd,shape=0.7 · source:student,nu=5 · source:ar1,rho=0.9,n=1048576 · source:outliers,share=0.001 ·
+ * source:uniform · source:logistic
  *
  * Every law has mean 0 and variance 1; `sigma=` scales it. `cols=` sets the matrix width (default: the largest power of
  * two up to 4096 that divides n).
@@ -24,7 +25,8 @@ typedef struct bg_law {
     /* ∫_{−∞}^{x} t·pdf dt and ∫_{−∞}^{x} t²·pdf dt */
     double (*moment1)(const struct bg_law *l, double x);
     double (*moment2)(const struct bg_law *l, double x);
-    double (*entropy_bits)(const struct bg_law *l); /* differential entropy a sample at unit variance (of ar1: the rate) */
+    double (*entropy_bits)(
+        const struct bg_law *l); /* differential entropy a sample at unit variance (of ar1: the rate) */
     double (*kurtosis_excess)(const struct bg_law *l); /* NaN where it does not exist */
 } bg_law;
 

@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int bg_store_open(bg_store *s, const char *path, int *index, bg_err *e) {
+int bg_store_open(bg_store *s, const char *path, int *index, bg_err *e)
+{
     struct stat info;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -34,7 +35,8 @@ int bg_store_open(bg_store *s, const char *path, int *index, bg_err *e) {
     return BG_OK;
 }
 
-bg_raw *bg_store_add(bg_store *s) {
+bg_raw *bg_store_add(bg_store *s)
+{
     if (s->n_raws == s->room) {
         int room = s->room ? 2 * s->room : 64;
         bg_raw *raws = realloc(s->raws, (size_t)room * sizeof *raws);
@@ -47,11 +49,13 @@ bg_raw *bg_store_add(bg_store *s) {
     return &s->raws[s->n_raws++];
 }
 
-static int by_name(const void *a, const void *b) {
+static int by_name(const void *a, const void *b)
+{
     return strcmp(((const bg_raw *)a)->name, ((const bg_raw *)b)->name);
 }
 
-int bg_store_sort(bg_store *s, bg_err *e) {
+int bg_store_sort(bg_store *s, bg_err *e)
+{
     if (s->n_raws)
         qsort(s->raws, (size_t)s->n_raws, sizeof *s->raws, by_name);
     for (int i = 1; i < s->n_raws; i++) {
@@ -66,7 +70,8 @@ int bg_store_sort(bg_store *s, bg_err *e) {
     return BG_OK;
 }
 
-bg_raw *bg_store_find(const bg_store *s, const char *name) {
+bg_raw *bg_store_find(const bg_store *s, const char *name)
+{
     int low = 0, high = s->n_raws;
     while (low < high) {
         int middle = low + (high - low) / 2;
@@ -81,7 +86,8 @@ bg_raw *bg_store_find(const bg_store *s, const char *name) {
     return NULL;
 }
 
-bg_raw *bg_store_find2(const bg_store *s, const char *prefix, const char *suffix) {
+bg_raw *bg_store_find2(const bg_store *s, const char *prefix, const char *suffix)
+{
     char *name;
     if (asprintf(&name, "%s%s", prefix, suffix) < 0)
         return NULL;
@@ -90,7 +96,8 @@ bg_raw *bg_store_find2(const bg_store *s, const char *prefix, const char *suffix
     return r;
 }
 
-void bg_store_free(bg_store *s) {
+void bg_store_free(bg_store *s)
+{
     for (int i = 0; i < s->n_raws; i++)
         free(s->raws[i].name);
     for (int i = 0; i < s->n_files; i++) {
@@ -105,7 +112,8 @@ void bg_store_free(bg_store *s) {
     *s = (bg_store){0};
 }
 
-int bg_raw_read(const bg_store *s, const bg_raw *r, uint64_t at, void *out, uint64_t length, bg_err *e) {
+int bg_raw_read(const bg_store *s, const bg_raw *r, uint64_t at, void *out, uint64_t length, bg_err *e)
+{
     const bg_store_file *f = &s->files[r->file];
     if (at > r->bytes || length > r->bytes - at)
         return bg_fail(e, BG_INPUT, "%s: tensor '%s' has %llu bytes, %llu are needed", f->path, r->name,
@@ -117,7 +125,8 @@ int bg_raw_read(const bg_store *s, const bg_raw *r, uint64_t at, void *out, uint
     return bg_pread(f->fd, f->path, out, (size_t)length, r->offset + at, e);
 }
 
-void bg_store_map(bg_store *s, const bg_raw *r) {
+void bg_store_map(bg_store *s, const bg_raw *r)
+{
     bg_store_file *f = &s->files[r->file];
     if (f->map || !f->size || f->size > SIZE_MAX)
         return;
@@ -125,7 +134,8 @@ void bg_store_map(bg_store *s, const bg_raw *r) {
     f->map = map == MAP_FAILED ? NULL : map;
 }
 
-void bg_raw_release(const bg_store *s, const bg_raw *r) {
+void bg_raw_release(const bg_store *s, const bg_raw *r)
+{
     const bg_store_file *f = &s->files[r->file];
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), from = (r->offset + page - 1) / page * page,
              to = (r->offset + r->bytes) / page * page;
@@ -133,7 +143,8 @@ void bg_raw_release(const bg_store *s, const bg_raw *r) {
         madvise((void *)(f->map + from), (size_t)(to - from), MADV_DONTNEED);
 }
 
-int bg_raw_bytes(const bg_store *s, const bg_raw *r, void **out, bg_err *e) {
+int bg_raw_bytes(const bg_store *s, const bg_raw *r, void **out, bg_err *e)
+{
     char *data = malloc((size_t)r->bytes + 1);
     if (!data)
         return bg_no_memory(e, r->name, r->bytes);
@@ -147,7 +158,8 @@ int bg_raw_bytes(const bg_store *s, const bg_raw *r, void **out, bg_err *e) {
     return BG_OK;
 }
 
-int bg_raw_floats(const bg_store *s, const bg_raw *r, float **out, bg_err *e) {
+int bg_raw_floats(const bg_store *s, const bg_raw *r, float **out, bg_err *e)
+{
     if (!bg_dtypes[r->dtype].decode)
         return bg_fail(e, BG_INPUT, "%s: tensor '%s' is %s, which has no values to convert", s->files[r->file].path,
                        r->name, bg_dtypes[r->dtype].name);
@@ -165,7 +177,8 @@ int bg_raw_floats(const bg_store *s, const bg_raw *r, float **out, bg_err *e) {
     return status;
 }
 
-int bg_shape_size(const int64_t *shape, int rank, unsigned bits, uint64_t *count, uint64_t *bytes, bg_err *e) {
+int bg_shape_size(const int64_t *shape, int rank, unsigned bits, uint64_t *count, uint64_t *bytes, bg_err *e)
+{
     uint64_t n = 1, total;
     for (int i = 0; i < rank; i++)
         if (shape[i] < 0 || __builtin_mul_overflow(n, (uint64_t)shape[i], &n))

@@ -44,7 +44,8 @@ static int build_tries(bg_tokenizer *t, bg_err *e)
         else if (a->normalized)
             status = bg_normalize(&t->normalizers, &m, &text, &spare, e);
         if (!status)
-            status = bg_trie_insert(a->normalized ? &t->added.normalized : &t->added.raw, text.bytes, text.length, i, e);
+            status =
+                bg_trie_insert(a->normalized ? &t->added.normalized : &t->added.raw, text.bytes, text.length, i, e);
     }
     bg_matcher_free(&m);
     bg_bytes_free(&text);
@@ -208,7 +209,8 @@ static int encode_plain(bg_encoder *c, const char *text, size_t length, int at_s
         return bg_no_memory(e, "a text", length);
     int status = bg_pretokenize(&c->t->pretokenizers, &c->matcher, p, &c->spare, e);
     for (size_t i = 0; i < p->n && !status; i++)
-        status = bg_bpe_encode(&c->t->bpe, &c->merger, p->text.bytes + p->spans[i].start, p->spans[i].length, &c->ids, e);
+        status =
+            bg_bpe_encode(&c->t->bpe, &c->merger, p->text.bytes + p->spans[i].start, p->spans[i].length, &c->ids, e);
     return status;
 }
 
@@ -260,7 +262,8 @@ static void add_all(bg_id_list *to, const bg_id_list *from)
         bg_id_list_add(to, from->id[i]);
 }
 
-int bg_tokenizer_encode(const bg_tokenizer *t, const char *text, size_t length, int with_special, bg_ids *out, bg_err *e)
+int bg_tokenizer_encode(const bg_tokenizer *t, const char *text, size_t length, int with_special, bg_ids *out,
+                        bg_err *e)
 {
     bg_encoder c = {.t = t};
     bg_bytes clean = {0};

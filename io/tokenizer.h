@@ -9,9 +9,9 @@
  *     bg_tokenizer_close(t);
  *
  * Reads Hugging Face's tokenizer.json (BPE: byte-level as in GPT-2, Llama 3 and Qwen2, or SentencePiece style with byte
- * fallback as in Llama 2, Mistral and Gemma) and the tokenizer metadata of a GGUF file. The parts of the pipeline are one
- * file each, tokenizer_*.c; tokenizer_parts.h has the map. An open tokenizer is never written to: any number of threads
- * may encode with it.
+ * fallback as in Llama 2, Mistral and Gemma) and the tokenizer metadata of a GGUF file. The parts of the pipeline are
+ * one file each, tokenizer_*.c; tokenizer_parts.h has the map. An open tokenizer is never written to: any number of
+ * threads may encode with it.
  */
 #ifndef BG_IO_TOKENIZER_H
 #define BG_IO_TOKENIZER_H
@@ -29,8 +29,8 @@ typedef struct bg_ids {
 } bg_ids;
 void bg_ids_free(bg_ids *ids);
 
-/* PATH: a directory with a tokenizer.json, such a file itself, a .safetensors file beside one, or a GGUF file. BG_INPUT names the file and, for an
- * unknown kind of model, normalizer, pre-tokenizer, decoder or post-processor, that kind. */
+/* PATH: a directory with a tokenizer.json, such a file itself, a .safetensors file beside one, or a GGUF file. BG_INPUT
+ * names the file and, for an unknown kind of model, normalizer, pre-tokenizer, decoder or post-processor, that kind. */
 int bg_tokenizer_open(const char *path, bg_tokenizer **out, bg_err *e);
 /* The same from the text of a tokenizer.json in memory (text[length] must be NUL); `name` is what errors call it. */
 int bg_tokenizer_parse(const char *text, size_t length, const char *name, bg_tokenizer **out, bg_err *e);
@@ -39,7 +39,8 @@ void bg_tokenizer_close(bg_tokenizer *t);
 /* Encodes text[0..length). with_special: as the post-processor says, e.g. a begin token in front. Added tokens such as
  * <|end_of_text|> are recognised in the text either way (in a GGUF of SentencePiece kind: only user-defined ones, as
  * sentencepiece does). Invalid UTF-8 is replaced by U+FFFD, one for each maximal invalid sequence, and counted. */
-int bg_tokenizer_encode(const bg_tokenizer *t, const char *text, size_t length, int with_special, bg_ids *out, bg_err *e);
+int bg_tokenizer_encode(const bg_tokenizer *t, const char *text, size_t length, int with_special, bg_ids *out,
+                        bg_err *e);
 
 /* Text of ids (malloc'ed, one NUL behind *length bytes; valid UTF-8). skip_special leaves special tokens out. An id
  * outside the vocabulary is BG_INPUT. */

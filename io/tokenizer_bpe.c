@@ -1,5 +1,5 @@
-/* Owns byte-pair encoding of one word (Sennrich, Haddow, Birch 2016): of all neighbouring symbols that merge, the pair of
- * the lowest rank merges first, the leftmost among equals, until none is left.
+/* Owns byte-pair encoding of one word (Sennrich, Haddow, Birch 2016): of all neighbouring symbols that merge, the pair
+ * of the lowest rank merges first, the leftmost among equals, until none is left.
  *
  * A doubly linked list of symbols and a heap of candidate pairs make it O(n log n), so that a tokenizer without words
  * (Llama 2: a whole book at once) stays usable. Ranks come from the merge table, or, for SentencePiece models in GGUF
@@ -48,7 +48,9 @@ int bg_bpe_add_merge(bg_bpe *b, const char *left, size_t n_left, const char *rig
     if (l < 0 || r < 0 || both < 0)
         return bg_fail(e, BG_INPUT, "merge %u ('%.*s' and '%.*s'): %s is not in the vocabulary", rank,
                        n_left < 40 ? (int)n_left : 40, left, n_right < 40 ? (int)n_right : 40, right,
-                       l < 0 ? "the left part" : r < 0 ? "the right part" : "what they become");
+                       l < 0   ? "the left part"
+                       : r < 0 ? "the right part"
+                               : "what they become");
     uint64_t pair = (uint64_t)(uint32_t)l << 32 | (uint32_t)r;
     *merge_slot(b, pair) = (bg_merge){pair, rank, both}; /* a pair that occurs twice keeps its later rank */
     return BG_OK;
@@ -306,8 +308,8 @@ static int load_merges(bg_bpe *b, const cJSON *model, bg_err *e)
         if (cJSON_IsString(merge))
             status = bg_bpe_add_merge_line(b, merge->valuestring, strlen(merge->valuestring), rank, e);
         else if (cJSON_IsString(l) && cJSON_IsString(r) && !r->next)
-            status = bg_bpe_add_merge(b, l->valuestring, strlen(l->valuestring), r->valuestring,
-                                      strlen(r->valuestring), rank, e);
+            status = bg_bpe_add_merge(b, l->valuestring, strlen(l->valuestring), r->valuestring, strlen(r->valuestring),
+                                      rank, e);
         else
             status = bg_fail(e, BG_INPUT, "merge %u is neither a string nor a pair of strings", rank);
         rank++;

@@ -11,10 +11,10 @@
 enum token_type { NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER_DEFINED = 4, UNUSED = 5, BYTE = 6 };
 
 #define WORDS_LLAMA3                                                                                                   \
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"              \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"           \
     "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define WORDS_QWEN2                                                                                                    \
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"                  \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"                \
     "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
 /* `digits`: every digit is cut off first. `bos`: a begin token is in front unless the file says otherwise. */
@@ -22,26 +22,16 @@ static const struct pre_row {
     const char *name, *regex;
     int digits, ignore_merges, bos;
 } pre_rows[] = {
-    {"default", bg_pattern_gpt2, 0, 0, 0},
-    {"gpt-2", bg_pattern_gpt2, 0, 0, 0},
-    {"phi-2", bg_pattern_gpt2, 0, 0, 0},
-    {"mpt", bg_pattern_gpt2, 0, 0, 0},
-    {"olmo", bg_pattern_gpt2, 0, 0, 0},
-    {"jina-v2-code", bg_pattern_gpt2, 0, 0, 0},
-    {"roberta-bpe", bg_pattern_gpt2, 0, 0, 0},
-    {"smollm", bg_pattern_gpt2, 1, 0, 0},
-    {"starcoder", bg_pattern_gpt2, 1, 0, 0},
-    {"refact", bg_pattern_gpt2, 1, 0, 0},
-    {"command-r", bg_pattern_gpt2, 1, 0, 0},
-    {"codeshell", bg_pattern_gpt2, 1, 0, 0},
-    {"llama-bpe", WORDS_LLAMA3, 0, 1, 1},
-    {"llama3", WORDS_LLAMA3, 0, 1, 1},
-    {"llama-v3", WORDS_LLAMA3, 0, 1, 1},
-    {"dbrx", WORDS_LLAMA3, 0, 0, 0},
-    {"smaug-bpe", WORDS_LLAMA3, 0, 0, 0},
-    {"qwen2", WORDS_QWEN2, 0, 0, 0},
-    {"deepseek-r1-qwen", WORDS_QWEN2, 0, 0, 0},
-    {NULL, NULL, 0, 0, 0},
+    {"default", bg_pattern_gpt2, 0, 0, 0},      {"gpt-2", bg_pattern_gpt2, 0, 0, 0},
+    {"phi-2", bg_pattern_gpt2, 0, 0, 0},        {"mpt", bg_pattern_gpt2, 0, 0, 0},
+    {"olmo", bg_pattern_gpt2, 0, 0, 0},         {"jina-v2-code", bg_pattern_gpt2, 0, 0, 0},
+    {"roberta-bpe", bg_pattern_gpt2, 0, 0, 0},  {"smollm", bg_pattern_gpt2, 1, 0, 0},
+    {"starcoder", bg_pattern_gpt2, 1, 0, 0},    {"refact", bg_pattern_gpt2, 1, 0, 0},
+    {"command-r", bg_pattern_gpt2, 1, 0, 0},    {"codeshell", bg_pattern_gpt2, 1, 0, 0},
+    {"llama-bpe", WORDS_LLAMA3, 0, 1, 1},       {"llama3", WORDS_LLAMA3, 0, 1, 1},
+    {"llama-v3", WORDS_LLAMA3, 0, 1, 1},        {"dbrx", WORDS_LLAMA3, 0, 0, 0},
+    {"smaug-bpe", WORDS_LLAMA3, 0, 0, 0},       {"qwen2", WORDS_QWEN2, 0, 0, 0},
+    {"deepseek-r1-qwen", WORDS_QWEN2, 0, 0, 0}, {NULL, NULL, 0, 0, 0},
 };
 
 const char *bg_gguf_pre_name(const char *regex, int digits)
@@ -59,14 +49,15 @@ static int token_type_of(const double *types, int32_t id)
     return types ? (int)types[id] : NORMAL;
 }
 
-/* Tokens are a list: their index is their id. A control or user-defined token that repeats another's text is possible, and
- * only the first keeps the name. */
+/* Tokens are a list: their index is their id. A control or user-defined token that repeats another's text is possible,
+ * and only the first keeps the name. */
 static int load_tokens(bg_tokenizer *t, const bg_gguf_text *tokens, size_t n, bg_err *e)
 {
     bg_bytes text = {0};
-    int status = n && n < BG_TOK_ID_LIMIT ? BG_OK
-                                          : bg_fail(e, BG_INPUT, "tokenizer.ggml.tokens has %zu entries; 1 to %d are allowed",
-                                                    n, BG_TOK_ID_LIMIT - 1);
+    int status = n && n < BG_TOK_ID_LIMIT
+                     ? BG_OK
+                     : bg_fail(e, BG_INPUT, "tokenizer.ggml.tokens has %zu entries; 1 to %d are allowed", n,
+                               BG_TOK_ID_LIMIT - 1);
     for (size_t i = 0; i < n && !status; i++) {
         text.length = 0;
         bg_utf8_repair(tokens[i].text, tokens[i].length, &text);
@@ -83,8 +74,8 @@ static int load_tokens(bg_tokenizer *t, const bg_gguf_text *tokens, size_t n, bg
     return status;
 }
 
-/* Control tokens of byte-level models and user-defined ones of all are cut out of the text; the rest of the control tokens
- * are only known as special. */
+/* Control tokens of byte-level models and user-defined ones of all are cut out of the text; the rest of the control
+ * tokens are only known as special. */
 static int load_added(bg_tokenizer *t, const double *types, int cut_control, bg_err *e)
 {
     for (int32_t id = 0; types && id < t->bpe.vocab.size; id++) {
@@ -93,11 +84,8 @@ static int load_added(bg_tokenizer *t, const double *types, int cut_control, bg_
         const char *s = bg_vocab_string(&t->bpe.vocab, id, &length);
         if (!s || !length || !(type == USER_DEFINED || special))
             continue;
-        bg_added token = {.content = (char *)s,
-                          .length = length,
-                          .id = id,
-                          .special = special,
-                          .unmatched = special && !cut_control};
+        bg_added token = {
+            .content = (char *)s, .length = length, .id = id, .special = special, .unmatched = special && !cut_control};
         int status = bg_added_append(&t->added, &token, e);
         if (status)
             return status;
@@ -160,7 +148,8 @@ static int by_score(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-/* Ranks by falling score, one for all tokens of the same score; control, unknown and byte tokens never come of a merge. */
+/* Ranks by falling score, one for all tokens of the same score; control, unknown and byte tokens never come of a merge.
+ */
 static int rank_scores(bg_tokenizer *t, const double *scores, const double *types, bg_err *e)
 {
     int32_t n = t->bpe.vocab.size;

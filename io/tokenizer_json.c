@@ -45,7 +45,8 @@ int bg_tokenizer_load_json(bg_tokenizer *t, const cJSON *root, bg_err *e)
     if (!status)
         status = bg_normalizers_load(&t->normalizers, cJSON_GetObjectItemCaseSensitive(root, "normalizer"), 0, e);
     if (!status)
-        status = bg_pretokenizers_load(&t->pretokenizers, cJSON_GetObjectItemCaseSensitive(root, "pre_tokenizer"), 0, e);
+        status =
+            bg_pretokenizers_load(&t->pretokenizers, cJSON_GetObjectItemCaseSensitive(root, "pre_tokenizer"), 0, e);
     if (!status)
         status = bg_post_load(&t->post, cJSON_GetObjectItemCaseSensitive(root, "post_processor"), 0, e);
     if (!status)
@@ -57,7 +58,8 @@ int bg_tokenizer_load_json(bg_tokenizer *t, const cJSON *root, bg_err *e)
 static int32_t end_token(const bg_tokenizer *t, const cJSON *file, const char *word, const char *number)
 {
     const cJSON *node = cJSON_GetObjectItemCaseSensitive(file, word);
-    const char *content = cJSON_IsObject(node) ? bg_json_string(node, "content", NULL) : bg_json_string(file, word, NULL);
+    const char *content =
+        cJSON_IsObject(node) ? bg_json_string(node, "content", NULL) : bg_json_string(file, word, NULL);
     int32_t id = content ? bg_tokenizer_find(t, content, strlen(content)) : -1;
     if (id >= 0)
         return id;

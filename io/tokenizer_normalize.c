@@ -84,9 +84,15 @@ int bg_normalize(const bg_normalizers *s, bg_matcher *m, bg_bytes *text, bg_byte
             bg_bytes_add(spare, r->content, strlen(r->content));
             bg_bytes_add(spare, text->bytes, text->length);
             break;
-        case BG_NORM_REPLACE: status = replace(r, m, text, spare, e); break;
-        case BG_NORM_LOWERCASE: lowercase(text, spare); break;
-        case BG_NORM_STRIP: strip(r, text, spare); break;
+        case BG_NORM_REPLACE:
+            status = replace(r, m, text, spare, e);
+            break;
+        case BG_NORM_LOWERCASE:
+            lowercase(text, spare);
+            break;
+        case BG_NORM_STRIP:
+            strip(r, text, spare);
+            break;
         default:
             status = normal_form(r->kind, text, spare, e);
             if (!status && !spare->length) /* nothing to change */

@@ -74,8 +74,8 @@ typedef struct bg_vocab {
         size_t start;
         uint32_t length;
         uint32_t used;
-    } *entries;    /* by id */
-    int32_t size;  /* one more than the largest id */
+    } * entries;  /* by id */
+    int32_t size; /* one more than the largest id */
     size_t room;
     uint32_t *slots; /* open addressing: id + 1, 0 when empty */
     size_t n_slots, count;
@@ -127,7 +127,7 @@ typedef struct bg_trie {
         uint32_t child, sibling;
         int32_t token; /* index into the added tokens, −1 */
         unsigned char byte;
-    } *nodes;
+    } * nodes;
     uint32_t n, room;
     uint32_t first[256]; /* children of the root */
 } bg_trie;
@@ -156,7 +156,13 @@ void bg_added_free(bg_added_tokens *a);
 /* ---- normalize.c ---- */
 
 typedef enum bg_normalizer_kind {
-    BG_NORM_NFC, BG_NORM_NFD, BG_NORM_NFKC, BG_NORM_NFKD, BG_NORM_PREPEND, BG_NORM_REPLACE, BG_NORM_LOWERCASE,
+    BG_NORM_NFC,
+    BG_NORM_NFD,
+    BG_NORM_NFKC,
+    BG_NORM_NFKD,
+    BG_NORM_PREPEND,
+    BG_NORM_REPLACE,
+    BG_NORM_LOWERCASE,
     BG_NORM_STRIP
 } bg_normalizer_kind;
 typedef struct bg_normalizer {
@@ -178,10 +184,17 @@ void bg_normalizers_free(bg_normalizers *s);
 /* ---- pretokenize.c ---- */
 
 typedef enum bg_behavior {
-    BG_ISOLATED, BG_REMOVED, BG_MERGED_WITH_PREVIOUS, BG_MERGED_WITH_NEXT, BG_CONTIGUOUS
+    BG_ISOLATED,
+    BG_REMOVED,
+    BG_MERGED_WITH_PREVIOUS,
+    BG_MERGED_WITH_NEXT,
+    BG_CONTIGUOUS
 } bg_behavior;
 typedef enum bg_pretokenizer_kind {
-    BG_PRE_SPLIT, BG_PRE_SPACE_PREFIX, BG_PRE_BYTES, BG_PRE_METASPACE
+    BG_PRE_SPLIT,
+    BG_PRE_SPACE_PREFIX,
+    BG_PRE_BYTES,
+    BG_PRE_METASPACE
 } bg_pretokenizer_kind;
 typedef struct bg_pretokenizer {
     bg_pretokenizer_kind kind;
@@ -217,7 +230,7 @@ typedef struct bg_merge {
 
 typedef struct bg_bpe {
     bg_vocab vocab;
-    bg_bytes joined;   /* of a merge, while loading */
+    bg_bytes joined;  /* of a merge, while loading */
     bg_merge *merges; /* open addressing */
     size_t n_slots, n_merges;
     uint32_t *score_rank; /* by id: place in the order of falling scores; NULL unless the file has scores */
@@ -275,7 +288,12 @@ void bg_post_free(bg_post *p);
 /* ---- decode.c ---- */
 
 typedef enum bg_decoder_kind {
-    BG_DEC_BYTES, BG_DEC_REPLACE, BG_DEC_BYTE_FALLBACK, BG_DEC_FUSE, BG_DEC_STRIP, BG_DEC_METASPACE
+    BG_DEC_BYTES,
+    BG_DEC_REPLACE,
+    BG_DEC_BYTE_FALLBACK,
+    BG_DEC_FUSE,
+    BG_DEC_STRIP,
+    BG_DEC_METASPACE
 } bg_decoder_kind;
 typedef struct bg_decoder {
     bg_decoder_kind kind;
@@ -291,7 +309,8 @@ typedef struct bg_decoders {
 } bg_decoders;
 int bg_decoders_load(bg_decoders *s, const cJSON *node, int depth, bg_err *e);
 int bg_decoders_add(bg_decoders *s, bg_decoder_kind kind, const char *from, const char *to, bg_err *e);
-/* Runs the decoders over the token strings in *p (pieces of its text, empty ones kept); the joined text replaces them. */
+/* Runs the decoders over the token strings in *p (pieces of its text, empty ones kept); the joined text replaces them.
+ */
 int bg_decode(const bg_decoders *s, bg_matcher *m, bg_pieces *p, bg_pieces *spare, bg_err *e);
 void bg_decoders_free(bg_decoders *s);
 

@@ -62,7 +62,8 @@ static int load_template(bg_post *p, const cJSON *node, bg_err *e)
 /* RobertaProcessing and BertProcessing: cls text sep, each as [string, id]. */
 static int load_pair(bg_post *p, const cJSON *node, bg_err *e)
 {
-    const cJSON *cls = cJSON_GetObjectItemCaseSensitive(node, "cls"), *sep = cJSON_GetObjectItemCaseSensitive(node, "sep");
+    const cJSON *cls = cJSON_GetObjectItemCaseSensitive(node, "cls"),
+                *sep = cJSON_GetObjectItemCaseSensitive(node, "sep");
     int status = add_id(&p->before, cJSON_GetArrayItem(cls, 1), e);
     return status ? status : add_id(&p->after, cJSON_GetArrayItem(sep, 1), e);
 }

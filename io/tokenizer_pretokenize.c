@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char bg_pattern_gpt2[] =
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+const char bg_pattern_gpt2[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 /* ---- the byte-level alphabet ---- */
 
@@ -58,7 +57,9 @@ static void cut(bg_cutter *c, size_t a, size_t b, int is_match)
     bg_span s = {a, b - a};
     is_match ^= c->invert;
     switch (c->behavior) {
-    case BG_ISOLATED: put(c, s); break;
+    case BG_ISOLATED:
+        put(c, s);
+        break;
     case BG_REMOVED:
         if (!is_match)
             put(c, s);
@@ -177,10 +178,18 @@ int bg_pretokenize(const bg_pretokenizers *s, bg_matcher *m, bg_pieces *p, bg_pi
         spare->text.length = 0;
         spare->at_start = p->at_start;
         switch (r->kind) {
-        case BG_PRE_SPLIT: status = split(r, m, p, spare, e); break;
-        case BG_PRE_SPACE_PREFIX: space_prefix(p, spare); break;
-        case BG_PRE_BYTES: map_bytes(p, spare); break;
-        case BG_PRE_METASPACE: metaspace(r, p, spare); break;
+        case BG_PRE_SPLIT:
+            status = split(r, m, p, spare, e);
+            break;
+        case BG_PRE_SPACE_PREFIX:
+            space_prefix(p, spare);
+            break;
+        case BG_PRE_BYTES:
+            map_bytes(p, spare);
+            break;
+        case BG_PRE_METASPACE:
+            metaspace(r, p, spare);
+            break;
         }
         if (!status && (spare->text.failed || p->text.failed))
             status = bg_no_memory(e, "the words of a text", p->text.length);
@@ -264,8 +273,8 @@ static int load_bytes(bg_pretokenizers *s, const cJSON *node, bg_err *e)
 static int load_metaspace(bg_pretokenizers *s, const cJSON *node, bg_err *e)
 {
     const char *replacement = bg_json_string(node, "replacement", "\xE2\x96\x81");
-    const char *scheme = bg_json_string(node, "prepend_scheme",
-                                        bg_json_bool(node, "add_prefix_space", 1) ? "always" : "never");
+    const char *scheme =
+        bg_json_string(node, "prepend_scheme", bg_json_bool(node, "add_prefix_space", 1) ? "always" : "never");
     size_t n = strlen(replacement);
     if (!n || n != bg_utf8_width((unsigned char)replacement[0]))
         return bg_fail(e, BG_INPUT, "the replacement of Metaspace is not one character");

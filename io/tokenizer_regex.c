@@ -1,7 +1,8 @@
 /* Owns patterns: literal strings and regular expressions, matched by PCRE2 with Unicode classes.
  *
- * tokenizer.json is written for Oniguruma. The constructs the two engines read differently are refused by name rather than
- * matched differently. A pattern from a file is hostile: matching is bounded, so a catastrophic one ends in an error. */
+ * tokenizer.json is written for Oniguruma. The constructs the two engines read differently are refused by name rather
+ * than matched differently. A pattern from a file is hostile: matching is bounded, so a catastrophic one ends in an
+ * error. */
 #define _GNU_SOURCE
 #include "io/tokenizer_parts.h"
 

@@ -9,17 +9,20 @@ enum { ALIGNMENT = 32, ARRAY = 9 };
 
 /* ---- container ---- */
 
-static void put_number(FILE *f, uint64_t v, int bytes) {
+static void put_number(FILE *f, uint64_t v, int bytes)
+{
     for (int i = 0; i < bytes; i++)
         putc((int)(v >> (8 * i) & 255), f);
 }
 
-static void put_text(FILE *f, const char *s) {
+static void put_text(FILE *f, const char *s)
+{
     put_number(f, strlen(s), 8);
     fputs(s, f);
 }
 
-static void put_value(FILE *f, bg_gguf_kind kind, double number, const char *text) {
+static void put_value(FILE *f, bg_gguf_kind kind, double number, const char *text)
+{
     float single = (float)number;
     uint32_t bits;
     memcpy(&bits, &single, sizeof bits);
@@ -42,7 +45,8 @@ static void put_value(FILE *f, bg_gguf_kind kind, double number, const char *tex
     }
 }
 
-static void put_pair(FILE *f, const bg_gguf_pair *p) {
+static void put_pair(FILE *f, const bg_gguf_pair *p)
+{
     put_text(f, p->key);
     if (!p->is_array) {
         put_number(f, p->kind, 4);
@@ -56,7 +60,8 @@ static void put_pair(FILE *f, const bg_gguf_pair *p) {
         put_value(f, p->kind, p->numbers ? p->numbers[i] : 0, p->texts ? p->texts[i] : "");
 }
 
-static int size_of(const bg_gguf_entry *t, uint64_t *bytes, bg_err *e) {
+static int size_of(const bg_gguf_entry *t, uint64_t *bytes, bg_err *e)
+{
     const bg_gguf_type *type = bg_gguf_type_of(t->type);
     uint64_t count, unused;
     size_t length = strlen(t->name);
@@ -72,12 +77,14 @@ static int size_of(const bg_gguf_entry *t, uint64_t *bytes, bg_err *e) {
     return BG_OK;
 }
 
-static uint64_t padding(uint64_t at) {
+static uint64_t padding(uint64_t at)
+{
     return (ALIGNMENT - at % ALIGNMENT) % ALIGNMENT;
 }
 
 int bg_gguf_begin(bg_gguf_writer *w, const char *path, const bg_gguf_pair *pairs, int n_pairs,
-                  const bg_gguf_entry *entries, int n, bg_err *e) {
+                  const bg_gguf_entry *entries, int n, bg_err *e)
+{
     char *head = NULL;
     size_t length = 0;
     uint64_t at = 0, bytes = 0;
@@ -115,7 +122,8 @@ int bg_gguf_begin(bg_gguf_writer *w, const char *path, const bg_gguf_pair *pairs
     return status || !n ? status : size_of(&entries[0], &w->left, e);
 }
 
-int bg_gguf_put(bg_gguf_writer *w, const void *data, uint64_t bytes, bg_err *e) {
+int bg_gguf_put(bg_gguf_writer *w, const void *data, uint64_t bytes, bg_err *e)
+{
     static const char zeros[ALIGNMENT];
     const char *from = data;
     while (w->at < w->n && (bytes || !w->left)) {
@@ -138,13 +146,15 @@ int bg_gguf_put(bg_gguf_writer *w, const void *data, uint64_t bytes, bg_err *e) 
     return bytes ? bg_fail(e, BG_RESOURCE, "internal: more bytes of tensors written than declared") : BG_OK;
 }
 
-int bg_gguf_commit(bg_gguf_writer *w, bg_err *e) {
+int bg_gguf_commit(bg_gguf_writer *w, bg_err *e)
+{
     int status = bg_gguf_put(w, NULL, 0, e); /* empty tensors at the end */
     if (!status && w->at < w->n)
         status = bg_fail(e, BG_RESOURCE, "internal: fewer bytes of tensors written than declared");
     return status ? status : bg_out_commit(&w->out, e);
 }
 
-void bg_gguf_abandon(bg_gguf_writer *w) {
+void bg_gguf_abandon(bg_gguf_writer *w)
+{
     bg_out_abandon(&w->out);
 }

@@ -7,7 +7,11 @@
 #include "io/gguf.h"
 
 typedef enum bg_gguf_kind {
-    BG_GGUF_U32 = 4, BG_GGUF_I32 = 5, BG_GGUF_F32 = 6, BG_GGUF_BOOL = 7, BG_GGUF_STRING = 8
+    BG_GGUF_U32 = 4,
+    BG_GGUF_I32 = 5,
+    BG_GGUF_F32 = 6,
+    BG_GGUF_BOOL = 7,
+    BG_GGUF_STRING = 8
 } bg_gguf_kind;
 
 typedef struct bg_gguf_pair {
@@ -46,9 +50,10 @@ void bg_gguf_abandon(bg_gguf_writer *w);
 int bg_gguf_encode(uint32_t type, const float *x, int64_t n, uint8_t *out, bg_err *e);
 /* Of a block of Q2_K to Q6_K, IQ4_NL, IQ4_XS, TQ1_0, TQ2_0, MXFP4 or NVFP4, what its type has of these. */
 typedef struct bg_gguf_fields {
-    float d, dmin;                /* float16 values */
-    int16_t scale[16], minimum[16]; /* integers of the sub-blocks, as they multiply d and dmin; of MXFP4 and NVFP4 the bytes */
-    uint8_t q[256];               /* codes as stored, unsigned */
+    float d, dmin; /* float16 values */
+    int16_t scale[16],
+        minimum[16]; /* integers of the sub-blocks, as they multiply d and dmin; of MXFP4 and NVFP4 the bytes */
+    uint8_t q[256];  /* codes as stored, unsigned */
 } bg_gguf_fields;
 /* One block. BG_USAGE for another type. */
 int bg_gguf_pack_fields(uint32_t type, const bg_gguf_fields *f, uint8_t *out, bg_err *e);
@@ -70,8 +75,8 @@ typedef struct bg_gguf_tokenizer {
     char **made;
 } bg_gguf_tokenizer;
 
-/* Byte-level BPE and BPE with byte fallback; `config` (config.json) has the ids of the ends, `vocabulary` is the rows of the
- * embedding. BG_INPUT for what GGUF has no form for. The caller frees. */
+/* Byte-level BPE and BPE with byte fallback; `config` (config.json) has the ids of the ends, `vocabulary` is the rows
+ * of the embedding. BG_INPUT for what GGUF has no form for. The caller frees. */
 int bg_gguf_tokenizer_read(const char *path, const cJSON *config, int vocabulary, bg_gguf_tokenizer *out, bg_err *e);
 void bg_gguf_tokenizer_free(bg_gguf_tokenizer *t);
 

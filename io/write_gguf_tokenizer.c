@@ -1,7 +1,7 @@
 /* Owns a tokenizer.json as GGUF metadata: the inverse of tokenizer_gguf.c.
  *
- * Byte-level BPE becomes model "gpt2" with its merges; BPE with byte fallback becomes "llama", whose merges are scores: a token
- * that merges earlier scores higher (ggml docs/gguf.md; llama.cpp src/llama-vocab.cpp).
+ * Byte-level BPE becomes model "gpt2" with its merges; BPE with byte fallback becomes "llama", whose merges are scores:
+ * a token that merges earlier scores higher (ggml docs/gguf.md; llama.cpp src/llama-vocab.cpp).
  */
 #define _GNU_SOURCE
 #include "io/write_gguf.h"
@@ -16,19 +16,22 @@ enum { LIMIT = 512 << 20, NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER_DEFINED = 4
 
 /* ---- pairs ---- */
 
-static bg_gguf_pair *add(bg_gguf_tokenizer *t, const char *key, bg_gguf_kind kind) {
+static bg_gguf_pair *add(bg_gguf_tokenizer *t, const char *key, bg_gguf_kind kind)
+{
     t->pairs[t->n] = (bg_gguf_pair){.key = key, .kind = kind};
     return &t->pairs[t->n++];
 }
 
-static void add_numbers(bg_gguf_tokenizer *t, const char *key, bg_gguf_kind kind, const double *numbers) {
+static void add_numbers(bg_gguf_tokenizer *t, const char *key, bg_gguf_kind kind, const double *numbers)
+{
     bg_gguf_pair *p = add(t, key, kind);
     p->is_array = 1;
     p->n = t->size;
     p->numbers = numbers;
 }
 
-static void add_texts(bg_gguf_tokenizer *t, const char *key, const char *const *texts, size_t n) {
+static void add_texts(bg_gguf_tokenizer *t, const char *key, const char *const *texts, size_t n)
+{
     bg_gguf_pair *p = add(t, key, BG_GGUF_STRING);
     p->is_array = 1;
     p->n = n;
@@ -37,7 +40,8 @@ static void add_texts(bg_gguf_tokenizer *t, const char *key, const char *const *
 
 /* ---- the vocabulary ---- */
 
-static int put_token(bg_gguf_tokenizer *t, const cJSON *id, const char *text, int type, bg_err *e) {
+static int put_token(bg_gguf_tokenizer *t, const cJSON *id, const char *text, int type, bg_err *e)
+{
     int64_t at = cJSON_IsNumber(id) ? (int64_t)id->valuedouble : -1;
     if (at < 0 || at >= (int64_t)t->size)
         return bg_fail(e, BG_INPUT, "token '%.40s' has the id %lld; the model has %zu", text, (long long)at, t->size);
@@ -46,28 +50,34 @@ static int put_token(bg_gguf_tokenizer *t, const cJSON *id, const char *text, in
     return BG_OK;
 }
 
-static int is_byte(const char *s) {
+static int is_byte(const char *s)
+{
     return strlen(s) == 6 && !strncmp(s, "<0x", 3) && s[5] == '>';
 }
 
-static int read_tokens(bg_gguf_tokenizer *t, int fallback, bg_err *e) {
+static int read_tokens(bg_gguf_tokenizer *t, int fallback, bg_err *e)
+{
     const cJSON *model = cJSON_GetObjectItemCaseSensitive(t->root, "model"), *one;
     const char *unknown = bg_json_string(model, "unk_token", "");
     int status = BG_OK;
-    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(model, "vocab")) {
+    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(model, "vocab"))
+    {
         if (!status)
             status = put_token(t, one, one->string,
-                               fallback && is_byte(one->string)    ? BYTE
-                               : !strcmp(one->string, unknown) ? UNKNOWN
-                                                               : NORMAL, e);
+                               fallback && is_byte(one->string) ? BYTE
+                               : !strcmp(one->string, unknown)  ? UNKNOWN
+                                                                : NORMAL,
+                               e);
     }
-    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(t->root, "added_tokens")) {
+    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(t->root, "added_tokens"))
+    {
         const char *text = bg_json_string(one, "content", "");
         if (!status && *text)
             status = put_token(t, cJSON_GetObjectItemCaseSensitive(one, "id"), text,
-                               !strcmp(text, unknown)                                             ? UNKNOWN
+                               !strcmp(text, unknown)                                           ? UNKNOWN
                                : cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(one, "special")) ? CONTROL
-                                                                                                  : USER_DEFINED, e);
+                                                                                                : USER_DEFINED,
+                               e);
     }
     for (size_t i = 0; i < t->size && !status; i++)
         if (!t->tokens[i]) { /* rows of the embedding that no token has */
@@ -84,24 +94,30 @@ static int read_tokens(bg_gguf_tokenizer *t, int fallback, bg_err *e) {
 /* ---- merges ---- */
 
 /* "a b" of a merge, which the file spells so or as a pair. *made is set when it was put together here. */
-static const char *merge_text(const cJSON *m, char **made) {
+static const char *merge_text(const cJSON *m, char **made)
+{
     const cJSON *a = cJSON_GetArrayItem(m, 0), *b = cJSON_GetArrayItem(m, 1);
     *made = NULL;
     if (cJSON_IsString(m))
         return m->valuestring;
-    return cJSON_IsString(a) && cJSON_IsString(b) && asprintf(made, "%s %s", a->valuestring, b->valuestring) >= 0 ? *made
-                                                                                                                  : NULL;
+    return cJSON_IsString(a) && cJSON_IsString(b) && asprintf(made, "%s %s", a->valuestring, b->valuestring) >= 0
+               ? *made
+               : NULL;
 }
 
-static int read_merges(bg_gguf_tokenizer *t, bg_err *e) {
-    const cJSON *merges = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(t->root, "model"), "merges"), *m;
+static int read_merges(bg_gguf_tokenizer *t, bg_err *e)
+{
+    const cJSON *merges =
+                    cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(t->root, "model"), "merges"),
+                *m;
     size_t n = (size_t)cJSON_GetArraySize(merges);
     t->merges = calloc(n + 1, sizeof *t->merges);
     char **made = realloc(t->made, (t->n_made + n + 1) * sizeof *made);
     t->made = made ? made : t->made;
     if (!t->merges || !made)
         return bg_no_memory(e, "the merges", n * sizeof *t->merges);
-    cJSON_ArrayForEach(m, merges) {
+    cJSON_ArrayForEach(m, merges)
+    {
         char *text;
         const char *line = merge_text(m, &text);
         if (text)
@@ -118,12 +134,14 @@ typedef struct named {
     size_t id;
 } named;
 
-static int by_text(const void *a, const void *b) {
+static int by_text(const void *a, const void *b)
+{
     return strcmp(((const named *)a)->text, ((const named *)b)->text);
 }
 
 /* A token scores minus the rank of the first merge that makes it; what no merge makes comes last. */
-static int read_scores(bg_gguf_tokenizer *t, bg_err *e) {
+static int read_scores(bg_gguf_tokenizer *t, bg_err *e)
+{
     int status = read_merges(t, e);
     named *index = malloc(t->size * sizeof *index + 1);
     t->scores = calloc(t->size + 1, sizeof *t->scores);
@@ -153,11 +171,11 @@ static int read_scores(bg_gguf_tokenizer *t, bg_err *e) {
 
 /* ---- how text is cut ---- */
 
-static void look_at(const cJSON *p, const char **regex, int *digits, int *bytes) {
+static void look_at(const cJSON *p, const char **regex, int *digits, int *bytes)
+{
     const char *type = bg_json_string(p, "type", "");
     const cJSON *one;
-    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(p, "pretokenizers"))
-        look_at(one, regex, digits, bytes);
+    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(p, "pretokenizers")) look_at(one, regex, digits, bytes);
     if (!strcmp(type, "Split"))
         *regex = bg_json_string(cJSON_GetObjectItemCaseSensitive(p, "pattern"), "Regex", "");
     if (!strcmp(type, "Digits"))
@@ -169,7 +187,8 @@ static void look_at(const cJSON *p, const char **regex, int *digits, int *bytes)
     }
 }
 
-static int read_words(bg_gguf_tokenizer *t, const char *regex, int digits, bg_err *e) {
+static int read_words(bg_gguf_tokenizer *t, const char *regex, int digits, bg_err *e)
+{
     const char *name = regex ? bg_gguf_pre_name(regex, digits) : NULL;
     if (!name)
         return bg_fail(e, BG_INPUT, "no pre-tokenizer of GGUF cuts text with this pattern; use another --layout");
@@ -183,20 +202,20 @@ static int read_words(bg_gguf_tokenizer *t, const char *regex, int digits, bg_er
 }
 
 /* Does a space stand in front of the text? By a normalizer of old files or a pre-tokenizer of new ones. */
-static int has_prefix(const cJSON *p) {
+static int has_prefix(const cJSON *p)
+{
     const cJSON *one;
     int found = !strcmp(bg_json_string(p, "type", ""), "Prepend") ||
                 (!strcmp(bg_json_string(p, "type", ""), "Metaspace") &&
                  strcmp(bg_json_string(p, "prepend_scheme", "always"), "never") &&
                  !cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(p, "add_prefix_space")));
-    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(p, "normalizers"))
-        found |= has_prefix(one);
-    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(p, "pretokenizers"))
-        found |= has_prefix(one);
+    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(p, "normalizers")) found |= has_prefix(one);
+    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(p, "pretokenizers")) found |= has_prefix(one);
     return found;
 }
 
-static int read_pieces(bg_gguf_tokenizer *t, bg_err *e) {
+static int read_pieces(bg_gguf_tokenizer *t, bg_err *e)
+{
     int status = read_scores(t, e);
     if (status)
         return status;
@@ -210,7 +229,8 @@ static int read_pieces(bg_gguf_tokenizer *t, bg_err *e) {
 
 /* ---- ends of a text ---- */
 
-static void add_end(bg_gguf_tokenizer *t, const cJSON *config, const char *from, const char *to) {
+static void add_end(bg_gguf_tokenizer *t, const cJSON *config, const char *from, const char *to)
+{
     const cJSON *id = cJSON_GetObjectItemCaseSensitive(config, from);
     id = cJSON_IsArray(id) ? cJSON_GetArrayItem(id, 0) : id;
     if (cJSON_IsNumber(id) && id->valuedouble >= 0 && id->valuedouble < (double)t->size)
@@ -218,12 +238,13 @@ static void add_end(bg_gguf_tokenizer *t, const cJSON *config, const char *from,
 }
 
 /* The template's special tokens before and after the text. */
-static void look_at_ends(const cJSON *p, int *before, int *after) {
+static void look_at_ends(const cJSON *p, int *before, int *after)
+{
     const cJSON *one;
     int seen = 0;
-    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(p, "processors"))
-        look_at_ends(one, before, after);
-    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(p, "single")) {
+    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(p, "processors")) look_at_ends(one, before, after);
+    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(p, "single"))
+    {
         seen |= cJSON_HasObjectItem(one, "Sequence");
         if (cJSON_HasObjectItem(one, "SpecialToken"))
             *(seen ? after : before) = 1;
@@ -232,7 +253,8 @@ static void look_at_ends(const cJSON *p, int *before, int *after) {
 
 /* ---- all of it ---- */
 
-static int read(bg_gguf_tokenizer *t, const cJSON *config, bg_err *e) {
+static int read(bg_gguf_tokenizer *t, const cJSON *config, bg_err *e)
+{
     const cJSON *model = cJSON_GetObjectItemCaseSensitive(t->root, "model");
     const char *regex = NULL;
     int digits = 0, bytes = 0, before = 0, after = 0;
@@ -245,7 +267,8 @@ static int read(bg_gguf_tokenizer *t, const cJSON *config, bg_err *e) {
         return bg_no_memory(e, "the vocabulary", t->size * 3 * sizeof *t->tokens);
     int status = read_tokens(t, fallback, e);
     if (!status && !bytes && !fallback)
-        status = bg_fail(e, BG_INPUT, "only byte-level BPE and BPE with byte fallback are written as GGUF; use another --layout");
+        status = bg_fail(e, BG_INPUT,
+                         "only byte-level BPE and BPE with byte fallback are written as GGUF; use another --layout");
     if (!status)
         status = bytes ? read_words(t, regex, digits, e) : read_pieces(t, e);
     if (status)
@@ -260,7 +283,8 @@ static int read(bg_gguf_tokenizer *t, const cJSON *config, bg_err *e) {
     return BG_OK;
 }
 
-int bg_gguf_tokenizer_read(const char *path, const cJSON *config, int vocabulary, bg_gguf_tokenizer *out, bg_err *e) {
+int bg_gguf_tokenizer_read(const char *path, const cJSON *config, int vocabulary, bg_gguf_tokenizer *out, bg_err *e)
+{
     *out = (bg_gguf_tokenizer){.size = (size_t)vocabulary};
     int status = bg_json_read(path, LIMIT, &out->root, e);
     if (!status && (status = read(out, config, e)))
@@ -268,7 +292,8 @@ int bg_gguf_tokenizer_read(const char *path, const cJSON *config, int vocabulary
     return status;
 }
 
-void bg_gguf_tokenizer_free(bg_gguf_tokenizer *t) {
+void bg_gguf_tokenizer_free(bg_gguf_tokenizer *t)
+{
     for (size_t i = 0; i < t->n_made; i++)
         free(t->made[i]);
     free(t->made);

@@ -11,7 +11,8 @@
 /* ---- parcels ---- */
 
 static int add(bg_parcel *p, const char *prefix, const char *suffix, bg_dtype dtype, int rank, const int64_t *shape,
-               void *data, bg_err *e) {
+               void *data, bg_err *e)
+{
     char *name = NULL;
     if (p->n == p->room) {
         int room = p->room ? 2 * p->room : 64;
@@ -32,21 +33,25 @@ static int add(bg_parcel *p, const char *prefix, const char *suffix, bg_dtype dt
 }
 
 int bg_parcel_add(bg_parcel *p, const char *prefix, const char *suffix, bg_dtype dtype, int rank, const int64_t *shape,
-                  void *data, bg_err *e) {
+                  void *data, bg_err *e)
+{
     return data ? add(p, prefix, suffix, dtype, rank, shape, data, e) : bg_no_memory(e, prefix, 256);
 }
 
-int bg_parcel_promise(bg_parcel *p, const char *name, bg_dtype dtype, int rank, const int64_t *shape, bg_err *e) {
+int bg_parcel_promise(bg_parcel *p, const char *name, bg_dtype dtype, int rank, const int64_t *shape, bg_err *e)
+{
     return add(p, name, "", dtype, rank, shape, NULL, e);
 }
 
-uint64_t bg_parcel_bytes(const bg_parcel *p, int i) {
+uint64_t bg_parcel_bytes(const bg_parcel *p, int i)
+{
     uint64_t count, bytes = 0;
     const bg_safetensors_entry *t = &p->entries[i];
     return bg_shape_size(t->shape, t->rank, bg_dtypes[t->dtype].bits, &count, &bytes, NULL) ? 0 : bytes;
 }
 
-int bg_parcel_write(const bg_parcel *p, const char *path, bg_err *e) {
+int bg_parcel_write(const bg_parcel *p, const char *path, bg_err *e)
+{
     bg_safetensors_writer w;
     int status = bg_safetensors_begin(&w, path, p->entries, p->n, (const char *const[]){"format", "pt", NULL}, e);
     for (int i = 0; !status && i < p->n; i++)
@@ -57,7 +62,8 @@ int bg_parcel_write(const bg_parcel *p, const char *path, bg_err *e) {
     return status;
 }
 
-void bg_parcel_free(bg_parcel *p) {
+void bg_parcel_free(bg_parcel *p)
+{
     for (int i = 0; i < p->n; i++) {
         free((char *)p->entries[i].name);
         free(p->data[i]);
@@ -70,19 +76,23 @@ void bg_parcel_free(bg_parcel *p) {
 /* ---- fields ---- */
 
 /* Rows and columns of the matrix of scales. */
-static int64_t groups_of(const bg_codes *q) {
+static int64_t groups_of(const bg_codes *q)
+{
     return q->group_size ? (q->cols + q->group_size - 1) / q->group_size : 1;
 }
 
-static int64_t scale_rows(const bg_codes *q) {
+static int64_t scale_rows(const bg_codes *q)
+{
     return q->group_size ? q->rows : 1;
 }
 
-static unsigned zero_at(const bg_codes *q, int64_t row, int64_t group) {
+static unsigned zero_at(const bg_codes *q, int64_t row, int64_t group)
+{
     return q->zeros ? (unsigned)q->zeros[row * groups_of(q) + group] : 1u << (q->bits - 1);
 }
 
-static int check(const bg_codes *q, const char *layout, int64_t rows_of, int64_t cols_of, bg_err *e) {
+static int check(const bg_codes *q, const char *layout, int64_t rows_of, int64_t cols_of, bg_err *e)
+{
     if (q->rows < 1 || q->cols < 1 || q->group_size < 0 || q->rows % rows_of || q->cols % cols_of)
         return bg_fail(e, BG_USAGE,
                        "%s cannot hold %lld × %lld weights: rows must be a multiple of %lld, columns of %lld", layout,
@@ -98,7 +108,8 @@ static int check(const bg_codes *q, const char *layout, int64_t rows_of, int64_t
 }
 
 /* Field `index` of a little-endian bit string of words `stride` apart. */
-static void put_field(uint32_t *words, int64_t stride, int64_t index, int bits, unsigned value) {
+static void put_field(uint32_t *words, int64_t stride, int64_t index, int bits, unsigned value)
+{
     int64_t at = index * bits;
     uint64_t pair = (uint64_t)value << (at % 32);
     words[at / 32 * stride] |= (uint32_t)pair;
@@ -107,7 +118,8 @@ static void put_field(uint32_t *words, int64_t stride, int64_t index, int bits, 
 }
 
 /* Scales in their stored type, [rows × groups], or turned to [groups × rows]. */
-static void *stored_scales(const bg_codes *q, bg_dtype dtype, int turned) {
+static void *stored_scales(const bg_codes *q, bg_dtype dtype, int turned)
+{
     int64_t R = scale_rows(q), G = groups_of(q);
     char *out = malloc((size_t)(R * G) * (bg_dtypes[dtype].bits / 8));
     for (int64_t r = 0; out && r < R; r++)
@@ -125,7 +137,8 @@ static void *stored_scales(const bg_codes *q, bg_dtype dtype, int turned) {
 
 /* ---- GPTQ ---- */
 
-static uint32_t *gptq_zeros(const bg_codes *q, int64_t W, int version) {
+static uint32_t *gptq_zeros(const bg_codes *q, int64_t W, int version)
+{
     int64_t G = groups_of(q);
     uint32_t *words = calloc((size_t)(G * W), sizeof *words);
     for (int64_t g = 0; words && g < G; g++) {
@@ -140,17 +153,20 @@ static uint32_t *gptq_zeros(const bg_codes *q, int64_t W, int version) {
 }
 
 /* Group of each column. */
-static int32_t *order_of(const bg_codes *q) {
+static int32_t *order_of(const bg_codes *q)
+{
     int32_t *order = malloc((size_t)q->cols * sizeof *order);
     for (int64_t i = 0; order && i < q->cols; i++)
         order[i] = q->column_group ? q->column_group[i] : (int32_t)(i / q->group_size);
     return order;
 }
 
-int bg_pack_gptq(bg_parcel *p, const char *module, const bg_codes *q, int version, bg_err *e) {
+int bg_pack_gptq(bg_parcel *p, const char *module, const bg_codes *q, int version, bg_err *e)
+{
     if (q->bits != 2 && q->bits != 3 && q->bits != 4 && q->bits != 8)
         return bg_fail(e, BG_USAGE, "GPTQ cannot hold %d bits", q->bits);
-    int status = q->group_size ? check(q, "GPTQ", 32, 32, e) : bg_fail(e, BG_USAGE, "GPTQ stores the scales of each row");
+    int status =
+        q->group_size ? check(q, "GPTQ", 32, 32, e) : bg_fail(e, BG_USAGE, "GPTQ stores the scales of each row");
     if (status)
         return status;
     int64_t I = q->cols, O = q->rows, G = groups_of(q), W = I * q->bits / 32, Z = O * q->bits / 32;
@@ -169,12 +185,14 @@ int bg_pack_gptq(bg_parcel *p, const char *module, const bg_codes *q, int versio
 /* ---- AWQ ---- */
 
 /* Nibble of output column o in its word. */
-static int awq_shift(int64_t o) {
+static int awq_shift(int64_t o)
+{
     static const int place[8] = {0, 4, 1, 5, 2, 6, 3, 7};
     return 4 * place[o % 8];
 }
 
-int bg_pack_awq(bg_parcel *p, const char *module, const bg_codes *q, bg_err *e) {
+int bg_pack_awq(bg_parcel *p, const char *module, const bg_codes *q, bg_err *e)
+{
     if (q->bits != 4)
         return bg_fail(e, BG_USAGE, "AWQ cannot hold %d bits", q->bits);
     if (q->group_size < 1 || q->column_group)
@@ -202,7 +220,8 @@ int bg_pack_awq(bg_parcel *p, const char *module, const bg_codes *q, bg_err *e) 
 
 /* ---- compressed-tensors ---- */
 
-int bg_pack_ct(bg_parcel *p, const char *module, const bg_codes *q, bg_dtype scale, bg_err *e) {
+int bg_pack_ct(bg_parcel *p, const char *module, const bg_codes *q, bg_dtype scale, bg_err *e)
+{
     if (q->bits < 1 || q->bits > 8 || (scale != BG_F32 && scale != BG_F16 && scale != BG_BF16))
         return bg_fail(e, BG_USAGE, "compressed-tensors cannot hold %d bits with scales of %s", q->bits,
                        bg_dtypes[scale].name);
@@ -242,13 +261,15 @@ int bg_pack_ct(bg_parcel *p, const char *module, const bg_codes *q, bg_dtype sca
 
 /* ---- bitsandbytes ---- */
 
-static void *copy_of(const void *data, size_t bytes) {
+static void *copy_of(const void *data, size_t bytes)
+{
     void *out = malloc(bytes + 1);
     return out ? memcpy(out, data, bytes) : NULL;
 }
 
 static int add_state(bg_parcel *p, const char *module, const bg_codes *q, int fp4, int nested, float offset,
-                     const char *dtype, bg_err *e) {
+                     const char *dtype, bg_err *e)
+{
     char *text = NULL, more[128] = "";
     const char *type = fp4 ? "fp4" : "nf4";
     if (nested)
@@ -266,7 +287,8 @@ static int add_state(bg_parcel *p, const char *module, const bg_codes *q, int fp
 }
 
 static int add_absmax(bg_parcel *p, const char *module, const float *absmax, int64_t blocks, int nested, float *offset,
-                      bg_err *e) {
+                      bg_err *e)
+{
     *offset = 0;
     if (!nested)
         return bg_parcel_add(p, module, ".weight.absmax", BG_F32, 1, (int64_t[]){blocks},
@@ -291,8 +313,8 @@ static int add_absmax(bg_parcel *p, const char *module, const float *absmax, int
                                   copy_of(map, sizeof map), e);
 }
 
-int bg_pack_bnb(bg_parcel *p, const char *module, const bg_codes *q, int fp4, int nested, const char *dtype,
-                bg_err *e) {
+int bg_pack_bnb(bg_parcel *p, const char *module, const bg_codes *q, int fp4, int nested, const char *dtype, bg_err *e)
+{
     int64_t count = q->rows * q->cols;
     if (q->bits != 4 || q->zeros || q->group_size < 64 || (q->group_size & (q->group_size - 1)))
         return bg_fail(

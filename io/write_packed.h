@@ -22,7 +22,8 @@ typedef struct bg_codes {
     const uint16_t *codes; /* [rows × cols], below 2^bits */
     const float *scales;   /* [rows × ⌈cols/group_size⌉]; bitsandbytes: [⌈rows·cols/group_size⌉] */
     const float *zeros;    /* the same shape, whole numbers in [0, 2^bits); NULL: 2^(bits−1) */
-    const int32_t *column_group; /* [cols] group of each column where an order was chosen (act-order); NULL: consecutive */
+    const int32_t
+        *column_group; /* [cols] group of each column where an order was chosen (act-order); NULL: consecutive */
 } bg_codes;
 
 /* Tensors that will stand in one file. */
@@ -42,9 +43,9 @@ uint64_t bg_parcel_bytes(const bg_parcel *p, int i);
 int bg_parcel_write(const bg_parcel *p, const char *path, bg_err *e);
 void bg_parcel_free(bg_parcel *p);
 
-/* 2, 3, 4 or 8 bits, float16 scales, g_idx. Version 1 (format "gptq") stores zero − 1 with borrow, which not every reader
- * undoes when a zero point is 0; version 2 ("gptq_v2") stores it as it is. rows and cols are multiples of 32. BG_USAGE names
- * what the layout cannot hold. */
+/* 2, 3, 4 or 8 bits, float16 scales, g_idx. Version 1 (format "gptq") stores zero − 1 with borrow, which not every
+ * reader undoes when a zero point is 0; version 2 ("gptq_v2") stores it as it is. rows and cols are multiples of 32.
+ * BG_USAGE names what the layout cannot hold. */
 int bg_pack_gptq(bg_parcel *p, const char *module, const bg_codes *q, int version, bg_err *e);
 /* 4 bits, GEMM order, float16 scales; rows a multiple of 8, cols of the group. */
 int bg_pack_awq(bg_parcel *p, const char *module, const bg_codes *q, bg_err *e);

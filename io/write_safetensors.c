@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include "io/store.h"
 
-static void put_json_string(FILE *f, const char *s) {
+static void put_json_string(FILE *f, const char *s)
+{
     putc('"', f);
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
@@ -20,7 +21,8 @@ static void put_json_string(FILE *f, const char *s) {
     putc('"', f);
 }
 
-static int put_entries(FILE *f, const bg_safetensors_entry *entries, int n, int comma, uint64_t *end, bg_err *e) {
+static int put_entries(FILE *f, const bg_safetensors_entry *entries, int n, int comma, uint64_t *end, bg_err *e)
+{
     uint64_t at = 0, count, bytes;
     for (int i = 0; i < n; i++) {
         const bg_safetensors_entry *t = &entries[i];
@@ -40,7 +42,8 @@ static int put_entries(FILE *f, const bg_safetensors_entry *entries, int n, int 
 
 /* The header as text, malloc'ed by open_memstream. */
 static int make_header(const bg_safetensors_entry *entries, int n, const char *const *metadata, char **text,
-                       size_t *length, uint64_t *data_bytes, bg_err *e) {
+                       size_t *length, uint64_t *data_bytes, bg_err *e)
+{
     FILE *f = open_memstream(text, length);
     if (!f)
         return bg_no_memory(e, "a safetensors header", 256 * (unsigned long long)n);
@@ -66,7 +69,8 @@ static int make_header(const bg_safetensors_entry *entries, int n, const char *c
 }
 
 int bg_safetensors_begin(bg_safetensors_writer *w, const char *path, const bg_safetensors_entry *entries, int n,
-                         const char *const *metadata, bg_err *e) {
+                         const char *const *metadata, bg_err *e)
+{
     *w = (bg_safetensors_writer){0};
     char *text = NULL;
     size_t length = 0;
@@ -86,7 +90,8 @@ int bg_safetensors_begin(bg_safetensors_writer *w, const char *path, const bg_sa
     return status;
 }
 
-int bg_safetensors_put(bg_safetensors_writer *w, const void *data, uint64_t bytes, bg_err *e) {
+int bg_safetensors_put(bg_safetensors_writer *w, const void *data, uint64_t bytes, bg_err *e)
+{
     w->written += bytes;
     if (bytes && fwrite(data, 1, (size_t)bytes, w->out.file) != bytes)
         return bg_fail(e, BG_RESOURCE, "%s: write failed: %s; is the disk full?",
@@ -94,13 +99,15 @@ int bg_safetensors_put(bg_safetensors_writer *w, const void *data, uint64_t byte
     return BG_OK;
 }
 
-int bg_safetensors_commit(bg_safetensors_writer *w, bg_err *e) {
+int bg_safetensors_commit(bg_safetensors_writer *w, bg_err *e)
+{
     if (w->written != w->expected)
         return bg_fail(e, BG_RESOURCE, "internal: %llu bytes of tensors written where %llu were declared",
                        (unsigned long long)w->written, (unsigned long long)w->expected);
     return bg_out_commit(&w->out, e);
 }
 
-void bg_safetensors_abandon(bg_safetensors_writer *w) {
+void bg_safetensors_abandon(bg_safetensors_writer *w)
+{
     bg_out_abandon(&w->out);
 }

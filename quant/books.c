@@ -26,9 +26,10 @@ static int words_of(const bg_spec *s, int dim, int books, int *words, bg_err *e)
     }
     double log2_words = bg_spec_number(s, "bits") * dim / books;
     if (fabs(log2_words - round(log2_words)) > 1e-9 || log2_words < 0.5 || log2_words > 16.5)
-        return bg_fail(e, BG_USAGE,
-                       "'%s': bits times dim makes an index of %g bits a codebook; it must be a whole number from 1 to 16",
-                       s->text, log2_words);
+        return bg_fail(
+            e, BG_USAGE,
+            "'%s': bits times dim makes an index of %g bits a codebook; it must be a whole number from 1 to 16",
+            s->text, log2_words);
     *words = 1 << (int)round(log2_words);
     return BG_OK;
 }
@@ -40,7 +41,8 @@ static int at_least_one(double x)
 
 static int shape_of(const bg_spec *s, bg_books_shape *shape, bg_err *e)
 {
-    *shape = (bg_books_shape){.dim = (int)bg_spec_number(s, "dim"), .parts = at_least_one(bg_spec_number(s, "parts")),
+    *shape = (bg_books_shape){.dim = (int)bg_spec_number(s, "dim"),
+                              .parts = at_least_one(bg_spec_number(s, "parts")),
                               .stages = at_least_one(bg_spec_number(s, "stages"))};
     if (shape->dim % shape->parts || shape->dim / shape->parts > BG_VQ_MAX_DIM)
         return bg_fail(e, BG_USAGE, "'%s': parts must divide dim into at most %d weights each", s->text, BG_VQ_MAX_DIM);
@@ -56,8 +58,7 @@ int bg_books_check(const bg_spec *s, bg_err *e)
 double bg_books_bits(const bg_spec *s)
 {
     bg_books_shape shape;
-    return shape_of(s, &shape, NULL) ? 0
-                                     : (double)bg_index_bits(shape.words) * shape.parts * shape.stages / shape.dim;
+    return shape_of(s, &shape, NULL) ? 0 : (double)bg_index_bits(shape.words) * shape.parts * shape.stages / shape.dim;
 }
 
 static int allocate(const bg_books_shape *shape, bg_trained **out, bg_err *e)
@@ -88,8 +89,8 @@ static void subtract(const bg_codebook *b, float *x, size_t n, size_t stride)
     }
 }
 
-/* A codebook of K words fitted to n vectors is about K/n (relative) worse on all of them than on those: 1024 vectors a word
- * keep that below a thousandth where tails are light, at a cost that no longer grows with the tensor. */
+/* A codebook of K words fitted to n vectors is about K/n (relative) worse on all of them than on those: 1024 vectors a
+ * word keep that below a thousandth where tails are light, at a cost that no longer grows with the tensor. */
 static int64_t weights_to_train_on(const bg_spec *s, const bg_books_shape *shape)
 {
     enum { VECTORS_A_WORD = 1024, LEAST = 1 << 20 };
@@ -140,8 +141,8 @@ int bg_books_train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_er
 
 /* Codes n ≤ PIECE vectors of `dims` components through the stages of one part; x and out are `stride` apart and may be
  * the same. */
-static void code_part(const bg_trained *t, const bg_codebook *books, const float *x, float *out, size_t n, size_t stride,
-                      int dims)
+static void code_part(const bg_trained *t, const bg_codebook *books, const float *x, float *out, size_t n,
+                      size_t stride, int dims)
 {
     uint16_t index[PIECE];
     float rest[PIECE * BG_VQ_MAX_DIM];
@@ -175,8 +176,8 @@ static void code_vectors(const bg_trained *t, const float *x, float *out, size_t
     }
 }
 
-int bg_books_tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n, int64_t C, const float *w, float *out,
-                  bg_rate *rate, bg_err *e)
+int bg_books_tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n, int64_t C, const float *w,
+                  float *out, bg_rate *rate, bg_err *e)
 {
     (void)s, (void)first, (void)e;
     int dim = t->shape.dim, tail = (int)(C % dim);

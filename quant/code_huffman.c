@@ -1,5 +1,6 @@
-/* Huffman coding of the indices with a canonical code: what a decoder stores is the length of each word. A symbol takes a
- * whole number of bits, at least one: 0.23 bit a weight above the entropy for the Gaussian at one bit. Huffman 1952. */
+/* Huffman coding of the indices with a canonical code: what a decoder stores is the length of each word. A symbol takes
+ * a whole number of bits, at least one: 0.23 bit a weight above the entropy for the Gaussian at one bit. Huffman 1952.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include "quant/entropy.h"
@@ -14,16 +15,19 @@ typedef struct node {
 
 typedef struct huffman {
     int K, used;
-    int *order;         /* [K] symbols by (length, symbol) */
-    uint8_t *length;    /* [K] bits of each word; 0: never used */
-    uint64_t *word;     /* [K] */
+    int *order;                  /* [K] symbols by (length, symbol) */
+    uint8_t *length;             /* [K] bits of each word; 0: never used */
+    uint64_t *word;              /* [K] */
     uint64_t first[LONGEST + 2]; /* first word of each length */
     int at[LONGEST + 2];         /* and where its symbols start in order */
-    node *nodes;        /* [2K] */
-    int *heap;          /* [K] */
+    node *nodes;                 /* [2K] */
+    int *heap;                   /* [K] */
 } huffman;
 
-static int before(const node *n, int a, int b) { return n[a].count != n[b].count ? n[a].count < n[b].count : a < b; }
+static int before(const node *n, int a, int b)
+{
+    return n[a].count != n[b].count ? n[a].count < n[b].count : a < b;
+}
 
 static void sift(int *heap, int size, int i, const node *n)
 {
@@ -130,8 +134,12 @@ static int code(const huffman *h, const uint16_t *symbols, size_t n, double *bit
 static int allocate(huffman *h, int K, bg_err *e)
 {
     size_t k = (size_t)K;
-    *h = (huffman){.K = K, .order = malloc(k * sizeof(int)), .length = malloc(k), .word = malloc(k * sizeof(uint64_t)),
-                   .nodes = malloc(2 * k * sizeof(node)), .heap = malloc(k * sizeof(int))};
+    *h = (huffman){.K = K,
+                   .order = malloc(k * sizeof(int)),
+                   .length = malloc(k),
+                   .word = malloc(k * sizeof(uint64_t)),
+                   .nodes = malloc(2 * k * sizeof(node)),
+                   .heap = malloc(k * sizeof(int))};
     return h->order && h->length && h->word && h->nodes && h->heap ? BG_OK : bg_no_memory(e, "Huffman code", k * 64);
 }
 

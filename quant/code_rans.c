@@ -1,6 +1,6 @@
-/* Entropy coding of the indices by rANS: `entropy` with one static table for the tensor, which is stored and counted, and
- * `adaptive` with a table that follows the stream. Real streams are written, read back and compared, and the rate is their
- * length. Within a thousandth of the order-0 entropy on long tensors. */
+/* Entropy coding of the indices by rANS: `entropy` with one static table for the tensor, which is stored and counted,
+ * and `adaptive` with a table that follows the stream. Real streams are written, read back and compared, and the rate
+ * is their length. Within a thousandth of the order-0 entropy on long tensors. */
 #include "quant/entropy.h"
 #include "quant/quantize.h"
 

@@ -1,9 +1,9 @@
 /* Owns the training of codebooks: k-means++ (Arthur and Vassilvitskii 2007) and the generalised Lloyd algorithm (Linde,
  * Buzo and Gray 1980). All sums run over fixed chunks and are added in chunk order, so that threads change no digit.
  *
- * A vector is searched again only when its word may have changed (Hamerly 2010): it keeps an upper bound on the distance to
- * its own word and a lower bound on the one to every other, both loosened by how far words moved. After some iterations
- * few vectors are searched.
+ * A vector is searched again only when its word may have changed (Hamerly 2010): it keeps an upper bound on the
+ * distance to its own word and a lower bound on the one to every other, both loosened by how far words moved. After
+ * some iterations few vectors are searched.
  *
  * Words overshoot their centroids by a half while there is far to go, which saves iterations, and end on them.
  *
@@ -25,7 +25,10 @@ int bg_index_bits(int64_t K)
     return b;
 }
 
-double bg_codebook_bits(const bg_codebook *c) { return 16.0 * c->K * c->d + 8; }
+double bg_codebook_bits(const bg_codebook *c)
+{
+    return 16.0 * c->K * c->d + 8;
+}
 
 /* ---- one training run ---- */
 
@@ -36,16 +39,19 @@ typedef struct bg_training {
     uint64_t seed;
     float *words, *packed;
     bg_plane *plane;
-    double *sums;   /* [chunks × K × (d + 2)]: count, Σx, Σ|x|² of each cell */
-    double energy;  /* Σ|x|² */
-    uint16_t *own;  /* [n] the word of each vector; own, upper and lower are NULL where the plane serves */
+    double *sums;  /* [chunks × K × (d + 2)]: count, Σx, Σ|x|² of each cell */
+    double energy; /* Σ|x|² */
+    uint16_t *own; /* [n] the word of each vector; own, upper and lower are NULL where the plane serves */
     float *upper, *lower;
-    double stretch; /* words move this much farther than to their centroids while there is far to go */
+    double stretch;       /* words move this much farther than to their centroids while there is far to go */
     float *drift, widest; /* [K] how far each word moved, rounded up; the largest */
     uint16_t *scratch;
 } bg_training;
 
-static size_t chunk_first(const bg_training *t, int c) { return t->n * (size_t)c / (size_t)t->chunks; }
+static size_t chunk_first(const bg_training *t, int c)
+{
+    return t->n * (size_t)c / (size_t)t->chunks;
+}
 
 static void search(const bg_plane *plane, const float *packed, int K, int d, const float *x, size_t n, size_t stride,
                    uint16_t *index, float *score)
@@ -390,7 +396,8 @@ static int train_once(bg_training *t, double *distortion, int *iterations, bg_er
 
 /* ---- the codebook ---- */
 
-/* Words as float16 × 2^exponent, the exponent such that the largest is in [2^14, 2^15) or so: all of float16's range. */
+/* Words as float16 × 2^exponent, the exponent such that the largest is in [2^14, 2^15) or so: all of float16's range.
+ */
 void bg_words_round(float *words, size_t n)
 {
     float top = 0;
@@ -464,7 +471,8 @@ int bg_codebook_train(bg_codebook *c, const float *x, size_t n, size_t stride, c
     }
     if (!s)
         s = finish(c, e);
-    free(t.words), free(t.packed), free(t.sums), free(t.scratch), free(t.drift), free(t.own), free(t.upper), free(t.lower);
+    free(t.words), free(t.packed), free(t.sums), free(t.scratch), free(t.drift), free(t.own), free(t.upper),
+        free(t.lower);
     free_plane(t.plane);
     if (s)
         bg_codebook_free(c);
@@ -490,7 +498,8 @@ void bg_codebook_assign(const bg_codebook *c, const float *x, size_t n, size_t s
 /* ---- vectors of a matrix ---- */
 
 /* Copies the vectors of rows [first, first + rows) that belong to the sample; w holds these rows. */
-static void take(const bg_matrix *m, int d, size_t total, size_t n, int64_t first, int64_t rows, const float *w, float *x)
+static void take(const bg_matrix *m, int d, size_t total, size_t n, int64_t first, int64_t rows, const float *w,
+                 float *x)
 {
     size_t per_row = (size_t)(m->cols / d), lo = (size_t)first * per_row, hi = (size_t)(first + rows) * per_row;
     size_t i = (size_t)((double)lo * (double)n / (double)total);

@@ -81,21 +81,24 @@ static const double VARIANCE_BEFORE = 0.08, ROWS_BEFORE = 12;
 enum { SEGMENT_SHARE = 8 /* of the rows so far that are learned from at once */ };
 
 typedef struct model {
-    int64_t rows, cols, blocks, seen; /* rows so far */
-    double spread;  /* of a weight of the first row */
-    float *unit;    /* [cols] a weight of 1 */
-    double *power;  /* [rows] mean z² of rows so far */
-    double varied;  /* how much they vary more than chance makes them, summed over rows */
+    int64_t rows, cols, blocks, seen;   /* rows so far */
+    double spread;                      /* of a weight of the first row */
+    float *unit;                        /* [cols] a weight of 1 */
+    double *power;                      /* [rows] mean z² of rows so far */
+    double varied;                      /* how much they vary more than chance makes them, summed over rows */
     double columns_before, rows_before; /* of average power, which a row has behind it in effect, and a column */
-    double *sums;   /* [blocks × P × P] Σ x_i·x_j, j ≤ i */
-    double *factor; /* [blocks × P × P] of the correlations: L_ij at [i][j]; then of no use */
-    float *ahead;   /* [blocks × P × P] L_ji at [i][j] */
+    double *sums;                       /* [blocks × P × P] Σ x_i·x_j, j ≤ i */
+    double *factor;                     /* [blocks × P × P] of the correlations: L_ij at [i][j]; then of no use */
+    float *ahead;                       /* [blocks × P × P] L_ji at [i][j] */
 } model;
 
 /* What happens to the integers of a column in up to LANES rows, given their laws. */
 typedef void visit(void *self, int64_t row, int lanes, int64_t column, const law *l, int *integer);
 
-static int64_t width(const model *m, int64_t block) { return block + 1 < m->blocks ? P : m->cols - block * P; }
+static int64_t width(const model *m, int64_t block)
+{
+    return block + 1 < m->blocks ? P : m->cols - block * P;
+}
 
 static void model_free(model *m)
 {
@@ -143,7 +146,8 @@ static void learn(model *m, int64_t block)
     double share = m->seen ? 1 - chance(sums, n, m->seen) : 0;
     for (int64_t i = 0; i < n; i++) {
         own[i] = sqrt(sums[i * P + i]);
-        spread[i] = sqrt((m->rows_before * m->spread * m->spread + sums[i * P + i]) / (m->rows_before + (double)m->seen));
+        spread[i] =
+            sqrt((m->rows_before * m->spread * m->spread + sums[i * P + i]) / (m->rows_before + (double)m->seen));
         for (int64_t j = 0; j < i; j++)
             L[i * P + j] = own[i] * own[j] > 0 ? share * sums[i * P + j] / (own[i] * own[j]) : 0;
         L[i * P + i] = 1;
@@ -155,9 +159,12 @@ static void learn(model *m, int64_t block)
             ahead[i * P + j] = (float)(spread[j] * (whole ? L[j * P + i] : i == j));
 }
 
-/* The mean of n squares of one Gaussian varies by 2/n of itself. Where those of many rows or columns vary by v more, their common
- * mean is worth as much as 2/v squares of their own. */
-static double worth(double v) { return 2 / fmax(v, 1e-5); }
+/* The mean of n squares of one Gaussian varies by 2/n of itself. Where those of many rows or columns vary by v more,
+ * their common mean is worth as much as 2/v squares of their own. */
+static double worth(double v)
+{
+    return 2 / fmax(v, 1e-5);
+}
 
 static void learn_rows(model *m, int64_t first)
 {
@@ -261,7 +268,10 @@ typedef struct header {
 } header;
 enum { HEADER_BITS = 8 + 3 * 16 + 2 * 32 };
 
-static float power(int quarters) { return exp2f((float)quarters / BG_COLUMNS_PER_OCTAVE); }
+static float power(int quarters)
+{
+    return exp2f((float)quarters / BG_COLUMNS_PER_OCTAVE);
+}
 
 static int quarters(double squares, double n)
 {
@@ -309,7 +319,8 @@ static void measure(void *self, int64_t row, int lanes, int64_t column, const la
     for (int s = 0; s < SHAPES; s++) {
         double slots = 1; /* at most 2^(SLOT_BITS · LANES) */
         for (int r = 0; r < lanes; r++)
-            slots *= slots_below(&w->bells[s], w->h.in, l[r], integer[r] + 1) - slots_below(&w->bells[s], w->h.in, l[r], integer[r]);
+            slots *= slots_below(&w->bells[s], w->h.in, l[r], integer[r] + 1) -
+                     slots_below(&w->bells[s], w->h.in, l[r], integer[r]);
         w->lengths[row / LANES * SHAPES + s] += SLOT_BITS * lanes - log2(slots);
     }
 }
@@ -405,11 +416,13 @@ static int reads_back(const encoder *w, const uint32_t *in, const uint32_t *end,
     if (!d || !step || !symbols)
         status = bg_no_memory(e, "decoded columns", cells * sizeof *symbols);
     if (!status) {
-        *d = (decoder){.h = w->h, .zero = c->zero, .step = step, .symbols = symbols, .cols = c->cols, .in = in, .end = end};
+        *d = (decoder){
+            .h = w->h, .zero = c->zero, .step = step, .symbols = symbols, .cols = c->cols, .in = in, .end = end};
         status = read_all(d, c->rows, e);
     }
-    if (!status && (memcmp(step, c->step, (size_t)c->cols * sizeof *step) || memcmp(symbols, c->symbols, cells * sizeof *symbols) ||
-                    d->state[0] != BG_RANS_START || d->state[1] != BG_RANS_START || d->in != end))
+    if (!status && (memcmp(step, c->step, (size_t)c->cols * sizeof *step) ||
+                    memcmp(symbols, c->symbols, cells * sizeof *symbols) || d->state[0] != BG_RANS_START ||
+                    d->state[1] != BG_RANS_START || d->in != end))
         status = bg_fail(e, BG_INPUT, "the coded columns do not read back");
     free(d), free(step), free(symbols);
     return status;

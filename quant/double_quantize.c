@@ -1,5 +1,5 @@
-/* Scales that stand under others: double quantization of block maxima as bitsandbytes does it (Dettmers et al. 2023, QLoRA;
- * io/bnb.h), and E4M3 scales under one of the tensor.
+/* Scales that stand under others: double quantization of block maxima as bitsandbytes does it (Dettmers et al. 2023,
+ * QLoRA; io/bnb.h), and E4M3 scales under one of the tensor.
  */
 #include <math.h>
 #include "io/bnb.h"

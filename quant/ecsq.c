@@ -8,7 +8,8 @@ enum { MOST = 16384, ITERATIONS = 3000, BISECTIONS = 48 };
 
 static int reserve(bg_ecsq *q, bg_err *e)
 {
-    *q = (bg_ecsq){.levels = malloc(MOST * sizeof(double)), .thresholds = malloc(MOST * sizeof(double)),
+    *q = (bg_ecsq){.levels = malloc(MOST * sizeof(double)),
+                   .thresholds = malloc(MOST * sizeof(double)),
                    .probability = malloc(MOST * sizeof(double))};
     if (q->levels && q->thresholds && q->probability)
         return BG_OK;
@@ -22,8 +23,8 @@ void bg_ecsq_free(bg_ecsq *q)
     *q = (bg_ecsq){0};
 }
 
-/* Probabilities, centroids (or the given levels' error), distortion and entropy of the cells between the thresholds. Empty
- * cells disappear. */
+/* Probabilities, centroids (or the given levels' error), distortion and entropy of the cells between the thresholds.
+ * Empty cells disappear. */
 static void settle(const bg_hist *h, bg_ecsq *q, int keep_levels)
 {
     bg_moments below = {0, 0, 0}, all = {h->W[h->n], h->M[h->n], h->S[h->n]};
@@ -69,7 +70,8 @@ static int lay_uniform(const bg_hist *h, double step, double offset, int midpoin
     return 1;
 }
 
-int bg_ecsq_uniform(const bg_hist *h, double rate_bits, double step, double offset, int midpoint, bg_ecsq *out, bg_err *e)
+int bg_ecsq_uniform(const bg_hist *h, double rate_bits, double step, double offset, int midpoint, bg_ecsq *out,
+                    bg_err *e)
 {
     int s = reserve(out, e);
     if (s)
@@ -92,8 +94,8 @@ int bg_ecsq_uniform(const bg_hist *h, double rate_bits, double step, double offs
 
 /* ---- the optimum ---- */
 
-/* Thresholds where the costs (x − y)² + λ·length of neighbouring levels meet; levels that win nowhere disappear. As functions
- * of x the costs are x² plus straight lines, so this is their lower envelope. */
+/* Thresholds where the costs (x − y)² + λ·length of neighbouring levels meet; levels that win nowhere disappear. As
+ * functions of x the costs are x² plus straight lines, so this is their lower envelope. */
 static void envelope(bg_ecsq *q, double lambda)
 {
     int n = 0;
@@ -103,7 +105,9 @@ static void envelope(bg_ecsq *q, double lambda)
             if (n == 0)
                 break;
             double z = q->levels[n - 1], lower = -lambda * log2(q->probability[n - 1]);
-            q->thresholds[n - 1] = y > z ? (y + z) / 2 + (cost - lower) / (2 * (y - z)) : cost < lower ? -HUGE_VAL : HUGE_VAL;
+            q->thresholds[n - 1] = y > z          ? (y + z) / 2 + (cost - lower) / (2 * (y - z))
+                                   : cost < lower ? -HUGE_VAL
+                                                  : HUGE_VAL;
             if (n == 1 ? q->thresholds[0] > -HUGE_VAL : q->thresholds[n - 1] > q->thresholds[n - 2])
                 break;
         }

@@ -7,7 +7,8 @@
 int bg_entropy_check(const uint16_t *symbols, size_t n, int K, bg_err *e)
 {
     if (K < 1 || K > BG_RANS_MOST_SYMBOLS)
-        return bg_fail(e, BG_INPUT, "an alphabet of %d symbols cannot be entropy coded: indices have at most 16 bits", K);
+        return bg_fail(e, BG_INPUT, "an alphabet of %d symbols cannot be entropy coded: indices have at most 16 bits",
+                       K);
     for (size_t i = 0; i < n; i++)
         if (symbols[i] >= K)
             return bg_fail(e, BG_INPUT, "symbol %u is outside its alphabet of %d", symbols[i], K);
@@ -75,7 +76,10 @@ static uint32_t get_bits(bg_bits *b, int n)
     return value;
 }
 
-static int width(uint32_t v) { return 32 - __builtin_clz(v); } /* bits of v ≥ 1 */
+static int width(uint32_t v)
+{
+    return 32 - __builtin_clz(v);
+} /* bits of v ≥ 1 */
 
 static void put_gamma(bg_bits *b, uint32_t v)
 {
@@ -154,9 +158,9 @@ int bg_entropy_static(const uint16_t *symbols, size_t n, int K, double *bits, do
 
 /* ---- adaptive ---- */
 
-/* The table of a block is fitted to the counts of all blocks before it, plus a twentieth for every symbol (counted as 1 and
- * 20, so that sums stay exact). Blocks grow with what has been seen, so that refitting costs little. The encoder walks
- * back through the blocks, taking counts away. */
+/* The table of a block is fitted to the counts of all blocks before it, plus a twentieth for every symbol (counted as 1
+ * and 20, so that sums stay exact). Blocks grow with what has been seen, so that refitting costs little. The encoder
+ * walks back through the blocks, taking counts away. */
 enum { PRIOR = 1, SEEN = 20, BLOCKS = 1024 };
 
 static size_t block_end(size_t first, int K)

@@ -12,8 +12,8 @@ int bg_rans_new(bg_rans_table *t, int K, bg_err *e);
 void bg_rans_free(bg_rans_table *t);
 /* From counts; `all`: every symbol gets at least one slot. All counts zero: uniform. */
 int bg_rans_fit(bg_rans_table *t, const double *count, int all, bg_err *e);
-/* Bits of a description of the table: precision, the range of symbols used, then the frequencies in Elias' gamma code (zero
- * as 1). Written, read back and compared: BG_INPUT if that fails. */
+/* Bits of a description of the table: precision, the range of symbols used, then the frequencies in Elias' gamma code
+ * (zero as 1). Written, read back and compared: BG_INPUT if that fails. */
 int bg_rans_describe(const bg_rans_table *t, double *bits, bg_err *e);
 /* −log2 of the probability that the table gives a symbol; +∞ for one it cannot code. */
 double bg_rans_length(const bg_rans_table *t, int symbol);

@@ -1,10 +1,12 @@
-/* The bitshift trellis with tables that need not be stored (QTIP): every window of L bits of the stream names a weight, the
- * next window starts R bits later. Table: pseudo-random normal draws from a fixed seed, or computed (1MAD, 3INST), or pairs of
- * weights from 512 trained pairs with a computed index (hybrid). A mean and a scale are stored for the tensor.
+/* The bitshift trellis with tables that need not be stored (QTIP): every window of L bits of the stream names a weight,
+ * the next window starts R bits later. Table: pseudo-random normal draws from a fixed seed, or computed (1MAD, 3INST),
+ * or pairs of weights from 512 trained pairs with a computed index (hybrid). A mean and a scale are stored for the
+ * tensor.
  *
- * Weights run row after row in sequences of `length`. ends=fixed starts each from state 0, which costs no bit but leaves
- * the first L/R weights little choice; ends=biting lets the last window run into the first. Check: N(0,1), 2 bits, random table,
- * fixed start, 4096 weights: 0.0895, 0.0787, 0.0733, 0.0678 for L = 8, 10, 12, 16. Tseng and others 2024, arXiv 2406.11235.
+ * Weights run row after row in sequences of `length`. ends=fixed starts each from state 0, which costs no bit but
+ * leaves the first L/R weights little choice; ends=biting lets the last window run into the first. Check: N(0,1), 2
+ * bits, random table, fixed start, 4096 weights: 0.0895, 0.0787, 0.0733, 0.0678 for L = 8, 10, 12, 16. Tseng and others
+ * 2024, arXiv 2406.11235.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -25,13 +27,29 @@ struct bg_trained {
 static const bg_key keys[] = {
     {.name = "bits", .type = BG_KEY_INTEGER, .least = 1, .most = 4, .otherwise = "2", .help = "index bits a weight"},
     {.name = "L", .type = BG_KEY_INTEGER, .least = 5, .most = 16, .otherwise = "16", .help = "bits of the state"},
-    {.name = "table", .type = BG_KEY_WORD, .words = "random|1mad|3inst|hybrid", .otherwise = "random", .help = "what a state stands for"},
-    {.name = "length", .type = BG_KEY_INTEGER, .least = 64, .most = 4096, .otherwise = "4096", .help = "weights in a sequence"},
-    {.name = "ends", .type = BG_KEY_WORD, .words = "fixed|biting", .otherwise = "fixed", .help = "how a sequence starts"},
+    {.name = "table",
+     .type = BG_KEY_WORD,
+     .words = "random|1mad|3inst|hybrid",
+     .otherwise = "random",
+     .help = "what a state stands for"},
+    {.name = "length",
+     .type = BG_KEY_INTEGER,
+     .least = 64,
+     .most = 4096,
+     .otherwise = "4096",
+     .help = "weights in a sequence"},
+    {.name = "ends",
+     .type = BG_KEY_WORD,
+     .words = "fixed|biting",
+     .otherwise = "fixed",
+     .help = "how a sequence starts"},
     {0},
 };
 
-static int is_hybrid(const bg_spec *s) { return bg_spec_is(s, "table", "hybrid"); }
+static int is_hybrid(const bg_spec *s)
+{
+    return bg_spec_is(s, "table", "hybrid");
+}
 
 static int check(const bg_spec *s, bg_err *e)
 {
@@ -115,13 +133,16 @@ typedef struct bg_work {
     uint16_t *state;
 } bg_work;
 
-static void work_free(bg_work *w) { free(w->x), free(w->metrics), free(w->choices), free(w->state); }
+static void work_free(bg_work *w)
+{
+    free(w->x), free(w->metrics), free(w->choices), free(w->state);
+}
 
 static int work_new(bg_work *w, const bg_trained *t, bg_err *e)
 {
     size_t n = (size_t)t->length + 2, room = bg_bitshift_choices(&t->code, n);
-    *w = (bg_work){calloc(2 * n, sizeof(int16_t)), calloc(bg_bitshift_metrics(&t->code), sizeof(uint16_t)), malloc(room),
-                   malloc(n * sizeof(uint16_t))};
+    *w = (bg_work){calloc(2 * n, sizeof(int16_t)), calloc(bg_bitshift_metrics(&t->code), sizeof(uint16_t)),
+                   malloc(room), malloc(n * sizeof(uint16_t))};
     if (w->x && w->metrics && w->choices && w->state)
         return BG_OK;
     work_free(w);
@@ -134,8 +155,8 @@ static int16_t in_units(float y, float reach)
     return (int16_t)lrintf(fminf(fmaxf(y, -INT16_MAX), INT16_MAX));
 }
 
-/* The state that both ends of a tail-biting sequence share, from a search through its seam: `around` steps before it and as
- * many after, by when paths from all states have merged, with both ends free. */
+/* The state that both ends of a tail-biting sequence share, from a search through its seam: `around` steps before it
+ * and as many after, by when paths from all states have merged, with both ends free. */
 static int seam(const bg_trained *t, bg_work *k, size_t steps, size_t around)
 {
     const bg_bitshift *b = &t->code;
@@ -147,8 +168,8 @@ static int seam(const bg_trained *t, bg_work *k, size_t steps, size_t around)
     return k->state[around] >> b->K;
 }
 
-/* Codes n weights (standardised into work->x) and reconstructs them to out. A tail-biting sequence too short to forget its
- * start is fixed. */
+/* Codes n weights (standardised into work->x) and reconstructs them to out. A tail-biting sequence too short to forget
+ * its start is fixed. */
 static void code_sequence(const bg_trained *t, bg_work *k, const float *w, size_t n, float *out)
 {
     const bg_bitshift *b = &t->code;
@@ -173,9 +194,9 @@ static void release(bg_trained *t)
         free(t->table), free(t->units), free(t);
 }
 
-/* The search's table: ±4 in 16 bits, the few normal numbers beyond count as 4. From 3 bits on, costs are doubled so that a unit
- * of cost stays a small share of the error to come (1/70 at 2 bits); they saturate at a distance of `near`, and weights are
- * searched for at most half of that beyond the table. */
+/* The search's table: ±4 in 16 bits, the few normal numbers beyond count as 4. From 3 bits on, costs are doubled so
+ * that a unit of cost stays a small share of the error to come (1/70 at 2 bits); they saturate at a distance of `near`,
+ * and weights are searched for at most half of that beyond the table. */
 static void fill_units(bg_trained *t, size_t n)
 {
     float most = 0;
@@ -200,8 +221,8 @@ static double error_at(bg_trained *t, bg_work *k, double scale, const float *x, 
     return sum;
 }
 
-/* The scale with the least error on a sample, by golden section around σ. (The least squares scale of one path after the
- * other creeps: paths hardly change with the scale.) */
+/* The scale with the least error on a sample, by golden section around σ. (The least squares scale of one path after
+ * the other creeps: paths hardly change with the scale.) */
 static int fit_scale(bg_trained *t, double sigma, const float *x, size_t n, bg_err *e)
 {
     enum { STEPS = 6 };
@@ -249,7 +270,8 @@ static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err 
     t->bits = (int)bg_spec_number(s, "bits"), t->length = (int)bg_spec_number(s, "length");
     t->biting = bg_spec_is(s, "ends", "biting");
     t->scale = (float)(sigma * sqrt(1 - exp2(-2 * t->bits)));
-    t->code = (bg_bitshift){(int)bg_spec_number(s, "L"), t->bits * (is_hybrid(s) ? 2 : 1), is_hybrid(s) ? 2 : 1, 0, NULL};
+    t->code =
+        (bg_bitshift){(int)bg_spec_number(s, "L"), t->bits * (is_hybrid(s) ? 2 : 1), is_hybrid(s) ? 2 : 1, 0, NULL};
     size_t N = (size_t)1 << t->code.L, all = N * (size_t)t->code.V, fit = n < FIT_WEIGHTS ? n : FIT_WEIGHTS;
     t->table = malloc(all * sizeof *t->table), t->units = malloc(all * sizeof *t->units);
     status = !t->table || !t->units ? bg_no_memory(e, "trellis table", all * 6)

@@ -1,6 +1,6 @@
-/* E8P, the codebook of QuIP#: 65,536 words of E8-like points in eight dimensions, 2 bits a weight, nothing stored but a scale.
- * Vectors run row after row. Check: N(0,1) at input scale 1.03: 0.0912 ± 0.0004 (the 0.089 printed in QTIP's table 1 is not
- * reproduced by the published codebook). */
+/* E8P, the codebook of QuIP#: 65,536 words of E8-like points in eight dimensions, 2 bits a weight, nothing stored but a
+ * scale. Vectors run row after row. Check: N(0,1) at input scale 1.03: 0.0912 ± 0.0004 (the 0.089 printed in QTIP's
+ * table 1 is not reproduced by the published codebook). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,11 @@ struct bg_trained {
 };
 
 static const bg_key keys[] = {
-    {.name = "input", .type = BG_KEY_NUMBER, .least = 0, .most = 4, .otherwise = "0",
+    {.name = "input",
+     .type = BG_KEY_NUMBER,
+     .least = 0,
+     .most = 4,
+     .otherwise = "0",
      .help = "σ of the weights in the codebook's unit (QuIP#: 1.03); 0: the best for the tensor"},
     {0},
 };
@@ -66,7 +70,10 @@ static void search_scale(bg_trained *t, double sigma, const float *x, float *out
     t->scale = (float)(at_c < at_d ? c : d);
 }
 
-static void release(bg_trained *t) { free(t); }
+static void release(bg_trained *t)
+{
+    free(t);
+}
 
 static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err *e)
 {

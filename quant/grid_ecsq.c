@@ -1,6 +1,7 @@
-/* Entropy-coded scalar quantization: levels and thresholds designed on the exact histogram for a rate, indices coded by rANS
- * with one static table. Levels (float16 with one exponent) and table are stored; thresholds are the encoder's affair.
- * Streams are written a tile at a time, read back and compared. Check: N(0,1) at 2 bits 0.08892 (0.2544 bit). */
+/* Entropy-coded scalar quantization: levels and thresholds designed on the exact histogram for a rate, indices coded by
+ * rANS with one static table. Levels (float16 with one exponent) and table are stored; thresholds are the encoder's
+ * affair. Streams are written a tile at a time, read back and compared. Check: N(0,1) at 2 bits 0.08892 (0.2544 bit).
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,15 +21,30 @@ struct bg_trained {
 };
 
 static const bg_key keys[] = {
-    {.name = "rate", .type = BG_KEY_NUMBER, .least = 0.01, .most = 12, .otherwise = "2", .help = "bits a weight, as entropy"},
-    {.name = "form", .type = BG_KEY_WORD, .words = "optimal|uniform|midpoint", .otherwise = "optimal",
+    {.name = "rate",
+     .type = BG_KEY_NUMBER,
+     .least = 0.01,
+     .most = 12,
+     .otherwise = "2",
+     .help = "bits a weight, as entropy"},
+    {.name = "form",
+     .type = BG_KEY_WORD,
+     .words = "optimal|uniform|midpoint",
+     .otherwise = "optimal",
      .help = "optimal thresholds and levels; uniform thresholds with centroids; both uniform"},
-    {.name = "offset", .type = BG_KEY_NUMBER, .least = 0.01, .most = 0.99, .otherwise = "0.5",
+    {.name = "offset",
+     .type = BG_KEY_NUMBER,
+     .least = 0.01,
+     .most = 0.99,
+     .otherwise = "0.5",
      .help = "rounding of uniform thresholds; less than a half widens the zero cell"},
     {0},
 };
 
-static double bits(const bg_spec *s) { return bg_spec_number(s, "rate"); }
+static double bits(const bg_spec *s)
+{
+    return bg_spec_number(s, "rate");
+}
 
 static int design(const bg_spec *s, const bg_hist *h, bg_ecsq *q, bg_err *e)
 {
@@ -69,8 +85,9 @@ static int prepare(const bg_ecsq *q, bg_trained *t, bg_err *e)
 
 /* ---- a histogram to design on ---- */
 
-/* Weights that agree in sign, exponent and eleven bits of the mantissa share a bin: thresholds as fine as the levels' own
- * float16, in one pass. A bin stands at the middle of its extremes, so that values that are alone in theirs are exact. */
+/* Weights that agree in sign, exponent and eleven bits of the mantissa share a bin: thresholds as fine as the levels'
+ * own float16, in one pass. A bin stands at the middle of its extremes, so that values that are alone in theirs are
+ * exact. */
 enum { KEY_SHIFT = 12, KEYS = 1 << (32 - KEY_SHIFT) };
 
 typedef struct bg_bins {
@@ -103,9 +120,10 @@ static int counted(const bg_bins *b, bg_hist *h, bg_err *e)
     for (int k = 0; k < KEYS; k++)
         if (b->count[k])
             value[n] = ((double)b->least[k] + (double)b->most[k]) / 2, weight[n++] = (double)b->count[k];
-    int status = !n                                                  ? bg_fail(e, BG_USAGE, "there are no weights")
-                 : !isfinite(value[0]) || !isfinite(value[n - 1]) ? bg_fail(e, BG_INPUT, "weights that are NaN or infinite cannot be coded")
-                                                                     : bg_hist_from_sorted(h, value, weight, n, e);
+    int status = !n ? bg_fail(e, BG_USAGE, "there are no weights")
+                 : !isfinite(value[0]) || !isfinite(value[n - 1])
+                     ? bg_fail(e, BG_INPUT, "weights that are NaN or infinite cannot be coded")
+                     : bg_hist_from_sorted(h, value, weight, n, e);
     free(value);
     return status;
 }
@@ -223,8 +241,13 @@ static int on_law(const bg_spec *s, const bg_matrix *m, bg_measure *out, bg_err 
     if (!status)
         status = design(s, m->hist ? m->hist : &own, &q, e);
     if (!status) {
-        *out = (bg_measure){.count = 1, .mse = q.mse, .max_error = (double)NAN, .max_relative = (double)NAN,
-                            .output_mse = (double)NAN, .index_entropy = q.entropy_bits, .rate_bits = q.entropy_bits,
+        *out = (bg_measure){.count = 1,
+                            .mse = q.mse,
+                            .max_error = (double)NAN,
+                            .max_relative = (double)NAN,
+                            .output_mse = (double)NAN,
+                            .index_entropy = q.entropy_bits,
+                            .rate_bits = q.entropy_bits,
                             .rate = {.indices = q.entropy_bits}};
     }
     bg_ecsq_free(&q), bg_hist_free(&own);

@@ -3,8 +3,8 @@
  * The program is run twice for each tensor, in a scratch directory:
  *     CMD encode IN.npy STORED       reads float32 weights (rows × cols), writes the file STORED; may print `bytes N`
  *     CMD decode STORED OUT.npy      reads STORED and nothing else, writes the reconstructed weights
- * with BITGAP_BITS, BITGAP_ROWS, BITGAP_COLS and BITGAP_SEED in its environment. What was stored is the rate, 8 · size of
- * STORED; a program that prints how many bytes it needs must not print fewer than that. A shared object is hosted by
+ * with BITGAP_BITS, BITGAP_ROWS, BITGAP_COLS and BITGAP_SEED in its environment. What was stored is the rate, 8 · size
+ * of STORED; a program that prints how many bytes it needs must not print fewer than that. A shared object is hosted by
  * `bitgap host`, which speaks the same way, so that its crash is not ours.
  */
 #define _GNU_SOURCE
@@ -37,8 +37,18 @@ struct bg_trained {
 static const bg_key keys[] = {
     {.name = "cmd", .type = BG_KEY_TEXT, .help = "the program, ./mine or /path/to/mine"},
     {.name = "lib", .type = BG_KEY_TEXT, .help = "the shared object instead, ./mine.so (bitgap_quantizer.h)"},
-    {.name = "bits", .type = BG_KEY_NUMBER, .least = 0, .most = 32, .otherwise = "4", .help = "handed to it; the stored bytes decide the rate"},
-    {.name = "timeout", .type = BG_KEY_NUMBER, .least = 0.01, .most = 86400, .otherwise = "60", .help = "seconds for each of encode and decode"},
+    {.name = "bits",
+     .type = BG_KEY_NUMBER,
+     .least = 0,
+     .most = 32,
+     .otherwise = "4",
+     .help = "handed to it; the stored bytes decide the rate"},
+    {.name = "timeout",
+     .type = BG_KEY_NUMBER,
+     .least = 0.01,
+     .most = 86400,
+     .otherwise = "60",
+     .help = "seconds for each of encode and decode"},
     {0},
 };
 
@@ -123,7 +133,7 @@ static int run(const bg_spec *s, const bg_trained *t, const char *verb, const ch
         return bg_no_memory(e, "environment", 0);
     const char *path = bg_spec_word(s, library ? "lib" : "cmd");
     const char *const arguments[ARGUMENTS] = {library ? "bitgap" : path, library ? "host" : verb, library ? path : from,
-                                              library ? verb : to, library ? from : NULL, library ? to : NULL};
+                                              library ? verb : to,       library ? from : NULL,   library ? to : NULL};
     snprintf(said, sizeof said, "%s/said", t->directory);
     snprintf(what, sizeof what, "%s %s", path, verb);
     posix_spawn_file_actions_t files;
@@ -135,7 +145,8 @@ static int run(const bg_spec *s, const bg_trained *t, const char *verb, const ch
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
     posix_spawnattr_setpgroup(&attributes, 0);
     pid_t child;
-    int refused = posix_spawn(&child, library ? "/proc/self/exe" : path, &files, &attributes, (char *const *)arguments, env);
+    int refused =
+        posix_spawn(&child, library ? "/proc/self/exe" : path, &files, &attributes, (char *const *)arguments, env);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     free(env);

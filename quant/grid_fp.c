@@ -1,4 +1,5 @@
-/* Floating-point grids: a sign, a few exponent and mantissa bits, scaled so that the largest weight is the largest level.
+/* Floating-point grids: a sign, a few exponent and mantissa bits, scaled so that the largest weight is the largest
+ * level.
  *
  *     bnb    bitsandbytes' FP4: ±{0, 1/192, 1/6, 1/4, 1/3, 1/2, 2/3, 1}
  *     e2m1   OCP Microscaling v1.0, MXFP4 and NVFP4: ±{0, ½, 1, 1½, 2, 3, 4, 6}
@@ -10,8 +11,8 @@
 #include <string.h>
 #include "quant/engine.h"
 
-static const float bnb[8] = {0, 0.0052083334885537624f, 0.1666666716337204f, 0.25f, 0.3333333432674408f, 0.5f,
-                             0.6666666865348816f, 1};
+static const float bnb[8] = {
+    0, 0.0052083334885537624f, 0.1666666716337204f, 0.25f, 0.3333333432674408f, 0.5f, 0.6666666865348816f, 1};
 
 typedef struct format {
     const char *name;
@@ -67,10 +68,19 @@ static double bits(const bg_spec *s)
 }
 
 static const bg_key keys[] = {
-    {.name = "kind", .type = BG_KEY_WORD, .words = "bnb|e2m1|e2m3|e3m2|e4m3|e5m2", .otherwise = "e2m1", .help = "the format"},
-    {.name = "scale", .type = BG_KEY_WORD, .words = "f32|f16|bf16|e8m0|e4m3", .otherwise = "f16",
+    {.name = "kind",
+     .type = BG_KEY_WORD,
+     .words = "bnb|e2m1|e2m3|e3m2|e4m3|e5m2",
+     .otherwise = "e2m1",
+     .help = "the format"},
+    {.name = "scale",
+     .type = BG_KEY_WORD,
+     .words = "f32|f16|bf16|e8m0|e4m3",
+     .otherwise = "f16",
      .help = "storage type of the block scales"},
-    {.name = "double", .type = BG_KEY_BOOL, .otherwise = "false",
+    {.name = "double",
+     .type = BG_KEY_BOOL,
+     .otherwise = "false",
      .help = "block scales quantized to 8 bits in blocks of 256 (double quantization)"},
     {0},
 };

@@ -1,13 +1,15 @@
-/* GGUF block types as quantizers: what llama.cpp's files hold, at their true bytes a block (formats as in io/gguf_blocks.c).
+/* GGUF block types as quantizers: what llama.cpp's files hold, at their true bytes a block (formats as in
+ * io/gguf_blocks.c).
  *
  *     Q4_0 Q5_0   the element of largest magnitude, sign and all, is the lowest code: d = m/−8 (−16)
  *     Q4_1 Q5_1   minimum and step of the block;  Q8_0  step = max/127;  TQ1_0 TQ2_0  −1, 0, 1 times the largest
  *     MXFP4 NVFP4 E2M1 under E8M0 (32) and E4M3 (16) scales;  IQ4_NL, IQ4_XS  a fixed table of 16 values
  *     Q2_K … Q6_K super-blocks of 256: sub-blocks of 16 or 32 whose scales (and minima) are integers times one float16
- * The first group encodes as the reference encoders do, bit for bit (scales rounded to float16 after the codes are chosen). The
- * others search: for each sub-block the step of least squared error over trial ranges, then the integers of scales and minima
- * a few steps either way, then the super-block's two float16 by least squares. Their plain squared error is at most that of the C
- * library's own search (golden blocks; tests/peer/gguf_encoders.py). A row that is no multiple of the block is refused, as GGUF does.
+ * The first group encodes as the reference encoders do, bit for bit (scales rounded to float16 after the codes are
+ * chosen). The others search: for each sub-block the step of least squared error over trial ranges, then the integers
+ * of scales and minima a few steps either way, then the super-block's two float16 by least squares. Their plain squared
+ * error is at most that of the C library's own search (golden blocks; tests/peer/gguf_encoders.py). A row that is no
+ * multiple of the block is refused, as GGUF does.
  */
 #include <ctype.h>
 #include <float.h>
@@ -21,10 +23,10 @@ enum { SUPER = 256, STEPS = 2 /* of an integer scale or minimum, tried either wa
 typedef struct type {
     const char *name;
     int block, bytes;
-    double bits;         /* of them, index bits a weight */
-    const char *as;      /* the spec that is the same on a density; NULL: needs samples */
-    void (*encode)(const float *x, float *out, bg_gguf_fields *f); /* f: what is stored of it, where bg_gguf_encode does not
-                                                                    * make the same block */
+    double bits;    /* of them, index bits a weight */
+    const char *as; /* the spec that is the same on a density; NULL: needs samples */
+    void (*encode)(const float *x, float *out, bg_gguf_fields *f); /* f: what is stored of it, where bg_gguf_encode does
+                                                                    * not make the same block */
 } type;
 
 static float f16(float x)
@@ -80,10 +82,26 @@ static void ranged_block(const float *x, float *out, int M)
         out[i] = stored * (float)clamp(truncf((x[i] - low) * id + 0.5f), 0, M) + minimum;
 }
 
-static void q4_0(const float *x, float *out, bg_gguf_fields *f) { (void)f; signed_block(x, out, 8); }
-static void q5_0(const float *x, float *out, bg_gguf_fields *f) { (void)f; signed_block(x, out, 16); }
-static void q4_1(const float *x, float *out, bg_gguf_fields *f) { (void)f; ranged_block(x, out, 15); }
-static void q5_1(const float *x, float *out, bg_gguf_fields *f) { (void)f; ranged_block(x, out, 31); }
+static void q4_0(const float *x, float *out, bg_gguf_fields *f)
+{
+    (void)f;
+    signed_block(x, out, 8);
+}
+static void q5_0(const float *x, float *out, bg_gguf_fields *f)
+{
+    (void)f;
+    signed_block(x, out, 16);
+}
+static void q4_1(const float *x, float *out, bg_gguf_fields *f)
+{
+    (void)f;
+    ranged_block(x, out, 15);
+}
+static void q5_1(const float *x, float *out, bg_gguf_fields *f)
+{
+    (void)f;
+    ranged_block(x, out, 31);
+}
 
 static void q8_0(const float *x, float *out, bg_gguf_fields *f)
 {
@@ -150,7 +168,8 @@ static void nvfp4(const float *x, float *out, bg_gguf_fields *f)
 
 /* ---- searches over one sub-block ---- */
 
-/* Signed codes −half … half−1: the scale of least squared error over 19 trial ranges, each followed by least squares. */
+/* Signed codes −half … half−1: the scale of least squared error over 19 trial ranges, each followed by least squares.
+ */
 static float search_signed(const float *x, int n, int half)
 {
     float m = largest(x, n), best_scale = 0;
@@ -206,14 +225,16 @@ static const float iq4[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 2
 /* The code is the number of midpoints below y; of two equally near the lower comes first. */
 static int nearest_iq4(float y)
 {
-    static const float middle[15] = {-115.5f, -93.5f, -74, -57, -42, -28.5f, -16, -4.5f, 7, 19, 31.5f, 45.5f, 61, 79, 101};
+    static const float middle[15] = {-115.5f, -93.5f, -74,   -57,   -42, -28.5f, -16, -4.5f,
+                                     7,       19,     31.5f, 45.5f, 61,  79,     101};
     int below = 0;
     for (int k = 0; k < 15; k++)
         below += y > middle[k];
     return below;
 }
 
-/* Codes of the table iq4: the scale of least squared error over 29 trial ranges, either sign, each followed by least squares. */
+/* Codes of the table iq4: the scale of least squared error over 29 trial ranges, either sign, each followed by least
+ * squares. */
 static float search_table(const float *x, int n)
 {
     float m = largest(x, n), best_scale = 0;
@@ -237,9 +258,9 @@ static float search_table(const float *x, int n)
 /* ---- super-blocks with scales and minima ---- */
 
 typedef struct shape {
-    int sub, low, high;      /* weights of a sub-block; least and largest code */
+    int sub, low, high; /* weights of a sub-block; least and largest code */
     int scale_low, scale_high, has_minimum;
-    const float *table;      /* values of the codes; NULL: the codes themselves */
+    const float *table; /* values of the codes; NULL: the codes themselves */
 } shape;
 
 typedef struct super {
@@ -261,7 +282,8 @@ static int code_of(const shape *h, float y)
 /* Squared error of a sub-block under integers S and M. */
 static double error_sub(const shape *h, const super *b, const float *x, int S, int M)
 {
-    float d = b->d * (float)S, m = b->dmin * (float)M, id = inverse(d), low = (float)h->low, high = (float)h->high, sum = 0;
+    float d = b->d * (float)S, m = b->dmin * (float)M, id = inverse(d), low = (float)h->low, high = (float)h->high,
+          sum = 0;
     if (h->table) {
         for (int i = 0; i < h->sub; i++) {
             float e = x[i] + m - d * h->table[code_of(h, (x[i] + m) * id)];
@@ -342,7 +364,8 @@ static void first_guess(const shape *h, super *b, const float *x)
         if (h->has_minimum)
             search_ranged(x + j * h->sub, h->sub, h->high, &scale[j], &minimum[j]);
         else
-            scale[j] = h->table ? search_table(x + j * h->sub, h->sub) : search_signed(x + j * h->sub, h->sub, h->high + 1);
+            scale[j] =
+                h->table ? search_table(x + j * h->sub, h->sub) : search_signed(x + j * h->sub, h->sub, h->high + 1);
         top = fabsf(scale[j]) > fabsf(top) ? scale[j] : top;
         top_minimum = minimum[j] > top_minimum ? minimum[j] : top_minimum;
     }
@@ -383,12 +406,30 @@ static const shape q2_k_shape = {16, 0, 3, 0, 15, 1, NULL}, q3_k_shape = {16, -4
                    q4_k_shape = {32, 0, 15, 0, 63, 1, NULL}, q5_k_shape = {32, 0, 31, 0, 63, 1, NULL},
                    q6_k_shape = {16, -32, 31, -128, 127, 0, NULL}, iq4_xs_shape = {32, 0, 15, -32, 31, 0, iq4};
 
-static void q2_k(const float *x, float *out, bg_gguf_fields *f) { super_block(&q2_k_shape, x, out, f); }
-static void q3_k(const float *x, float *out, bg_gguf_fields *f) { super_block(&q3_k_shape, x, out, f); }
-static void q4_k(const float *x, float *out, bg_gguf_fields *f) { super_block(&q4_k_shape, x, out, f); }
-static void q5_k(const float *x, float *out, bg_gguf_fields *f) { super_block(&q5_k_shape, x, out, f); }
-static void q6_k(const float *x, float *out, bg_gguf_fields *f) { super_block(&q6_k_shape, x, out, f); }
-static void iq4_xs(const float *x, float *out, bg_gguf_fields *f) { super_block(&iq4_xs_shape, x, out, f); }
+static void q2_k(const float *x, float *out, bg_gguf_fields *f)
+{
+    super_block(&q2_k_shape, x, out, f);
+}
+static void q3_k(const float *x, float *out, bg_gguf_fields *f)
+{
+    super_block(&q3_k_shape, x, out, f);
+}
+static void q4_k(const float *x, float *out, bg_gguf_fields *f)
+{
+    super_block(&q4_k_shape, x, out, f);
+}
+static void q5_k(const float *x, float *out, bg_gguf_fields *f)
+{
+    super_block(&q5_k_shape, x, out, f);
+}
+static void q6_k(const float *x, float *out, bg_gguf_fields *f)
+{
+    super_block(&q6_k_shape, x, out, f);
+}
+static void iq4_xs(const float *x, float *out, bg_gguf_fields *f)
+{
+    super_block(&iq4_xs_shape, x, out, f);
+}
 
 static void iq4_nl(const float *x, float *out, bg_gguf_fields *f)
 {
@@ -436,8 +477,8 @@ static void add_rate(const type *t, double weights, bg_rate *rate)
     rate->scales += weights * (8.0 * t->bytes / t->block - t->bits);
 }
 
-static int tile(const bg_spec *s, const bg_trained *trained, int64_t first, int64_t n, int64_t C, const float *w, float *out,
-                bg_rate *rate, bg_err *e)
+static int tile(const bg_spec *s, const bg_trained *trained, int64_t first, int64_t n, int64_t C, const float *w,
+                float *out, bg_rate *rate, bg_err *e)
 {
     (void)trained, (void)first;
     const type *t = type_of(s);
@@ -503,8 +544,10 @@ static double bits(const bg_spec *s)
 }
 
 static const bg_key keys[] = {
-    {.name = "type", .type = BG_KEY_WORD,
-     .words = "q4_0|q4_1|q5_0|q5_1|q8_0|iq4_nl|mxfp4|nvfp4|tq1_0|tq2_0|q2_k|q3_k|q4_k|q5_k|q6_k|iq4_xs", .otherwise = "q4_0",
+    {.name = "type",
+     .type = BG_KEY_WORD,
+     .words = "q4_0|q4_1|q5_0|q5_1|q8_0|iq4_nl|mxfp4|nvfp4|tq1_0|tq2_0|q2_k|q3_k|q4_k|q5_k|q6_k|iq4_xs",
+     .otherwise = "q4_0",
      .help = "ggml's block type"},
     {0},
 };

@@ -1,8 +1,8 @@
 /* The HQQ grid: uniform, with the zero point that half-quadratic splitting finds; no calibration.
  *
  * Badri & Shaji 2023 (Mobius Labs): min over z of ‖W − (Q − z)/S‖_p^p, p = 0.7, with W_e ≈ W − W_r split off by
- * shrink(x; β) = sign(x)·max(|x| − |x|^(p−1)/β, 0) and then z = mean(Q − (W − W_e)·S). S = (K−1)/(max − min) stays. At most 20
- * steps, as long as the mean error falls. Stored: 1/S and z, in the scale's type.
+ * shrink(x; β) = sign(x)·max(|x| − |x|^(p−1)/β, 0) and then z = mean(Q − (W − W_e)·S). S = (K−1)/(max − min) stays. At
+ * most 20 steps, as long as the mean error falls. Stored: 1/S and z, in the scale's type.
  */
 #include <math.h>
 #include <stddef.h>

@@ -1,13 +1,21 @@
-/* The best levels of all for each scope, by dynamic programming: kernel/kmeans1d.h. `weighted=true` counts each weight by
- * the importance of its input, as SqueezeLLM and DKM do. */
+/* The best levels of all for each scope, by dynamic programming: kernel/kmeans1d.h. `weighted=true` counts each weight
+ * by the importance of its input, as SqueezeLLM and DKM do. */
 #include <stdlib.h>
 #include "quant/kernel/kmeans1d.h"
 #include "quant/quantize.h"
 
 static const bg_key keys[] = {
     {.name = "bits", .type = BG_KEY_INTEGER, .least = 1, .most = 10, .otherwise = "4", .help = "index bits a weight"},
-    {.name = "rows", .type = BG_KEY_INTEGER, .least = 1, .most = 65536, .otherwise = "1", .help = "rows that share a table (scope=channel)"},
-    {.name = "weighted", .type = BG_KEY_BOOL, .otherwise = "false", .help = "errors weighted by the importance of their input"},
+    {.name = "rows",
+     .type = BG_KEY_INTEGER,
+     .least = 1,
+     .most = 65536,
+     .otherwise = "1",
+     .help = "rows that share a table (scope=channel)"},
+    {.name = "weighted",
+     .type = BG_KEY_BOOL,
+     .otherwise = "false",
+     .help = "errors weighted by the importance of their input"},
     {0},
 };
 

@@ -1,10 +1,12 @@
-/* Entropy-coded lattice quantization: the nearest point of Z, A2, D4, E8 or the Leech lattice, its integers coded by rANS.
+/* Entropy-coded lattice quantization: the nearest point of Z, A2, D4, E8 or the Leech lattice, its integers coded by
+ * rANS.
  *
- * What the decoder already knows shrinks the alphabet of each coordinate: the coset (E8: 1 bit; Leech: a bit and a 12-bit Golay
- * word, coded as they are) fixes v mod 2 or 4, and the last coordinate's parity follows from the others. So each coordinate
- * has a class (modulus, residue), and each class its own table, trained and stored. At high rate the gap is
- * ½·log2(2πe·G): 0.2546, 0.2269, 0.1939, 0.1460, 0.0839 bit. Points are shrunk by one factor toward the mean, as the least
- * squares want. Vectors run row after row; the last of a tile is padded with the mean. Conway and Sloane 1999.
+ * What the decoder already knows shrinks the alphabet of each coordinate: the coset (E8: 1 bit; Leech: a bit and a
+ * 12-bit Golay word, coded as they are) fixes v mod 2 or 4, and the last coordinate's parity follows from the others.
+ * So each coordinate has a class (modulus, residue), and each class its own table, trained and stored. At high rate the
+ * gap is ½·log2(2πe·G): 0.2546, 0.2269, 0.1939, 0.1460, 0.0839 bit. Points are shrunk by one factor toward the mean, as
+ * the least squares want. Vectors run row after row; the last of a tile is padded with the mean. Conway and Sloane
+ * 1999.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -18,19 +20,27 @@ enum { CLASSES = 14, MOST = 4096, SAMPLE = 24 * 2048, BISECTIONS = 14, PREFIX = 
 struct bg_trained {
     bg_lattice lattice;
     float mean, step, shrink;
-    float farthest; /* in steps: what lies beyond is coded as this far */
-    int K;          /* symbols of each class */
+    float farthest;                     /* in steps: what lies beyond is coded as this far */
+    int K;                              /* symbols of each class */
     bg_rans_table table[CLASSES], coin; /* coin: one bit of a coset */
     double table_bits;
 };
 
 static const bg_key keys[] = {
     {.name = "kind", .type = BG_KEY_WORD, .words = "z|a2|d4|e8|leech", .otherwise = "leech", .help = "the lattice"},
-    {.name = "rate", .type = BG_KEY_NUMBER, .least = 0.5, .most = 8, .otherwise = "2", .help = "bits a weight, entropy-coded"},
+    {.name = "rate",
+     .type = BG_KEY_NUMBER,
+     .least = 0.5,
+     .most = 8,
+     .otherwise = "2",
+     .help = "bits a weight, entropy-coded"},
     {0},
 };
 
-static double bits(const bg_spec *s) { return bg_spec_number(s, "rate"); }
+static double bits(const bg_spec *s)
+{
+    return bg_spec_number(s, "rate");
+}
 
 static bg_lattice_kind kind_of(const bg_spec *s)
 {
@@ -56,10 +66,13 @@ static unsigned coset_of(const bg_lattice *l, const int32_t *v)
     return word << 1 | m;
 }
 
-static int coset_bits(const bg_lattice *l) { return l->kind == BG_LATTICE_E8 ? 1 : l->kind == BG_LATTICE_LEECH ? PREFIX : 0; }
+static int coset_bits(const bg_lattice *l)
+{
+    return l->kind == BG_LATTICE_E8 ? 1 : l->kind == BG_LATTICE_LEECH ? PREFIX : 0;
+}
 
-/* Class of coordinate i given the coset and the sum of the coordinates before it; v = residue + modulus·k. Coordinates of A2
- * are read in the order 0, 1. */
+/* Class of coordinate i given the coset and the sum of the coordinates before it; v = residue + modulus·k. Coordinates
+ * of A2 are read in the order 0, 1. */
 static int class_of(const bg_lattice *l, unsigned coset, int i, int32_t sum, int *modulus, int *residue)
 {
     int last = i == l->dim - 1, m = (int)(coset & 1), base;
@@ -82,8 +95,14 @@ static int class_of(const bg_lattice *l, unsigned coset, int i, int32_t sum, int
 }
 
 /* k as 0, −1, 1, −2, … → 0, 1, 2, 3, … */
-static int zigzag(int k) { return k < 0 ? -2 * k - 1 : 2 * k; }
-static int unzigzag(int s) { return s & 1 ? -(s + 1) / 2 : s / 2; }
+static int zigzag(int k)
+{
+    return k < 0 ? -2 * k - 1 : 2 * k;
+}
+static int unzigzag(int s)
+{
+    return s & 1 ? -(s + 1) / 2 : s / 2;
+}
 
 /* Classes and symbols of a point's coordinates. */
 static void spell(const bg_lattice *l, const int32_t *v, unsigned coset, uint8_t *klass, uint16_t *symbol)
@@ -100,7 +119,10 @@ static void spell(const bg_lattice *l, const int32_t *v, unsigned coset, uint8_t
 /* ---- one vector ---- */
 
 /* The least modulus of a coordinate: how far apart neighbouring symbols are, in v. */
-static int least_modulus(const bg_lattice *l) { return l->kind == BG_LATTICE_LEECH ? 4 : l->kind == BG_LATTICE_E8 ? 2 : 1; }
+static int least_modulus(const bg_lattice *l)
+{
+    return l->kind == BG_LATTICE_LEECH ? 4 : l->kind == BG_LATTICE_E8 ? 2 : 1;
+}
 
 static void nearest(const bg_trained *t, const float *w, size_t n, int32_t *v)
 {
@@ -128,7 +150,8 @@ typedef struct bg_sample {
 static void set_step(bg_trained *t, double step, double reach)
 {
     const bg_lattice *l = &t->lattice;
-    double apart = least_modulus(l) * fmin(l->unit[0], l->unit[1]), symbols = fmin(2 * ceil(reach / step / apart) + 24, MOST);
+    double apart = least_modulus(l) * fmin(l->unit[0], l->unit[1]),
+           symbols = fmin(2 * ceil(reach / step / apart) + 24, MOST);
     t->step = (float)step, t->K = (int)symbols;
     t->farthest = (float)((symbols / 2 - 10) * apart);
 }
@@ -298,8 +321,8 @@ static int reads_back(const bg_trained *t, const uint32_t *in, const uint32_t *e
     return x[0] == BG_RANS_START && x[1] == BG_RANS_START && in == end;
 }
 
-static int tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t rows, int64_t C, const float *w, float *out,
-                bg_rate *rate, bg_err *e)
+static int tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t rows, int64_t C, const float *w,
+                float *out, bg_rate *rate, bg_err *e)
 {
     (void)s, (void)first;
     size_t count = (size_t)(rows * C), d = (size_t)t->lattice.dim, n = (count + d - 1) / d;

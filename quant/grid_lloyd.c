@@ -1,12 +1,16 @@
-/* Lloyd–Max levels fitted to each scope: kernel/lloyd.h. `iterations=20` is the form common in notebooks, which starts at
- * percentiles and stops long before the fixed point. */
+/* Lloyd–Max levels fitted to each scope: kernel/lloyd.h. `iterations=20` is the form common in notebooks, which starts
+ * at percentiles and stops long before the fixed point. */
 #include <stdlib.h>
 #include "quant/kernel/lloyd.h"
 #include "quant/quantize.h"
 
 static const bg_key keys[] = {
     {.name = "bits", .type = BG_KEY_INTEGER, .least = 1, .most = 12, .otherwise = "4", .help = "index bits a weight"},
-    {.name = "iterations", .type = BG_KEY_INTEGER, .least = 0, .most = 100000, .otherwise = "0",
+    {.name = "iterations",
+     .type = BG_KEY_INTEGER,
+     .least = 0,
+     .most = 100000,
+     .otherwise = "0",
      .help = "0: to convergence; else that many Lloyd steps from percentiles"},
     {0},
 };

@@ -2,10 +2,10 @@
  *
  *     pot    ±a·{0, 2^−(2^(b−1)−2), …, ½, 1}: 2^b − 1 levels
  *     apot   ±γ·Σ_m p_m, the b−1 magnitude bits split into terms of k bits (in the paper k = 2), an odd bit left over
- *            being a term of its own; term m of n takes 0 or 2^−m·2^−(n·i) (with the odd term: see terms()). γ makes the
- *            largest level a. 2^b − 1 distinct levels.
- * The range a is the scope's largest magnitude, or with clip=mse the share of it with the least squared error, in steps of
- * 1 %. Check: apot at 3 bits: {0, ½, ¼, ⅛} over ½, i.e. ±{0, ¼, ½, 1}.
+ *            being a term of its own; term m of n takes 0 or 2^−m·2^−(n·i) (with the odd term: see terms()). γ makes
+ * the largest level a. 2^b − 1 distinct levels. The range a is the scope's largest magnitude, or with clip=mse the
+ * share of it with the least squared error, in steps of 1 %. Check: apot at 3 bits: {0, ½, ¼, ⅛} over ½, i.e. ±{0, ¼,
+ * ½, 1}.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -31,8 +31,9 @@ static int pot_magnitudes(int bits, double *out)
     return n;
 }
 
-/* The exponents of a term: the reference implementation's sets. With B = 2n magnitude bits term m holds m+1, m+1+n, m+1+2n;
- * with B = 2n+1 the odd one-bit term comes behind the others and takes the next free exponent of the interleaving. */
+/* The exponents of a term: the reference implementation's sets. With B = 2n magnitude bits term m holds m+1, m+1+n,
+ * m+1+2n; with B = 2n+1 the odd one-bit term comes behind the others and takes the next free exponent of the
+ * interleaving. */
 static int terms(int B, int k, int exponent[][EXPONENTS], int *sizes)
 {
     int pairs = B / 2, odd = B % 2;
@@ -45,7 +46,8 @@ static int terms(int B, int k, int exponent[][EXPONENTS], int *sizes)
         }
         return n;
     }
-    static const int mixed3[2][EXPONENTS] = {{1, 2, 4}, {3, 0, 0}}, mixed5[3][EXPONENTS] = {{1, 3, 6}, {2, 4, 7}, {5, 0, 0}};
+    static const int mixed3[2][EXPONENTS] = {{1, 2, 4}, {3, 0, 0}},
+                     mixed5[3][EXPONENTS] = {{1, 3, 6}, {2, 4, 7}, {5, 0, 0}};
     if (B == 3 || B == 5) {
         memcpy(exponent, B == 3 ? mixed3[0] : mixed5[0], (size_t)(pairs + odd) * sizeof *exponent);
     } else {
@@ -155,13 +157,28 @@ static bg_needs needs(const bg_spec *s)
 }
 
 static const bg_key keys[] = {
-    {.name = "bits", .type = BG_KEY_INTEGER, .least = 2, .most = 8, .otherwise = "4", .help = "index bits a weight, the sign's among them"},
+    {.name = "bits",
+     .type = BG_KEY_INTEGER,
+     .least = 2,
+     .most = 8,
+     .otherwise = "4",
+     .help = "index bits a weight, the sign's among them"},
     {0},
 };
 
 static const bg_key apot_keys[] = {
-    {.name = "bits", .type = BG_KEY_INTEGER, .least = 2, .most = 8, .otherwise = "4", .help = "index bits a weight, the sign's among them"},
-    {.name = "k", .type = BG_KEY_INTEGER, .least = 1, .most = 4, .otherwise = "2", .help = "bits of a term; divides bits-1 unless it is 2 (1: equally spaced)"},
+    {.name = "bits",
+     .type = BG_KEY_INTEGER,
+     .least = 2,
+     .most = 8,
+     .otherwise = "4",
+     .help = "index bits a weight, the sign's among them"},
+    {.name = "k",
+     .type = BG_KEY_INTEGER,
+     .least = 1,
+     .most = 4,
+     .otherwise = "2",
+     .help = "bits of a term; divides bits-1 unless it is 2 (1: equally spaced)"},
     {0},
 };
 

@@ -1,6 +1,7 @@
 /* Product quantization: each vector of d weights is cut into M parts, part m coded by its own K words of dimension d/M;
- * R = M·log2(K)/d with M codebooks to store. (Sending vectors to codebooks in turn is not this: it is one quantizer with a
- * codebook M times as dear.) On i.i.d. weights it equals VQ of dimension d/M; it gains where positions differ. */
+ * R = M·log2(K)/d with M codebooks to store. (Sending vectors to codebooks in turn is not this: it is one quantizer
+ * with a codebook M times as dear.) On i.i.d. weights it equals VQ of dimension d/M; it gains where positions differ.
+ */
 #include "quant/books.h"
 
 static const bg_key keys[] = {

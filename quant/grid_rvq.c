@@ -1,5 +1,6 @@
 /* Residual vector quantization: M stages, each a codebook for what the stages before left; ŵ is the sum of M words and
- * R = M·log2(K)/d. Searched greedily, stage by stage. Cheaper to store and search than one codebook of K^M words, and worse. */
+ * R = M·log2(K)/d. Searched greedily, stage by stage. Cheaper to store and search than one codebook of K^M words, and
+ * worse. */
 #include "quant/books.h"
 
 static const bg_key keys[] = {

@@ -1,11 +1,12 @@
-/* Trellis-coded quantization: an alphabet twice (fixed rate) or many times (entropy-coded) as large as a scalar code's, cut
- * into four interleaved subsets, of which a trellis allows two at each weight; the Viterbi search finds the best path.
+/* Trellis-coded quantization: an alphabet twice (fixed rate) or many times (entropy-coded) as large as a scalar code's,
+ * cut into four interleaved subsets, of which a trellis allows two at each weight; the Viterbi search finds the best
+ * path.
  *
- *   bits=R          Marcellin and Fischer 1990: 2^(R+1) trained levels. A weight stores the path's input bit and R − 1 bits
- *                   for the level within its subset. N(0,1), 256 states: 0.2790, 0.0795, 0.0219 at 1, 2, 3 bits.
- *   rate=R,code=entropy   Fischer and Wang 1992: as many levels as the weights reach, coded by rANS with one table for each
- *                   pair of subsets (D0 ∪ D2, D1 ∪ D3), which the decoder knows from its state; the search minimises D + λ·length.
- *                   High-rate gap 0.0742 bit with 8 states, 0.0331 with 256: the boundary loss of the fixed rate is gone.
+ *   bits=R          Marcellin and Fischer 1990: 2^(R+1) trained levels. A weight stores the path's input bit and R − 1
+ * bits for the level within its subset. N(0,1), 256 states: 0.2790, 0.0795, 0.0219 at 1, 2, 3 bits. rate=R,code=entropy
+ * Fischer and Wang 1992: as many levels as the weights reach, coded by rANS with one table for each pair of subsets (D0
+ * ∪ D2, D1 ∪ D3), which the decoder knows from its state; the search minimises D + λ·length. High-rate gap 0.0742 bit
+ * with 8 states, 0.0331 with 256: the boundary loss of the fixed rate is gone.
  *
  * Level k stands in subset k mod 4. Weights run row after row in sequences of `length`, each from state 0, which costs
  * nothing to store. Levels are float16 with one exponent.
@@ -23,27 +24,50 @@ enum { MOST_LEVELS = 8192, STRETCHES = 2048, PASSES = 48, OUTER = 6, INNER = 8, 
 struct bg_trained {
     bg_trellis trellis;
     int K, length, entropy, bits;
-    float quanta;           /* of the search's costs in one unit of squared error */
-    float *level;           /* [K] */
-    float *length_cost;     /* [K] λ·bits of each level within its pair; all 0 at fixed rate */
-    int members[4];         /* levels of a subset that win somewhere */
-    uint16_t *member[4];    /* which, ascending, */
-    float *value[4], *add[4], *cut[4]; /* their level and length_cost, and where each gives way to the next (the last: never) */
-    float from, per;        /* equal stretches of the cuts' range, */
+    float quanta;        /* of the search's costs in one unit of squared error */
+    float *level;        /* [K] */
+    float *length_cost;  /* [K] λ·bits of each level within its pair; all 0 at fixed rate */
+    int members[4];      /* levels of a subset that win somewhere */
+    uint16_t *member[4]; /* which, ascending, */
+    float *value[4], *add[4],
+        *cut[4];     /* their level and length_cost, and where each gives way to the next (the last: never) */
+    float from, per; /* equal stretches of the cuts' range, */
     uint16_t start[STRETCHES + 1][4]; /* and the first member of each subset that may win there */
-    bg_rans_table table[2]; /* of even and odd levels, symbols k/2 */
+    bg_rans_table table[2];           /* of even and odd levels, symbols k/2 */
     double table_bits;
 };
 
 static const bg_key keys[] = {
-    {.name = "bits", .type = BG_KEY_INTEGER, .least = 1, .most = 8, .otherwise = "2", .help = "index bits a weight, at fixed rate"},
-    {.name = "rate", .type = BG_KEY_NUMBER, .least = 0.25, .most = 8, .help = "bits a weight with code=entropy, in place of bits"},
-    {.name = "states", .type = BG_KEY_INTEGER, .least = 4, .most = 256, .otherwise = "256", .help = "of the trellis: 4, 8, 16, 32, 64, 128 or 256"},
-    {.name = "length", .type = BG_KEY_INTEGER, .least = 64, .most = 65536, .otherwise = "4096", .help = "weights in a sequence"},
+    {.name = "bits",
+     .type = BG_KEY_INTEGER,
+     .least = 1,
+     .most = 8,
+     .otherwise = "2",
+     .help = "index bits a weight, at fixed rate"},
+    {.name = "rate",
+     .type = BG_KEY_NUMBER,
+     .least = 0.25,
+     .most = 8,
+     .help = "bits a weight with code=entropy, in place of bits"},
+    {.name = "states",
+     .type = BG_KEY_INTEGER,
+     .least = 4,
+     .most = 256,
+     .otherwise = "256",
+     .help = "of the trellis: 4, 8, 16, 32, 64, 128 or 256"},
+    {.name = "length",
+     .type = BG_KEY_INTEGER,
+     .least = 64,
+     .most = 65536,
+     .otherwise = "4096",
+     .help = "weights in a sequence"},
     {0},
 };
 
-static int is_entropy(const bg_spec *s) { return strcmp(s->coding->name, "fixed") != 0; }
+static int is_entropy(const bg_spec *s)
+{
+    return strcmp(s->coding->name, "fixed") != 0;
+}
 
 static double bits(const bg_spec *s)
 {
@@ -70,8 +94,8 @@ static int64_t rows_together(const bg_spec *s, int64_t C)
 
 /* ---- the search ---- */
 
-/* Where the searches start: a table over equal stretches of the range of all cuts, a little early, so that rounding cannot
- * start a search past its answer. */
+/* Where the searches start: a table over equal stretches of the range of all cuts, a little early, so that rounding
+ * cannot start a search past its answer. */
 static void stretches(bg_trained *t)
 {
     float low = 3e38f, high = -3e38f;
@@ -93,7 +117,8 @@ static void stretches(bg_trained *t)
     }
 }
 
-/* The levels of each subset that cost least somewhere, (x − level)² + length, and where they meet: lines' lower envelope. */
+/* The levels of each subset that cost least somewhere, (x − level)² + length, and where they meet: lines' lower
+ * envelope. */
 static void envelopes(bg_trained *t)
 {
     for (int c = 0; c < 4; c++) {
@@ -122,11 +147,15 @@ typedef struct bg_work {
     uint8_t *choices, *input;
 } bg_work;
 
-static void work_free(bg_work *w) { free(w->cost), free(w->best), free(w->choices), free(w->input); }
+static void work_free(bg_work *w)
+{
+    free(w->cost), free(w->best), free(w->choices), free(w->input);
+}
 
 static int work_new(bg_work *w, const bg_trained *t, size_t n, bg_err *e)
 {
-    *w = (bg_work){malloc(n * sizeof *w->cost), malloc(n * sizeof *w->best), malloc(bg_trellis_room(&t->trellis, n)), malloc(n)};
+    *w = (bg_work){malloc(n * sizeof *w->cost), malloc(n * sizeof *w->best), malloc(bg_trellis_room(&t->trellis, n)),
+                   malloc(n)};
     if (w->cost && w->best && w->choices && w->input)
         return BG_OK;
     work_free(w);
@@ -274,14 +303,15 @@ static int train_fixed(bg_trained *t, const bg_sample *z, double *counts, bg_err
     return status;
 }
 
-/* Even spacing over the tensor's range for one λ, then levels and lengths in turn. At high rate D = (4·step²/12)·0.75, about,
- * and λ = 2·ln2·D. */
+/* Even spacing over the tensor's range for one λ, then levels and lengths in turn. At high rate D = (4·step²/12)·0.75,
+ * about, and λ = 2·ln2·D. */
 static int lay_levels(bg_trained *t, const bg_sample *z, double lambda, bg_err *e)
 {
     double step = sqrt(lambda * 3 / (2 * log(2) * 0.75)), reach = fmax(z->high - z->mean, z->mean - z->low);
     double half = ceil(reach / step);
     if (!(half < MOST_LEVELS / 2 - 2))
-        return bg_fail(e, BG_USAGE, "weights reach %.3g steps from their mean; at this rate a trellis has at most %d levels",
+        return bg_fail(e, BG_USAGE,
+                       "weights reach %.3g steps from their mean; at this rate a trellis has at most %d levels",
                        reach / step, MOST_LEVELS);
     int n = (int)half;
     n += 2 - (n & 1); /* even: the level at the mean is in D0 or D2 */
@@ -363,7 +393,8 @@ static bg_trained *new_trained(const bg_spec *s)
     return NULL;
 }
 
-/* A sample of the weights, every eighth of it together, so that the head is a smaller sample; and the extremes of all. */
+/* A sample of the weights, every eighth of it together, so that the head is a smaller sample; and the extremes of all.
+ */
 static int read_sample(const bg_matrix *m, bg_sample *z, bg_err *e)
 {
     float *all = NULL;
@@ -383,7 +414,8 @@ static int read_sample(const bg_matrix *m, bg_sample *z, bg_err *e)
     for (size_t i = 0; i < n; i++)
         z->low = fmin(z->low, (double)all[i]), z->high = fmax(z->high, (double)all[i]);
     for (size_t i = 0; i < z->n; i++) {
-        size_t a = (size_t)((double)i * (double)n / (double)z->n), b = (size_t)((double)(i + 1) * (double)n / (double)z->n);
+        size_t a = (size_t)((double)i * (double)n / (double)z->n),
+               b = (size_t)((double)(i + 1) * (double)n / (double)z->n);
         float x = all[a + bg_bits_at(m->seed ^ 0x7c9u, i) % (b > a ? b - a : 1)];
         z->x[i < eighth * 8 ? i % 8 * eighth + i / 8 : i] = x;
         sum += (double)x;
@@ -435,8 +467,8 @@ static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err 
     return status;
 }
 
-/* One rANS stream for a tile: the table of each symbol follows from the state. Written, read back by a decoder that knows
- * only the stream, and compared with the indices. */
+/* One rANS stream for a tile: the table of each symbol follows from the state. Written, read back by a decoder that
+ * knows only the stream, and compared with the indices. */
 static int stream(const bg_trained *t, const uint16_t *index, size_t n, double *stored, bg_err *e)
 {
     size_t room = bg_rans_room(n);

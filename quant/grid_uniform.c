@@ -7,13 +7,13 @@
  * With a the clipped largest magnitude, the symmetric step is
  *     step=int    a/(K/2 − 1): the largest weight is a point; mid-rise 2a/K: it is the edge of a cell
  *     step=range  2a/(K − 1): the rule of many notebooks; mid-tread points then miss ±a by half a step, mid-rise hit it
- *     step=signed |m|/(K/2), m the weight of largest magnitude, which is the point −K/2 of a grid turned to its side (GGUF's Q4_0)
- *     step=Nsigma given outright; entropy-coded without `bits` the grid is as long as the weights need.
- * One bit with step=int has no positive mid-tread point: it is the sign grid ±a/2. One bit with step=range rounds all to 0.
+ *     step=signed |m|/(K/2), m the weight of largest magnitude, which is the point −K/2 of a grid turned to its side
+ * (GGUF's Q4_0) step=Nsigma given outright; entropy-coded without `bits` the grid is as long as the weights need. One
+ * bit with step=int has no positive mid-tread point: it is the sign grid ±a/2. One bit with step=range rounds all to 0.
  *
- * clip=mse, or clip=output with each weight counting by the power of its input, searches a (or the common shrink of both ends) for the least squared error: on a histogram a coarse scan, then a
- * golden section; on a group's own weights a scan in steps of 1 %. Check: 4 bits on N(0,1), mid-rise, clip=mse: step 0.33520,
- * mse 0.01154288 (Max 1960).
+ * clip=mse, or clip=output with each weight counting by the power of its input, searches a (or the common shrink of
+ * both ends) for the least squared error: on a histogram a coarse scan, then a golden section; on a group's own weights
+ * a scan in steps of 1 %. Check: 4 bits on N(0,1), mid-rise, clip=mse: step 0.33520, mse 0.01154288 (Max 1960).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -32,8 +32,9 @@ static void symmetric_code(const bg_spec *s, int K, double a, double step, int i
     out->scale = ideal ? (float)step : bg_scale_round(s, (float)step, (float)out->hi - out->zero);
 }
 
-/* step=signed: the weight of largest magnitude, sign and all, is the outermost point of the longer side. GGUF stores that as
- * a step of either sign under one range of codes; here the step is positive and the range turns, the same points. */
+/* step=signed: the weight of largest magnitude, sign and all, is the outermost point of the longer side. GGUF stores
+ * that as a step of either sign under one range of codes; here the step is positive and the range turns, the same
+ * points. */
 static void signed_code(const bg_spec *s, const bg_scope_stats *st, int K, bg_code *out)
 {
     int below = -st->min > st->max;
@@ -55,7 +56,8 @@ static void range_code(const bg_spec *s, int K, double lo, double hi, int ideal,
     if (!asym)
         out->offset = ideal ? (float)lo : bg_scale_round(s, (float)lo, 1);
     else if (out->scale > 0)
-        out->zero = fminf(fmaxf(rintf(-(float)lo / out->scale), 0), (float)M); /* float32, as GPTQ has it: ties fall alike */
+        out->zero =
+            fminf(fmaxf(rintf(-(float)lo / out->scale), 0), (float)M); /* float32, as GPTQ has it: ties fall alike */
 }
 
 /* The code when only `share` of the range is kept. */
@@ -155,7 +157,8 @@ static int search_hist(const bg_spec *s, const bg_scope_stats *st, int K, bg_cod
     search q = {s, st, K, malloc((size_t)K * sizeof(double))};
     if (!q.levels)
         return bg_no_memory(e, "levels of a grid", (unsigned long long)K * sizeof(double));
-    double reach = fmax(fabs(st->min), fabs(st->max)), low = st->sigma > 0 ? log(fmin(0.25 * st->sigma / reach, 0.5)) : -1;
+    double reach = fmax(fabs(st->min), fabs(st->max)),
+           low = st->sigma > 0 ? log(fmin(0.25 * st->sigma / reach, 0.5)) : -1;
     double least = INFINITY;
     int best = 0;
     for (int i = 0; i <= SCAN; i++) {
@@ -166,7 +169,8 @@ static int search_hist(const bg_spec *s, const bg_scope_stats *st, int K, bg_cod
         }
     }
     double share = low * (SCAN - best) / SCAN;
-    double a = low * (SCAN - (best > 0 ? best - 1 : 0)) / SCAN, b = low * (SCAN - (best < SCAN ? best + 1 : SCAN)) / SCAN;
+    double a = low * (SCAN - (best > 0 ? best - 1 : 0)) / SCAN,
+           b = low * (SCAN - (best < SCAN ? best + 1 : SCAN)) / SCAN;
     double found = golden(&q, a, b);
     if (error_at(&q, found) <= least)
         share = found;
@@ -248,9 +252,16 @@ static int check(const bg_spec *s, bg_err *e)
 }
 
 static const bg_key keys[] = {
-    {.name = "step", .type = BG_KEY_WORD, .words = "int|range|signed|Nsigma", .otherwise = "int",
-     .help = "max/(2^(bits-1)-1); 2 max/(2^bits-1), the notebooks' rule; the signed largest is code -2^(bits-1) (Q4_0); N standard deviations"},
-    {.name = "offset", .type = BG_KEY_WORD, .words = "midtread|midrise", .otherwise = "midtread",
+    {.name = "step",
+     .type = BG_KEY_WORD,
+     .words = "int|range|signed|Nsigma",
+     .otherwise = "int",
+     .help = "max/(2^(bits-1)-1); 2 max/(2^bits-1), the notebooks' rule; the signed largest is code -2^(bits-1) "
+             "(Q4_0); N standard deviations"},
+    {.name = "offset",
+     .type = BG_KEY_WORD,
+     .words = "midtread|midrise",
+     .otherwise = "midtread",
      .help = "a point at 0, or 0 between two points"},
     {0},
 };

@@ -1,7 +1,7 @@
 /* Vector quantization: K words of dimension d in place of K^(1/d) levels, R = log2(K)/d.
  *
- * At high rate the distortion is G_d·‖p‖_{d/(d+2)}·2^(−2R) (Zador 1982): for the Gaussian a gap of 0.722, 0.506, 0.350, 0.229
- * bit at d = 1, 2, 4, 8. Check: N(0, I), d = 4, K = 256: 0.0970 (0.317 bit) without the codebook's own bits. */
+ * At high rate the distortion is G_d·‖p‖_{d/(d+2)}·2^(−2R) (Zador 1982): for the Gaussian a gap of 0.722, 0.506, 0.350,
+ * 0.229 bit at d = 1, 2, 4, 8. Check: N(0, I), d = 4, K = 256: 0.0970 (0.317 bit) without the codebook's own bits. */
 #include "quant/books.h"
 
 static const bg_key keys[] = {

@@ -7,8 +7,9 @@
 #include "quant/kernel/product.h"
 
 enum {
-    CHUNK = 64, WIDE = 192, /* rows: the unit of work and of summation; of products where there are enough */
-    STRIP = 192,            /* columns of Σ in single precision at a time */
+    CHUNK = 64,
+    WIDE = 192,  /* rows: the unit of work and of summation; of products where there are enough */
+    STRIP = 192, /* columns of Σ in single precision at a time */
 };
 
 typedef struct totals {
@@ -28,7 +29,8 @@ static totals compare(const float *w, const float *hat, int64_t n)
     return t;
 }
 
-/* Columns [first, first + cols) of T, the upper triangle of Σ with half its diagonal; rows from `first + cols` on are zero. */
+/* Columns [first, first + cols) of T, the upper triangle of Σ with half its diagonal; rows from `first + cols` on are
+ * zero. */
 typedef struct strip {
     int64_t first, cols;
     float *T; /* [(first + cols) × cols] */
@@ -42,15 +44,17 @@ static void fill_row(const strip *s, const double *second_moment, int64_t C, int
     }
 }
 
-/* The strip's part of Σ over the chunk's rows of e·Σ·eᵀ = 2·e·T·eᵀ: half the products. They are in single and the sum is in
- * double precision. error: room of rows × C, image: of rows × cols. */
-static double weighted(const strip *s, const float *w, const float *hat, int64_t rows, int64_t C, float *error, float *image)
+/* The strip's part of Σ over the chunk's rows of e·Σ·eᵀ = 2·e·T·eᵀ: half the products. They are in single and the sum
+ * is in double precision. error: room of rows × C, image: of rows × cols. */
+static double weighted(const strip *s, const float *w, const float *hat, int64_t rows, int64_t C, float *error,
+                       float *image)
 {
     int64_t depth = s->first + s->cols;
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < depth; i++)
             error[r * depth + i] = w[r * C + i] - hat[r * C + i];
-    bg_sgemm(rows, s->cols, depth, 1, (bg_s_operand){error, depth, 1}, (bg_s_operand){s->T, s->cols, 1}, 0, image, s->cols);
+    bg_sgemm(rows, s->cols, depth, 1, (bg_s_operand){error, depth, 1}, (bg_s_operand){s->T, s->cols, 1}, 0, image,
+             s->cols);
     double sum = 0;
     for (int64_t r = 0; r < rows; r++)
         for (int64_t j = 0; j < s->cols; j++)
@@ -158,9 +162,8 @@ int bg_measure_symbols(const bg_spec *s, const uint16_t *symbols, size_t n, int 
         if (counts[q])
             out->index_entropy -= (double)counts[q] / (double)n * log2((double)counts[q] / (double)n);
     free(counts);
-    return s->coding && s->coding->bits
-               ? s->coding->bits(symbols, n, K, &out->rate.indices, &out->rate.table, e)
-               : BG_OK;
+    return s->coding && s->coding->bits ? s->coding->bits(symbols, n, K, &out->rate.indices, &out->rate.table, e)
+                                        : BG_OK;
 }
 
 bg_reach bg_code_reach(const bg_code *c)

@@ -13,8 +13,8 @@ int bg_measure_difference(const bg_matrix *m, const float *w, const float *hat, 
 int bg_output_mse(const double *second_moment, const float *w, const float *hat, int64_t R, int64_t C, double *out,
                   bg_err *e);
 
-/* index_entropy of n symbols below K, and, where the spec codes its indices, the bits of the coded stream into rate.indices
- * and rate.table in place of the fixed-length ones. */
+/* index_entropy of n symbols below K, and, where the spec codes its indices, the bits of the coded stream into
+ * rate.indices and rate.table in place of the fixed-length ones. */
 int bg_measure_symbols(const bg_spec *s, const uint16_t *symbols, size_t n, int K, bg_measure *out, bg_err *e);
 
 /* How far a code reaches: half a step beyond its outermost points. */

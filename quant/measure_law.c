@@ -1,7 +1,7 @@
 /* Owns specs on a density: expectations over the law of a scope, by quadrature, without sampling.
  *
- * scope=tensor is the density's own histogram. For scopes of g weights whose code follows from the largest magnitude a (its
- * density g·p_|x|(a)·G(a)^(g−1), G(a) = P(|x| ≤ a)):
+ * scope=tensor is the density's own histogram. For scopes of g weights whose code follows from the largest magnitude a
+ * (its density g·p_|x|(a)·G(a)^(g−1), G(a) = P(|x| ≤ a)):
  *
  *     D = (1/g)·E_a[ e(±a) + (g−1)·∫_{−a}^{a} (x − Q_a(x))² p(x) dx / G(a) ]
  *
@@ -9,8 +9,8 @@
  *
  *     D = (1/g)·E_{b,t}[ e(b) + e(t) + (g−2)·∫_b^t (x − Q(x))² p(x) dx / (F(t)−F(b)) ] .
  *
- * The integrals over x are sums over cells of the law's closed-form partial moments. The outer ones are Gauss–Legendre panels
- * split where the code jumps: at powers of two for E8M0 scales, where the integer zero point of zero=asym steps.
+ * The integrals over x are sums over cells of the law's closed-form partial moments. The outer ones are Gauss–Legendre
+ * panels split where the code jumps: at powers of two for E8M0 scales, where the integer zero point of zero=asym steps.
  * Check: 4 bits, g = 32, N(0,1): symmetric .009409726, min–max .006116027 (tests/reference/absmax_groups.json).
  */
 #include <gsl/gsl_integration.h>
@@ -124,7 +124,8 @@ static int at_maximum(const problem *p, const bg_code_room *room, double a, doub
     double G = share_within(p, a);
     int status = code_of(p, room, -a, a, &c, e);
     *density = p->g * 2 * p->l->pdf(p->l, a / p->sigma) / p->sigma * pow(G, p->g - 1);
-    /* step=signed turns its grid to the side of the largest weight, which the law's symmetry lets us call the upper one. */
+    /* step=signed turns its grid to the side of the largest weight, which the law's symmetry lets us call the upper
+     * one. */
     if (status)
         return status;
     double at_end = bg_spec_is(p->s, "step", "signed") ? error_at(&c, a) : 0.5 * (error_at(&c, a) + error_at(&c, -a));
@@ -182,8 +183,8 @@ static int edges_of_minimum(const problem *p, double t, double F, double *edge)
     return n;
 }
 
-static int at_ends(const problem *p, const bg_code_room *room, double b, double t, double F, double *density, double *error,
-                   bg_err *e)
+static int at_ends(const problem *p, const bg_code_room *room, double b, double t, double F, double *density,
+                   double *error, bg_err *e)
 {
     bg_code c;
     double between = F - p->l->cdf(p->l, b / p->sigma);
@@ -296,7 +297,8 @@ static int on_scope(const bg_matrix *m, const bg_spec *s, bg_measure *out, bg_er
     problem p = {.s = s, .l = m->law, .sigma = m->law_sigma, .g = s->scope.size, .e = e};
     int status = bg_code_room_init(&p.room, s, e);
     if (!status)
-        status = bg_spec_needs(s) == BG_NEEDS_RANGE && !bg_spec_is(s, "step", "signed") ? over_ends(&p, &out->mse) : over_maximum(&p, &out->mse);
+        status = bg_spec_needs(s) == BG_NEEDS_RANGE && !bg_spec_is(s, "step", "signed") ? over_ends(&p, &out->mse)
+                                                                                        : over_maximum(&p, &out->mse);
     bg_code_room_free(&p.room);
     out->count = 1;
     out->max_error = out->max_relative = out->clipped = out->index_entropy = out->output_mse = NAN;

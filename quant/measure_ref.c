@@ -1,5 +1,5 @@
-/* The engine in a page: every scope fitted by its row, every weight rounded, in order, on one thread. What the fast paths are
- * compared with. */
+/* The engine in a page: every scope fitted by its row, every weight rounded, in order, on one thread. What the fast
+ * paths are compared with. */
 #include <math.h>
 #include <stdlib.h>
 #include "quant/engine.h"

@@ -1,9 +1,9 @@
 /* Owns the pass over the rows: a tile is read once, and while a row is in cache every spec of the sweep runs on it.
  *
- * Specs are sorted into what their scopes cost: SYMMETRIC and TABLE codes follow from the largest magnitude of a scope (one
- * fit at magnitude 1 tells them all), RANGE codes from its two ends, FIXED codes are known before the pass, and whatever is
- * left is FITTED scope by scope by its own row. Ranges are found once for each scope size. Errors are added up by tile and
- * the tiles in order, so that the digits do not depend on the number of threads.
+ * Specs are sorted into what their scopes cost: SYMMETRIC and TABLE codes follow from the largest magnitude of a scope
+ * (one fit at magnitude 1 tells them all), RANGE codes from its two ends, FIXED codes are known before the pass, and
+ * whatever is left is FITTED scope by scope by its own row. Ranges are found once for each scope size. Errors are added
+ * up by tile and the tiles in order, so that the digits do not depend on the number of threads.
  */
 #include <math.h>
 #include <omp.h>
@@ -29,7 +29,7 @@ typedef struct item {
     enum { F32, F16, OTHER } type; /* of scales */
     int asym;                      /* RANGE: zero=asym, else zero=min */
     float M;                       /* RANGE: points − 1 */
-    float *scales;     /* two-level: of all scopes, first as they are wanted, then as stored */
+    float *scales;                 /* two-level: of all scopes, first as they are wanted, then as stored */
 } item;
 
 typedef struct scope_size {
@@ -49,7 +49,7 @@ typedef struct pass {
     scope_size *scopes;
     int n_scopes;
     int64_t tile_rows, tiles, least_scope;
-    int collect; /* first pass of two-level specs: gather scales, measure the others */
+    int collect;      /* first pass of two-level specs: gather scales, measure the others */
     bg_error *errors; /* [tiles × n] */
     double *clipped;  /* [tiles × n] */
     grid_sum *grids;  /* [tiles × n] */
@@ -60,8 +60,8 @@ typedef struct pass {
     bg_err *e;
 } pass;
 
-/* What a thread needs for a tile; all arrays of scopes hold as many as a tile has at most, made up to eights so that loops
- * over scopes may run on to a multiple of 8. */
+/* What a thread needs for a tile; all arrays of scopes hold as many as a tile has at most, made up to eights so that
+ * loops over scopes may run on to a multiple of 8. */
 typedef struct room {
     uint16_t *codes;
     float *x, *row;
@@ -163,7 +163,8 @@ static int plan(pass *p, bg_err *e)
                 return bg_no_memory(e, "block scales", scopes * sizeof *it->scales);
         }
     }
-    qsort(p->scopes, (size_t)p->n_scopes, sizeof *p->scopes, by_size); /* so that ranges can be joined from smaller ones */
+    qsort(p->scopes, (size_t)p->n_scopes, sizeof *p->scopes,
+          by_size); /* so that ranges can be joined from smaller ones */
     for (int i = 0; i < p->n; i++)
         p->items[i].scope = scope_of(p, &p->items[i]);
     if (p->n_scopes && p->scopes[0].size < p->least_scope)
@@ -215,7 +216,8 @@ static void room_free(room *r, const pass *p)
 static int room_init(room *r, const pass *p, bg_err *e)
 {
     size_t weights = (size_t)(p->tile_rows * p->m->cols), row = (size_t)p->m->cols;
-    size_t groups = (weights / (size_t)p->least_scope + (size_t)p->tile_rows + 8) / 8 * 8, lists = 6 + 2 * (size_t)p->n_scopes;
+    size_t groups = (weights / (size_t)p->least_scope + (size_t)p->tile_rows + 8) / 8 * 8,
+           lists = 6 + 2 * (size_t)p->n_scopes;
     int codes = p->m->codes16 != NULL;
     *r = (room){.bytes = (weights + row + groups * lists + 64) * sizeof(float)};
     r->block = malloc(r->bytes);
@@ -350,13 +352,14 @@ static void run_range(const item *it, const float *x, size_t n, size_t g, size_t
     bg_group_affine(x, n, g, &a, e);
 }
 
-static int run_fitted(const item *it, bg_code_room *cr, const float *x, size_t n, size_t g, bg_error *total, double *clipped,
-                      bg_err *e)
+static int run_fitted(const item *it, bg_code_room *cr, const float *x, size_t n, size_t g, bg_error *total,
+                      double *clipped, bg_err *e)
 {
     for (size_t first = 0; first < n; first += g) {
         bg_error one = {0};
         double outside = 0;
-        int status = bg_scope_error(it->s, cr, x + first, n - first < g ? n - first : g, &one.sse, &one.most, &outside, e);
+        int status =
+            bg_scope_error(it->s, cr, x + first, n - first < g ? n - first : g, &one.sse, &one.most, &outside, e);
         if (status)
             return status;
         total->sse += one.sse;
@@ -378,9 +381,10 @@ static void run_fixed(const item *it, const float *x, size_t n, bg_error *total,
     }
 }
 
-/* A scope's points are scale·k + offset; in a range code k counts from its lowest, low·scale + rest. Only grids that can be
- * shown are summed. */
-static void add_grids(int points, const float *scale, const float *low, const float *rest, size_t groups, grid_sum *grid)
+/* A scope's points are scale·k + offset; in a range code k counts from its lowest, low·scale + rest. Only grids that
+ * can be shown are summed. */
+static void add_grids(int points, const float *scale, const float *low, const float *rest, size_t groups,
+                      grid_sum *grid)
 {
     if (points > BG_SHOWN)
         return;
@@ -392,8 +396,8 @@ static void add_grids(int points, const float *scale, const float *low, const fl
 }
 
 /* first_scope: number of the row's first scope in the tensor. */
-static int run_item(pass *p, int i, const float *x, size_t n, int64_t first_scope, room *r, bg_error *total, double *clipped,
-                    grid_sum *grid, bg_err *e)
+static int run_item(pass *p, int i, const float *x, size_t n, int64_t first_scope, room *r, bg_error *total,
+                    double *clipped, grid_sum *grid, bg_err *e)
 {
     item *it = &p->items[i];
     size_t g = (size_t)p->scopes[it->scope].size, groups = (n + g - 1) / g;
@@ -680,7 +684,10 @@ static int whole_moments(pass *p, bg_scope_stats *st, bg_err *e)
         }
     }
     free(x);
-    *st = (bg_scope_stats){.n = (size_t)all.n, .min = all.least, .max = all.most, .mean = all.mean,
+    *st = (bg_scope_stats){.n = (size_t)all.n,
+                           .min = all.least,
+                           .max = all.most,
+                           .mean = all.mean,
                            .sigma = all.n > 0 ? sqrt(all.squares / all.n) : 0.0};
     return status;
 }

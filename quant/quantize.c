@@ -1,5 +1,5 @@
-/* Owns the choice of path: which specs of a sweep run on the histogram, which in the pass over tiles, which on the whole
- * matrix in memory. */
+/* Owns the choice of path: which specs of a sweep run on the histogram, which in the pass over tiles, which on the
+ * whole matrix in memory. */
 #include "quant/quantize.h"
 #include <math.h>
 #include <stdlib.h>
@@ -62,7 +62,8 @@ static int variance(const bg_matrix *m, double *mean, double *sigma2, bg_err *e)
         bg_scope_stats st = {0};
         int64_t first = c * rows, n = m->rows - first < rows ? m->rows - first : rows;
         float *x = part ? malloc((size_t)(n * m->cols) * sizeof *x) : NULL;
-        int bad = x ? bg_matrix_read(m, first, n, x, &mine) : bg_no_memory(&mine, "rows", (size_t)(n * m->cols) * sizeof *x);
+        int bad =
+            x ? bg_matrix_read(m, first, n, x, &mine) : bg_no_memory(&mine, "rows", (size_t)(n * m->cols) * sizeof *x);
         if (!bad) {
             bg_scope_stats_of(&st, x, (size_t)(n * m->cols));
             part[c] = (chunk_moments){(double)st.n, st.mean, st.sigma * st.sigma * (double)st.n};
@@ -133,8 +134,8 @@ typedef struct job {
     const bg_matrix *m;
     const float *w;
     float *out;
-    uint16_t *codes;      /* NULL: not wanted */
-    float *scales, *zeros; /* [scopes]; zeros NULL: not wanted */
+    uint16_t *codes;               /* NULL: not wanted */
+    float *scales, *zeros;         /* [scopes]; zeros NULL: not wanted */
     int64_t size, per_row, scopes; /* per_row 0: scopes run over the flattened matrix */
     int K, lo, affine;
     float *levels;
@@ -287,7 +288,8 @@ static int round_all(job *j, bg_err *e)
     return status;
 }
 
-/* Moves what a format writer wants out of the job. Fitted levels differ by scope, so a table is only given where all share it. */
+/* Moves what a format writer wants out of the job. Fitted levels differ by scope, so a table is only given where all
+ * share it. */
 static void hand_over(job *j, bg_stored *stored)
 {
     int fitted = (j->s->grid->flags & BG_GRID_STORES_LEVELS) != 0 && j->scopes > 1;
@@ -304,8 +306,8 @@ static void hand_over(job *j, bg_stored *stored)
     j->scales = j->zeros = j->levels = NULL;
 }
 
-static int nearest(const bg_matrix *m, const bg_spec *s, const float *w, float *out, bg_measure *measure, bg_stored *stored,
-                   bg_err *e)
+static int nearest(const bg_matrix *m, const bg_spec *s, const float *w, float *out, bg_measure *measure,
+                   bg_stored *stored, bg_err *e)
 {
     int64_t all = m->rows * m->cols;
     int coded = s->coding->bits != NULL, flat = bg_scope_is_flat(s);
@@ -347,8 +349,8 @@ static int nearest(const bg_matrix *m, const bg_spec *s, const float *w, float *
 /* ---- vectors and sequences ---- */
 
 /* Tiles of rows through a trained code; rates added in the order of tiles. */
-static int run_tiles(const bg_matrix *m, const bg_spec *s, const bg_trained *t, const float *w, float *out, bg_rate *rate,
-                     bg_err *e)
+static int run_tiles(const bg_matrix *m, const bg_spec *s, const bg_trained *t, const float *w, float *out,
+                     bg_rate *rate, bg_err *e)
 {
     const bg_grid *g = s->grid;
     int64_t together = g->rows_together ? g->rows_together(s, m->cols) : 1, want = (1 << 18) / m->cols;
@@ -415,13 +417,14 @@ static const char *reason_not_to(const bg_matrix *m, const bg_spec *s, const flo
         return empty_reason;
     if (m->rows > INT32_MAX / m->cols)
         return large_reason;
-    if ((s->transform->needs_calibration || s->rounding->needs_calibration || bg_spec_is_weighted(s)) && !m->second_moment)
+    if ((s->transform->needs_calibration || s->rounding->needs_calibration || bg_spec_is_weighted(s)) &&
+        !m->second_moment)
         return calibration_reason;
     return bg_any_not_finite(w, (size_t)(m->rows * m->cols)) ? not_finite_reason : NULL;
 }
 
-int bg_reconstruct(const bg_matrix *m, const bg_spec *s, const float *w, float *out, bg_measure *measure, bg_stored *stored,
-                   bg_err *e)
+int bg_reconstruct(const bg_matrix *m, const bg_spec *s, const float *w, float *out, bg_measure *measure,
+                   bg_stored *stored, bg_err *e)
 {
     bg_measure mine, *r = measure ? measure : &mine;
     double began = bg_now();
@@ -532,8 +535,8 @@ static int all_on_histogram(const bg_matrix *m, const bg_hist *h, const bg_spec 
     return status;
 }
 
-static int on_tiles(const bg_matrix *m, const bg_spec *specs, const path *paths, int n, uint64_t *counts, bg_measure *out,
-                    int *not_finite, bg_err *e)
+static int on_tiles(const bg_matrix *m, const bg_spec *specs, const path *paths, int n, uint64_t *counts,
+                    bg_measure *out, int *not_finite, bg_err *e)
 {
     const bg_spec **mine = calloc((size_t)n + 1, sizeof *mine);
     bg_measure **theirs = calloc((size_t)n + 1, sizeof *theirs);

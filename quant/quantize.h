@@ -19,19 +19,20 @@ enum { BG_SHOWN = 16 }; /* points of a grid that a measure can show */
 
 /* ---- the result of one spec on one tensor ---- */
 typedef struct bg_measure {
-    double count;      /* weights (1 for a density) */
-    double mse;        /* mean squared error per weight, original units */
-    double sigma2;     /* variance of the weights about their mean (of a sweep; bg_reconstruct leaves it 0) */
-    double max_error;  /* largest |w − ŵ|; NaN for a density */
-    double max_relative; /* largest |w − ŵ| over the largest |w| of the tensor; NaN for a density */
-    double clipped;    /* share of weights beyond the outermost level by more than half a step */
-    double index_entropy; /* bits per weight of the stored indices, order 0 (steps=water: by their laws); NaN when not counted */
-    double rate_bits;  /* bits per weight, everything counted */
+    double count;         /* weights (1 for a density) */
+    double mse;           /* mean squared error per weight, original units */
+    double sigma2;        /* variance of the weights about their mean (of a sweep; bg_reconstruct leaves it 0) */
+    double max_error;     /* largest |w − ŵ|; NaN for a density */
+    double max_relative;  /* largest |w − ŵ| over the largest |w| of the tensor; NaN for a density */
+    double clipped;       /* share of weights beyond the outermost level by more than half a step */
+    double index_entropy; /* bits per weight of the stored indices, order 0 (steps=water: by their laws); NaN when not
+                             counted */
+    double rate_bits;     /* bits per weight, everything counted */
     bg_rate rate;
-    double output_mse; /* tr((W−Ŵ)Σ(W−Ŵ)ᵀ)/R with calibration; NaN without */
-    double babai_bound; /* what error feedback can at most lose of it while nothing clips; 0: not known */
-    double mean;       /* of the weights, with sigma2 */
-    int points;        /* scalar grids of at most BG_SHOWN points, on a sweep: how many levels[] holds; else 0 */
+    double output_mse;      /* tr((W−Ŵ)Σ(W−Ŵ)ᵀ)/R with calibration; NaN without */
+    double babai_bound;     /* what error feedback can at most lose of it while nothing clips; 0: not known */
+    double mean;            /* of the weights, with sigma2 */
+    int points;             /* scalar grids of at most BG_SHOWN points, on a sweep: how many levels[] holds; else 0 */
     float levels[BG_SHOWN]; /* the points, ascending, original units; of scopes, the mean over all of them */
     double seconds;
     const char *skipped; /* a literal reason when the spec cannot run on this tensor; then nothing else is set */
@@ -46,14 +47,16 @@ typedef struct bg_matrix {
     int (*codes16)(void *self, int64_t first, int64_t n, uint16_t *out, bg_err *e);
     bg_dtype code_dtype;
     void *self;
-    const float *memory;   /* all of it, R × C, borrowed; then read and codes16 are not asked. NULL: rows come on demand */
-    const bg_hist *hist;   /* exact, of all weights; NULL: the engine makes one when a spec needs it */
-    const bg_law *law;     /* a density instead of rows; then rows = 0 */
+    const float
+        *memory; /* all of it, R × C, borrowed; then read and codes16 are not asked. NULL: rows come on demand */
+    const bg_hist *hist; /* exact, of all weights; NULL: the engine makes one when a spec needs it */
+    const bg_law *law;   /* a density instead of rows; then rows = 0 */
     double law_sigma;
     const double *second_moment; /* Σ = E[xxᵀ], C × C row-major, both triangles; NULL without calibration */
     const double *mean_abs;      /* E|x_i|, C; NULL */
     const double *max_abs;       /* max|x_i| over the calibration, C; NULL */
-    float *input_scale; /* [C] receives what a transform divides the layer's input by (smooth, awq); others leave it; NULL */
+    float *input_scale; /* [C] receives what a transform divides the layer's input by (smooth, awq); others leave it;
+                           NULL */
     uint64_t seed;
     struct bg_shared *shared; /* set by the engine: what specs of one call share (a Cholesky factor); NULL is allowed */
 } bg_matrix;
@@ -63,17 +66,18 @@ bg_matrix bg_matrix_of(const float *w, int64_t rows, int64_t cols);
 /* Rows [first, first+n) of a matrix into out[n × cols]. Thread-safe. */
 int bg_matrix_read(const bg_matrix *m, int64_t first, int64_t n, float *out, bg_err *e);
 
-/* Measures n specs on one matrix, in one pass over its rows for all of them together. out[n]. A spec that cannot run here
- * sets out[i].skipped and is no error. Same digits for any number of threads. */
+/* Measures n specs on one matrix, in one pass over its rows for all of them together. out[n]. A spec that cannot run
+ * here sets out[i].skipped and is no error. Same digits for any number of threads. */
 int bg_measure_specs(const bg_matrix *m, const bg_spec *specs, int n, bg_measure *out, bg_err *e);
 
 /* What a format writer needs of a quantized matrix; arrays are malloc'ed, bg_stored_free frees. */
 typedef struct bg_stored {
-    uint16_t *codes;   /* [R × C] index of each weight */
-    float *scales;     /* [scopes], in row-major order of scopes (row, then group), as rounded for storage */
-    float *zeros;      /* [scopes] zero points (integers) or minima; NULL for symmetric grids */
-    float *levels;     /* [K] for table grids (× scale); NULL for affine ones: ŵ = scale·(code + lo − zero) */
-    int32_t *column_group; /* [C] scope of each column within its row where the rounding chose an order; NULL: consecutive */
+    uint16_t *codes; /* [R × C] index of each weight */
+    float *scales;   /* [scopes], in row-major order of scopes (row, then group), as rounded for storage */
+    float *zeros;    /* [scopes] zero points (integers) or minima; NULL for symmetric grids */
+    float *levels;   /* [K] for table grids (× scale); NULL for affine ones: ŵ = scale·(code + lo − zero) */
+    int32_t *
+        column_group; /* [C] scope of each column within its row where the rounding chose an order; NULL: consecutive */
     int K, lo, groups_per_row;
 } bg_stored;
 void bg_stored_free(bg_stored *s);
@@ -87,23 +91,23 @@ int bg_reconstruct(const bg_matrix *m, const bg_spec *s, const float *w, float *
 
 /* The points that the weights of one scope may take, after fitting. */
 typedef struct bg_code {
-    int K;               /* points */
-    int affine;          /* ŵ = scale·(q − zero) + offset for integers q in [lo, hi]; hi − lo + 1 = K */
+    int K;      /* points */
+    int affine; /* ŵ = scale·(q − zero) + offset for integers q in [lo, hi]; hi − lo + 1 = K */
     float scale, zero, offset;
     int lo, hi;
     const float *levels; /* tables: ŵ = scale·levels[q] + offset, q in [0, K), ascending; static or the room of fit */
-    const float *cuts;   /* tables: [K−1] thresholds in the units of levels: x ≤ cuts[q] goes to q or below. Midpoints,
-                          * except where a grid trades rate for distortion */
+    const float *cuts; /* tables: [K−1] thresholds in the units of levels: x ≤ cuts[q] goes to q or below. Midpoints,
+                        * except where a grid trades rate for distortion */
 } bg_code;
 
 /* A grid says what it must know of a scope; the engine then finds the cheapest way to tell it. */
 typedef enum bg_needs {
-    BG_NEEDS_NOTHING,  /* the points are given outright */
-    BG_NEEDS_ABSMAX,   /* only max(|min|, |max|): points scale with it */
-    BG_NEEDS_RANGE,    /* min and max */
-    BG_NEEDS_MOMENTS,  /* mean and sigma too */
-    BG_NEEDS_HIST,     /* the histogram of the scope */
-    BG_NEEDS_VALUES,   /* the weights themselves, with their importance where there is one */
+    BG_NEEDS_NOTHING, /* the points are given outright */
+    BG_NEEDS_ABSMAX,  /* only max(|min|, |max|): points scale with it */
+    BG_NEEDS_RANGE,   /* min and max */
+    BG_NEEDS_MOMENTS, /* mean and sigma too */
+    BG_NEEDS_HIST,    /* the histogram of the scope */
+    BG_NEEDS_VALUES,  /* the weights themselves, with their importance where there is one */
 } bg_needs;
 
 /* What a scalar grid is fitted to: one scope of weights. */
@@ -113,16 +117,17 @@ typedef struct bg_scope_stats {
     size_t n;                /* weights in the scope; 0: a density */
     const bg_hist *hist;     /* always for scope=tensor, else when needs() says so; otherwise NULL */
     double min, max, mean, sigma;
-    double unit;             /* scale=e4m3: the tensor's own scale, which block scales multiply; 0: none */
-    int ideal;               /* a density: scales and levels are not rounded to their storage type (they are counted) */
+    double unit; /* scale=e4m3: the tensor's own scale, which block scales multiply; 0: none */
+    int ideal;   /* a density: scales and levels are not rounded to their storage type (they are counted) */
 } bg_scope_stats;
 
 typedef enum bg_grid_kind { BG_GRID_SCALAR, BG_GRID_VECTOR, BG_GRID_SEQUENCE } bg_grid_kind;
 enum {
-    BG_GRID_FITS_HIST = 1,     /* without needs(): BG_NEEDS_HIST */
-    BG_GRID_STORES_LEVELS = 2, /* the levels are fitted to the scope and stored with it instead of a scale: the engine counts K
-                                * numbers of type `scale` a scope, rounds fit's levels to that type and mends the cuts */
-    BG_GRID_FLAT = 4,          /* scope=N runs over the flattened tensor, across row ends (bitsandbytes) */
+    BG_GRID_FITS_HIST = 1, /* without needs(): BG_NEEDS_HIST */
+    BG_GRID_STORES_LEVELS =
+        2,            /* the levels are fitted to the scope and stored with it instead of a scale: the engine counts K
+                       * numbers of type `scale` a scope, rounds fit's levels to that type and mends the cuts */
+    BG_GRID_FLAT = 4, /* scope=N runs over the flattened tensor, across row ends (bitsandbytes) */
 };
 
 /* A codebook or trellis trained on one tensor; opaque to the engine. */
@@ -130,15 +135,17 @@ typedef struct bg_trained bg_trained;
 
 struct bg_grid {
     const char *name, *title;
-    const char *paper; /* author, year, equation or table */
+    const char *paper;  /* author, year, equation or table */
     const char *family; /* uniform, non-uniform, vector, trellis, entropy-coded, deployed */
-    const bg_key *keys; /* its own, beside bg_common_keys; a common key declared here again overrides its range and default */
-    const char *refuses; /* common keys that mean nothing here, space separated: "zero clip"; NULL: none */
+    const bg_key
+        *keys; /* its own, beside bg_common_keys; a common key declared here again overrides its range and default */
+    const char *refuses;       /* common keys that mean nothing here, space separated: "zero clip"; NULL: none */
     const char *default_scope; /* "tensor" */
     bg_grid_kind kind;
     unsigned flags;
     int points; /* K where it is fixed (fp4: 16); 0: from bits or levels */
-    int vector; /* VECTOR: weights of a vector where that is fixed and they are coded alone (e8p: 8); 0: the key `dim`, if any */
+    int vector; /* VECTOR: weights of a vector where that is fixed and they are coded alone (e8p: 8); 0: the key `dim`,
+                   if any */
     /* All: is this combination of keys possible? NULL: always. */
     int (*check)(const bg_spec *s, bg_err *e);
     /* Nominal index bits a weight where bits, levels and points do not say it (vq, tcq:rate=…); NULL: they do. */
@@ -157,8 +164,8 @@ struct bg_grid {
     /* Bits stored once per tensor (codebook, scales). */
     void (*side)(const bg_spec *s, const bg_trained *t, bg_rate *rate);
     void (*release)(bg_trained *t);
-    /* Why tile failed, a literal, when that skips this spec on this tensor and the sweep goes on (somebody else's program);
-     * NULL, as the answer too: an error ends the run. */
+    /* Why tile failed, a literal, when that skips this spec on this tensor and the sweep goes on (somebody else's
+     * program); NULL, as the answer too: an error ends the run. */
     const char *(*excuse)(const bg_trained *t);
     /* All: measures on a density, exactly; NULL: the engine's histogram path, or "needs samples". */
     int (*on_law)(const bg_spec *s, const bg_matrix *m, bg_measure *out, bg_err *e);
@@ -177,10 +184,10 @@ struct bg_rounding {
     const bg_key *keys;
     int needs_calibration;
     /* NULL for nearest, which the engine does itself; otherwise chooses points for a whole matrix. */
-    int (*run)(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure,
-               bg_stored *stored, bg_err *e);
-    /* Or point by point: the index of the point for x, u uniform in (0,1) and the same for the same seed and weight. NULL:
-     * the nearest. */
+    int (*run)(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_stored *stored,
+               bg_err *e);
+    /* Or point by point: the index of the point for x, u uniform in (0,1) and the same for the same seed and weight.
+     * NULL: the nearest. */
     int (*choose)(const bg_code *c, float x, double u);
 };
 
@@ -191,8 +198,9 @@ struct bg_coding {
     int (*bits)(const uint16_t *symbols, size_t n, int K, double *bits, double *table_bits, bg_err *e);
 };
 
-/* Bits to which whoever runs the layer rounds its input, per token by absmax/(2^(b−1)−1) (key `activations` of smooth and
- * outliers; SmoothQuant, LLM.int8); 0: not. *keep: columns with a value that reaches it stay as they are; 0: none do. */
+/* Bits to which whoever runs the layer rounds its input, per token by absmax/(2^(b−1)−1) (key `activations` of smooth
+ * and outliers; SmoothQuant, LLM.int8); 0: not. *keep: columns with a value that reaches it stay as they are; 0: none
+ * do. */
 int bg_spec_activations(const bg_spec *s, float *keep);
 
 /* ---- what rows use of the engine ---- */
@@ -216,10 +224,11 @@ static inline float bg_code_value(const bg_code *c, int index)
     return c->affine ? c->scale * ((float)(index + c->lo) - c->zero) + c->offset
                      : c->scale * c->levels[index] + c->offset;
 }
-/* n weights at once, the same points: out[i] = bg_code_value(c, bg_code_index(c, x[i])), and the indices (NULL: not wanted). */
+/* n weights at once, the same points: out[i] = bg_code_value(c, bg_code_index(c, x[i])), and the indices (NULL: not
+ * wanted). */
 void bg_code_round(const bg_code *c, const float *x, size_t n, float *out, uint16_t *index);
-/* x as a number of type `scale` holds it (f16 saturates). top: the largest level it multiplies, which e8m0 needs: its power
- * of two puts the scope's largest weight into the top binade of the levels (OCP Microscaling v1.0, 6.3). */
+/* x as a number of type `scale` holds it (f16 saturates). top: the largest level it multiplies, which e8m0 needs: its
+ * power of two puts the scope's largest weight into the top binade of the levels (OCP Microscaling v1.0, 6.3). */
 float bg_scale_round(const bg_spec *s, float x, float top);
 double bg_scale_bits(const bg_spec *s);
 

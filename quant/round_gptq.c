@@ -1,25 +1,26 @@
 /* round=gptq: error feedback through the second moment of the layer's input.
  *
- * Frantar et al., arXiv 2210.17323, in the form of Babai's nearest plane (quant/kernel/cholesky.h): columns are walked in
- * blocks; at the start of a block one matrix product brings the errors of all columns before it, inside the block each
- * error is added as it arises. Rows never meet, so they are cut into fixed chunks over the threads.
+ * Frantar et al., arXiv 2210.17323, in the form of Babai's nearest plane (quant/kernel/cholesky.h): columns are walked
+ * in blocks; at the start of a block one matrix product brings the errors of all columns before it, inside the block
+ * each error is added as it arises. Rows never meet, so they are cut into fixed chunks over the threads.
  *
  * A group's points are fitted to what its weights have become when the walk reaches it: the weights that would cancel
  * the errors so far, w + y with y·M_gg = (Σ_{i<g} δ_i·M_ig). With static=true they are fitted to the weights before the
  * walk; then act-order needs no stored group index. So they are where scales are scales of scales (NVFP4, double
  * quantization), which are rounded together.
  *
- * steps=water (WaterSIC, arXiv 2603.04956) gives column j the step s·g/M_jj, g the geometric mean of the M_jj: every column then
- * adds the same to ‖(w−ŵ)M‖², the arithmetic mean of theory's loss becomes the geometric one, and with entropy coding the
- * distance from the functional bound tends to ½·log2(2πe/12) at high rate for any Σ. At low rate, where the noise of a column, D =
- * (s·g)²/12, is no longer small against what Σ gives some directions of w, the rate weighs against the loss: among points of spread
- * σ a point ŵ costs ‖ŵ‖²/2σ² nats, and D buys 2D of loss a nat. What is least is
+ * steps=water (WaterSIC, arXiv 2603.04956) gives column j the step s·g/M_jj, g the geometric mean of the M_jj: every
+ * column then adds the same to ‖(w−ŵ)M‖², the arithmetic mean of theory's loss becomes the geometric one, and with
+ * entropy coding the distance from the functional bound tends to ½·log2(2πe/12) at high rate for any Σ. At low rate,
+ * where the noise of a column, D = (s·g)²/12, is no longer small against what Σ gives some directions of w, the rate
+ * weighs against the loss: among points of spread σ a point ŵ costs ‖ŵ‖²/2σ² nats, and D buys 2D of loss a nat. What is
+ * least is
  *
  *     (w−ŵ)Σ(w−ŵ)ᵀ + (D/σ²)·ŵŵᵀ = (t−ŵ)(Σ+μI)(t−ŵ)ᵀ + const,   μ = D/σ²,   t = wΣ(Σ+μI)⁻¹ ,
  *
- * so that t is rounded in place of w, by the factor of Σ + μI: the minimum mean squared error decision feedback of Cioffi and Forney
- * 1997. For Σ = I, t is w shrunk by σ²/(σ²+D). Steps are quarters of an octave apart
- * (which costs 0.0036 bit); code=entropy writes them and the symbols, each with the law that those before it tell (quant/columns.h).
+ * so that t is rounded in place of w, by the factor of Σ + μI: the minimum mean squared error decision feedback of
+ * Cioffi and Forney 1997. For Σ = I, t is w shrunk by σ²/(σ²+D). Steps are quarters of an octave apart (which costs
+ * 0.0036 bit); code=entropy writes them and the symbols, each with the law that those before it tell (quant/columns.h).
  *
  * Check: with Σ = I every y is 0 and the result is nearest rounding, digit for digit.
  */
@@ -44,7 +45,8 @@ static const bg_key keys[] = {
     {"order", BG_KEY_WORD, 0, 0, "natural|act|groups", "natural",
      "act: columns by falling E[x²]; groups: whole groups so, and each inside"},
     {"static", BG_KEY_BOOL, 0, 1, NULL, "false", "groups are fitted before the walk"},
-    {"steps", BG_KEY_WORD, 0, 0, "equal|water", "equal", "water: column steps in inverse proportion to M_jj (scope=tensor)"},
+    {"steps", BG_KEY_WORD, 0, 0, "equal|water", "equal",
+     "water: column steps in inverse proportion to M_jj (scope=tensor)"},
     {0},
 };
 
@@ -73,7 +75,8 @@ static int fit(const walk *k, const float *x, int64_t first, int64_t n, int64_t 
         status = bg_code_fit(k->s, &st, room, c, e);
     bg_hist_free(&hist);
     if (!status && c->K > k->K)
-        status = bg_fail(e, BG_USAGE, "spec '%s': round=gptq with codes of unknown length needs scope=tensor", k->s->text);
+        status =
+            bg_fail(e, BG_USAGE, "spec '%s': round=gptq with codes of unknown length needs scope=tensor", k->s->text);
     if (!status && k->tables && c->levels == room->levels) {
         float *kept = k->tables + at * 2 * k->K;
         memcpy(kept, c->levels, (size_t)c->K * sizeof *kept);
@@ -150,7 +153,8 @@ static int walk_chunk(const walk *k, int64_t first, int64_t b, int64_t n, float 
 {
     int64_t rows = first + CHUNK < k->R ? CHUNK : k->R - first;
     if (b)
-        bg_sgemm(rows, n, b, 1, (bg_s_operand){k->delta + first * k->C, k->C, 1}, (bg_s_operand){k->f->M + b, k->f->n, 1}, 0, t, n);
+        bg_sgemm(rows, n, b, 1, (bg_s_operand){k->delta + first * k->C, k->C, 1},
+                 (bg_s_operand){k->f->M + b, k->f->n, 1}, 0, t, n);
     else
         memset(t, 0, (size_t)(rows * n) * sizeof *t);
     int status = BG_OK;
@@ -285,8 +289,8 @@ static int whole_tensor_code(walk *k, bg_err *e)
         h = &own;
     }
     if (!status) {
-        bg_scope_stats st = {.x = k->w, .n = n, .hist = h, .min = h->min, .max = h->max, .mean = h->mean,
-                             .sigma = sqrt(h->sigma2)};
+        bg_scope_stats st = {
+            .x = k->w, .n = n, .hist = h, .min = h->min, .max = h->max, .mean = h->mean, .sigma = sqrt(h->sigma2)};
         status = bg_code_fit(k->s, &st, &k->room, k->codes, e);
     }
     bg_hist_free(&own);
@@ -300,8 +304,8 @@ static int whole_tensor_code(walk *k, bg_err *e)
     return status;
 }
 
-/* Column steps that add equally to the loss, in quarters of an octave of the tensor's. The finest of them decides how long
- * the code must be to reach as far as the whole tensor's. */
+/* Column steps that add equally to the loss, in quarters of an octave of the tensor's. The finest of them decides how
+ * long the code must be to reach as far as the whole tensor's. */
 static void water_steps(walk *k)
 {
     bg_code base = k->codes[0];
@@ -349,7 +353,8 @@ static int prepare(walk *k, float *out, bg_err *e)
     k->moved = calloc((size_t)k->R, sizeof *k->moved);
     k->tables = k->per_group ? malloc(scopes * 2 * (size_t)k->K * sizeof *k->tables) : NULL;
     k->step = k->water ? malloc((size_t)k->C * sizeof *k->step) : NULL;
-    if (!k->delta || !k->symbols || !k->codes || !k->loss || !k->moved || (k->per_group && !k->tables) || (k->water && !k->step))
+    if (!k->delta || !k->symbols || !k->codes || !k->loss || !k->moved || (k->per_group && !k->tables) ||
+        (k->water && !k->step))
         return bg_no_memory(e, "error feedback", cells * (sizeof *k->delta + sizeof *k->symbols));
     int status = set_importance(k, e);
     if (!status && !k->per_group)
@@ -489,7 +494,8 @@ static int finish(walk *k, float *out, bg_measure *measure, bg_stored *stored, b
     return status;
 }
 
-/* The factor of Σ + μI for steps=water, μ of round_gptq's opening from the factor it leads to; *own in place of k->f. */
+/* The factor of Σ + μI for steps=water, μ of round_gptq's opening from the factor it leads to; *own in place of k->f.
+ */
 static int factor_at_level(walk *k, int64_t order, bg_factor *own, double *mu, bg_err *e)
 {
     enum { TRIES = 4 };
@@ -524,8 +530,8 @@ static int wiener(const walk *k, double mu, float *t, bg_err *e)
             for (int64_t i = 0; y && i < rows * C; i++)
                 y[i] = k->w[(first + i / C) * C + column(k, i % C)];
             for (int transposed = 1; y && transposed >= 0; transposed--)
-                cblas_strsm(CblasRowMajor, CblasRight, CblasUpper, transposed ? CblasTrans : CblasNoTrans, CblasNonUnit, (int)rows,
-                            (int)C, 1, k->f->M, (int)C, y, (int)C);
+                cblas_strsm(CblasRowMajor, CblasRight, CblasUpper, transposed ? CblasTrans : CblasNoTrans, CblasNonUnit,
+                            (int)rows, (int)C, 1, k->f->M, (int)C, y, (int)C);
             for (int64_t i = 0; y && i < rows * C; i++) {
                 int64_t at = (first + i / C) * C + column(k, i % C);
                 t[at] = k->w[at] - (float)mu * y[i];
@@ -561,13 +567,24 @@ static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out,
         return BG_OK;
     }
     int64_t G = s->scope.kind != BG_SCOPE_TENSOR && size < m->cols ? size : m->cols;
-    int64_t order = bg_spec_is(s, "order", "act") ? BG_ORDER_ACT : bg_spec_is(s, "order", "groups") ? G : BG_ORDER_NATURAL;
+    int64_t order = bg_spec_is(s, "order", "act")      ? BG_ORDER_ACT
+                    : bg_spec_is(s, "order", "groups") ? G
+                                                       : BG_ORDER_NATURAL;
     bg_factor own = {0}, at_level = {0};
     const bg_factor *f = NULL;
     float *aim = NULL;
     double mu = 0;
     int status = bg_factor_shared(m, bg_spec_number(s, "percdamp"), order, &own, &f, e);
-    walk k = {.s = s, .m = m, .f = f, .w = w, .aim = w, .R = m->rows, .C = m->cols, .K = bg_spec_points(s), .block = BLOCK, .water = water};
+    walk k = {.s = s,
+              .m = m,
+              .f = f,
+              .w = w,
+              .aim = w,
+              .R = m->rows,
+              .C = m->cols,
+              .K = bg_spec_points(s),
+              .block = BLOCK,
+              .water = water};
     k.per_group = s->scope.kind != BG_SCOPE_TENSOR;
     k.G = G;
     k.whole = bg_spec_is(s, "order", "groups");

@@ -1,5 +1,5 @@
-/* round=gptq of sixteen rows at once, one in each lane of a vector register: a column's errors meet the columns behind it in
- * one multiplication and addition for all of them. round_gptq.c's walk_row is the plain version; both do the same
+/* round=gptq of sixteen rows at once, one in each lane of a vector register: a column's errors meet the columns behind
+ * it in one multiplication and addition for all of them. round_gptq.c's walk_row is the plain version; both do the same
  * operations on a weight in the same order. */
 #include <math.h>
 #include <string.h>
@@ -51,8 +51,8 @@ static void round_column(const lanes *c, const float *x, const float *t, float p
 }
 
 /* The groups that start at column i of the block, row by row. */
-static int fit_lanes(const bg_gptq_walk *k, int64_t first, int64_t at, int64_t i, int64_t n, const float *x, const float *t,
-                     float *scratch, bg_code_room *room, bg_err *e)
+static int fit_lanes(const bg_gptq_walk *k, int64_t first, int64_t at, int64_t i, int64_t n, const float *x,
+                     const float *t, float *scratch, bg_code_room *room, bg_err *e)
 {
     int64_t size = at + k->G < k->C ? k->G : k->C - at;
     float *row = scratch, *errors = scratch + n, *y = scratch + 2 * n;
@@ -93,7 +93,8 @@ int bg_gptq_walk_lanes(const bg_gptq_walk *k, int64_t first, int64_t b, int64_t 
             take_codes(k, first, at, &codes);
         group = here;
         float d[L];
-        round_column(&codes, x + i * L, errors + i * L, M[i], k->f->dead[bg_gptq_column(k, at)], d, q + i * L, loss, moved);
+        round_column(&codes, x + i * L, errors + i * L, M[i], k->f->dead[bg_gptq_column(k, at)], d, q + i * L, loss,
+                     moved);
         memcpy(x + i * L, d, sizeof d); /* the weight has been used */
         for (int64_t j = i + 1; j < n; j++)
             for (int r = 0; r < L; r++)

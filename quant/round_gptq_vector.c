@@ -1,9 +1,10 @@
 /* round=gptq over vectors: error feedback a vector of columns at a time.
  *
  * With H = M·Mᵀ (quant/kernel/cholesky.h) and M_bb the d × d block of a vector's columns, the loss of all vectors is
- * Σ_b ‖(x_b − c_b)·M_bb + t_b‖², t_b = Σ_{i<b} δ_i·M_ib the errors before it brought to its columns. The vector is coded by
- * the point nearest to x_b + t_b·M_bb⁻¹: BlockLDLQ of Tseng et al. 2024 (QuIP#), arXiv 2402.04396, section 4, and GPTVQ (van
- * Baalen et al. 2024, arXiv 2402.15319) without its weighting inside a vector. The code is trained on the weights as they are.
+ * Σ_b ‖(x_b − c_b)·M_bb + t_b‖², t_b = Σ_{i<b} δ_i·M_ib the errors before it brought to its columns. The vector is
+ * coded by the point nearest to x_b + t_b·M_bb⁻¹: BlockLDLQ of Tseng et al. 2024 (QuIP#), arXiv 2402.04396, section 4,
+ * and GPTVQ (van Baalen et al. 2024, arXiv 2402.15319) without its weighting inside a vector. The code is trained on
+ * the weights as they are.
  *
  * Check: with Σ = I it is nearest rounding; with d = 1 it is GPTQ.
  */
@@ -29,8 +30,8 @@ typedef struct walk {
 } walk;
 
 /* Codes vector [at, at+n) of `rows` rows; t [rows × width] are the errors brought to columns [b, b+width) so far. */
-static int code_vector(const walk *k, int64_t first, int64_t rows, int64_t b, int64_t width, int64_t at, int64_t n, float *t,
-                       float *y, bg_rate *rate, bg_err *e)
+static int code_vector(const walk *k, int64_t first, int64_t rows, int64_t b, int64_t width, int64_t at, int64_t n,
+                       float *t, float *y, bg_rate *rate, bg_err *e)
 {
     int64_t N = k->f->n;
     const float *M = k->f->M + at * N + at;
@@ -66,8 +67,8 @@ static int walk_chunk(const walk *k, int64_t first, int64_t block, float *t, flo
     for (int64_t b = 0; b < k->C && !status; b += block) {
         int64_t width = b + block < k->C ? block : k->C - b;
         if (b)
-            bg_sgemm(rows, width, b, 1, (bg_s_operand){k->delta + first * k->C, k->C, 1}, (bg_s_operand){k->f->M + b, k->f->n, 1}, 0,
-                     t, width);
+            bg_sgemm(rows, width, b, 1, (bg_s_operand){k->delta + first * k->C, k->C, 1},
+                     (bg_s_operand){k->f->M + b, k->f->n, 1}, 0, t, width);
         else
             memset(t, 0, (size_t)(rows * width) * sizeof *t);
         for (int64_t at = b; at < b + width && !status; at += k->d) {

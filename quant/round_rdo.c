@@ -1,9 +1,9 @@
 /* Rate-distortion optimised rounding for entropy-coded indices: each weight takes the point near it that minimises
  *     (w − ŵ)² + λ·length(index),     λ = slope · 2·ln2 · D,
  * D the error of nearest rounding. 2·ln2·D is the slope of D(R) where six decibels buy a bit, so that slope=1 spends
- * distortion where it buys as much rate as a finer step would cost. Lengths are −log2 of the shares of the indices, found
- * anew after each pass. Scales, zero points and levels stay those of nearest rounding. With indices of fixed length every
- * length is the same and the answer is nearest rounding. Sullivan 1996; Wiegand and Schwarz 2011, 4.4. */
+ * distortion where it buys as much rate as a finer step would cost. Lengths are −log2 of the shares of the indices,
+ * found anew after each pass. Scales, zero points and levels stay those of nearest rounding. With indices of fixed
+ * length every length is the same and the answer is nearest rounding. Sullivan 1996; Wiegand and Schwarz 2011, 4.4. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +12,18 @@
 enum { CHUNK = 1 << 16, REACH = 3 };
 
 static const bg_key keys[] = {
-    {.name = "slope", .type = BG_KEY_NUMBER, .least = 0, .most = 100, .otherwise = "1", .help = "λ in units of 2·ln2·D"},
-    {.name = "passes", .type = BG_KEY_INTEGER, .least = 1, .most = 50, .otherwise = "4", .help = "choices, each with the code lengths of the last"},
+    {.name = "slope",
+     .type = BG_KEY_NUMBER,
+     .least = 0,
+     .most = 100,
+     .otherwise = "1",
+     .help = "λ in units of 2·ln2·D"},
+    {.name = "passes",
+     .type = BG_KEY_INTEGER,
+     .least = 1,
+     .most = 50,
+     .otherwise = "4",
+     .help = "choices, each with the code lengths of the last"},
     {0},
 };
 

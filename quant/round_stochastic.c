@@ -1,6 +1,7 @@
-/* Stochastic rounding: one of the two points around a weight, the upper one with probability (x − below)/(above − below), so
- * that the error has mean zero: E x̂ = x inside the grid. Its mean squared error is step²/6 where the nearest point's is step²/12,
- * twice as much. The choice depends on the seed and the weight's place only. Croci et al. 2022, R. Soc. Open Sci. 9, 211631. */
+/* Stochastic rounding: one of the two points around a weight, the upper one with probability (x − below)/(above −
+ * below), so that the error has mean zero: E x̂ = x inside the grid. Its mean squared error is step²/6 where the nearest
+ * point's is step²/12, twice as much. The choice depends on the seed and the weight's place only. Croci et al. 2022, R.
+ * Soc. Open Sci. 9, 211631. */
 #include "quant/quantize.h"
 
 static int choose(const bg_code *c, float x, double u)

@@ -85,7 +85,8 @@ void bg_code_room_free(bg_code_room *r)
     *r = (bg_code_room){0};
 }
 
-/* Fitted levels to their storage type; a cut moves by the mean of its neighbours' moves, so midpoints stay midpoints. */
+/* Fitted levels to their storage type; a cut moves by the mean of its neighbours' moves, so midpoints stay midpoints.
+ */
 static void round_levels(const bg_spec *s, bg_code_room *r, bg_code *c)
 {
     float before = 0;
@@ -130,8 +131,9 @@ int bg_spec_is_weighted(const bg_spec *s)
     return bg_spec_is(s, "weighted", "true") || bg_spec_is(s, "clip", "output");
 }
 
-/* An integer zero point is added after rounding, as GPTQ, AWQ and every engine do it: of two points equally near the one at an
- * even multiple of the step is taken, not the one with an even index. Other zero points are rounded with the weight. */
+/* An integer zero point is added after rounding, as GPTQ, AWQ and every engine do it: of two points equally near the
+ * one at an even multiple of the step is taken, not the one with an even index. Other zero points are rounded with the
+ * weight. */
 typedef struct zero_point {
     float within, after;
 } zero_point;

@@ -1,4 +1,5 @@
-/* What the specs of one matrix share: the factor of its second moment, so that several widths cost one factorisation. */
+/* What the specs of one matrix share: the factor of its second moment, so that several widths cost one factorisation.
+ */
 #ifndef BG_QUANT_SHARED_H
 #define BG_QUANT_SHARED_H
 

@@ -1,9 +1,9 @@
 /* Owns the grammar of specs: NAME[:key=value[,key=value…]], ranges, lists, presets and aliases.
  *
  * A point is parsed in three steps: the name gives a grid (a preset puts its own keys before the user's); the keys
- * transform, round and code give the other rows; then every key is looked up in the keys of those rows and in the common
- * ones, with its type and range. Values that equal the default are left out of the canonical text, so that two ways of
- * writing a spec are one curve.
+ * transform, round and code give the other rows; then every key is looked up in the keys of those rows and in the
+ * common ones, with its type and range. Values that equal the default are left out of the canonical text, so that two
+ * ways of writing a spec are one curve.
  */
 #include <ctype.h>
 #include <math.h>
@@ -15,12 +15,25 @@
 const bg_key bg_common_keys[] = {
     {.name = "bits", .type = BG_KEY_INTEGER, .least = 1, .most = 16, .otherwise = "4", .help = "index bits a weight"},
     {.name = "levels", .type = BG_KEY_INTEGER, .least = 2, .most = 65536, .help = "number of points, instead of bits"},
-    {.name = "scope", .type = BG_KEY_WORD, .words = "tensor|channel|N", .help = "weights that share a scale: all, a row, N of a row"},
-    {.name = "zero", .type = BG_KEY_WORD, .words = "sym|asym|min", .otherwise = "sym",
+    {.name = "scope",
+     .type = BG_KEY_WORD,
+     .words = "tensor|channel|N",
+     .help = "weights that share a scale: all, a row, N of a row"},
+    {.name = "zero",
+     .type = BG_KEY_WORD,
+     .words = "sym|asym|min",
+     .otherwise = "sym",
      .help = "no zero point; an integer one of as many bits as an index; the minimum, in the scale's type"},
-    {.name = "clip", .type = BG_KEY_WORD, .words = "max|mse|output|Nsigma", .otherwise = "max",
-     .help = "range of the grid: all weights; of least squared error; the same, each weight counting by its input (--calibration); N standard deviations"},
-    {.name = "scale", .type = BG_KEY_WORD, .words = "f32|f16|bf16|e8m0|e4m3", .otherwise = "f16",
+    {.name = "clip",
+     .type = BG_KEY_WORD,
+     .words = "max|mse|output|Nsigma",
+     .otherwise = "max",
+     .help = "range of the grid: all weights; of least squared error; the same, each weight counting by its input "
+             "(--calibration); N standard deviations"},
+    {.name = "scale",
+     .type = BG_KEY_WORD,
+     .words = "f32|f16|bf16|e8m0|e4m3",
+     .otherwise = "f16",
      .help = "storage type of scales, minima and fitted levels, rounded to it before use"},
     {.name = "round", .type = BG_KEY_TEXT, .otherwise = "nearest", .help = "row of the rounding registry"},
     {.name = "transform", .type = BG_KEY_TEXT, .otherwise = "none", .help = "row of the transform registry"},
@@ -66,8 +79,8 @@ static int split_pairs(const char *text, const char *whole, pairs *out, bg_err *
     return BG_OK;
 }
 
-/* A range 2..8 of integers or a list a/b/c into words[LIST]; returns how many, 0 when the text is malformed. A path, /a, ./a
- * or ../a, is one word. */
+/* A range 2..8 of integers or a list a/b/c into words[LIST]; returns how many, 0 when the text is malformed. A path,
+ * /a, ./a or ../a, is one word. */
 static int expand(const char *value, char words[][BG_VALUE_TEXT])
 {
     int n = 0;
@@ -214,7 +227,8 @@ static int word_in(const bg_key *k, const char *text, double *number, char *cano
             char *end;
             double x = strtod(text, &end);
             if (isdigit((unsigned char)*text) && end != text && strlen(end) == length - 1 &&
-                !strncmp(end, w + 1, length - 1) && isfinite(x) && x > 0 && (length > 1 || (x == floor(x) && x <= INT32_MAX))) {
+                !strncmp(end, w + 1, length - 1) && isfinite(x) && x > 0 &&
+                (length > 1 || (x == floor(x) && x <= INT32_MAX))) {
                 *number = x;
                 snprintf(canonical, BG_VALUE_TEXT, "%.15g%.*s", x, (int)length - 1, w + 1);
                 return 1;
@@ -294,7 +308,8 @@ static int choose_rows(bg_spec *s, const pairs *p, bg_err *e)
     return BG_OK;
 }
 
-/* The keys of all rows, in the order of the canonical text: bits, levels, scope, the grid's, the common ones, the others'. */
+/* The keys of all rows, in the order of the canonical text: bits, levels, scope, the grid's, the common ones, the
+ * others'. */
 static void gather_keys(bg_spec *s)
 {
     s->n_values = 0;
@@ -384,7 +399,8 @@ static int set_scope(bg_spec *s, bg_err *e)
     else if (!strcmp(v->text, "channel"))
         s->scope.kind = BG_SCOPE_CHANNEL;
     if (bg_spec_number(s, "rows") > 1 && s->scope.kind != BG_SCOPE_CHANNEL)
-        return bg_fail(e, BG_USAGE, "rows=%g belongs to scope=channel: that many rows share", bg_spec_number(s, "rows"));
+        return bg_fail(e, BG_USAGE, "rows=%g belongs to scope=channel: that many rows share",
+                       bg_spec_number(s, "rows"));
     if (bg_spec_number(s, "rows") > 1)
         s->scope = (bg_scope){BG_SCOPE_ROWS, (int)bg_spec_number(s, "rows")};
     return BG_OK;
@@ -466,8 +482,9 @@ static int sweep(const char *name, const bg_grid *g, pairs *p, int at, int prese
     pair saved = p->at[at];
     int many = expand(saved.value, words), status = BG_OK;
     if (!many)
-        status = bg_fail(e, BG_USAGE, "spec '%s': '%s' is no range a..b of whole numbers and no list a/b/c (at most %d values)", whole,
-                         saved.value, LIST);
+        status = bg_fail(e, BG_USAGE,
+                         "spec '%s': '%s' is no range a..b of whole numbers and no list a/b/c (at most %d values)",
+                         whole, saved.value, LIST);
     for (int i = 0; i < many && !status; i++) {
         memcpy(p->at[at].value, words[i], BG_VALUE_TEXT);
         status = sweep(name, g, p, at + 1, preset, whole, specs, n, e);
@@ -595,7 +612,8 @@ const char *bg_spec_quantizer(const bg_spec *s, char *buf)
     const char *p = strchr(s->text, ':');
     while (p && *p) {
         size_t length = strcspn(++p, ",");
-        int drop = !strncmp(p, "step=", 5) && p[5] >= '0' && p[5] <= '9'; /* what the rate of an entropy-coded grid hangs on */
+        int drop =
+            !strncmp(p, "step=", 5) && p[5] >= '0' && p[5] <= '9'; /* what the rate of an entropy-coded grid hangs on */
         for (size_t k = 0; k < sizeof curve_keys / sizeof *curve_keys; k++)
             drop |= !strncmp(p, curve_keys[k], strlen(curve_keys[k]));
         if (!drop) {

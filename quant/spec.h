@@ -1,8 +1,9 @@
 /* Specs: the grammar NAME[:key=value[,key=value…]] and the five registries it composes.
  *
- * Every weight quantizer is the same five choices: transform, scope, grid, rounding, coding. A registry is a table of const
- * rows, one file a row; keys are declared in the row with type, range, default and help, and that declaration parses,
- * checks and documents them (`bitgap list`). A value may be a range `2..8` or a list `2/3/4`: bg_specs_parse expands them.
+ * Every weight quantizer is the same five choices: transform, scope, grid, rounding, coding. A registry is a table of
+ * const rows, one file a row; keys are declared in the row with type, range, default and help, and that declaration
+ * parses, checks and documents them (`bitgap list`). A value may be a range `2..8` or a list `2/3/4`: bg_specs_parse
+ * expands them.
  */
 #ifndef BG_QUANT_SPEC_H
 #define BG_QUANT_SPEC_H
@@ -16,8 +17,9 @@ typedef enum bg_key_type { BG_KEY_NUMBER, BG_KEY_INTEGER, BG_KEY_WORD, BG_KEY_BO
 typedef struct bg_key {
     const char *name;
     bg_key_type type;
-    double least, most;    /* of numbers */
-    const char *words;     /* of words: "sym|asym|min"; a trailing "|N" or "|Nsigma" also takes a positive number (with that suffix) */
+    double least, most; /* of numbers */
+    const char *words; /* of words: "sym|asym|min"; a trailing "|N" or "|Nsigma" also takes a positive number (with that
+                          suffix) */
     const char *otherwise; /* default as text; NULL: none, the row decides */
     const char *help;
 } bg_key;
@@ -27,11 +29,17 @@ typedef struct bg_grid bg_grid;
 typedef struct bg_rounding bg_rounding;
 typedef struct bg_coding bg_coding;
 
-typedef enum bg_scope_kind { BG_SCOPE_TENSOR, BG_SCOPE_CHANNEL, BG_SCOPE_GROUP, BG_SCOPE_BLOCK, BG_SCOPE_ROWS } bg_scope_kind;
+typedef enum bg_scope_kind {
+    BG_SCOPE_TENSOR,
+    BG_SCOPE_CHANNEL,
+    BG_SCOPE_GROUP,
+    BG_SCOPE_BLOCK,
+    BG_SCOPE_ROWS
+} bg_scope_kind;
 typedef struct bg_scope {
     bg_scope_kind kind;
-    int size; /* GROUP: weights of one row that share a scale; BLOCK: of the flattened tensor, across row ends (bitsandbytes);
-               * ROWS: whole rows that share */
+    int size; /* GROUP: weights of one row that share a scale; BLOCK: of the flattened tensor, across row ends
+               * (bitsandbytes); ROWS: whole rows that share */
 } bg_scope;
 
 enum { BG_SPEC_TEXT = 192, BG_SPEC_KEYS = 40, BG_VALUE_TEXT = 96 };
@@ -40,7 +48,7 @@ typedef struct bg_value {
     const bg_key *key;
     double number; /* of numbers, integers, booleans, and of words with a number in them */
     char text[BG_VALUE_TEXT];
-    int given;     /* the user (or a preset) wrote it */
+    int given; /* the user (or a preset) wrote it */
 } bg_value;
 
 typedef struct bg_spec {
@@ -66,11 +74,12 @@ double bg_spec_number(const bg_spec *s, const char *key);
 const char *bg_spec_word(const bg_spec *s, const char *key);
 int bg_spec_is(const bg_spec *s, const char *key, const char *word);
 int bg_spec_given(const bg_spec *s, const char *key);
-/* Nominal index bits per weight: `bits`, or log2 of `levels` / of the grid's own number of points. NaN where the weights
- * decide (an entropy-coded grid with a given step). */
+/* Nominal index bits per weight: `bits`, or log2 of `levels` / of the grid's own number of points. NaN where the
+ * weights decide (an entropy-coded grid with a given step). */
 double bg_spec_bits(const bg_spec *s);
 
-/* "uniform:scope=128" of "uniform:bits=4,scope=128": the curve a point is on. buf of BG_SPEC_TEXT bytes; returns buf. */
+/* "uniform:scope=128" of "uniform:bits=4,scope=128": the curve a point is on. buf of BG_SPEC_TEXT bytes; returns buf.
+ */
 const char *bg_spec_quantizer(const bg_spec *s, char *buf);
 
 /* Keys every composition takes (bits, levels, scope, zero, clip, scale, round, transform, code …). */

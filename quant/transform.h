@@ -4,8 +4,10 @@
 
 #include "quant/quantize.h"
 
-/* Runs s without its transform on w (R × C of m), which has been turned; m's moments must be those of the turned input. */
-int bg_transform_inner(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_err *e);
+/* Runs s without its transform on w (R × C of m), which has been turned; m's moments must be those of the turned input.
+ */
+int bg_transform_inner(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure,
+                       bg_err *e);
 
 /* The same with nearest rounding and fixed-length codes: what searches try, whatever the final rounding is. */
 int bg_transform_nearest(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure,

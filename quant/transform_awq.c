@@ -1,13 +1,13 @@
 /* transform=awq: columns that meet large activations are scaled up before rounding and down after.
  *
  * Lin et al., arXiv 2306.00978. s_i = a_i^r with a_i = E|x_i|, r on a grid of 20 points in [0, 1), normalised by
- * √(max s·min s); with duo=true (AutoAWQ) s_i = a_i^r / v_i^(1−r), v_i the mean over rows of |W_oi| over its group's maximum.
- * reach: r = reach·k/points. protect: only that share of the columns is scaled, those of largest a_i; factor: by one given
- * scale (the paper's table 2).
- * The r with the least true output error tr((W−Ŵ)Σ(W−Ŵ)ᵀ) wins. Then, with clip search, each group's range is cut to
- * (1 − k/20) of its largest weight, k = 0…9, by its own part of that error, (ŵ−w)Σ_gg(ŵ−w)ᵀ.
- * Σ stands for the sampled tokens of the published code: it is their exact second moment. The scales are counted as 16 bits
- * a column; where the layer before can absorb them they cost nothing, which is 16/R bits a weight less.
+ * √(max s·min s); with duo=true (AutoAWQ) s_i = a_i^r / v_i^(1−r), v_i the mean over rows of |W_oi| over its group's
+ * maximum. reach: r = reach·k/points. protect: only that share of the columns is scaled, those of largest a_i; factor:
+ * by one given scale (the paper's table 2). The r with the least true output error tr((W−Ŵ)Σ(W−Ŵ)ᵀ) wins. Then, with
+ * clip search, each group's range is cut to (1 − k/20) of its largest weight, k = 0…9, by its own part of that error,
+ * (ŵ−w)Σ_gg(ŵ−w)ᵀ. Σ stands for the sampled tokens of the published code: it is their exact second moment. The scales
+ * are counted as 16 bits a column; where the layer before can absorb them they cost nothing, which is 16/R bits a
+ * weight less.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -23,7 +23,8 @@ static const bg_key keys[] = {
     {"points", BG_KEY_INTEGER, 1, 100, NULL, "20", "exponents tried"},
     {"duo", BG_KEY_BOOL, 0, 1, NULL, "false", "scales look at the weights too (AutoAWQ)"},
     {"reach", BG_KEY_NUMBER, 0, 8, NULL, "1", "exponents from 0 up to here, in steps of reach/points"},
-    {"protect", BG_KEY_NUMBER, 0, 1, NULL, "1", "share of the columns that are scaled, those of the largest activations"},
+    {"protect", BG_KEY_NUMBER, 0, 1, NULL, "1",
+     "share of the columns that are scaled, those of the largest activations"},
     {"factor", BG_KEY_NUMBER, 0, 1000, NULL, "0", "scale of the protected columns; 0: by the search"},
     {"clipsearch", BG_KEY_BOOL, 0, 1, NULL, "true", "search the range of every group"},
     {0},

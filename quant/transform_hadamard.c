@@ -1,7 +1,7 @@
 /* transform=hadamard: rotates the inputs of the layer, so that every weight becomes a sum of many.
  *
- * W → W·T with T of quant/kernel/hadamard.h; the layer's input becomes xT, its second moment TᵀΣT. The rotated weights are
- * quantized by the rest of the composition and turned back. What is stored beside the weights is the seed.
+ * W → W·T with T of quant/kernel/hadamard.h; the layer's input becomes xT, its second moment TᵀΣT. The rotated weights
+ * are quantized by the rest of the composition and turned back. What is stored beside the weights is the seed.
  */
 #include <stdlib.h>
 #include <string.h>

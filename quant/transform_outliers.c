@@ -3,8 +3,8 @@
  * kind=columns (LLM.int8, Dettmers et al. 2022, arXiv 2208.07339): the inputs whose |x_i| ever reaches `threshold` keep
  * their whole column in f16; positions cost ⌈log2 C⌉ bits a column.
  * kind=entries (SpQR, Dettmers et al. 2023, arXiv 2306.03078, in one step): the share `keep` of single weights whose
- * rounding error costs most, (w−ŵ)²·Σ_ii (without calibration (w−ŵ)²), stored as f16 value and ⌈log2 C⌉ bits of column, with a
- * 32-bit row pointer. Grids are fitted with the kept weights at 0, so that they do not stretch any range.
+ * rounding error costs most, (w−ŵ)²·Σ_ii (without calibration (w−ŵ)²), stored as f16 value and ⌈log2 C⌉ bits of column,
+ * with a 32-bit row pointer. Grids are fitted with the kept weights at 0, so that they do not stretch any range.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -19,7 +19,8 @@ static const bg_key keys[] = {
     {"kind", BG_KEY_WORD, 0, 0, "columns|entries", "entries", "what is kept: whole input columns or single weights"},
     {"threshold", BG_KEY_NUMBER, 0, 1e9, NULL, "6", "columns: smallest max|x| that makes an outlier"},
     {"keep", BG_KEY_NUMBER, 0, 0.5, NULL, "0.01", "entries: share of the weights kept"},
-    {"activations", BG_KEY_INTEGER, 0, 16, NULL, "0", "bits to which a run of the model rounds the layer's inputs, per token; 0: not"},
+    {"activations", BG_KEY_INTEGER, 0, 16, NULL, "0",
+     "bits to which a run of the model rounds the layer's inputs, per token; 0: not"},
     {0},
 };
 

@@ -1,10 +1,10 @@
 /* transform=prune: a share of the weights becomes zero, the rest is quantized.
  *
- * by=magnitude: the smallest |w| of the tensor. by=wanda (Sun et al. 2023, arXiv 2306.11695): the smallest |w_oi|·√Σ_ii of each
- * row. by=sparsegpt (Frantar & Alistarh 2023, arXiv 2301.00774): blocks of 128 columns are walked with error feedback
- * (quant/kernel/cholesky.h); of each block the weights with the least w²·M_ii² go, and what they cost is pushed onward.
- * pattern=2:4 (any N:M): the N least of every M neighbours in a row instead of a share of all.
- * The mask is counted: one bit a weight, or for N:M the ⌈log2 M⌉ bits that name each survivor; codes only of survivors.
+ * by=magnitude: the smallest |w| of the tensor. by=wanda (Sun et al. 2023, arXiv 2306.11695): the smallest |w_oi|·√Σ_ii
+ * of each row. by=sparsegpt (Frantar & Alistarh 2023, arXiv 2301.00774): blocks of 128 columns are walked with error
+ * feedback (quant/kernel/cholesky.h); of each block the weights with the least w²·M_ii² go, and what they cost is
+ * pushed onward. pattern=2:4 (any N:M): the N least of every M neighbours in a row instead of a share of all. The mask
+ * is counted: one bit a weight, or for N:M the ⌈log2 M⌉ bits that name each survivor; codes only of survivors.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ typedef struct plan {
     const bg_matrix *m;
     int64_t R, C;
     double sparsity;
-    int n, of; /* N:M; 0: unstructured */
+    int n, of;            /* N:M; 0: unstructured */
     const double *weight; /* [C] factor of w² in the score; NULL: 1 */
 } plan;
 
@@ -261,7 +261,8 @@ static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out,
     *measure = (bg_measure){0};
     plan p = {.m = m, .R = m->rows, .C = m->cols, .sparsity = bg_spec_number(s, "sparsity")};
     if (!read_pattern(s, &p))
-        return bg_fail(e, BG_USAGE, "spec '%s': pattern wants N:M with N < M, M a power of two up to %d", s->text, BLOCK);
+        return bg_fail(e, BG_USAGE, "spec '%s': pattern wants N:M with N < M, M a power of two up to %d", s->text,
+                       BLOCK);
     if (!bg_spec_is(s, "by", "magnitude") && !m->second_moment) {
         measure->skipped = "by=wanda and by=sparsegpt need a calibration (bitgap calibrate)";
         return BG_OK;

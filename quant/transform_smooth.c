@@ -2,10 +2,10 @@
  *
  * Xiao et al. 2022 (SmoothQuant), arXiv 2211.10438: s_i = A_i^α / B_i^(1−α), A_i = max|x_i| over the calibration,
  * B_i = max over outputs of |W_oi|; W·diag(s) is quantized, the input becomes x/s. On its own the turn changes nothing.
- * search=true takes the α of {0, 0.05, …, 1} with the least error when weights and activations (of `activations` bits, else 8)
- * are rounded: tr((W−Ŵ)Σ(W−Ŵ)ᵀ) plus the noise of a step of max_i(A_i/s_i)/(2^(b−1)−1) in every input, step²/12·Σ_i ‖W_·i‖²·s_i².
- * With activations=8 whoever runs the layer rounds x/s per token (W8A8).
- * The scales are counted as 16 bits a column; a normalisation before the layer absorbs them.
+ * search=true takes the α of {0, 0.05, …, 1} with the least error when weights and activations (of `activations` bits,
+ * else 8) are rounded: tr((W−Ŵ)Σ(W−Ŵ)ᵀ) plus the noise of a step of max_i(A_i/s_i)/(2^(b−1)−1) in every input,
+ * step²/12·Σ_i ‖W_·i‖²·s_i². With activations=8 whoever runs the layer rounds x/s per token (W8A8). The scales are
+ * counted as 16 bits a column; a normalisation before the layer absorbs them.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -19,7 +19,8 @@ enum { SCALE_BITS = 16, ALPHAS = 20 };
 static const bg_key keys[] = {
     {"alpha", BG_KEY_NUMBER, 0, 1, NULL, "0.5", "share of the activations' range that moves into the weights"},
     {"search", BG_KEY_BOOL, 0, 1, NULL, "false", "choose alpha by the error of rounded weights and activations"},
-    {"activations", BG_KEY_INTEGER, 0, 16, NULL, "0", "bits to which a run of the model rounds the layer's inputs, per token; 0: not"},
+    {"activations", BG_KEY_INTEGER, 0, 16, NULL, "0",
+     "bits to which a run of the model rounds the layer's inputs, per token; 0: not"},
     {0},
 };
 

@@ -23,7 +23,8 @@ typedef struct comparison {
     double rate;
 } comparison;
 
-/* How one gets from directory `from` to `to`, both there: "../b" from x/a to x/b. NULL: memory gave out or one is not there. */
+/* How one gets from directory `from` to `to`, both there: "../b" from x/a to x/b. NULL: memory gave out or one is not
+ * there. */
 static char *way(const char *from, const char *to)
 {
     char *a = realpath(from, NULL), *b = realpath(to, NULL);
@@ -49,7 +50,8 @@ static char *way(const char *from, const char *to)
     return out;
 }
 
-static int open_run(run *r, const char *directory, const char *home, int index, double rate, const char *templates, bg_err *e)
+static int open_run(run *r, const char *directory, const char *home, int index, double rate, const char *templates,
+                    bg_err *e)
 {
     static const char *const kinds[] = {"groups.json", "bounds.json", "curves.json", "gaps.json"};
     char *paths[4];
@@ -67,7 +69,8 @@ static int open_run(run *r, const char *directory, const char *home, int index, 
         }
     }
     if (!has_curves)
-        status = bg_fail(e, BG_INPUT, "%s: no curves.json here; run make report for this model, or bitgap curve", directory);
+        status =
+            bg_fail(e, BG_INPUT, "%s: no curves.json here; run make report for this model, or bitgap curve", directory);
     bg_report_options o = {.directory = ".", .templates = templates, .rate = rate, .name = "report"};
     if (!status && !(r->directory = way(home, directory)))
         status = bg_no_memory(e, directory, PATH_MAX);
@@ -102,7 +105,8 @@ static const bg_curve *best_of(const run *r, double rate)
     return best;
 }
 
-/* The best among the methods that every run measured near the rate: runs of different sweeps must not seem to disagree. */
+/* The best among the methods that every run measured near the rate: runs of different sweeps must not seem to disagree.
+ */
 static const bg_curve *best_common(const comparison *c, const run *r)
 {
     int *order, n = bg_summary_rank(&r->report.all, c->rate, r->report.within, &order);
@@ -144,9 +148,13 @@ static void say_finding(comparison *c, bg_text *t)
     if (low && low != high) {
         bg_text_format(t, "Near %g bits per weight ", c->rate);
         bg_put_method(t, reference->label);
-        bg_text_format(t, " has a gap from %s bit (", bg_number_text(number, gap_near(low, curve_named(&low->report.all, reference->label), c->rate), BG_SIG3));
+        bg_text_format(
+            t, " has a gap from %s bit (",
+            bg_number_text(number, gap_near(low, curve_named(&low->report.all, reference->label), c->rate), BG_SIG3));
         bg_text_markdown(t, low->report.title);
-        bg_text_format(t, ") to %s (", bg_number_text(number, gap_near(high, curve_named(&high->report.all, reference->label), c->rate), BG_SIG3));
+        bg_text_format(
+            t, ") to %s (",
+            bg_number_text(number, gap_near(high, curve_named(&high->report.all, reference->label), c->rate), BG_SIG3));
         bg_text_markdown(t, high->report.title);
         bg_text_add(t, "). ");
     }
@@ -174,7 +182,8 @@ static void say_finding(comparison *c, bg_text *t)
 static void put_runs(comparison *c, bg_text *t)
 {
     bg_table b;
-    bg_table_begin(&b, &c->page.page, t, "Runs", "run|model|parameters>|methods>|reference|its gap (bit)>|best code|its gap (bit)>|report");
+    bg_table_begin(&b, &c->page.page, t, "Runs",
+                   "run|model|parameters>|methods>|reference|its gap (bit)>|best code|its gap (bit)>|report");
     for (int i = 0; i < c->n; i++) {
         const run *r = &c->runs[i];
         bg_rows models = bg_docset_rows(&r->report.docs, "groups", "models");
@@ -223,8 +232,9 @@ static void put_methods(comparison *c, bg_text *t)
                 continue;
             bg_table_text(&b, m->curves[k].label);
             for (int j = 0; j < c->n; j++)
-                bg_table_number_or(&b, plain(gap_near(&c->runs[j], curve_named(&c->runs[j].report.all, m->curves[k].label), c->rate)), BG_SIG3,
-                                   "not measured");
+                bg_table_number_or(
+                    &b, plain(gap_near(&c->runs[j], curve_named(&c->runs[j].report.all, m->curves[k].label), c->rate)),
+                    BG_SIG3, "not measured");
         }
     }
     bg_table_end(&b);
@@ -267,9 +277,12 @@ static int draw(comparison *c, bg_text *where, bg_err *e)
         bg_figure_curve(&f, r->report.title, bg_family_in_turn(i), i, lines >= NAMED);
         for (int k = 0; k < curve->n; k++) {
             char tip[256], gap[BG_NUMBER_TEXT];
-            snprintf(tip, sizeof tip, "%.120s, %s: gap %s bit", r->report.title, curve->label, bg_number_text(gap, curve->steps[k].gap, BG_SIG3));
-            bg_text_format(&f.data, "%.6g %.6g %d\n", curve->steps[k].rate, curve->steps[k].gap, bg_figure_tip(&f, tip));
-            ends[lines] = (bg_line_end){r->report.title, bg_family_in_turn(i), curve->steps[k].rate, curve->steps[k].gap};
+            snprintf(tip, sizeof tip, "%.120s, %s: gap %s bit", r->report.title, curve->label,
+                     bg_number_text(gap, curve->steps[k].gap, BG_SIG3));
+            bg_text_format(&f.data, "%.6g %.6g %d\n", curve->steps[k].rate, curve->steps[k].gap,
+                           bg_figure_tip(&f, tip));
+            ends[lines] =
+                (bg_line_end){r->report.title, bg_family_in_turn(i), curve->steps[k].rate, curve->steps[k].gap};
             bottom = fmin(bottom, curve->steps[k].gap);
             top = fmax(top, curve->steps[k].gap);
         }
@@ -298,8 +311,8 @@ static int draw(comparison *c, bg_text *where, bg_err *e)
 static int compose(comparison *c, bg_text *stream, bg_text *contents, bg_err *e)
 {
     bg_slots slots = {0};
-    bg_text *finding = bg_slots_at(&slots, "finding"), *runs = bg_slots_at(&slots, "runs"), *figure = bg_slots_at(&slots, "figure"),
-            *methods = bg_slots_at(&slots, "methods");
+    bg_text *finding = bg_slots_at(&slots, "finding"), *runs = bg_slots_at(&slots, "runs"),
+            *figure = bg_slots_at(&slots, "figure"), *methods = bg_slots_at(&slots, "methods");
     say_finding(c, finding);
     put_runs(c, runs);
     put_methods(c, methods);
@@ -308,20 +321,22 @@ static int compose(comparison *c, bg_text *stream, bg_text *contents, bg_err *e)
     if (!status)
         status = bg_template_fill(c->page.templates, "sections/compare.md", &slots, stream, e);
     bg_put_section_end(stream);
-    bg_text_add(contents, "<li><a href=\"#overview\">Comparison</a></li>\n<li><a href=\"#h-methods\">Methods</a></li>\n");
+    bg_text_add(contents,
+                "<li><a href=\"#overview\">Comparison</a></li>\n<li><a href=\"#h-methods\">Methods</a></li>\n");
     bg_slots_free(&slots);
     return status;
 }
 
-int bg_compare_compose(const char *const *directories, int n, const bg_report_options *options, bg_page_use *use, void *self,
-                       bg_err *e)
+int bg_compare_compose(const char *const *directories, int n, const bg_report_options *options, bg_page_use *use,
+                       void *self, bg_err *e)
 {
     if (n < 2 || n > RUNS)
         return bg_fail(e, BG_USAGE, "compare-runs: wants 2 to %d directories, not %d", RUNS, n);
     comparison c = {.n = n, .runs = calloc((size_t)n, sizeof *c.runs)};
     const char *ways[RUNS];
     bg_text stream = {0}, contents = {0};
-    int status = c.runs ? bg_make_directories(options->directory, e) : bg_no_memory(e, "runs", (size_t)n * sizeof *c.runs);
+    int status =
+        c.runs ? bg_make_directories(options->directory, e) : bg_no_memory(e, "runs", (size_t)n * sizeof *c.runs);
     for (int i = 0; !status && i < n; i++) {
         status = open_run(&c.runs[i], directories[i], options->directory, i, options->rate, options->templates, e);
         ways[i] = c.runs[i].directory;

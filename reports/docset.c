@@ -116,7 +116,8 @@ static int collect(bg_docset *s, const bg_doc_kind *kind, const bg_section *sect
             continue;
         int index = 0;
         const cJSON *row;
-        cJSON_ArrayForEach(row, bg_doc_rows(s->documents[d].root, section->name)) {
+        cJSON_ArrayForEach(row, bg_doc_rows(s->documents[d].root, section->name))
+        {
             if (passes(&s->filter, row))
                 rows[n++] = (bg_row){.json = row, .section = section->name, .document = d, .index = index};
             index++;
@@ -178,16 +179,17 @@ static int order_points(const bg_rows curves, int (*order)[2], bg_err *e)
 static int is_made_from(const bg_document *d, const bg_document *input)
 {
     const cJSON *i;
-    cJSON_ArrayForEach(i, cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(d->root, "bitgap"), "inputs"))
-        if (!strcmp(bg_json_string(i, "sha256", ""), input->hash.hex))
-            return 1;
+    cJSON_ArrayForEach(i, cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(d->root, "bitgap"),
+                                                           "inputs")) if (!strcmp(bg_json_string(i, "sha256", ""),
+                                                                                  input->hash.hex)) return 1;
     return 0;
 }
 
 /* Two models may call a tensor the same: of gaps with one name that is the point's which was made from its curves. */
 static const bg_row *const *gap_of(const bg_docset *s, const bg_row *curve, const bg_row *const *gaps, int n)
 {
-    const bg_row *const *found = n ? bsearch(&curve, gaps, (size_t)n, sizeof *gaps, by_tensor_and_spec) : NULL, *const *g = found;
+    const bg_row *const *found = n ? bsearch(&curve, gaps, (size_t)n, sizeof *gaps, by_tensor_and_spec) : NULL,
+                        *const *g = found;
     while (g && g > gaps && !by_tensor_and_spec(g - 1, &curve))
         g--;
     for (; g && g < gaps + n && !by_tensor_and_spec(g, &curve); g++)

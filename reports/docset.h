@@ -4,9 +4,9 @@
  * A bg_num is a value and its origin, a small expression in reverse Polish notation over document fields, so that
  * `bitgap verify` can compute the printed number again:
  *     gaps/targets/12/gap_bits                     row 12 of section targets
- *     mean:gap_bits@mlp.down_proj:uniform:bits=4   mean by weights over the joined points of a spec (least:, most:, low:, high: too)
- *     low:gap_bits:nf4|fp4                         end of the interval of the mean difference of two specs, tensor by tensor
- *     rows-mean:bounds/outputs/shrinkage@attn.q_proj   plain mean over the rows of a section
+ *     mean:gap_bits@mlp.down_proj:uniform:bits=4   mean by weights over the joined points of a spec (least:, most:,
+ * low:, high: too) low:gap_bits:nf4|fp4                         end of the interval of the mean difference of two
+ * specs, tensor by tensor rows-mean:bounds/outputs/shrinkage@attn.q_proj   plain mean over the rows of a section
  *     gaps/points/3/gap_bits 0.254614 -            a difference; the operators are + - * /
  */
 #ifndef BG_REPORTS_DOCSET_H
@@ -66,8 +66,8 @@ typedef struct bg_docset {
     int n_points;
 } bg_docset;
 
-/* Opens and checks every document; the caller frees with bg_docset_close, after failure too. Rows outside the filter are
- * left out; a row keeps the index it has in its document. */
+/* Opens and checks every document; the caller frees with bg_docset_close, after failure too. Rows outside the filter
+ * are left out; a row keeps the index it has in its document. */
 int bg_docset_open(bg_docset *s, const char *const *paths, int n, const bg_filter *filter, bg_err *e);
 void bg_docset_close(bg_docset *s);
 
@@ -90,14 +90,18 @@ typedef struct bg_num {
 } bg_num;
 
 bg_num bg_num_cell(const bg_docset *s, const bg_row *r, const char *field);
-/* how: "mean", "least", "most", "count", or "low" and "high", the ends of a 95 % bootstrap interval of the mean over tensors, over the points of `spec`, of one group, of "#7", a layer, or of "=curves#2", a document (NULL: all).
- * Points without the field do not count. */
+/* how: "mean", "least", "most", "count", or "low" and "high", the ends of a 95 % bootstrap interval of the mean over
+ * tensors, over the points of `spec`, of one group, of "#7", a layer, or of "=curves#2", a document (NULL: all). Points
+ * without the field do not count. */
 bg_num bg_num_over(const bg_docset *s, const char *how, const char *field, const char *where, const char *spec);
 /* The same of the difference between a spec and a rival, tensor by tensor. */
 bg_num bg_num_difference(const bg_docset *s, const char *how, const char *field, const char *spec, const char *rival);
-/* Over the rows of a section, each counting once, of one group (NULL: all); "rows[relative=0.01]": only those with this value. */
-bg_num bg_num_rows(const bg_docset *s, const char *how, const char *kind, const char *section, const char *field, const char *where);
-/* Mean by weights over the rows of gaps.targets of a curve that reach D/σ² = relative: "target:gap_bits@0.01:uniform". */
+/* Over the rows of a section, each counting once, of one group (NULL: all); "rows[relative=0.01]": only those with this
+ * value. */
+bg_num bg_num_rows(const bg_docset *s, const char *how, const char *kind, const char *section, const char *field,
+                   const char *where);
+/* Mean by weights over the rows of gaps.targets of a curve that reach D/σ² = relative: "target:gap_bits@0.01:uniform".
+ */
 bg_num bg_num_target(const bg_docset *s, const char *field, double relative, const char *quantizer);
 bg_num bg_num_constant(double v);
 bg_num bg_num_operate(bg_num a, char operator, bg_num b);

@@ -33,7 +33,8 @@ static void say_largest(bg_report *r, bg_text *t, const bg_row *row)
     bg_text_format(t, " %% is %s", parts[first].words);
     if (bg_row_number(row, parts[second].field) > 0) {
         bg_text_add(t, " and ");
-        bg_put_number(&r->page, t, bg_num_operate(bg_num_cell(&r->docs, row, parts[second].field), '/', whole), BG_PERCENT);
+        bg_put_number(&r->page, t, bg_num_operate(bg_num_cell(&r->docs, row, parts[second].field), '/', whole),
+                      BG_PERCENT);
         bg_text_format(t, " %% %s", parts[second].words);
     }
     bg_text_add(t, ".\n\n");
@@ -49,7 +50,8 @@ static void put_errors(bg_report *r, bg_text *t, bg_rows rows)
         bg_table_code(&b, bg_row_string(&rows.rows[i], "spec"));
         bg_table_number(&b, whole, BG_SIG3);
         for (int k = 0; k < PARTS; k++)
-            bg_table_number(&b, bg_num_operate(bg_num_cell(&r->docs, &rows.rows[i], parts[k].field), '/', whole), BG_PERCENT);
+            bg_table_number(&b, bg_num_operate(bg_num_cell(&r->docs, &rows.rows[i], parts[k].field), '/', whole),
+                            BG_PERCENT);
     }
     bg_table_end(&b);
 }
@@ -76,6 +78,7 @@ void bg_put_error_budget(bg_report *r, bg_text *t)
     say_largest(r, t, &rows.rows[0]);
     put_errors(r, t, rows);
     put_rates(r, t, rows);
-    bg_text_add(t, "Errors are means of D/σ² by weights over the tensors. A part below zero is luck: what was rounded suits better than "
+    bg_text_add(t, "Errors are means of D/σ² by weights over the tensors. A part below zero is luck: what was rounded "
+                   "suits better than "
                    "what was wanted. Slack is what a coder of the indices could still save.\n");
 }

@@ -35,10 +35,11 @@ void bg_strings_free(bg_strings *s)
 static const struct {
     const char *family, *line, *text;
 } colours[] = {
-    {"uniform", "#0072B2", "#00598C"},      {"non-uniform", "#D55E00", "#A34700"}, {"vector", "#009E73", "#00664B"},
-    {"trellis", "#CC79A7", "#93407A"},      {"lattice", "#CC79A7", "#93407A"},     {"entropy-coded", "#E69F00", "#855B00"},
-    {"calibrated", "#56B4E9", "#1E6A97"},   {"deployed", "#B8A900", "#655D00"},    {"shipped", "#B8A900", "#655D00"},
-    {"", "#767676", "#595959"},
+    {"uniform", "#0072B2", "#00598C"},    {"non-uniform", "#D55E00", "#A34700"},
+    {"vector", "#009E73", "#00664B"},     {"trellis", "#CC79A7", "#93407A"},
+    {"lattice", "#CC79A7", "#93407A"},    {"entropy-coded", "#E69F00", "#855B00"},
+    {"calibrated", "#56B4E9", "#1E6A97"}, {"deployed", "#B8A900", "#655D00"},
+    {"shipped", "#B8A900", "#655D00"},    {"", "#767676", "#595959"},
 };
 
 static int colour_of(const char *family)
@@ -61,7 +62,8 @@ const char *bg_family_text_colour(const char *family)
 
 const char *bg_family_in_turn(int i)
 {
-    static const char *const turn[] = {"uniform", "non-uniform", "vector", "trellis", "entropy-coded", "calibrated", "deployed", ""};
+    static const char *const turn[] = {"uniform",       "non-uniform", "vector",   "trellis",
+                                       "entropy-coded", "calibrated",  "deployed", ""};
     return turn[i % (int)(sizeof turn / sizeof *turn)];
 }
 

@@ -1,5 +1,5 @@
-/* A figure: NAME.dat and NAME.gp that a reader can re-run, the SVG gnuplot makes of them, and that SVG again as part of the
- * page (unique ids, colours that follow the page's theme, text a screen reader finds).
+/* A figure: NAME.dat and NAME.gp that a reader can re-run, the SVG gnuplot makes of them, and that SVG again as part of
+ * the page (unique ids, colours that follow the page's theme, text a screen reader finds).
  *
  *     bg_figure f;
  *     bg_figure_begin(&f, page, "gap-rate", "Gap against rate");
@@ -37,8 +37,8 @@ typedef struct bg_figure {
 
 int bg_figure_begin(bg_figure *f, bg_page *page, const char *name, const char *title, bg_err *e);
 int bg_figure_tip(bg_figure *f, const char *text);
-/* Names the next curve and adds its line type to the slot `styles`: colour by family, dash and marker by its number within
- * the family; faint: thin and grey. Returns its number, from 0; gnuplot's linetype is one more. */
+/* Names the next curve and adds its line type to the slot `styles`: colour by family, dash and marker by its number
+ * within the family; faint: thin and grey. Returns its number, from 0; gnuplot's linetype is one more. */
 int bg_figure_curve(bg_figure *f, const char *name, const char *family, int within, int faint);
 /* Lays n panels out in rows of four: the slots `panels`, `columns` and `rows`. */
 void bg_figure_panels(bg_figure *f, int n);

@@ -19,7 +19,8 @@ static void child(const char *directory, const char *file, int complaints)
     _exit(127);
 }
 
-/* Reads what the child says until it closes its end or time is over; keeps the first room − 1 bytes. Returns 1 when late. */
+/* Reads what the child says until it closes its end or time is over; keeps the first room − 1 bytes. Returns 1 when
+ * late. */
 static int listen_to(int fd, double until, char *said, size_t room)
 {
     size_t n = 0;

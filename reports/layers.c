@@ -34,8 +34,8 @@ typedef struct names {
     char self[32], prefix[32], previous[40], next[40], home[96];
 } names;
 
-static int write_one(const char *const *documents, int n, const bg_report_options *options, const int *layers, int i, int count,
-                     bg_err *e)
+static int write_one(const char *const *documents, int n, const bg_report_options *options, const int *layers, int i,
+                     int count, bg_err *e)
 {
     names f = {{0}, {0}, {0}, {0}, {0}};
     bg_filter filter = options->filter ? *options->filter : (bg_filter){0};
@@ -71,7 +71,8 @@ int bg_report_write_layers(const char *const *documents, int n, const bg_report_
         count = bg_report_layers(&s, layers, MOST);
     bg_docset_close(&s);
     for (int i = 0; !status && i < count; i++)
-        status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted") : write_one(documents, n, options, layers, i, count, e);
+        status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted")
+                                : write_one(documents, n, options, layers, i, count, e);
     free(layers);
     return status;
 }

@@ -172,7 +172,8 @@ static int compose(bg_report *report, reader *r, bg_text *title, bg_text *stream
 
 int bg_notebook_render(const char *path, const char *const *documents, int n, const bg_notebook_options *o, bg_err *e)
 {
-    const bg_report_options options = {.directory = o->directory, .templates = o->templates, .rate = o->rate, .name = o->name, .depends = o->depends};
+    const bg_report_options options = {
+        .directory = o->directory, .templates = o->templates, .rate = o->rate, .name = o->name, .depends = o->depends};
     bg_report report = {0};
     bg_text stream = {0}, contents = {0}, title = {0};
     reader r;

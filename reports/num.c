@@ -100,8 +100,10 @@ static double value_of(const bg_docset *s, const bg_point *p, const char *field,
     return NAN;
 }
 
-/* Points without an SQNR (constant tensors) take part in no mean, so that rate, gap and SQNR of a row are of the same points. */
-static double over(const bg_docset *s, const char *how, const char *field, const char *where, const char *spec, const char *rival)
+/* Points without an SQNR (constant tensors) take part in no mean, so that rate, gap and SQNR of a row are of the same
+ * points. */
+static double over(const bg_docset *s, const char *how, const char *field, const char *where, const char *spec,
+                   const char *rival)
 {
     int n, used = 0;
     const bg_point *p = bg_docset_spec(s, spec, &n);
@@ -120,7 +122,8 @@ static double over(const bg_docset *s, const char *how, const char *field, const
     return out;
 }
 
-static bg_num aggregate_of(const bg_docset *s, const char *how, const char *field, const char *where, const char *spec, const char *rival)
+static bg_num aggregate_of(const bg_docset *s, const char *how, const char *field, const char *where, const char *spec,
+                           const char *rival)
 {
     char place[192] = "", name[256], other[256] = "";
     bg_num n = absent;
@@ -131,7 +134,8 @@ static bg_num aggregate_of(const bg_docset *s, const char *how, const char *fiel
     if (rival)
         encode(other, sizeof other, rival, "%@|\"<>&");
     if (isfinite(n.value))
-        snprintf(n.from, sizeof n.from, "%s:%s%s%s:%s%s%s", how, field, *place ? "@" : "", place, name, rival ? "|" : "", other);
+        snprintf(n.from, sizeof n.from, "%s:%s%s%s:%s%s%s", how, field, *place ? "@" : "", place, name,
+                 rival ? "|" : "", other);
     return n;
 }
 
@@ -153,7 +157,8 @@ static int is_asked(const bg_row *row, const char *field, double value)
     return !*field || fabs(bg_row_number(row, field) - value) <= 1e-9 * fabs(value);
 }
 
-static double over_rows(const bg_docset *s, const char *how, const char *kind, const char *section, const char *field, const char *where)
+static double over_rows(const bg_docset *s, const char *how, const char *kind, const char *section, const char *field,
+                        const char *where)
 {
     char name[64] = "", only[64] = "";
     double value = 0;
@@ -164,7 +169,8 @@ static double over_rows(const bg_docset *s, const char *how, const char *kind, c
     for (int i = 0; x && i < rows.n; i++) {
         const char *group = bg_row_string(&rows.rows[i], "group");
         double v = bg_row_number(&rows.rows[i], field);
-        if (!isfinite(v) || (where && *where && (!group || strcmp(group, where))) || !is_asked(&rows.rows[i], only, value))
+        if (!isfinite(v) || (where && *where && (!group || strcmp(group, where))) ||
+            !is_asked(&rows.rows[i], only, value))
             continue;
         x[used] = v;
         w[used++] = 1;
@@ -174,7 +180,8 @@ static double over_rows(const bg_docset *s, const char *how, const char *kind, c
     return out;
 }
 
-bg_num bg_num_rows(const bg_docset *s, const char *how, const char *kind, const char *section, const char *field, const char *where)
+bg_num bg_num_rows(const bg_docset *s, const char *how, const char *kind, const char *section, const char *field,
+                   const char *where)
 {
     char place[192] = "";
     bg_num n = absent;
@@ -197,8 +204,8 @@ static int is_how(const char *word)
 /* "rows-mean:bounds/outputs/shrinkage@mlp.down_proj" */
 static int evaluate_rows(const bg_docset *s, char *token, double *v, bg_err *e)
 {
-    char *save = NULL, *how = strtok_r(token, ":", &save), *kind = strtok_r(NULL, "/", &save), *section = strtok_r(NULL, "/", &save),
-         *field = strtok_r(NULL, "@", &save), *where = strtok_r(NULL, "", &save);
+    char *save = NULL, *how = strtok_r(token, ":", &save), *kind = strtok_r(NULL, "/", &save),
+         *section = strtok_r(NULL, "/", &save), *field = strtok_r(NULL, "@", &save), *where = strtok_r(NULL, "", &save);
     if (!field || !is_how(how + 5))
         return bg_fail(e, BG_INPUT, "the origin '%s' is not rows-HOW:DOCUMENT/SECTION/FIELD@GROUP", token);
     if (where)
@@ -224,7 +231,8 @@ static double target(const bg_docset *s, const char *field, double relative, con
     for (int i = 0; i < rows.n; i++) {
         const bg_row *row = &rows.rows[i];
         double v = bg_row_number(row, field);
-        if (!bg_row_bool(row, "reached") || !isfinite(v) || fabs(bg_row_number(row, "relative") / relative - 1) > 1e-9 ||
+        if (!bg_row_bool(row, "reached") || !isfinite(v) ||
+            fabs(bg_row_number(row, "relative") / relative - 1) > 1e-9 ||
             strcmp(bg_row_string(row, "quantizer"), quantizer))
             continue;
         double w = weights_of(s, bg_row_string(row, "tensor"));
@@ -297,8 +305,9 @@ static int evaluate_cell(const bg_docset *s, char *token, double *v, bg_err *e)
         const cJSON *rows = bg_doc_rows(s->documents[d].root, section);
         const cJSON *item = *end || index < 0 || index > 1 << 30 ? NULL : cJSON_GetArrayItem(rows, (int)index);
         *v = bg_json_number(item, field, NAN);
-        return isfinite(*v) ? BG_OK
-                            : bg_fail(e, BG_INPUT, "%s has no number %s[%s].%s", s->documents[d].path, section, row, field);
+        return isfinite(*v)
+                   ? BG_OK
+                   : bg_fail(e, BG_INPUT, "%s has no number %s[%s].%s", s->documents[d].path, section, row, field);
     }
     return bg_fail(e, BG_INPUT, "no document '%s' among those given", label);
 }
@@ -321,7 +330,8 @@ static int evaluate_over(const bg_docset *s, char *token, double *v, bg_err *e)
     decode(spec);
     if (where)
         decode(where);
-    *v = strcmp(token, "target") ? over(s, token, field, where, spec, rival) : target(s, field, where ? atof(where) : 0, spec);
+    *v = strcmp(token, "target") ? over(s, token, field, where, spec, rival)
+                                 : target(s, field, where ? atof(where) : 0, spec);
     return isfinite(*v) ? BG_OK
                         : bg_fail(e, BG_INPUT, "no points with %s of '%s'%s%s", field, spec, where ? " in " : "",
                                   where ? where : "");

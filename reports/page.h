@@ -1,5 +1,5 @@
-/* The page while it is written: one stream of Markdown with marks, from which both report.md and report.html are made, so
- * that both say the same sentences.
+/* The page while it is written: one stream of Markdown with marks, from which both report.md and report.html are made,
+ * so that both say the same sentences.
  *
  *     bg_put_number(page, t, bg_num_cell(docs, row, "gap_bits"), BG_SIG3);    // a number with its origin
  *     bg_table b;
@@ -21,13 +21,13 @@ typedef struct bg_reference {
 } bg_reference;
 
 typedef struct bg_page_figure {
-    char name[48];     /* file name without ending, and part of the id */
-    bg_text title;     /* plain: <title> of the SVG */
-    bg_text alt;       /* plain: what the figure shows, with the numbers that matter */
-    bg_text caption;   /* stream: what to see */
-    bg_text table;     /* stream: the numbers drawn */
-    bg_text svg;       /* inline SVG; empty when missing */
-    bg_text missing;   /* plain: why there is no drawing */
+    char name[48];   /* file name without ending, and part of the id */
+    bg_text title;   /* plain: <title> of the SVG */
+    bg_text alt;     /* plain: what the figure shows, with the numbers that matter */
+    bg_text caption; /* stream: what to see */
+    bg_text table;   /* stream: the numbers drawn */
+    bg_text svg;     /* inline SVG; empty when missing */
+    bg_text missing; /* plain: why there is no drawing */
 } bg_page_figure;
 
 /* CHECK: no file is written and nothing drawn; a figure's .dat must already hold what would be written (verify). */
@@ -42,9 +42,9 @@ typedef struct bg_page {
     int n_references, room;
     bg_page_figure *figures[BG_FIGURES];
     int n_figures;
-    int failed;         /* memory gave out */
+    int failed; /* memory gave out */
     bg_figure_mode drawing;
-    bg_text used;       /* the templates that were filled, a line each */
+    bg_text used;             /* the templates that were filled, a line each */
     char gnuplot_reason[256]; /* why gnuplot cannot run at all: it is not tried again */
 } bg_page;
 
@@ -55,16 +55,16 @@ void bg_page_figure_free(bg_page_figure *f);
 
 void bg_put_number(bg_page *p, bg_text *t, bg_num n, bg_style style);
 /* "layer 7's" and such are words; these put words with a name in them. */
-void bg_put_method(bg_text *t, const char *label);   /* bold */
+void bg_put_method(bg_text *t, const char *label); /* bold */
 /* Block directives; each on lines of its own. */
 void bg_put_figure(bg_page *p, bg_text *t, int figure);
-void bg_put_fold(bg_text *t, const char *summary);   /* <details>: until bg_put_fold_end */
+void bg_put_fold(bg_text *t, const char *summary); /* <details>: until bg_put_fold_end */
 void bg_put_fold_end(bg_text *t);
-void bg_put_page_only(bg_text *t);                    /* not in the Markdown: until bg_put_page_only_end */
+void bg_put_page_only(bg_text *t); /* not in the Markdown: until bg_put_page_only_end */
 void bg_put_page_only_end(bg_text *t);
-void bg_put_class(bg_text *t, const char *name);     /* <div class=name>: until bg_put_class_end */
+void bg_put_class(bg_text *t, const char *name); /* <div class=name>: until bg_put_class_end */
 void bg_put_class_end(bg_text *t);
-void bg_put_section(bg_text *t, const char *id);     /* <section id=…>: until bg_put_section_end */
+void bg_put_section(bg_text *t, const char *id); /* <section id=…>: until bg_put_section_end */
 void bg_put_section_end(bg_text *t);
 
 typedef struct bg_table {

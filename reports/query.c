@@ -31,7 +31,8 @@ typedef struct selection {
 
 /* ---- words ---- */
 
-/* Into words, "two words" in quotation marks being one; $OUT stands for the directory of the page, where the notebook's commands put their files. */
+/* Into words, "two words" in quotation marks being one; $OUT stands for the directory of the page, where the notebook's
+ * commands put their files. */
 static int split(words *w, const char *question, const char *directory, bg_err *e)
 {
     const char *out = strstr(question, "$OUT");
@@ -134,8 +135,8 @@ static int parse_conditions(const bg_report *r, words *w, selection *s, bg_err *
         for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
             known |= !strcmp(c->verb, verbs[i]);
         if (!known || !*c->value)
-            return bg_fail(e, BG_INPUT, "'%s %s %s' is no condition: FIELD is|not|has|below|above VALUE", c->field, c->verb,
-                           c->value);
+            return bg_fail(e, BG_INPUT, "'%s %s %s' is no condition: FIELD is|not|has|below|above VALUE", c->field,
+                           c->verb, c->value);
         if (!find_field(s->section, c->field))
             return unknown_field(s->section, c->field, e);
     } while (accept(w, "and"));
@@ -200,7 +201,8 @@ static int find_style(const char *name, bg_style *out, bg_err *e)
             return BG_OK;
         }
     const char *near = bg_nearest(name, bg_style_names, BG_STYLES);
-    return bg_fail(e, BG_INPUT, "no style '%s'%s%s%s", name, near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+    return bg_fail(e, BG_INPUT, "no style '%s'%s%s%s", name, near ? ", did you mean " : "", near ? near : "",
+                   near ? "?" : "");
 }
 
 static int parse_style(words *w, bg_style otherwise, bg_style *style, bg_err *e)
@@ -241,8 +243,8 @@ static int aggregate(const bg_report *r, words *w, bg_num *out, bg_err *e)
     if (isfinite(out->value))
         return BG_OK;
     const char *near = nearest_spec(r, spec);
-    return bg_fail(e, BG_INPUT, "no points with %s of '%s'%s%s%s%s%s", field, spec, group ? " in " : "", group ? group : "",
-                   near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+    return bg_fail(e, BG_INPUT, "no points with %s of '%s'%s%s%s%s%s", field, spec, group ? " in " : "",
+                   group ? group : "", near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 /* "FIELD of DOC.SECTION [where …]": exactly one row. *text is set where the field is a string. */
@@ -432,7 +434,8 @@ int bg_query_answer(bg_report *r, const char *question, bg_text *stream, bg_err 
     if (accept(&w, "section"))
         return bg_report_put_section(r, take(&w), stream, e);
     if (accept(&w, "figure"))
-        return strcmp(peek(&w), "rate-distortion") ? bg_fail(e, BG_INPUT, "no figure '%s' outside a section; there is rate-distortion", peek(&w))
-                                                   : bg_report_draw_curves(r, stream, e);
+        return strcmp(peek(&w), "rate-distortion")
+                   ? bg_fail(e, BG_INPUT, "no figure '%s' outside a section; there is rate-distortion", peek(&w))
+                   : bg_report_draw_curves(r, stream, e);
     return accept(&w, "table") ? answer_table(r, &w, stream, e) : answer_number(r, &w, stream, e);
 }

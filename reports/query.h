@@ -4,7 +4,8 @@
 
 #include "reports/report.h"
 
-/* Appends the answer to `question` (the text between the braces) to the stream. BG_INPUT says what cannot be answered. */
+/* Appends the answer to `question` (the text between the braces) to the stream. BG_INPUT says what cannot be answered.
+ */
 int bg_query_answer(bg_report *r, const char *question, bg_text *stream, bg_err *e);
 
 #endif

@@ -106,7 +106,8 @@ static int markdown_text(walker *w, const char *text, size_t n)
             continue;
         }
         const bg_text *o = w->out;
-        int empty = o->length == 0 || (o->length > 1 && o->data[o->length - 1] == '\n' && o->data[o->length - 2] == '\n');
+        int empty =
+            o->length == 0 || (o->length > 1 && o->data[o->length - 1] == '\n' && o->data[o->length - 2] == '\n');
         if (c == BG_MARK_NUMBER_END || (c == '\n' && empty))
             continue;
         bg_text_add_n(w->out, &c, 1);
@@ -132,8 +133,8 @@ static int markdown_figure(walker *w, const bg_page_figure *f)
     bg_text_add(w->out, "\n\n<details><summary>Data of this figure</summary>\n\n");
     if (!status)
         status = markdown_stream(w, bg_text_string(&f->table));
-    bg_text_format(w->out, "\n\nSource: figures/%s.gp and figures/%s.dat; run gnuplot there.\n\n</details>\n\n", f->name,
-                   f->name);
+    bg_text_format(w->out, "\n\nSource: figures/%s.gp and figures/%s.dat; run gnuplot there.\n\n</details>\n\n",
+                   f->name, f->name);
     return status;
 }
 
@@ -273,8 +274,10 @@ static int html_figure(walker *w, const bg_page_figure *f)
                    f->svg.length ? "" : " open");
     if (!status)
         status = html_stream(w, bg_text_string(&f->table));
-    bg_text_format(w->out, "<p class=\"source\">Source: figures/%s.gp and figures/%s.dat; run gnuplot there.</p>\n"
-                           "</details></figure>\n", f->name, f->name);
+    bg_text_format(w->out,
+                   "<p class=\"source\">Source: figures/%s.gp and figures/%s.dat; run gnuplot there.</p>\n"
+                   "</details></figure>\n",
+                   f->name, f->name);
     return status;
 }
 
@@ -282,9 +285,12 @@ static int html_block(walker *w, const char *kind, const char *argument)
 {
     static const struct {
         const char *kind, *before, *after;
-    } tags[] = {{"fold", "<details><summary>", "</summary>\n"}, {"fold-end", "</details>\n", ""},
-                {"class", "<div class=\"", "\">\n"},            {"class-end", "</div>\n", ""},
-                {"section", "<section id=\"", "\">\n"},         {"section-end", "</section>\n", ""}};
+    } tags[] = {{"fold", "<details><summary>", "</summary>\n"},
+                {"fold-end", "</details>\n", ""},
+                {"class", "<div class=\"", "\">\n"},
+                {"class-end", "</div>\n", ""},
+                {"section", "<section id=\"", "\">\n"},
+                {"section-end", "</section>\n", ""}};
     for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
         if (strcmp(tags[i].kind, kind))
             continue;

@@ -9,22 +9,10 @@
 
 /* The table of sections, in the order in which a reader asks. To add one: its file, its template, its line. */
 static const bg_report_section *const sections[] = {
-    &bg_section_study,
-    &bg_section_overview,
-    &bg_section_weights,
-    &bg_section_rate_distortion,
-    &bg_section_gap,
-    &bg_section_layers,
-    &bg_section_groups,
-    &bg_section_codebooks,
-    &bg_section_shipped,
-    &bg_section_output,
-    &bg_section_bounds,
-    &bg_section_cost,
-    &bg_section_allocation,
-    &bg_section_lossless,
-    &bg_section_atlas,
-    &bg_section_published,
+    &bg_section_study,      &bg_section_overview, &bg_section_weights, &bg_section_rate_distortion,
+    &bg_section_gap,        &bg_section_layers,   &bg_section_groups,  &bg_section_codebooks,
+    &bg_section_shipped,    &bg_section_output,   &bg_section_bounds,  &bg_section_cost,
+    &bg_section_allocation, &bg_section_lossless, &bg_section_atlas,   &bg_section_published,
     &bg_section_provenance,
 };
 
@@ -43,7 +31,12 @@ static double choose_rate(const bg_report *r, double asked)
 
 int bg_report_open(bg_report *r, const char *const *documents, int n, const bg_report_options *options, bg_err *e)
 {
-    *r = (bg_report){.within = 0.75, .depends = options->depends, .pages = options->pages, .home = options->home, .previous = options->previous, .next = options->next};
+    *r = (bg_report){.within = 0.75,
+                     .depends = options->depends,
+                     .pages = options->pages,
+                     .home = options->home,
+                     .previous = options->previous,
+                     .next = options->next};
     int status = bg_docset_open(&r->docs, documents, n, options->filter, e);
     if (!status)
         status = bg_templates_find(options->templates, &r->templates, e);
@@ -55,10 +48,15 @@ int bg_report_open(bg_report *r, const char *const *documents, int n, const bg_r
     bg_summary_pick(&r->all, r->rate, 8);
     bg_rows models = bg_docset_rows(&r->docs, "groups", "models");
     bg_rows audited = bg_docset_rows(&r->docs, "audit", "models");
-    r->title = models.n ? bg_row_string(&models.rows[0], "title") : audited.n ? bg_row_string(&audited.rows[0], "model") : "weights";
+    r->title = models.n    ? bg_row_string(&models.rows[0], "title")
+               : audited.n ? bg_row_string(&audited.rows[0], "model")
+                           : "weights";
     if (bg_study_settings(r))
         r->title = bg_row_string(bg_study_settings(r), "title");
-    r->page = (bg_page){.docs = &r->docs, .templates = r->templates, .directory = options->directory, .prefix = options->prefix,
+    r->page = (bg_page){.docs = &r->docs,
+                        .templates = r->templates,
+                        .directory = options->directory,
+                        .prefix = options->prefix,
                         .drawing = options->figures};
     return BG_OK;
 }
@@ -97,10 +95,12 @@ int bg_report_put_section(bg_report *r, const char *id, bg_text *stream, bg_err 
         if (strcmp(id, sections[i]->id) != 0)
             continue;
         int status = put_section(r, sections[i], stream, &present, e);
-        return status || present ? status : bg_fail(e, BG_INPUT, "the documents of section '%s' are not among those given", id);
+        return status || present ? status
+                                 : bg_fail(e, BG_INPUT, "the documents of section '%s' are not among those given", id);
     }
     const char *near = bg_nearest(id, names, SECTIONS);
-    return bg_fail(e, BG_INPUT, "no section '%s'%s%s%s", id, near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+    return bg_fail(e, BG_INPUT, "no section '%s'%s%s%s", id, near ? ", did you mean " : "", near ? near : "",
+                   near ? "?" : "");
 }
 
 int bg_report_compose(bg_report *r, bg_text *stream, bg_text *contents, bg_err *e)
@@ -146,7 +146,8 @@ static void neighbours(const bg_report *r, bg_text *out)
 {
     const struct {
         const char *file, *rel, *words;
-    } links[] = {{r->previous, "prev", "previous layer"}, {r->home, "up", "whole model"}, {r->next, "next", "next layer"}};
+    } links[] = {
+        {r->previous, "prev", "previous layer"}, {r->home, "up", "whole model"}, {r->next, "next", "next layer"}};
     if (!r->home)
         return;
     bg_text_add(out, "<p class=\"neighbours\">");
@@ -160,12 +161,12 @@ static void neighbours(const bg_report *r, bg_text *out)
     bg_text_add(out, "</p>");
 }
 
-/* What verify needs to make the same page of the same documents: JSON without the characters that would end a comment or
- * an attribute. */
+/* What verify needs to make the same page of the same documents: JSON without the characters that would end a comment
+ * or an attribute. */
 static int manifest(const bg_report *r, bg_text *out, bg_err *e)
 {
-    cJSON *o = cJSON_CreateObject(), *layers = cJSON_AddArrayToObject(o, "layers"), *groups = cJSON_AddArrayToObject(o, "groups"),
-          *documents = cJSON_AddArrayToObject(o, "documents");
+    cJSON *o = cJSON_CreateObject(), *layers = cJSON_AddArrayToObject(o, "layers"),
+          *groups = cJSON_AddArrayToObject(o, "groups"), *documents = cJSON_AddArrayToObject(o, "documents");
     for (int i = 0; i < r->docs.filter.n_layers; i++)
         cJSON_AddItemToArray(layers, cJSON_CreateNumber(r->docs.filter.layers[i]));
     for (int i = 0; i < r->docs.filter.n_groups; i++)
@@ -276,7 +277,8 @@ static int write_depends(bg_report *r, const char *name, const char *path, bg_er
         put_make_name(&empty, r->templates, line, "");
         bg_text_add(&empty, ":\n");
     }
-    int status = rule.failed || empty.failed || !lines ? bg_no_memory(e, path, rule.length) : bg_out_open(&out, path, e);
+    int status =
+        rule.failed || empty.failed || !lines ? bg_no_memory(e, path, rule.length) : bg_out_open(&out, path, e);
     if (!status) {
         fprintf(out.file, "%s\n%s", bg_text_string(&rule), bg_text_string(&empty));
         status = bg_out_commit(&out, e);
@@ -299,10 +301,24 @@ int bg_report_put_pages(bg_report *r, const char *name, const bg_text *stream, c
 static int write_csv(bg_report *r, const char *name, bg_err *e)
 {
     static const char *const words[] = {"tensor", "group", "spec", "quantizer", "family"};
-    static const char *const numbers[] = {"layer",      "bits",       "weights",        "rate_bits", "mse",
-                                          "sigma2",     "sqnr_db",    "gap_bits",       "gap_empirical_bits",
-                                          "max_error",  "max_relative_error", "clipped", "index_entropy_bits",
-                                          "index_bits", "scale_bits", "codebook_bits",  "other_bits", "output_mse",
+    static const char *const numbers[] = {"layer",
+                                          "bits",
+                                          "weights",
+                                          "rate_bits",
+                                          "mse",
+                                          "sigma2",
+                                          "sqnr_db",
+                                          "gap_bits",
+                                          "gap_empirical_bits",
+                                          "max_error",
+                                          "max_relative_error",
+                                          "clipped",
+                                          "index_entropy_bits",
+                                          "index_bits",
+                                          "scale_bits",
+                                          "codebook_bits",
+                                          "other_bits",
+                                          "output_mse",
                                           "output_gap_bits"};
     enum { WORDS = sizeof words / sizeof *words, NUMBERS = sizeof numbers / sizeof *numbers };
     bg_text csv = {0};

@@ -1,7 +1,7 @@
 /* The report: documents → report.md, report.html, report.csv and figures.
  *
- * A section is one file section_NAME.c with a `write` that fills the slots of templates/sections/NAME.md, and one line in
- * the table of report.c. A section whose documents are absent leaves *present at 0 and is not shown. */
+ * A section is one file section_NAME.c with a `write` that fills the slots of templates/sections/NAME.md, and one line
+ * in the table of report.c. A section whose documents are absent leaves *present at 0 and is not shown. */
 #ifndef BG_REPORTS_REPORT_H
 #define BG_REPORTS_REPORT_H
 
@@ -11,17 +11,17 @@
 typedef struct bg_report {
     bg_docset docs;
     bg_page page;
-    bg_summary all;    /* over everything reported */
-    double rate;       /* bits/weight at which methods are compared */
-    double within;     /* how far from it a point may be */
+    bg_summary all; /* over everything reported */
+    double rate;    /* bits/weight at which methods are compared */
+    double within;  /* how far from it a point may be */
     char *templates;
-    const char *title; /* of the model */
-    const char *home;  /* link back from a page of one layer; NULL on the page itself */
+    const char *title;           /* of the model */
+    const char *home;            /* link back from a page of one layer; NULL on the page itself */
     const char *previous, *next; /* neighbours of a page of one layer: file names, or NULL */
-    int pages;         /* each layer has a page of its own, to be linked */
-    int notebook;      /* the page is a notebook's: its text is not made here */
-    const char *depends; /* file for make: the templates that the page used; NULL: none */
-    const char *const *runs; /* of an index: the directories compared, as seen from the page; borrowed */
+    int pages;                   /* each layer has a page of its own, to be linked */
+    int notebook;                /* the page is a notebook's: its text is not made here */
+    const char *depends;         /* file for make: the templates that the page used; NULL: none */
+    const char *const *runs;     /* of an index: the directories compared, as seen from the page; borrowed */
     int n_runs;
 } bg_report;
 
@@ -29,11 +29,11 @@ typedef struct bg_report_options {
     const char *directory, *templates;
     const bg_filter *filter;
     double rate;
-    const char *name; /* file name without ending: "report" */
+    const char *name;   /* file name without ending: "report" */
     const char *prefix; /* of the figures' file names; NULL: none */
     const char *home, *previous, *next;
     bg_figure_mode figures;
-    int pages; /* link the pages of the layers */
+    int pages;           /* link the pages of the layers */
     const char *depends; /* write the templates used to this file, as a rule of make; NULL: do not */
 } bg_report_options;
 
@@ -64,10 +64,12 @@ typedef struct bg_report_section {
 } bg_report_section;
 
 extern const bg_report_section bg_section_overview, bg_section_weights, bg_section_rate_distortion, bg_section_gap,
-    bg_section_lossless, bg_section_layers, bg_section_groups, bg_section_codebooks, bg_section_shipped, bg_section_output, bg_section_bounds, bg_section_cost,
-    bg_section_allocation, bg_section_atlas, bg_section_published, bg_section_provenance;
+    bg_section_lossless, bg_section_layers, bg_section_groups, bg_section_codebooks, bg_section_shipped,
+    bg_section_output, bg_section_bounds, bg_section_cost, bg_section_allocation, bg_section_atlas,
+    bg_section_published, bg_section_provenance;
 
-/* error_budget.c: where each quantizer's error and bits go, a table for the section on gaps; nothing without its document. */
+/* error_budget.c: where each quantizer's error and bits go, a table for the section on gaps; nothing without its
+ * document. */
 void bg_put_error_budget(bg_report *r, bg_text *t);
 
 /* ---- shared by sections (say.c) ---- */
@@ -86,8 +88,8 @@ void bg_say_spec(const bg_report *r, bg_text *t, const char *spec);
 int bg_layers_differ(const bg_report *r, bg_rows sensitivity);
 /* "layer 7's `attn.o_proj`", or "`lm_head`" outside the layers. */
 void bg_say_place(bg_text *t, const bg_row *row);
-/* Whether the tensors cannot tell two points apart: the bootstrap interval of their mean difference in gap, tensor by tensor,
- * holds 0, or, where there is none, their gaps differ by less than 0.005 bit. */
+/* Whether the tensors cannot tell two points apart: the bootstrap interval of their mean difference in gap, tensor by
+ * tensor, holds 0, or, where there is none, their gaps differ by less than 0.005 bit. */
 int bg_indistinct(const bg_report *r, const bg_step *a, const bg_step *b);
 /* " (95 %: 0.951 to 0.975)"; nothing where an end is absent. */
 void bg_put_interval(bg_report *r, bg_text *t, bg_num low, bg_num high);
@@ -100,9 +102,11 @@ typedef struct bg_line_end {
     const char *name, *family;
     double x, y; /* its last point, as drawn */
 } bg_line_end;
-/* Adds the names of n lines to the slot `labels`, apart from each other, each joined to its last point by a thin line; the
- * frame reaches from bottom to top and is `pixels` high. In a log scale y, bottom and top are logarithms to base 10. */
-void bg_label_ends(bg_figure *f, const bg_line_end *ends, int n, double bottom, double top, double pixels, int log_scale);
+/* Adds the names of n lines to the slot `labels`, apart from each other, each joined to its last point by a thin line;
+ * the frame reaches from bottom to top and is `pixels` high. In a log scale y, bottom and top are logarithms to
+ * base 10. */
+void bg_label_ends(bg_figure *f, const bg_line_end *ends, int n, double bottom, double top, double pixels,
+                   int log_scale);
 /* Pushes label positions y[0..n) (any order) apart to at least `space`, inside [least, most], keeping their order. */
 void bg_spread_labels(double *y, int n, double space, double least, double most);
 

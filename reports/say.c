@@ -47,9 +47,9 @@ void bg_say_how_much(bg_report *r, bg_text *t, const bg_step *step)
 
 void bg_say_kind(bg_text *t, const bg_curve *c)
 {
-    static const char *const kinds[][2] = {{"tcq", "trellis code"}, {"bitshift", "trellis code"}, {"vq", "vector code"},
-                                           {"pq", "vector code"},   {"rvq", "vector code"},       {"lattice", "lattice code"},
-                                           {"e8p", "lattice code"}, {"ecsq", "scalar code"}};
+    static const char *const kinds[][2] = {
+        {"tcq", "trellis code"}, {"bitshift", "trellis code"}, {"vq", "vector code"},   {"pq", "vector code"},
+        {"rvq", "vector code"},  {"lattice", "lattice code"},  {"e8p", "lattice code"}, {"ecsq", "scalar code"}};
     const char *coded = strcmp(c->family, "entropy-coded") ? "" : "entropy-coded ";
     size_t name = strcspn(c->quantizer, ":");
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -176,7 +176,8 @@ void bg_spread_labels(double *y, int n, double space, double least, double most)
     free(order);
 }
 
-void bg_label_ends(bg_figure *f, const bg_line_end *ends, int n, double bottom, double top, double pixels, int log_scale)
+void bg_label_ends(bg_figure *f, const bg_line_end *ends, int n, double bottom, double top, double pixels,
+                   int log_scale)
 {
     double *y = malloc(((size_t)n + 1) * sizeof *y), space = (top - bottom) * 18 / pixels;
     bg_text *labels = bg_slots_at(&f->slots, "labels");
@@ -190,8 +191,10 @@ void bg_label_ends(bg_figure *f, const bg_line_end *ends, int n, double bottom, 
         bg_text_gnuplot(labels, ends[i].name);
         bg_text_format(labels, " at graph 1, first %.6g left offset 1.2,0 tc rgb '%s' noenhanced front\n", at,
                        bg_family_text_colour(ends[i].family));
-        bg_text_format(labels, "set arrow from first %.6g, first %.6g to graph 1.012, first %.6g nohead lw 0.7 lc rgb '#B0B0B0' back\n",
-                       ends[i].x, end, at);
+        bg_text_format(
+            labels,
+            "set arrow from first %.6g, first %.6g to graph 1.012, first %.6g nohead lw 0.7 lc rgb '#B0B0B0' back\n",
+            ends[i].x, end, at);
     }
     labels->failed |= !y;
     free(y);

@@ -1,4 +1,5 @@
-/* Where bits should go: the best allocation within a budget, what it gains over one spec for all, and how far any could still go. */
+/* Where bits should go: the best allocation within a budget, what it gains over one spec for all, and how far any could
+ * still go. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,9 +44,11 @@ static void say_finding(bg_report *r, bg_text *t, const bg_row *s)
 
 static void put_budgets(bg_report *r, bg_text *t)
 {
-    bg_rows budgets = bg_docset_rows(&r->docs, "allocation", "budgets"), uniforms = bg_docset_rows(&r->docs, "allocation", "uniforms");
+    bg_rows budgets = bg_docset_rows(&r->docs, "allocation", "budgets"),
+            uniforms = bg_docset_rows(&r->docs, "allocation", "uniforms");
     bg_table b;
-    bg_table_begin(&b, &r->page, t, "Loss against budget", "what|budget (bits/weight)>|used (bits/weight)>|loss>|dual bound>");
+    bg_table_begin(&b, &r->page, t, "Loss against budget",
+                   "what|budget (bits/weight)>|used (bits/weight)>|loss>|dual bound>");
     for (int i = 0; i < budgets.n; i++) {
         bg_table_text(&b, "best allocation");
         bg_table_number(&b, bg_num_cell(&r->docs, &budgets.rows[i], "budget_bits"), BG_SIG3);
@@ -131,9 +134,11 @@ static void say_verdict(bg_report *r, bg_text *t, const bg_row *row)
     bg_text_add(t, ", paired over ");
     bg_put_number(&r->page, t, bg_num_cell(&r->docs, row, "tokens"), BG_PLAIN);
     bg_text_add(t, " tokens. ");
-    bg_text_add(t, !strcmp(verdict, "gain")   ? "That is a gain beyond twice the paired error."
-                   : !strcmp(verdict, "loss") ? "That is a loss beyond twice the paired error: the prediction that chose it does not hold here."
-                                              : "That is within twice the paired error: no gain is shown.");
+    bg_text_add(t,
+                !strcmp(verdict, "gain") ? "That is a gain beyond twice the paired error."
+                : !strcmp(verdict, "loss")
+                    ? "That is a loss beyond twice the paired error: the prediction that chose it does not hold here."
+                    : "That is within twice the paired error: no gain is shown.");
     bg_text_add(t, "\n\n");
 }
 
@@ -146,11 +151,13 @@ static void put_measured(bg_report *r, bg_text *t)
     if (!rows.n)
         return;
     bg_table b;
-    bg_table_begin(&b, &r->page, t, "Measured at equal bytes", "what|bits/weight>|loss predicted>|KL (nats/token)>|± s.e.>");
+    bg_table_begin(&b, &r->page, t, "Measured at equal bytes",
+                   "what|bits/weight>|loss predicted>|KL (nats/token)>|± s.e.>");
     for (int i = 0; i < rows.n; i++)
         for (int k = 0; k < 2; k++) {
-            static const char *const fields[2][4] = {{"rate_bits", "predicted", "kl", "kl_se"},
-                                                     {"uniform_bits", "uniform_predicted", "uniform_kl", "uniform_kl_se"}};
+            static const char *const fields[2][4] = {
+                {"rate_bits", "predicted", "kl", "kl_se"},
+                {"uniform_bits", "uniform_predicted", "uniform_kl", "uniform_kl_se"}};
             if (k)
                 bg_table_code(&b, bg_row_string(&rows.rows[i], "uniform_spec"));
             else
@@ -163,16 +170,19 @@ static void put_measured(bg_report *r, bg_text *t)
 
 static int draw_budget(bg_report *r, bg_text *where, const bg_row *summary, bg_err *e)
 {
-    bg_rows budgets = bg_docset_rows(&r->docs, "allocation", "budgets"), uniforms = bg_docset_rows(&r->docs, "allocation", "uniforms");
+    bg_rows budgets = bg_docset_rows(&r->docs, "allocation", "budgets"),
+            uniforms = bg_docset_rows(&r->docs, "allocation", "uniforms");
     bg_figure f;
-    int some = 0, status = budgets.n > 1 ? bg_figure_begin(&f, &r->page, "allocation-budget", "Loss against budget", e) : BG_OK;
+    int some = 0,
+        status = budgets.n > 1 ? bg_figure_begin(&f, &r->page, "allocation-budget", "Loss against budget", e) : BG_OK;
     if (status || budgets.n < 2)
         return status;
     bg_text_add(&f.data, "# best allocation: rate (bits/weight), loss, dual bound, text of the point\n");
     for (int i = 0; i < budgets.n; i++) {
         char tip[160], rate[BG_NUMBER_TEXT], loss[BG_NUMBER_TEXT];
         const bg_row *row = &budgets.rows[i];
-        snprintf(tip, sizeof tip, "best allocation: %s bits/weight, loss %s", bg_number_text(rate, bg_row_number(row, "rate_bits"), BG_SIG3),
+        snprintf(tip, sizeof tip, "best allocation: %s bits/weight, loss %s",
+                 bg_number_text(rate, bg_row_number(row, "rate_bits"), BG_SIG3),
                  bg_number_text(loss, bg_row_number(row, "loss"), BG_SIG3));
         bg_text_format(&f.data, "%.6g %.6g %.6g %d\n", bg_row_number(row, "rate_bits"), bg_row_number(row, "loss"),
                        bg_row_number(row, "dual_bound"), bg_figure_tip(&f, tip));
@@ -181,15 +191,19 @@ static int draw_budget(bg_report *r, bg_text *where, const bg_row *summary, bg_e
     for (int i = 0; i < uniforms.n; i++, some++) {
         char tip[320], loss[BG_NUMBER_TEXT];
         const bg_row *row = &uniforms.rows[i];
-        snprintf(tip, sizeof tip, "%s everywhere: loss %s", bg_row_string(row, "spec"), bg_number_text(loss, bg_row_number(row, "loss"), BG_SIG3));
-        bg_text_format(&f.data, "%.6g %.6g %d\n", bg_row_number(row, "rate_bits"), bg_row_number(row, "loss"), bg_figure_tip(&f, tip));
+        snprintf(tip, sizeof tip, "%s everywhere: loss %s", bg_row_string(row, "spec"),
+                 bg_number_text(loss, bg_row_number(row, "loss"), BG_SIG3));
+        bg_text_format(&f.data, "%.6g %.6g %d\n", bg_row_number(row, "rate_bits"), bg_row_number(row, "loss"),
+                       bg_figure_tip(&f, tip));
     }
     bg_text_add(&f.data, some ? "\n\n" : "NaN NaN 0\n\n\n");
     bg_text_gnuplot(bg_slots_at(&f.slots, "unit"), bg_row_string(summary, "unit"));
-    bg_text_add(&f.shown->caption, "The line is the best allocation at each budget, crosses are one spec for all tensors; the dashed line is what no "
+    bg_text_add(&f.shown->caption, "The line is the best allocation at each budget, crosses are one spec for all "
+                                   "tensors; the dashed line is what no "
                                    "allocation of these points can pass.");
-    bg_text_format(&f.shown->alt, "Predicted loss against bits per weight for %d budgets, with the dual bound and %d uniform choices.", budgets.n,
-                   uniforms.n);
+    bg_text_format(&f.shown->alt,
+                   "Predicted loss against bits per weight for %d budgets, with the dual bound and %d uniform choices.",
+                   budgets.n, uniforms.n);
     put_budgets(r, &f.shown->table);
     status = bg_figure_finish(&f, e);
     bg_put_figure(&r->page, where, f.index);
@@ -226,7 +240,8 @@ static int draw_layers(bg_report *r, bg_text *where, bg_err *e)
     }
     bg_text_format(bg_slots_at(&f.slots, "bars"), "%d", rows.n);
     bg_text_add(&f.shown->caption, "Long bars are the tensors where a bit buys most.");
-    bg_text_format(&f.shown->alt, "Bits per weight given to each of %d tensors, from %.3g to %.3g.", rows.n, least, most);
+    bg_text_format(&f.shown->alt, "Bits per weight given to each of %d tensors, from %.3g to %.3g.", rows.n, least,
+                   most);
     put_layers(r, &f.shown->table);
     status = bg_figure_finish(&f, e);
     bg_put_figure(&r->page, where, f.index);
@@ -236,8 +251,8 @@ static int draw_layers(bg_report *r, bg_text *where, bg_err *e)
 static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
     bg_rows summary = bg_docset_rows(&r->docs, "allocation", "summary");
-    bg_text *finding = bg_slots_at(s, "finding"), *budget = bg_slots_at(s, "budget"), *layers = bg_slots_at(s, "layers"),
-            *recipes = bg_slots_at(s, "recipes");
+    bg_text *finding = bg_slots_at(s, "finding"), *budget = bg_slots_at(s, "budget"),
+            *layers = bg_slots_at(s, "layers"), *recipes = bg_slots_at(s, "recipes");
     if (!summary.n)
         return BG_OK;
     *present = 1;

@@ -49,8 +49,14 @@ static void label_of(bg_rows points, const char *spec, char out[BG_LABEL])
 /* The formats a reader asks for first, then as they come. */
 static int choose(bg_rows points, const char *const *specs, int n_specs, line lines[LINES])
 {
-    static const char *const known[][2] = {{"uniform:bits=4,scope=128", "uniform:"}, {"nf4", "nf:"}, {"mxfp4", "fp:"}, {"nvfp4", NULL}, {"q4_k", NULL},
-                                           {"lloyd:bits=4", NULL}, {"ecsq:rate=4,form=uniform", NULL}, {"tcq:bits=2,rate=4,code=entropy", NULL}};
+    static const char *const known[][2] = {{"uniform:bits=4,scope=128", "uniform:"},
+                                           {"nf4", "nf:"},
+                                           {"mxfp4", "fp:"},
+                                           {"nvfp4", NULL},
+                                           {"q4_k", NULL},
+                                           {"lloyd:bits=4", NULL},
+                                           {"ecsq:rate=4,form=uniform", NULL},
+                                           {"tcq:bits=2,rate=4,code=entropy", NULL}};
     int n = 0;
     for (size_t k = 0; k < sizeof known / sizeof *known; k++)
         for (int i = 0; i < n_specs && n < LINES; i++)
@@ -156,8 +162,15 @@ static void put_summary(bg_report *r, bg_text *t, bg_rows points, const char *co
     static const struct {
         const char *axis, *head;
         double at;
-    } columns[] = {{"student", "ν = 3>", 3}, {"student", "ν = 10>", 10}, {"ggd", "β = 0.5>", 0.5}, {"ggd", "β = 1>", 1}, {"ggd", "Gaussian>", 2},
-                   {"ggd", "β = 3>", 3}, {"ar1", "ρ = 0.95>", 0.95}, {"outliers", "outliers 0.1 %>", 1e-3}, {"outliers", "outliers 1 %>", 1e-2}};
+    } columns[] = {{"student", "ν = 3>", 3},
+                   {"student", "ν = 10>", 10},
+                   {"ggd", "β = 0.5>", 0.5},
+                   {"ggd", "β = 1>", 1},
+                   {"ggd", "Gaussian>", 2},
+                   {"ggd", "β = 3>", 3},
+                   {"ar1", "ρ = 0.95>", 0.95},
+                   {"outliers", "outliers 0.1 %>", 1e-3},
+                   {"outliers", "outliers 1 %>", 1e-2}};
     enum { COLUMNS = sizeof columns / sizeof *columns };
     bg_text head = {0};
     bg_table b;
@@ -169,7 +182,9 @@ static void put_summary(bg_report *r, bg_text *t, bg_rows points, const char *co
         bg_table_code(&b, specs[i]);
         bg_table_number(&b, bg_num_cell(&r->docs, point_of(points, "ggd", 2, specs[i]), "rate_bits"), BG_SIG3);
         for (int k = 0; k < COLUMNS; k++)
-            bg_table_number(&b, bg_num_cell(&r->docs, point_of(points, columns[k].axis, columns[k].at, specs[i]), "gap_bits"), BG_SIG3);
+            bg_table_number(
+                &b, bg_num_cell(&r->docs, point_of(points, columns[k].axis, columns[k].at, specs[i]), "gap_bits"),
+                BG_SIG3);
     }
     bg_table_end(&b);
     bg_text_free(&head);
@@ -179,7 +194,8 @@ static void put_points(bg_report *r, bg_text *t, bg_rows points)
 {
     bg_table b;
     bg_put_fold(t, "Every point of the atlas");
-    bg_table_begin(&b, &r->page, t, "Every point of the atlas", "source|format|bits/weight>|D/σ²>|gap (bit)>|± s.e.>|gap to the source's own bound (bit)>");
+    bg_table_begin(&b, &r->page, t, "Every point of the atlas",
+                   "source|format|bits/weight>|D/σ²>|gap (bit)>|± s.e.>|gap to the source's own bound (bit)>");
     for (int i = 0; i < points.n; i++) {
         const bg_row *row = &points.rows[i];
         bg_table_code(&b, bg_row_string(row, "source"));
@@ -201,7 +217,8 @@ static void put_residuals(bg_report *r, bg_text *t, bg_rows residuals)
     if (!residuals.n)
         return;
     bg_text_add(t, "**Measured less foretold, in bits**\n\n");
-    bg_table_begin(&b, &r->page, t, "Measured less foretold, in bits", "format|tensors>|mean>|2.5 %>|97.5 %>|root mean square>|largest>");
+    bg_table_begin(&b, &r->page, t, "Measured less foretold, in bits",
+                   "format|tensors>|mean>|2.5 %>|97.5 %>|root mean square>|largest>");
     for (int i = 0; i < residuals.n; i++) {
         const bg_row *row = &residuals.rows[i];
         bg_table_code(&b, bg_row_string(row, "spec"));
@@ -233,7 +250,8 @@ static void put_line(bg_figure *f, bg_rows points, const char *axis, const line 
             continue;
         double gap = bg_row_number(row, "gap_bits");
         char tip[256], text[BG_NUMBER_TEXT];
-        snprintf(tip, sizeof tip, "%s on %s: gap %s bit", bg_row_string(row, "spec"), bg_row_string(row, "source"), bg_number_text(text, gap, BG_SIG3));
+        snprintf(tip, sizeof tip, "%s on %s: gap %s bit", bg_row_string(row, "spec"), bg_row_string(row, "source"),
+                 bg_number_text(text, gap, BG_SIG3));
         bg_text_format(&f->data, "%.6g %.6g %d\n", bg_row_number(row, "parameter"), gap, bg_figure_tip(f, tip));
         *bottom = fmin(*bottom, gap);
         *top = fmax(*top, gap);
@@ -251,7 +269,8 @@ static void put_tensors(bg_figure *f, bg_rows tensors, const line *l, double *le
             continue;
         double x = bg_row_number(row, "predicted_bits"), y = bg_row_number(row, "measured_bits");
         char tip[256];
-        snprintf(tip, sizeof tip, "%.120s: %s, β %.3g", bg_row_string(row, "tensor"), l->label, bg_row_number(row, "shape"));
+        snprintf(tip, sizeof tip, "%.120s: %s, β %.3g", bg_row_string(row, "tensor"), l->label,
+                 bg_row_number(row, "shape"));
         bg_text_format(&f->data, "%.6g %.6g %d\n", x, y, bg_figure_tip(f, tip));
         *least = fmin(*least, fmin(x, y));
         *most = fmax(*most, fmax(x, y));
@@ -278,8 +297,9 @@ static void put_legend(bg_figure *f, bg_rows points, const line *lines, int n)
             within += !strcmp(family_of(points, lines[k].spec), family);
         bg_text_add(names, "set label ");
         bg_text_gnuplot(names, lines[i].label);
-        bg_text_format(names, " at screen %.3f, screen %.3f left tc rgb '%s' noenhanced point lt %d ps 0.7 offset 1,0\n", 0.05 + 0.24 * (i % 4),
-                       i < 4 ? 0.98 : 0.945, bg_family_text_colour(family), i + 1);
+        bg_text_format(names,
+                       " at screen %.3f, screen %.3f left tc rgb '%s' noenhanced point lt %d ps 0.7 offset 1,0\n",
+                       0.05 + 0.24 * (i % 4), i < 4 ? 0.98 : 0.945, bg_family_text_colour(family), i + 1);
         bg_figure_curve(f, lines[i].label, family, within, 0);
     }
 }
@@ -289,7 +309,9 @@ static int draw(bg_report *r, bg_text *where, bg_rows points, const char *const 
     bg_figure f;
     line lines[LINES];
     bg_rows tensors = bg_docset_rows(&r->docs, "atlas", "tensors");
-    int n = choose(points, specs, n_specs, lines), status = bg_figure_begin(&f, &r->page, "atlas", "Gap of formats over shape, correlation, outliers and block size", e);
+    int n = choose(points, specs, n_specs, lines),
+        status = bg_figure_begin(&f, &r->page, "atlas",
+                                 "Gap of formats over shape, correlation, outliers and block size", e);
     double bottom = 0, top = 1, least = 10, most = 0;
     if (status)
         return status;
@@ -304,9 +326,13 @@ static int draw(bg_report *r, bg_text *where, bg_rows points, const char *const 
     bg_text_format(bg_slots_at(&f.slots, "top"), "%g", ceil(top * 4) / 4);
     bg_text_format(bg_slots_at(&f.slots, "least"), "%g", least < most ? floor(least * 4) / 4 : 0);
     bg_text_format(bg_slots_at(&f.slots, "most"), "%g", least < most ? ceil(most * 4) / 4 : 1);
-    bg_text_add(&f.shown->caption, "A line that climbs to the left in the first two panels is a format that tails hurt; one that falls lives on them. In the last panel a point on the "
+    bg_text_add(&f.shown->caption, "A line that climbs to the left in the first two panels is a format that tails "
+                                   "hurt; one that falls lives on them. In the last panel a point on the "
                                    "dashed line is a tensor whose shape says all.");
-    bg_text_format(&f.shown->alt, "Gap of %d formats over Student's ν, exponent β, correlation, share of outliers and block size; foretold and measured gaps of %d points of this model.", n, tensors.n);
+    bg_text_format(&f.shown->alt,
+                   "Gap of %d formats over Student's ν, exponent β, correlation, share of outliers and block size; "
+                   "foretold and measured gaps of %d points of this model.",
+                   n, tensors.n);
     put_summary(r, &f.shown->table, points, specs, n_specs);
     status = bg_figure_finish(&f, e);
     bg_put_figure(&r->page, where, f.index);
@@ -315,8 +341,10 @@ static int draw(bg_report *r, bg_text *where, bg_rows points, const char *const 
 
 static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
-    bg_rows points = bg_docset_rows(&r->docs, "atlas", "points"), residuals = bg_docset_rows(&r->docs, "atlas", "residuals");
-    bg_text *finding = bg_slots_at(s, "finding"), *figure = bg_slots_at(s, "figure"), *table = bg_slots_at(s, "residuals"), *all = bg_slots_at(s, "points");
+    bg_rows points = bg_docset_rows(&r->docs, "atlas", "points"),
+            residuals = bg_docset_rows(&r->docs, "atlas", "residuals");
+    bg_text *finding = bg_slots_at(s, "finding"), *figure = bg_slots_at(s, "figure"),
+            *table = bg_slots_at(s, "residuals"), *all = bg_slots_at(s, "points");
     const char *specs[SPECS];
     int n = list_specs(points, specs);
     if (!n || r->docs.filter.n_layers)

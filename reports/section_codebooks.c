@@ -26,8 +26,7 @@ static int beyond(const bg_row *row, double sigmas)
 {
     int n = 0;
     const cJSON *v;
-    cJSON_ArrayForEach(v, levels_of(row))
-        n += fabs(v->valuedouble) > sigmas;
+    cJSON_ArrayForEach(v, levels_of(row)) n += fabs(v->valuedouble) > sigmas;
     return n;
 }
 
@@ -51,7 +50,8 @@ static void say_finding(bg_text *t, const char *group, const bg_row *const *grid
     bg_text_code(t, group);
     bg_text_add(t, ", ");
     bg_put_method(t, a);
-    bg_text_format(t, " spends %d of its %d levels beyond 3σ, where few weights are; ", beyond(most, 3), cJSON_GetArraySize(levels_of(most)));
+    bg_text_format(t, " spends %d of its %d levels beyond 3σ, where few weights are; ", beyond(most, 3),
+                   cJSON_GetArraySize(levels_of(most)));
     bg_put_method(t, b);
     if (beyond(least, 3))
         bg_text_format(t, " spends %d.", beyond(least, 3));
@@ -88,7 +88,8 @@ static void put_density(bg_figure *f, const bg_report *r, const char *group)
         const cJSON *v;
         if (strcmp(bg_row_string(h, "group"), group))
             continue;
-        cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(h->json, "density")) {
+        cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(h->json, "density"))
+        {
             bg_text_format(&f->data, "%.6g %.6g\n", first + (k++ + 0.5) * width, v->valuedouble);
             some = 1;
         }
@@ -108,8 +109,7 @@ static int draw(bg_report *r, bg_text *where, const char *group, const bg_row *c
     bg_text_format(&f.shown->alt, "Density of %s over the levels of %d grids:", group, n);
     for (int i = 0; i < n; i++) {
         const cJSON *v;
-        cJSON_ArrayForEach(v, levels_of(grids[i]))
-            bg_text_format(&f.data, "%.6g %d\n", v->valuedouble, i);
+        cJSON_ArrayForEach(v, levels_of(grids[i])) bg_text_format(&f.data, "%.6g %d\n", v->valuedouble, i);
         bg_text_add(&f.data, "\n\n");
         bg_method_label(bg_row_string(grids[i], "quantizer"), label);
         bg_figure_curve(&f, label, !strncmp(label, "uniform", 7) ? "uniform" : "non-uniform", i, 0);
@@ -118,7 +118,8 @@ static int draw(bg_report *r, bg_text *where, const char *group, const bg_row *c
         bg_text_format(&f.shown->alt, "%s %s", i ? "," : "", label);
     }
     bg_text_format(bg_slots_at(&f.slots, "grids"), "%d", n);
-    bg_text_add(&f.shown->caption, "Every tick is a level. Levels far out serve few weights; levels crowded at the centre serve many.");
+    bg_text_add(&f.shown->caption,
+                "Every tick is a level. Levels far out serve few weights; levels crowded at the centre serve many.");
     put_table(r, &f.shown->table, grids, n);
     status = bg_figure_finish(&f, e);
     bg_put_figure(&r->page, where, f.index);

@@ -30,7 +30,8 @@ static void say_finding(bg_report *r, bg_text *t, bg_rows rows)
     double limit = 1.01 * bg_row_number(base, "perplexity");
     for (int i = 1; i < rows.n; i++) {
         const bg_row *row = &rows.rows[i];
-        if (bg_row_number(row, "perplexity") <= limit && !(best && bg_row_number(best, "bytes") <= bg_row_number(row, "bytes")))
+        if (bg_row_number(row, "perplexity") <= limit &&
+            !(best && bg_row_number(best, "bytes") <= bg_row_number(row, "bytes")))
             best = row;
     }
     if (!isfinite(limit)) {
@@ -53,9 +54,11 @@ static void say_finding(bg_report *r, bg_text *t, bg_rows rows)
     bg_put_number(&r->page, t, bg_num_cell(&r->docs, best, "perplexity"), BG_SIG3);
     bg_text_add(t, " instead of ");
     bg_put_number(&r->page, t, bg_num_cell(&r->docs, base, "perplexity"), BG_SIG3);
-    bg_num change = bg_num_cell(&r->docs, best, "log_perplexity_change"), se = bg_num_cell(&r->docs, best, "log_perplexity_change_se");
+    bg_num change = bg_num_cell(&r->docs, best, "log_perplexity_change"),
+           se = bg_num_cell(&r->docs, best, "log_perplexity_change_se");
     if (isfinite(change.value) && isfinite(se.value)) {
-        bg_text_add(t, fabs(change.value) < 2 * se.value ? "; the change of its logarithm, " : "; its logarithm changes by ");
+        bg_text_add(t, fabs(change.value) < 2 * se.value ? "; the change of its logarithm, "
+                                                         : "; its logarithm changes by ");
         bg_put_number(&r->page, t, change, BG_SIGNED);
         bg_text_add(t, " ± ");
         bg_put_number(&r->page, t, se, BG_SIG3);
@@ -69,13 +72,23 @@ static void put_table(bg_report *r, bg_text *t, bg_rows rows)
     static const struct {
         const char *field;
         bg_style style;
-    } columns[] = {{"rate_bits", BG_SIG3},  {"model_bits", BG_SIG3},    {"bytes", BG_MEGA},
-                   {"compression", BG_SIG3}, {"perplexity", BG_SIG3},   {"perplexity_se", BG_SIG3},
-                   {"log_perplexity_change", BG_SIGNED}, {"log_perplexity_change_se", BG_SIG3}, {"qa_accuracy", BG_PERCENT},
-                   {"qa_accuracy_se", BG_PERCENT}, {"tokens_per_second", BG_SIG3}, {"ms_per_token", BG_SIG3}, {"peak_bytes", BG_MEGA}};
+    } columns[] = {{"rate_bits", BG_SIG3},
+                   {"model_bits", BG_SIG3},
+                   {"bytes", BG_MEGA},
+                   {"compression", BG_SIG3},
+                   {"perplexity", BG_SIG3},
+                   {"perplexity_se", BG_SIG3},
+                   {"log_perplexity_change", BG_SIGNED},
+                   {"log_perplexity_change_se", BG_SIG3},
+                   {"qa_accuracy", BG_PERCENT},
+                   {"qa_accuracy_se", BG_PERCENT},
+                   {"tokens_per_second", BG_SIG3},
+                   {"ms_per_token", BG_SIG3},
+                   {"peak_bytes", BG_MEGA}};
     bg_table b;
     bg_table_begin(&b, &r->page, t, "Models and formats",
-                   "model|spec|bits/weight (layers)>|bits/weight (file)>|MB>|compression>|perplexity>|± s.e.>|Δ ln PPL>|± s.e. paired>|QA (%)>|± s.e. QA>|tokens/s>|ms/token>|peak MB>");
+                   "model|spec|bits/weight (layers)>|bits/weight (file)>|MB>|compression>|perplexity>|± s.e.>|Δ ln "
+                   "PPL>|± s.e. paired>|QA (%)>|± s.e. QA>|tokens/s>|ms/token>|peak MB>");
     for (int i = 0; i < rows.n; i++) {
         bg_table_text(&b, bg_row_string(&rows.rows[i], "model"));
         bg_table_code(&b, bg_row_string(&rows.rows[i], "spec"));
@@ -144,7 +157,9 @@ static void name_points(bg_figure *f, bg_rows rows, const axes *a, const int *fr
         const bg_row *row = &rows.rows[front[i]];
         bg_text_add(labels, "set label ");
         bg_text_gnuplot(labels, name_of(row));
-        bg_text_format(labels, " at %.6g,%.6g left noenhanced front\nset arrow from %.6g,%.6g to %.6g,%.6g nohead lw 0.7 lc rgb '#B0B0B0' back\n",
+        bg_text_format(labels,
+                       " at %.6g,%.6g left noenhanced front\nset arrow from %.6g,%.6g to %.6g,%.6g nohead lw 0.7 lc "
+                       "rgb '#B0B0B0' back\n",
                        at_x(a, row) + 0.03 * wide, y[i], at_x(a, row), at_y(a, row), at_x(a, row) + 0.027 * wide, y[i]);
     }
 }
@@ -161,9 +176,11 @@ static int put_points(bg_figure *f, bg_rows rows, const axes *a)
             const bg_row *row = &rows.rows[i];
             char tip[320], x[BG_NUMBER_TEXT], y[BG_NUMBER_TEXT];
             last = at_x(a, row);
-            snprintf(tip, sizeof tip, "%s: %s, %s", name_of(row), bg_number_text(x, last, BG_SIG3), bg_number_text(y, at_y(a, row), BG_SIG3));
+            snprintf(tip, sizeof tip, "%s: %s, %s", name_of(row), bg_number_text(x, last, BG_SIG3),
+                     bg_number_text(y, at_y(a, row), BG_SIG3));
             double se = a->y_error ? bg_row_number(row, a->y_error) * a->y_scale : 0;
-            bg_text_format(&f->data, "%.6g %.6g %d %.6g\n", last, at_y(a, row), bg_figure_tip(f, tip), isfinite(se) ? se : 0);
+            bg_text_format(&f->data, "%.6g %.6g %d %.6g\n", last, at_y(a, row), bg_figure_tip(f, tip),
+                           isfinite(se) ? se : 0);
             order[drawn < NAMED + 1 ? drawn : NAMED] = i;
             if (best && named < NAMED)
                 front[named++] = i;
@@ -176,7 +193,8 @@ static int put_points(bg_figure *f, bg_rows rows, const axes *a)
     return drawn;
 }
 
-static void put_drawn(bg_report *r, bg_text *t, bg_rows rows, const axes *a, const char *columns, bg_style x, bg_style y)
+static void put_drawn(bg_report *r, bg_text *t, bg_rows rows, const axes *a, const char *columns, bg_style x,
+                      bg_style y)
 {
     bg_table b;
     bg_table_begin(&b, &r->page, t, "Points of this figure", columns);
@@ -195,7 +213,8 @@ static void put_drawn(bg_report *r, bg_text *t, bg_rows rows, const axes *a, con
 static int draw(bg_report *r, bg_text *where, bg_rows rows, int speed, bg_err *e)
 {
     bg_figure f;
-    int status = bg_figure_begin(&f, &r->page, speed ? "cost-speed" : "cost-size", speed ? "Accuracy against speed" : "Perplexity against size", e);
+    int status = bg_figure_begin(&f, &r->page, speed ? "cost-speed" : "cost-size",
+                                 speed ? "Accuracy against speed" : "Perplexity against size", e);
     if (status)
         return status;
     static const axes by_size = {"bytes", "perplexity", 1, 1, 1e-6, 1, NULL},
@@ -206,11 +225,14 @@ static int draw(bg_report *r, bg_text *where, bg_rows rows, int speed, bg_err *e
         bg_figure_abandon(&f);
         return BG_OK;
     }
-    bg_text_add(&f.shown->caption, speed ? "Up and to the right is better; whiskers are ± one standard error. Speed is that of this program's float32 arithmetic, not of a kernel for the format."
-                                         : "Down and to the left is better; the line joins what nothing else beats in both.");
-    bg_text_format(&f.shown->alt, "%s for %d models, with the Pareto front.", speed ? "Accuracy in per cent against tokens per second" : "Perplexity against megabytes",
-                   drawn);
-    put_drawn(r, &f.shown->table, rows, a, speed ? "model|spec|tokens/s>|accuracy (%)>|on the front" : "model|spec|MB>|perplexity>|on the front",
+    bg_text_add(&f.shown->caption,
+                speed ? "Up and to the right is better; whiskers are ± one standard error. Speed is that of this "
+                        "program's float32 arithmetic, not of a kernel for the format."
+                      : "Down and to the left is better; the line joins what nothing else beats in both.");
+    bg_text_format(&f.shown->alt, "%s for %d models, with the Pareto front.",
+                   speed ? "Accuracy in per cent against tokens per second" : "Perplexity against megabytes", drawn);
+    put_drawn(r, &f.shown->table, rows, a,
+              speed ? "model|spec|tokens/s>|accuracy (%)>|on the front" : "model|spec|MB>|perplexity>|on the front",
               speed ? BG_SIG3 : BG_MEGA, speed ? BG_PERCENT : BG_SIG3);
     status = bg_figure_finish(&f, e);
     bg_put_figure(&r->page, where, f.index);
@@ -220,7 +242,8 @@ static int draw(bg_report *r, bg_text *where, bg_rows rows, int speed, bg_err *e
 static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
     bg_rows rows = bg_docset_rows(&r->docs, "evaluation", "rows");
-    bg_text *finding = bg_slots_at(s, "finding"), *size = bg_slots_at(s, "size"), *speed = bg_slots_at(s, "speed"), *table = bg_slots_at(s, "table");
+    bg_text *finding = bg_slots_at(s, "finding"), *size = bg_slots_at(s, "size"), *speed = bg_slots_at(s, "speed"),
+            *table = bg_slots_at(s, "table");
     if (!rows.n)
         return BG_OK;
     *present = 1;

@@ -31,8 +31,9 @@ static const bg_step *optimum(const bg_report *r, double bits)
 
 static bg_num without_overhead(const bg_report *r, const char *spec)
 {
-    return bg_num_operate(bg_mean(r, "gap_bits", NULL, spec), '-',
-                          bg_num_operate(bg_mean(r, "rate_bits", NULL, spec), '-', bg_mean(r, "index_bits", NULL, spec)));
+    return bg_num_operate(
+        bg_mean(r, "gap_bits", NULL, spec), '-',
+        bg_num_operate(bg_mean(r, "rate_bits", NULL, spec), '-', bg_mean(r, "index_bits", NULL, spec)));
 }
 
 static int split(const bg_report *r, const bg_curve *c, const bg_step *step, parts *p)
@@ -44,7 +45,8 @@ static int split(const bg_report *r, const bg_curve *c, const bg_step *step, par
     p->gap = bg_mean(r, "gap_bits", NULL, step->spec);
     p->space = bg_num_constant(SPACE_FILLING);
     p->fixed = bg_num_operate(bare, '-', p->space);
-    p->overhead = bg_num_operate(bg_mean(r, "rate_bits", NULL, step->spec), '-', bg_mean(r, "index_bits", NULL, step->spec));
+    p->overhead =
+        bg_num_operate(bg_mean(r, "rate_bits", NULL, step->spec), '-', bg_mean(r, "index_bits", NULL, step->spec));
     p->range = bg_num_operate(without_overhead(r, step->spec), '-', bare);
     return isfinite(p->fixed.value) && isfinite(p->range.value);
 }
@@ -58,13 +60,15 @@ static void say_finding(bg_report *r, bg_text *t)
     parts p;
     if (!step || !split(r, c, step, &p)) {
         bg_text_format(t, "The gap is the distance to the dashed bound, in bits that every weight pays%s",
-                       step ? "; its parts need an optimal scalar code (k-means or Lloyd–Max) at the same width." : ".");
+                       step ? "; its parts need an optimal scalar code (k-means or Lloyd–Max) at the same width."
+                            : ".");
         return;
     }
     bg_text_add(t, "Of the ");
     bg_put_number(&r->page, t, p.gap, BG_SIG3);
     bg_text_add(t, " bit");
-    bg_put_interval(r, t, bg_num_over(&r->docs, "low", "gap_bits", NULL, step->spec), bg_num_over(&r->docs, "high", "gap_bits", NULL, step->spec));
+    bg_put_interval(r, t, bg_num_over(&r->docs, "low", "gap_bits", NULL, step->spec),
+                    bg_num_over(&r->docs, "high", "gap_bits", NULL, step->spec));
     bg_text_add(t, " between ");
     bg_put_method(t, c->label);
     bg_text_add(t, " and the bound, ");
@@ -105,7 +109,8 @@ static void put_lines(bg_figure *f, const bg_summary *m)
             for (int k = 0; k < c->n; k++) {
                 char tip[256], rate[BG_NUMBER_TEXT], gap[BG_NUMBER_TEXT];
                 snprintf(tip, sizeof tip, "%s: %s bits/weight, gap %s bit", c->label,
-                         bg_number_text(rate, c->steps[k].rate, BG_SIG3), bg_number_text(gap, c->steps[k].gap, BG_SIG3));
+                         bg_number_text(rate, c->steps[k].rate, BG_SIG3),
+                         bg_number_text(gap, c->steps[k].gap, BG_SIG3));
                 bg_text_format(&f->data, "%.6g %.6g %d\n", c->steps[k].rate, c->steps[k].gap, bg_figure_tip(f, tip));
             }
             bg_text_add(&f->data, "\n\n");
@@ -169,12 +174,15 @@ static void put_targets(bg_report *r, bg_text *t)
         const bg_curve *c = &r->all.curves[i];
         bg_table_text(&b, c->label);
         for (int k = 0; k < 2; k++) {
-            bg_table_number_or(&b, bg_num_target(&r->docs, "rate_bits", relatives[k], c->quantizer), BG_SIG3, "not reached");
-            bg_table_number_or(&b, bg_num_target(&r->docs, "gap_bits", relatives[k], c->quantizer), BG_SIG3, "not reached");
+            bg_table_number_or(&b, bg_num_target(&r->docs, "rate_bits", relatives[k], c->quantizer), BG_SIG3,
+                               "not reached");
+            bg_table_number_or(&b, bg_num_target(&r->docs, "gap_bits", relatives[k], c->quantizer), BG_SIG3,
+                               "not reached");
         }
     }
     bg_table_end(&b);
-    bg_text_add(t, "Interpolated in log D within each tensor's curve, never extrapolated, then averaged by weights over the tensors "
+    bg_text_add(t, "Interpolated in log D within each tensor's curve, never extrapolated, then averaged by weights "
+                   "over the tensors "
                    "whose curve reaches the distortion.\n");
 }
 
@@ -187,9 +195,12 @@ static int draw_gap(bg_report *r, bg_text *where, bg_err *e)
     put_lines(&f, &r->all);
     put_window(&f, &r->all);
     bg_text_format(bg_slots_at(&f.slots, "curves"), "%d", r->all.n);
-    bg_text_add(&f.shown->caption, "A line that climbs wastes more with every bit it is given. The two horizontal rules are what scalar codes "
-                                   "tend to at high rate for a Gaussian: 0.2546 bit with entropy coding, 0.7220 bit at fixed rate.");
-    bg_text_format(&f.shown->alt, "Gap in bits against effective bits for %d methods, with rules at 0.2546 and 0.7220 bit.", r->all.n);
+    bg_text_add(
+        &f.shown->caption,
+        "A line that climbs wastes more with every bit it is given. The two horizontal rules are what scalar codes "
+        "tend to at high rate for a Gaussian: 0.2546 bit with entropy coding, 0.7220 bit at fixed rate.");
+    bg_text_format(&f.shown->alt,
+                   "Gap in bits against effective bits for %d methods, with rules at 0.2546 and 0.7220 bit.", r->all.n);
     put_targets(r, &f.shown->table);
     status = bg_figure_finish(&f, e);
     bg_put_figure(&r->page, where, f.index);
@@ -218,7 +229,8 @@ static int draw_parts(bg_report *r, bg_text *where, bg_err *e)
         parts p;
         if (!split(r, c, step, &p))
             continue;
-        bg_text_format(&f.data, "%d %.6g %.6g %.6g %.6g\n", drawn, p.space.value, p.fixed.value, p.overhead.value, p.range.value);
+        bg_text_format(&f.data, "%d %.6g %.6g %.6g %.6g\n", drawn, p.space.value, p.fixed.value, p.overhead.value,
+                       p.range.value);
         bg_text_add(names, drawn ? ", " : "");
         bg_text_gnuplot(names, c->label);
         bg_table_text(&b, c->label);
@@ -232,8 +244,10 @@ static int draw_parts(bg_report *r, bg_text *where, bg_err *e)
     bg_table_end(&b);
     free(order);
     bg_text_format(bg_slots_at(&f.slots, "bars"), "%d", drawn);
-    bg_text_add(&f.shown->caption, "Blue is paid by every scalar grid; what better scales, grids and entropy coding can save is to its right. "
-                                   "A bar that begins left of zero wins bits because its scales follow the weights.");
+    bg_text_add(
+        &f.shown->caption,
+        "Blue is paid by every scalar grid; what better scales, grids and entropy coding can save is to its right. "
+        "A bar that begins left of zero wins bits because its scales follow the weights.");
     status = drawn ? bg_figure_finish(&f, e) : BG_OK;
     if (drawn)
         bg_put_figure(&r->page, where, f.index);

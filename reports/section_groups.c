@@ -1,4 +1,5 @@
-/* Whether roles differ: gap against rate in each role, mean over evenly spaced layers with the band from least to most. */
+/* Whether roles differ: gap against rate in each role, mean over evenly spaced layers with the band from least to most.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,8 @@ static const bg_row *row_near(const bg_report *r, bg_rows rows, const char *grou
     const bg_row *best = NULL;
     for (int i = 0; i < rows.n; i++) {
         double d = fabs(bg_row_number(&rows.rows[i], "rate_bits") - r->rate);
-        if (is_shown(&rows.rows[i], group, c->quantizer, "all") && d <= (best ? fabs(bg_row_number(best, "rate_bits") - r->rate) : r->within))
+        if (is_shown(&rows.rows[i], group, c->quantizer, "all") &&
+            d <= (best ? fabs(bg_row_number(best, "rate_bits") - r->rate) : r->within))
             best = &rows.rows[i];
     }
     return best;
@@ -63,7 +65,8 @@ static bg_num over_layers(const bg_report *r, const char *how, const bg_row *row
     return bg_num_over(&r->docs, how, "gap_bits", bg_row_string(row, "group"), bg_row_string(row, "spec"));
 }
 
-static void say_finding(bg_report *r, bg_text *t, bg_rows rows, const char *const *roles, int n_roles, const bg_curve *c)
+static void say_finding(bg_report *r, bg_text *t, bg_rows rows, const char *const *roles, int n_roles,
+                        const bg_curve *c)
 {
     const bg_row *worst = NULL, *best = NULL;
     for (int i = 0; c && i < n_roles; i++) {
@@ -161,7 +164,8 @@ static void put_matrix(bg_report *r, bg_text *t, bg_rows rows, const char *const
 }
 
 /* One block a role and line; an empty one when the role lacks the method. */
-static void put_lines(bg_figure *f, bg_rows rows, const char *const *roles, int n_roles, const bg_curve *const *lines, int n)
+static void put_lines(bg_figure *f, bg_rows rows, const char *const *roles, int n_roles, const bg_curve *const *lines,
+                      int n)
 {
     double top = 0.8, bottom = 0, right = 0;
     for (int g = 0; g < n_roles; g++)
@@ -172,7 +176,8 @@ static void put_lines(bg_figure *f, bg_rows rows, const char *const *roles, int 
                 if (!is_shown(row, roles[g], lines[l]->quantizer, "spaced"))
                     continue;
                 double least = bg_row_number(row, "gap_least_bits"), most = bg_row_number(row, "gap_most_bits");
-                bg_text_format(&f->data, "%.6g %.6g %.6g %.6g\n", bg_row_number(row, "rate_bits"), bg_row_number(row, "gap_bits"), least, most);
+                bg_text_format(&f->data, "%.6g %.6g %.6g %.6g\n", bg_row_number(row, "rate_bits"),
+                               bg_row_number(row, "gap_bits"), least, most);
                 some = 1;
                 top = fmax(top, most);
                 bottom = fmin(bottom, least);
@@ -185,7 +190,8 @@ static void put_lines(bg_figure *f, bg_rows rows, const char *const *roles, int 
     bg_text_format(bg_slots_at(&f->slots, "right"), "%g", ceil(right));
 }
 
-static int draw(bg_report *r, bg_text *where, bg_rows rows, const char *const *roles, int n_roles, const bg_curve *const *lines, int n, bg_err *e)
+static int draw(bg_report *r, bg_text *where, bg_rows rows, const char *const *roles, int n_roles,
+                const bg_curve *const *lines, int n, bg_err *e)
 {
     bg_figure f;
     int status = bg_figure_begin(&f, &r->page, "groups", "Gap against rate by role", e);
@@ -206,7 +212,8 @@ static int draw(bg_report *r, bg_text *where, bg_rows rows, const char *const *r
     }
     bg_figure_panels(&f, n_roles);
     bg_text_format(bg_slots_at(&f.slots, "lines"), "%d", n);
-    bg_text_add(&f.shown->caption, "Lines are means over at most six evenly spaced layers, bands reach from the least to the largest of them: a wide "
+    bg_text_add(&f.shown->caption, "Lines are means over at most six evenly spaced layers, bands reach from the least "
+                                   "to the largest of them: a wide "
                                    "band means that the layers of a role differ.");
     bg_text_format(&f.shown->alt, "Gap against rate in %d roles for %d methods, with bands over layers.", n_roles, n);
     put_table(r, &f.shown->table, rows, "spaced", lines, n);

@@ -146,7 +146,8 @@ static int draw_heat(bg_report *r, bg_text *where, grid *g, bg_rows rows, bg_err
             continue;
         snprintf(tip, sizeof tip, "%s: gap %s bit, SQNR %s dB", p[i].tensor, bg_number_text(gap, v, BG_SIG3),
                  bg_number_text(db, bg_row_number(p[i].curve, "sqnr_db"), BG_SIG3));
-        bg_text_format(&f.data, "%d %d %.6g \"%s\" %d\n", layer, role, v, bg_number_text(gap, v, BG_TWO), bg_figure_tip(&f, tip));
+        bg_text_format(&f.data, "%d %d %.6g \"%s\" %d\n", layer, role, v, bg_number_text(gap, v, BG_TWO),
+                       bg_figure_tip(&f, tip));
         least = fmin(least, v);
         most = fmax(most, v);
         drawn++;
@@ -161,9 +162,11 @@ static int draw_heat(bg_report *r, bg_text *where, grid *g, bg_rows rows, bg_err
     bg_text_format(bg_slots_at(&f.slots, "printed"), "%d", g->n_layers <= 20);
     bg_text_add(&f.shown->caption, "Dark cells waste most at ");
     bg_text_code(&f.shown->caption, g->spec);
-    bg_text_add(&f.shown->caption, "; a dark row is a role, a dark column a layer, to spend bits on. 'none' holds what lies outside the layers.");
-    bg_text_format(&f.shown->alt, "Heat map of the gap at %s over %d layers and %d roles, from %.3g to %.3g bit.", g->spec, g->n_layers,
-                   g->n_roles, least, most);
+    bg_text_add(
+        &f.shown->caption,
+        "; a dark row is a role, a dark column a layer, to spend bits on. 'none' holds what lies outside the layers.");
+    bg_text_format(&f.shown->alt, "Heat map of the gap at %s over %d layers and %d roles, from %.3g to %.3g bit.",
+                   g->spec, g->n_layers, g->n_roles, least, most);
     put_ranking(r, &f.shown->table, rows, 0, rows.n);
     status = bg_figure_finish(&f, e);
     bg_put_figure(&r->page, where, f.index);
@@ -218,7 +221,9 @@ static int draw_depth(bg_report *r, bg_text *where, grid *g, bg_err *e)
     double pad = fmax(0.1, 0.06 * (top - bottom));
     bg_text_format(bg_slots_at(&f.slots, "yrange"), "[%.6g:%.6g]", bottom - pad, top + pad);
     bg_label_ends(&f, ends, lines, bottom - pad, top + pad, 360, 0);
-    bg_text_add(&f.shown->caption, "A line that falls with depth needs more bits in late layers; one that dips, in one layer. Measured at ");
+    bg_text_add(
+        &f.shown->caption,
+        "A line that falls with depth needs more bits in late layers; one that dips, in one layer. Measured at ");
     bg_text_code(&f.shown->caption, g->spec);
     bg_text_add(&f.shown->caption, ".");
     bg_text_format(&f.shown->alt, "SQNR in dB against layer for %d roles at %s.", lines, g->spec);
@@ -232,7 +237,8 @@ static int draw_depth(bg_report *r, bg_text *where, grid *g, bg_err *e)
 static int draw_worst(bg_report *r, bg_text *where, bg_rows rows, bg_err *e)
 {
     bg_figure f;
-    int status = bg_figure_begin(&f, &r->page, "layers-worst", "The worst tensors", e), n = rows.n < WORST ? rows.n : WORST;
+    int status = bg_figure_begin(&f, &r->page, "layers-worst", "The worst tensors", e),
+        n = rows.n < WORST ? rows.n : WORST;
     if (status)
         return status;
     bg_text *names = bg_slots_at(&f.slots, "names");
@@ -256,7 +262,9 @@ static int draw_worst(bg_report *r, bg_text *where, bg_rows rows, bg_err *e)
     double middle = bg_row_number(&rows.rows[rows.n / 2], "sqnr_db");
     bg_text_format(bg_slots_at(&f.slots, "middle"), "%.6g", middle);
     bg_text_format(bg_slots_at(&f.slots, "right"), "%.6g", fmax(1, 1.08 * middle));
-    bg_text_add(&f.shown->caption, "Short bars are the tensors that lose most; the dashed line is the tensor in the middle of the ranking.");
+    bg_text_add(
+        &f.shown->caption,
+        "Short bars are the tensors that lose most; the dashed line is the tensor in the middle of the ranking.");
     put_ranking(r, &f.shown->table, rows, 0, WORST);
     status = bg_figure_finish(&f, e);
     bg_put_figure(&r->page, where, f.index);
@@ -277,7 +285,8 @@ static void put_pages(const bg_report *r, bg_text *t)
 static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
     bg_rows rows = bg_docset_rows(&r->docs, "gaps", "sensitivity");
-    bg_text *finding = bg_slots_at(s, "finding"), *heat = bg_slots_at(s, "heat"), *worst = bg_slots_at(s, "worst"), *depth = bg_slots_at(s, "depth");
+    bg_text *finding = bg_slots_at(s, "finding"), *heat = bg_slots_at(s, "heat"), *worst = bg_slots_at(s, "worst"),
+            *depth = bg_slots_at(s, "depth");
     put_pages(r, bg_slots_at(s, "pages"));
     if (!rows.n)
         return BG_OK;

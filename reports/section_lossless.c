@@ -21,12 +21,14 @@ static void say_finding(bg_report *r, bg_text *t, const bg_row *total)
 
 static void put_table(bg_report *r, bg_text *t, bg_rows rows)
 {
-    static const char *const fields[] = {"sign_bits", "exponent_bits", "exponent_given_left_bits", "mantissa_bits",
-                                         "mantissa_given_exponent_bits", "code_bits", "fields_coded_bits", "codes_coded_bits"};
+    static const char *const fields[] = {
+        "sign_bits", "exponent_bits",     "exponent_given_left_bits", "mantissa_bits", "mantissa_given_exponent_bits",
+        "code_bits", "fields_coded_bits", "codes_coded_bits"};
     bg_table b;
-    bg_table_begin(&b, &r->page, t, "Entropies and coded sizes in bits per weight",
-                   "tensor|stored as|sign>|exponent>|exponent, left known>|mantissa>|mantissa, exponent known>|whole number>|"
-                   "coded: exponents>|coded: whole numbers>|saved (%)>");
+    bg_table_begin(
+        &b, &r->page, t, "Entropies and coded sizes in bits per weight",
+        "tensor|stored as|sign>|exponent>|exponent, left known>|mantissa>|mantissa, exponent known>|whole number>|"
+        "coded: exponents>|coded: whole numbers>|saved (%)>");
     for (int i = 0; i < rows.n; i++) {
         bg_table_code(&b, bg_row_string(&rows.rows[i], "tensor"));
         bg_table_text(&b, bg_row_string(&rows.rows[i], "dtype"));
@@ -39,7 +41,8 @@ static void put_table(bg_report *r, bg_text *t, bg_rows rows)
 
 static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
-    bg_rows rows = bg_docset_rows(&r->docs, "lossless", "rows"), totals = bg_docset_rows(&r->docs, "lossless", "totals");
+    bg_rows rows = bg_docset_rows(&r->docs, "lossless", "rows"),
+            totals = bg_docset_rows(&r->docs, "lossless", "totals");
     (void)e;
     if (!rows.n || !totals.n)
         return BG_OK;
@@ -48,7 +51,8 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     say_finding(r, bg_slots_at(s, "finding"), &totals.rows[0]);
     bg_put_fold(tables, "Every tensor");
     put_table(r, tables, rows);
-    bg_text_add(tables, "Entropies are of order 0. Coded sizes are rANS streams that were read back, with their tables: of the exponents, "
+    bg_text_add(tables, "Entropies are of order 0. Coded sizes are rANS streams that were read back, with their "
+                        "tables: of the exponents, "
                         "sign and mantissa stored as they are, or of whole numbers.\n");
     bg_put_fold_end(tables);
     return BG_OK;

@@ -1,4 +1,5 @@
-/* Whether weight error matters: logits, divergence and perplexity of changed models, and how far weight error foretells them. */
+/* Whether weight error matters: logits, divergence and perplexity of changed models, and how far weight error foretells
+ * them. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,14 +120,16 @@ static void put_table(bg_report *r, bg_text *t, bg_rows rows, const char *over)
     static const struct {
         const char *field;
         bg_style style;
-    } columns[] = {{"rate_bits", BG_SIG3}, {"weight_mse", BG_SIG3}, {"logits_mse", BG_SIG3}, {"ratio", BG_SIG3},
-                   {"kl_mean", BG_SIG3},   {"kl_99", BG_SIG3},      {"same_top", BG_PERCENT}, {"perplexity", BG_SIG3},
+    } columns[] = {{"rate_bits", BG_SIG3}, {"weight_mse", BG_SIG3},  {"logits_mse", BG_SIG3},  {"ratio", BG_SIG3},
+                   {"kl_mean", BG_SIG3},   {"kl_99", BG_SIG3},       {"same_top", BG_PERCENT}, {"perplexity", BG_SIG3},
                    {"log_ratio", BG_SIG3}, {"log_ratio_se", BG_SIG3}};
     int places = strcmp(over, "all") != 0;
     bg_table b;
     bg_table_begin(&b, &r->page, t, "Functional error",
-                   places ? "spec|role|layer>|bits/weight>|weight MSE>|logits MSE>|ratio>|KL mean (nats)>|KL 99 %>|same top (%)>|perplexity>|Δ ln PPL>|± s.e.>"
-                          : "spec|bits/weight>|weight MSE>|logits MSE>|ratio>|KL mean (nats)>|KL 99 %>|same top (%)>|perplexity>|Δ ln PPL>|± s.e.>");
+                   places ? "spec|role|layer>|bits/weight>|weight MSE>|logits MSE>|ratio>|KL mean (nats)>|KL 99 "
+                            "%>|same top (%)>|perplexity>|Δ ln PPL>|± s.e.>"
+                          : "spec|bits/weight>|weight MSE>|logits MSE>|ratio>|KL mean (nats)>|KL 99 %>|same top "
+                            "(%)>|perplexity>|Δ ln PPL>|± s.e.>");
     for (int i = 0; i < rows.n; i++) {
         const bg_row *row = &rows.rows[i];
         if (is_over(row, "all") == places)
@@ -147,11 +150,13 @@ static void put_table(bg_report *r, bg_text *t, bg_rows rows, const char *over)
 
 static void put_linearity_table(bg_report *r, bg_text *t, bg_rows rows)
 {
-    static const char *const fields[] = {"rate_bits",           "predicted_kl",       "measured_kl",           "residual_kl",
-                                         "predicted_log_ratio", "measured_log_ratio", "measured_log_ratio_se", "residual_log_ratio"};
+    static const char *const fields[] = {
+        "rate_bits",           "predicted_kl",       "measured_kl",           "residual_kl",
+        "predicted_log_ratio", "measured_log_ratio", "measured_log_ratio_se", "residual_log_ratio"};
     bg_table b;
     bg_table_begin(&b, &r->page, t, "Predicted and measured cost",
-                   "spec|bits/weight>|KL predicted (nats)>|KL measured (nats)>|ln(measured/predicted)>|Δ ln PPL predicted>|Δ ln PPL measured>|± s.e.>|measured − predicted>");
+                   "spec|bits/weight>|KL predicted (nats)>|KL measured (nats)>|ln(measured/predicted)>|Δ ln PPL "
+                   "predicted>|Δ ln PPL measured>|± s.e.>|measured − predicted>");
     for (int i = 0; i < rows.n; i++) {
         bg_table_code(&b, bg_row_string(&rows.rows[i], "spec"));
         for (size_t c = 0; c < sizeof fields / sizeof *fields; c++)
@@ -167,11 +172,13 @@ static void put_correlation(bg_report *r, bg_text *t, bg_rows rows)
         return;
     bg_put_fold(t, "Correlations");
     bg_table_begin(&b, &r->page, t, "Correlation of weight error with functional error",
-                   "points over|role|measure|points>|Pearson (logs)>|95 % from>|to>|p>|Spearman>|from>|to>|p>|p exact>|slope>|ratio spread>|verdict");
+                   "points over|role|measure|points>|Pearson (logs)>|95 % from>|to>|p>|Spearman>|from>|to>|p>|p "
+                   "exact>|slope>|ratio spread>|verdict");
     for (int i = 0; i < rows.n; i++) {
         const bg_row *row = &rows.rows[i];
-        static const char *const fields[] = {"pearson",       "pearson_low", "pearson_high",     "pearson_p", "spearman",    "spearman_low",
-                                             "spearman_high", "spearman_p",  "spearman_p_exact", "slope",     "ratio_spread"};
+        static const char *const fields[] = {"pearson",          "pearson_low",  "pearson_high",  "pearson_p",
+                                             "spearman",         "spearman_low", "spearman_high", "spearman_p",
+                                             "spearman_p_exact", "slope",        "ratio_spread"};
         bg_table_text(&b, bg_row_string(row, "over"));
         bg_table_code(&b, bg_row_string(row, "group"));
         bg_table_text(&b, bg_row_string(row, "measure"));
@@ -190,9 +197,11 @@ static void put_point(bg_figure *f, const bg_row *row, const char *label)
 {
     char tip[320], w[BG_NUMBER_TEXT], l[BG_NUMBER_TEXT], k[BG_NUMBER_TEXT];
     snprintf(tip, sizeof tip, "%s: weight MSE %s, logits MSE %s, KL %s nats", label,
-             bg_number_text(w, bg_row_number(row, "weight_mse"), BG_SIG3), bg_number_text(l, bg_row_number(row, "logits_mse"), BG_SIG3),
+             bg_number_text(w, bg_row_number(row, "weight_mse"), BG_SIG3),
+             bg_number_text(l, bg_row_number(row, "logits_mse"), BG_SIG3),
              bg_number_text(k, bg_row_number(row, "kl_mean"), BG_SIG3));
-    bg_text_format(&f->data, "%.6g %.6g %d\n", bg_row_number(row, "weight_mse"), bg_row_number(row, "logits_mse"), bg_figure_tip(f, tip));
+    bg_text_format(&f->data, "%.6g %.6g %d\n", bg_row_number(row, "weight_mse"), bg_row_number(row, "logits_mse"),
+                   bg_figure_tip(f, tip));
 }
 
 /* Names beside the frame, which reaches over whole decades. */
@@ -226,8 +235,8 @@ static int put_scatter(bg_report *r, bg_figure *f, bg_rows rows)
         bg_text_format(&f->data, "# curve %d: weight MSE, logits MSE, text of the point\n", curves);
         for (int k = i; k < rows.n; k++) {
             const bg_row *row = &rows.rows[k];
-            if (!is_over(row, "all") || strcmp(bg_row_string(row, "quantizer"), quantizer) || !(bg_row_number(row, "weight_mse") > 0) ||
-                !(bg_row_number(row, "logits_mse") > 0))
+            if (!is_over(row, "all") || strcmp(bg_row_string(row, "quantizer"), quantizer) ||
+                !(bg_row_number(row, "weight_mse") > 0) || !(bg_row_number(row, "logits_mse") > 0))
                 continue;
             put_point(f, row, bg_row_string(row, "spec"));
             last = k;
@@ -259,7 +268,8 @@ static int draw_scatter(bg_report *r, bg_text *where, bg_rows rows, bg_err *e)
         return BG_OK;
     }
     bg_text_format(bg_slots_at(&f.slots, "curves"), "%d", curves);
-    bg_text_add(&f.shown->caption, "If weight error were all that mattered, the points would lie on one line of slope one; a method above the others "
+    bg_text_add(&f.shown->caption, "If weight error were all that mattered, the points would lie on one line of slope "
+                                   "one; a method above the others "
                                    "costs more than its weight error says.");
     bg_text_format(&f.shown->alt, "Weight MSE against logits MSE on logarithmic axes for %d methods.", curves);
     put_table(r, &f.shown->table, rows, "all");
@@ -272,7 +282,8 @@ static int draw_scatter(bg_report *r, bg_text *where, bg_rows rows, bg_err *e)
 
 static int by_divergence(const void *a, const void *b)
 {
-    double x = bg_row_number(*(const bg_row *const *)a, "kl_mean"), y = bg_row_number(*(const bg_row *const *)b, "kl_mean");
+    double x = bg_row_number(*(const bg_row *const *)a, "kl_mean"),
+           y = bg_row_number(*(const bg_row *const *)b, "kl_mean");
     return (x > y) - (x < y);
 }
 
@@ -296,15 +307,17 @@ static int draw_divergence(bg_report *r, bg_text *where, bg_rows rows, bg_err *e
     bg_text_add(&f.shown->alt, "KL divergence from the base in nats per token, smallest first:");
     for (; drawn < n && drawn < BARS; drawn++) {
         const bg_row *row = sorted[drawn];
-        bg_text_format(&f.data, "%d %.6g %.6g %.6g\n", drawn, fmax(1e-12, bg_row_number(row, "kl_median")), bg_row_number(row, "kl_mean"),
-                       bg_row_number(row, "kl_99"));
+        bg_text_format(&f.data, "%d %.6g %.6g %.6g\n", drawn, fmax(1e-12, bg_row_number(row, "kl_median")),
+                       bg_row_number(row, "kl_mean"), bg_row_number(row, "kl_99"));
         bg_text_add(names, drawn ? ", " : "");
         bg_text_gnuplot(names, bg_row_string(row, "spec"));
         if (drawn < 6)
-            bg_text_format(&f.shown->alt, "%s %s %.3g", drawn ? "," : "", bg_row_string(row, "spec"), bg_row_number(row, "kl_mean"));
+            bg_text_format(&f.shown->alt, "%s %s %.3g", drawn ? "," : "", bg_row_string(row, "spec"),
+                           bg_row_number(row, "kl_mean"));
     }
     bg_text_format(bg_slots_at(&f.slots, "bars"), "%d", drawn);
-    bg_text_add(&f.shown->caption, "The dot is the mean divergence a token; the line runs from the median to the 99 % quantile. A line reaching far "
+    bg_text_add(&f.shown->caption, "The dot is the mean divergence a token; the line runs from the median to the 99 % "
+                                   "quantile. A line reaching far "
                                    "right is a method that spoils a few tokens badly.");
     if (n > drawn)
         bg_text_format(&f.shown->caption, " The %d best of %d are drawn.", drawn, n);
@@ -319,45 +332,55 @@ static int draw_divergence(bg_report *r, bg_text *where, bg_rows rows, bg_err *e
 
 static void put_costs(bg_figure *f, bg_rows rows, int shaped)
 {
-    bg_text_format(&f->data, "# %s: predicted KL, measured KL, text of the point\n", shaped ? "errors that calibration shapes" : "the others");
+    bg_text_format(&f->data, "# %s: predicted KL, measured KL, text of the point\n",
+                   shaped ? "errors that calibration shapes" : "the others");
     for (int i = 0; i < rows.n; i++) {
         const bg_row *row = &rows.rows[i];
         double x = bg_row_number(row, "predicted_kl"), y = bg_row_number(row, "measured_kl");
         char tip[320], p[BG_NUMBER_TEXT], m[BG_NUMBER_TEXT];
         if (bg_row_integer(row, "shaped", 0) != shaped || !(x > 0) || !(y > 0))
             continue;
-        snprintf(tip, sizeof tip, "%.200s: predicted %s, measured %s nats", bg_row_string(row, "spec"), bg_number_text(p, x, BG_SIG3),
-                 bg_number_text(m, y, BG_SIG3));
+        snprintf(tip, sizeof tip, "%.200s: predicted %s, measured %s nats", bg_row_string(row, "spec"),
+                 bg_number_text(p, x, BG_SIG3), bg_number_text(m, y, BG_SIG3));
         bg_text_format(&f->data, "%.6g %.6g %d\n", x, y, bg_figure_tip(f, tip));
     }
     bg_text_add(&f->data, "NaN NaN 0\n\n\n"); /* a block of its own even when empty */
-    const char *family = shaped ? "calibrated" : "uniform", *name = shaped ? "shaped by calibration" : "not shaped by calibration";
+    const char *family = shaped ? "calibrated" : "uniform",
+               *name = shaped ? "shaped by calibration" : "not shaped by calibration";
     bg_text_format(bg_slots_at(&f->slots, "names"),
-                   "set label '●' at graph 0.03,%.2f tc rgb '%s'\nset label '%s' at graph 0.045,%.2f tc rgb '%s'\n", shaped ? 0.88 : 0.94,
-                   bg_family_colour(family), name, shaped ? 0.88 : 0.94, bg_family_text_colour(family));
+                   "set label '●' at graph 0.03,%.2f tc rgb '%s'\nset label '%s' at graph 0.045,%.2f tc rgb '%s'\n",
+                   shaped ? 0.88 : 0.94, bg_family_colour(family), name, shaped ? 0.88 : 0.94,
+                   bg_family_text_colour(family));
     bg_figure_curve(f, name, family, 0, 0);
 }
 
 static int draw_linearity(bg_report *r, bg_text *where, bg_err *e)
 {
-    bg_rows rows = bg_docset_rows(&r->docs, "logits", "linearity"), fits = bg_docset_rows(&r->docs, "logits", "linearity_fit");
+    bg_rows rows = bg_docset_rows(&r->docs, "logits", "linearity"),
+            fits = bg_docset_rows(&r->docs, "logits", "linearity_fit");
     bg_figure f;
     int drawn = 0, shaped = 0;
     for (int i = 0; i < rows.n; i++) {
         drawn += bg_row_number(&rows.rows[i], "predicted_kl") > 0 && bg_row_number(&rows.rows[i], "measured_kl") > 0;
         shaped += bg_row_integer(&rows.rows[i], "shaped", 0) > 0;
     }
-    int status = drawn ? bg_figure_begin(&f, &r->page, "output-linearity", "Predicted and measured divergence", e) : BG_OK;
+    int status =
+        drawn ? bg_figure_begin(&f, &r->page, "output-linearity", "Predicted and measured divergence", e) : BG_OK;
     if (!drawn || status)
         return status;
     put_costs(&f, rows, 0);
     put_costs(&f, rows, 1); /* without any, an empty block: the template draws both */
     bg_text_format(bg_slots_at(&f.slots, "tolerance"), "%.6g", fits.n ? bg_row_number(&fits.rows[0], "tolerance") : 0);
     say_linearity(r, &f.shown->caption);
-    bg_text_add(&f.shown->caption, " The dotted lines are that far from equality; a spec above them costs more than the sum over its tensors says.");
+    bg_text_add(&f.shown->caption, " The dotted lines are that far from equality; a spec above them costs more than "
+                                   "the sum over its tensors says.");
     if (shaped)
-        bg_text_add(&f.shown->caption, " The coefficients are measured with white noise: errors that calibration shapes are shown, not counted.");
-    bg_text_format(&f.shown->alt, "Predicted against measured KL divergence of %d specs on logarithmic axes, about the line of equality.", drawn);
+        bg_text_add(
+            &f.shown->caption,
+            " The coefficients are measured with white noise: errors that calibration shapes are shown, not counted.");
+    bg_text_format(
+        &f.shown->alt,
+        "Predicted against measured KL divergence of %d specs on logarithmic axes, about the line of equality.", drawn);
     put_linearity_table(r, &f.shown->table, rows);
     status = bg_figure_finish(&f, e);
     bg_put_figure(&r->page, where, f.index);
@@ -366,9 +389,10 @@ static int draw_linearity(bg_report *r, bg_text *where, bg_err *e)
 
 static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
-    bg_rows rows = bg_docset_rows(&r->docs, "logits", "rows"), correlation = bg_docset_rows(&r->docs, "correlation", "rows");
-    bg_text *finding = bg_slots_at(s, "finding"), *scatter = bg_slots_at(s, "scatter"), *divergence = bg_slots_at(s, "divergence"),
-            *tables = bg_slots_at(s, "tables");
+    bg_rows rows = bg_docset_rows(&r->docs, "logits", "rows"),
+            correlation = bg_docset_rows(&r->docs, "correlation", "rows");
+    bg_text *finding = bg_slots_at(s, "finding"), *scatter = bg_slots_at(s, "scatter"),
+            *divergence = bg_slots_at(s, "divergence"), *tables = bg_slots_at(s, "tables");
     if (!rows.n && !correlation.n)
         return BG_OK;
     *present = 1;

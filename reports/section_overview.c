@@ -65,7 +65,8 @@ static void say_finding(bg_report *r, bg_text *t)
 
 static void say_subtitle(bg_report *r, bg_text *t)
 {
-    bg_rows models = bg_docset_rows(&r->docs, "groups", "models"), tensors = bg_docset_rows(&r->docs, "groups", "tensors");
+    bg_rows models = bg_docset_rows(&r->docs, "groups", "models"),
+            tensors = bg_docset_rows(&r->docs, "groups", "tensors");
     if (models.n) {
         bg_put_number(&r->page, t, bg_num_cell(&r->docs, &models.rows[0], "parameters"), BG_COUNT);
         bg_text_add(t, " parameters, ");
@@ -75,7 +76,11 @@ static void say_subtitle(bg_report *r, bg_text *t)
     if (r->docs.filter.n_layers || r->docs.filter.n_groups) {
         bg_text_add(t, "this page shows only ");
         for (int i = 0; i < r->docs.filter.n_layers; i++)
-            bg_text_format(t, "%s%d", i ? ", " : r->docs.filter.n_layers > 1 ? "layers " : "layer ", r->docs.filter.layers[i]);
+            bg_text_format(t, "%s%d",
+                           i                             ? ", "
+                           : r->docs.filter.n_layers > 1 ? "layers "
+                                                         : "layer ",
+                           r->docs.filter.layers[i]);
         for (int i = 0; i < r->docs.filter.n_groups; i++) {
             bg_text_add(t, i ? ", " : r->docs.filter.n_layers ? " of " : "");
             bg_text_code(t, r->docs.filter.groups[i]);
@@ -182,9 +187,11 @@ static void card_allocation(bg_report *r, bg_text *t)
     bg_rows rows = bg_docset_rows(&r->docs, "allocation", "summary");
     if (!rows.n)
         return;
-    bg_num loss = bg_num_cell(&r->docs, &rows.rows[0], "loss"), uniform = bg_num_cell(&r->docs, &rows.rows[0], "uniform_loss"),
+    bg_num loss = bg_num_cell(&r->docs, &rows.rows[0], "loss"),
+           uniform = bg_num_cell(&r->docs, &rows.rows[0], "uniform_loss"),
            dual = bg_num_cell(&r->docs, &rows.rows[0], "dual_bound");
-    bg_num gain = bg_num_operate(bg_num_operate(uniform, '-', loss), '/', uniform), left = bg_num_operate(bg_num_operate(loss, '-', dual), '/', loss);
+    bg_num gain = bg_num_operate(bg_num_operate(uniform, '-', loss), '/', uniform),
+           left = bg_num_operate(bg_num_operate(loss, '-', dual), '/', loss);
     if (!isfinite(gain.value) || !isfinite(left.value))
         return;
     card(t, "How far an allocation could go");
@@ -230,9 +237,9 @@ static frame frame_of(const bg_summary *m)
 static void tip_text(char *out, size_t room, const bg_curve *c, const bg_step *s)
 {
     char rate[BG_NUMBER_TEXT], gap[BG_NUMBER_TEXT], d[BG_NUMBER_TEXT], db[BG_NUMBER_TEXT];
-    snprintf(out, room, "%s: %s bits/weight, D/σ² %s (%s dB), gap %s bit", c->label, bg_number_text(rate, s->rate, BG_SIG3),
-             bg_number_text(d, exp2(log2_distortion(s)), BG_SIG3), bg_number_text(db, s->sqnr, BG_SIG3),
-             bg_number_text(gap, s->gap, BG_SIG3));
+    snprintf(out, room, "%s: %s bits/weight, D/σ² %s (%s dB), gap %s bit", c->label,
+             bg_number_text(rate, s->rate, BG_SIG3), bg_number_text(d, exp2(log2_distortion(s)), BG_SIG3),
+             bg_number_text(db, s->sqnr, BG_SIG3), bg_number_text(gap, s->gap, BG_SIG3));
 }
 
 /* Faint curves first, so that those with names lie on top. */
@@ -280,8 +287,9 @@ static void put_labels(bg_figure *f, const bg_summary *m, frame at)
             double bound = fmax(at.left + 0.6, -y[left][i] / 2) - 0.12;
             bg_text_add(labels, "set label ");
             bg_text_gnuplot(labels, c->label);
-            bg_text_format(labels, " at %s %.4g,%.6g %s tc rgb '%s' noenhanced front\n", "first", left ? bound : at.right,
-                           exp2(y[left][i]), left ? "right" : "left offset 0.6,0", bg_family_text_colour(c->family));
+            bg_text_format(labels, " at %s %.4g,%.6g %s tc rgb '%s' noenhanced front\n", "first",
+                           left ? bound : at.right, exp2(y[left][i]), left ? "right" : "left offset 0.6,0",
+                           bg_family_text_colour(c->family));
             const bg_step *last = &c->steps[c->n - 1];
             bg_text_format(labels, "set arrow from %.4g,%.6g to %.4g,%.6g nohead lw 0.7 lc rgb '#B0B0B0' back\n",
                            left ? bound + 0.06 : at.right, exp2(y[left][i]), last->rate, exp2(log2_distortion(last)));
@@ -345,14 +353,18 @@ static void put_table(bg_report *r, bg_figure *f)
 static void say_caption(bg_report *r, bg_text *caption, bg_text *alt, int empirical)
 {
     int *order, n = bg_summary_rank(&r->all, r->rate, r->within, &order);
-    bg_text_add(caption, "Every line lies to the right of the dashed Shannon bound by its gap; the nearer, the better the code. ");
+    bg_text_add(
+        caption,
+        "Every line lies to the right of the dashed Shannon bound by its gap; the nearer, the better the code. ");
     if (empirical)
         bg_text_add(caption, "The dotted line is the bound of these very weights (Blahut–Arimoto). ");
     for (int i = 0, faint = 0; i < r->all.n; i++)
         if (!r->all.curves[i].picked && !faint++)
             bg_text_add(caption, "Grey lines are the other methods of the table below.");
-    bg_text_format(alt, "Distortion against rate for %d methods and the Shannon bound. Near %g bits per weight, from the smallest gap:",
-                   r->all.n, r->rate);
+    bg_text_format(
+        alt,
+        "Distortion against rate for %d methods and the Shannon bound. Near %g bits per weight, from the smallest gap:",
+        r->all.n, r->rate);
     for (int i = 0; i < n && i < 5; i++) {
         char gap[BG_NUMBER_TEXT];
         const bg_curve *c = &r->all.curves[order[i]];
@@ -397,9 +409,10 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     if (r->docs.n_points)
         say_finding(r, finding);
     else
-        bg_text_add(finding, bg_docset_rows(&r->docs, "audit", "models").n && !bg_docset_rows(&r->docs, "groups", "models").n
-                                 ? "What the checkpoints cost and what they lost."
-                                 : "No curves were given to this report, so it can only describe the weights.");
+        bg_text_add(finding,
+                    bg_docset_rows(&r->docs, "audit", "models").n && !bg_docset_rows(&r->docs, "groups", "models").n
+                        ? "What the checkpoints cost and what they lost."
+                        : "No curves were given to this report, so it can only describe the weights.");
     bg_put_class(cards, "cards");
     card_best(r, cards);
     card_cheapest(r, cards);

@@ -30,7 +30,8 @@ static int seen_before(const bg_report *r, int document, const cJSON *input)
     const char *sha = bg_json_string(input, "sha256", "");
     for (int i = 0; i <= document; i++) {
         const cJSON *head = cJSON_GetObjectItemCaseSensitive(r->docs.documents[i].root, "bitgap"), *other;
-        cJSON_ArrayForEach(other, cJSON_GetObjectItemCaseSensitive(head, "inputs")) {
+        cJSON_ArrayForEach(other, cJSON_GetObjectItemCaseSensitive(head, "inputs"))
+        {
             if (other == input)
                 return 0;
             if (!strcmp(bg_json_string(other, "sha256", ""), sha))
@@ -48,7 +49,8 @@ static int put_inputs(bg_report *r, bg_text *t)
     bg_table_begin(&b, &r->page, t, "Inputs", "input|bytes>|sha256");
     for (int i = 0; i < r->docs.n; i++) {
         const cJSON *head = cJSON_GetObjectItemCaseSensitive(r->docs.documents[i].root, "bitgap"), *input;
-        cJSON_ArrayForEach(input, cJSON_GetObjectItemCaseSensitive(head, "inputs")) {
+        cJSON_ArrayForEach(input, cJSON_GetObjectItemCaseSensitive(head, "inputs"))
+        {
             if (seen_before(r, i, input))
                 continue;
             bg_table_code(&b, bg_json_string(input, "name", "?"));
@@ -64,8 +66,10 @@ static int put_inputs(bg_report *r, bg_text *t)
 /* Sections that a reader may look for in vain, and what would make them; a study names those that it wants. */
 static void say_absent(const bg_report *r, bg_text *t)
 {
-    static const char *const wanted[][3] = {{"gaps", "Gap and Layers", "gap"},      {"logits", "Output", "logits"},
-                                            {"evaluation", "Cost", "evaluate"},      {"allocation", "Allocation", "allocate"},
+    static const char *const wanted[][3] = {{"gaps", "Gap and Layers", "gap"},
+                                            {"logits", "Output", "logits"},
+                                            {"evaluation", "Cost", "evaluate"},
+                                            {"allocation", "Allocation", "allocate"},
                                             {"audit", "Shipped checkpoints", "audit"}};
     int n = 0;
     if (bg_docset_has(&r->docs, "study"))
@@ -73,7 +77,8 @@ static void say_absent(const bg_report *r, bg_text *t)
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         if (bg_docset_has(&r->docs, wanted[i][0]))
             continue;
-        bg_text_format(t, "%s %s (`bitgap %s`)", n++ ? "," : "\n\nNot on this page, for want of its document:", wanted[i][1], wanted[i][2]);
+        bg_text_format(t, "%s %s (`bitgap %s`)",
+                       n++ ? "," : "\n\nNot on this page, for want of its document:", wanted[i][1], wanted[i][2]);
     }
     if (n)
         bg_text_add(t, ".");
@@ -84,11 +89,14 @@ static void say_absent(const bg_report *r, bg_text *t)
 static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
     (void)e;
-    bg_text *finding = bg_slots_at(s, "finding"), *documents = bg_slots_at(s, "documents"), *inputs = bg_slots_at(s, "inputs");
+    bg_text *finding = bg_slots_at(s, "finding"), *documents = bg_slots_at(s, "documents"),
+            *inputs = bg_slots_at(s, "inputs");
     *present = 1;
     put_documents(r, documents);
     int n = put_inputs(r, inputs);
-    bg_text_format(finding, "Every number above comes from %d document%s made from %d input%s; `bitgap verify` on the HTML page computes each of them again.",
+    bg_text_format(finding,
+                   "Every number above comes from %d document%s made from %d input%s; `bitgap verify` on the HTML page "
+                   "computes each of them again.",
                    r->docs.n, r->docs.n == 1 ? "" : "s", n, n == 1 ? "" : "s");
     say_absent(r, finding);
     return BG_OK;

@@ -30,7 +30,8 @@ static void say_finding(bg_report *r, bg_text *t, bg_rows rows)
     if (outside == 0)
         bg_text_format(t, "All %d published values that were run again come out within their tolerance", inside);
     else
-        bg_text_format(t, "%d of %d published values that were run again come out outside their tolerance", outside, inside + outside);
+        bg_text_format(t, "%d of %d published values that were run again come out outside their tolerance", outside,
+                       inside + outside);
     if (worst) {
         bg_text_add(t, outside ? "; the farthest is " : "; the nearest to its edge is ");
         bg_text_code(t, bg_row_string(worst, "spec"));

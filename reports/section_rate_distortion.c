@@ -45,7 +45,8 @@ static void put_rank(bg_report *r, bg_text *t, double rate)
         snprintf(title, sizeof title, "Methods within half a bit of %g bits per weight", rate);
         bg_text_format(t, "\n\n**%s**, smallest gap first\n\n", title);
         bg_table_begin(&b, &r->page, t, title,
-                       "method|family|spec|bits/weight>|SQNR (dB)>|gap to Gaussian (bit)>|2.5 %>|97.5 %>|gap to own bound (bit)>|max error / max weight>");
+                       "method|family|spec|bits/weight>|SQNR (dB)>|gap to Gaussian (bit)>|2.5 %>|97.5 %>|gap to own "
+                       "bound (bit)>|max error / max weight>");
         for (int i = 0; i < n; i++) {
             const bg_curve *c = &r->all.curves[order[i]];
             const char *spec = bg_curve_near(c, rate, 0.5)->spec;
@@ -77,8 +78,9 @@ static void say_elsewhere(bg_report *r, bg_text *t)
             bg_put_method(t, r->all.curves[i].label);
         }
     if (said)
-        bg_text_add(t, ". Calibrated methods give weight error away for output error, by which they are judged in *Bounds of "
-                       "the layers* and *Output*.");
+        bg_text_add(
+            t, ". Calibrated methods give weight error away for output error, by which they are judged in *Bounds of "
+               "the layers* and *Output*.");
 }
 
 static void put_bd(bg_report *r, bg_text *t)
@@ -90,18 +92,22 @@ static void put_bd(bg_report *r, bg_text *t)
     if (!rows.n)
         return;
     bg_put_fold(t, "Average distance between curves (BD-bits)");
-    bg_text_add(t, "Mean horizontal distance over the distortions both curves reach; negative: the test needs fewer bits. The "
-                   "interval is a bootstrap over tensors; one that holds 0 means that these weights cannot tell the two apart.");
+    bg_text_add(
+        t,
+        "Mean horizontal distance over the distortions both curves reach; negative: the test needs fewer bits. The "
+        "interval is a bootstrap over tensors; one that holds 0 means that these weights cannot tell the two apart.");
     if (reference) {
         bg_text_add(t, " Here the pairs with ");
         bg_put_method(t, reference->label);
         bg_text_format(t, "; gaps.json has all %d, in its section bdrate.", rows.n);
     }
     bg_text_add(t, "\n");
-    bg_table_begin(&b, &r->page, t, "Average distance between curves", "anchor|test|tensors>|BD-bits>|2.5 %>|97.5 %>|BD-rate (%)>");
+    bg_table_begin(&b, &r->page, t, "Average distance between curves",
+                   "anchor|test|tensors>|BD-bits>|2.5 %>|97.5 %>|BD-rate (%)>");
     for (int i = 0; i < rows.n; i++) {
         const bg_row *row = &rows.rows[i];
-        if (reference && strcmp(bg_row_string(row, "anchor"), reference->quantizer) && strcmp(bg_row_string(row, "test"), reference->quantizer))
+        if (reference && strcmp(bg_row_string(row, "anchor"), reference->quantizer) &&
+            strcmp(bg_row_string(row, "test"), reference->quantizer))
             continue;
         bg_method_label(bg_row_string(&rows.rows[i], "anchor"), label);
         bg_table_text(&b, label);
@@ -138,7 +144,8 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
     static const double others[] = {2, 3, 4, 5, 6, 8};
     (void)e;
-    bg_text *finding = bg_slots_at(s, "finding"), *ranking = bg_slots_at(s, "ranking"), *more = bg_slots_at(s, "other-rates");
+    bg_text *finding = bg_slots_at(s, "finding"), *ranking = bg_slots_at(s, "ranking"),
+            *more = bg_slots_at(s, "other-rates");
     bg_text *bd = bg_slots_at(s, "distances"), *skipped = bg_slots_at(s, "skipped");
     if (!r->all.n)
         return BG_OK;

@@ -74,14 +74,16 @@ static void put_cells(bg_report *r, bg_table *b, const bg_row *row, const column
 
 static void put_models(bg_report *r, bg_text *t, bg_rows models)
 {
-    static const column columns[] = {{"file_bytes", BG_MEGA},        {"rate_bits", BG_SIG3},          {"quantized", BG_COUNT},
-                   {"quantized_rate_bits", BG_SIG3}, {"index_entropy_bits", BG_SIG3}, {"entropy_saving_bytes", BG_MEGA},
-                   {"relative", BG_SIG3},          {"sqnr_db", BG_SIG3},            {"gap_bits", BG_SIG3},
-                   {"wasted_bytes", BG_MEGA}};
+    static const column columns[] = {{"file_bytes", BG_MEGA},         {"rate_bits", BG_SIG3},
+                                     {"quantized", BG_COUNT},         {"quantized_rate_bits", BG_SIG3},
+                                     {"index_entropy_bits", BG_SIG3}, {"entropy_saving_bytes", BG_MEGA},
+                                     {"relative", BG_SIG3},           {"sqnr_db", BG_SIG3},
+                                     {"gap_bits", BG_SIG3},           {"wasted_bytes", BG_MEGA}};
     bg_table b;
-    bg_table_begin(&b, &r->page, t, "Checkpoints",
-                   "checkpoint|container|file (MB)>|bits/weight, all>|tensors with codes>|bits/weight of them>|index entropy>|"
-                   "entropy coding would save (MB)>|D/σ²>|SQNR (dB)>|gap (bit)>|wasted (MB)>");
+    bg_table_begin(
+        &b, &r->page, t, "Checkpoints",
+        "checkpoint|container|file (MB)>|bits/weight, all>|tensors with codes>|bits/weight of them>|index entropy>|"
+        "entropy coding would save (MB)>|D/σ²>|SQNR (dB)>|gap (bit)>|wasted (MB)>");
     for (int i = 0; i < models.n; i++) {
         bg_table_text(&b, bg_row_string(&models.rows[i], "model"));
         bg_table_text(&b, bg_row_string(&models.rows[i], "container"));
@@ -93,14 +95,18 @@ static void put_models(bg_report *r, bg_text *t, bg_rows models)
 /* Every pair of checkpoints, over the tensors that both quantize. */
 static void put_comparisons(bg_report *r, bg_text *t)
 {
-    static const column columns[] = {{"tensors", BG_COUNT}, {"better", BG_COUNT}, {"rate_difference_bits", BG_SIG3},
-                                     {"gap_difference_bits", BG_SIG3}, {"improvement_percent", BG_SIG3}};
+    static const column columns[] = {{"tensors", BG_COUNT},
+                                     {"better", BG_COUNT},
+                                     {"rate_difference_bits", BG_SIG3},
+                                     {"gap_difference_bits", BG_SIG3},
+                                     {"improvement_percent", BG_SIG3}};
     bg_rows rows = bg_docset_rows(&r->docs, "audit", "comparisons");
     bg_table b;
     if (!rows.n)
         return;
-    bg_table_begin(&b, &r->page, t, "Checkpoints against each other",
-                   "checkpoint|against|tensors of both>|less error in>|bits/weight more>|gap more (bit)>|less error (%)>|verdict");
+    bg_table_begin(
+        &b, &r->page, t, "Checkpoints against each other",
+        "checkpoint|against|tensors of both>|less error in>|bits/weight more>|gap more (bit)>|less error (%)>|verdict");
     for (int i = 0; i < rows.n; i++) {
         bg_table_text(&b, bg_row_string(&rows.rows[i], "model"));
         bg_table_text(&b, bg_row_string(&rows.rows[i], "against"));
@@ -113,8 +119,11 @@ static void put_comparisons(bg_report *r, bg_text *t)
 /* What the error is due to. Nothing without a base. */
 static void put_causes(bg_report *r, bg_text *t, const bg_row *const *list, int n)
 {
-    static const column columns[] = {{"share_clipping", BG_PERCENT}, {"share_rounding", BG_PERCENT}, {"share_scale", BG_PERCENT},
-                                     {"share_zero", BG_PERCENT},     {"share_choice", BG_PERCENT}};
+    static const column columns[] = {{"share_clipping", BG_PERCENT},
+                                     {"share_rounding", BG_PERCENT},
+                                     {"share_scale", BG_PERCENT},
+                                     {"share_zero", BG_PERCENT},
+                                     {"share_choice", BG_PERCENT}};
     bg_table b;
     int compared = 0;
     for (int i = 0; i < n; i++)
@@ -122,7 +131,8 @@ static void put_causes(bg_report *r, bg_text *t, const bg_row *const *list, int 
     if (!compared)
         return;
     bg_table_begin(&b, &r->page, t, "What the error is due to, in % of it",
-                   "checkpoint|clipped weights>|rounding>|better scales would save>|better zero points would save>|nearest levels would save>");
+                   "checkpoint|clipped weights>|rounding>|better scales would save>|better zero points would "
+                   "save>|nearest levels would save>");
     for (int i = 0; i < n; i++) {
         bg_table_text(&b, bg_row_string(list[i], "model"));
         put_cells(r, &b, list[i], columns, sizeof columns / sizeof *columns);
@@ -149,16 +159,21 @@ static void put_unmatched(bg_report *r, bg_text *t)
 
 static void put_tensors(bg_report *r, bg_text *t, bg_rows tensors)
 {
-    static const column columns[] = {{"rate_bits", BG_SIG3}, {"index_entropy_bits", BG_SIG3}, {"sigma2", BG_SIG3},
-                                     {"kurtosis_excess", BG_SIG3}, {"mse", BG_SIG3}, {"sqnr_db", BG_SIG3}, {"gap_bits", BG_SIG3},
-                                     {"gap_empirical_bits", BG_SIG3}, {"wasted_bytes", BG_MEGA}, {"max_error", BG_SIG3},
-                                     {"clipped", BG_PERCENT}, {"mse_clipping", BG_SIG3}, {"mse_scale", BG_SIG3},
-                                     {"mse_zero", BG_SIG3}, {"mse_choice", BG_SIG3}};
+    static const column columns[] = {{"rate_bits", BG_SIG3},    {"index_entropy_bits", BG_SIG3},
+                                     {"sigma2", BG_SIG3},       {"kurtosis_excess", BG_SIG3},
+                                     {"mse", BG_SIG3},          {"sqnr_db", BG_SIG3},
+                                     {"gap_bits", BG_SIG3},     {"gap_empirical_bits", BG_SIG3},
+                                     {"wasted_bytes", BG_MEGA}, {"max_error", BG_SIG3},
+                                     {"clipped", BG_PERCENT},   {"mse_clipping", BG_SIG3},
+                                     {"mse_scale", BG_SIG3},    {"mse_zero", BG_SIG3},
+                                     {"mse_choice", BG_SIG3}};
     bg_table b;
     bg_put_fold(t, "Every tensor of the checkpoints, worst first");
     bg_table_begin(&b, &r->page, t, "Tensors of the checkpoints",
-                   "checkpoint|tensor|role|layer>|stored as|match|bits/weight>|index entropy>|σ² of the base>|its kurtosis>|MSE>|SQNR (dB)>|"
-                   "gap (bit)>|gap to its own bound>|wasted (MB)>|max error>|clipped (%)>|MSE by clipping>|by scales>|by zero points>|"
+                   "checkpoint|tensor|role|layer>|stored as|match|bits/weight>|index entropy>|σ² of the base>|its "
+                   "kurtosis>|MSE>|SQNR (dB)>|"
+                   "gap (bit)>|gap to its own bound>|wasted (MB)>|max error>|clipped (%)>|MSE by clipping>|by "
+                   "scales>|by zero points>|"
                    "by choice>");
     for (int i = 0; i < tensors.n; i++) {
         const bg_row *row = &tensors.rows[i];
@@ -195,30 +210,36 @@ static double part_of(bg_rows tensors, const bg_row *model, const char *const *f
     return 1e-6 * bytes;
 }
 
-static int draw_bytes(bg_report *r, bg_text *where, bg_rows models, bg_rows tensors, const bg_row *const *list, int n, bg_err *e)
+static int draw_bytes(bg_report *r, bg_text *where, bg_rows models, bg_rows tensors, const bg_row *const *list, int n,
+                      bg_err *e)
 {
-    static const char *const parts[][4] = {{"index_bits"}, {"scale_bits", "zero_bits"}, {"codebook_bits"},
+    static const char *const parts[][4] = {{"index_bits"},
+                                           {"scale_bits", "zero_bits"},
+                                           {"codebook_bits"},
                                            {"order_bits", "padding_bits", "metadata_bits"}};
     bg_figure f;
     int status = bg_figure_begin(&f, &r->page, "shipped-bytes", "Where the bytes of the checkpoints are", e);
     if (status)
         return status;
     bg_text *names = bg_slots_at(&f.slots, "names");
-    bg_text_add(&f.data, "# row; MB of indices, scales and zero points, codebooks, order, padding and descriptions, plain tensors, headers\n");
+    bg_text_add(&f.data, "# row; MB of indices, scales and zero points, codebooks, order, padding and descriptions, "
+                         "plain tensors, headers\n");
     bg_text_add(&f.shown->alt, "Megabytes by checkpoint:");
     for (int i = 0; i < n; i++) {
         char mb[BG_NUMBER_TEXT];
         bg_text_format(&f.data, "%d", i);
         for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
             bg_text_format(&f.data, " %.6g", part_of(tensors, list[i], parts[k]));
-        bg_text_format(&f.data, " %.6g %.6g\n", part_of(tensors, list[i], NULL), 1e-6 * bg_row_number(list[i], "overhead_bytes"));
+        bg_text_format(&f.data, " %.6g %.6g\n", part_of(tensors, list[i], NULL),
+                       1e-6 * bg_row_number(list[i], "overhead_bytes"));
         bg_text_add(names, i ? ", " : "");
         bg_text_gnuplot(names, bg_row_string(list[i], "model"));
         bg_text_format(&f.shown->alt, "%s %s %s", i ? "," : "", bg_row_string(list[i], "model"),
                        bg_number_text(mb, bg_row_number(list[i], "file_bytes"), BG_MEGA));
     }
     bg_text_format(bg_slots_at(&f.slots, "bars"), "%d", n);
-    bg_text_add(&f.shown->caption, "What is not indices is overhead; plain tensors (embeddings, norms) often weigh more than the codes they come with.");
+    bg_text_add(&f.shown->caption, "What is not indices is overhead; plain tensors (embeddings, norms) often weigh "
+                                   "more than the codes they come with.");
     put_models(r, &f.shown->table, models);
     status = bg_figure_finish(&f, e);
     bg_put_figure(&r->page, where, f.index);
@@ -264,7 +285,8 @@ static void add_bars(bg_figure *f, bg_rows tensors, const bg_row *model, const b
     for (int k = 0; k < n; k++)
         for (int i = 0; i < tensors.n; i++) {
             double mse = bg_row_number(&tensors.rows[i], "mse");
-            if (belongs(&tensors.rows[i], model) && !strcmp(bg_row_string(&tensors.rows[i], "tensor"), bars[k].tensor) && isfinite(mse))
+            if (belongs(&tensors.rows[i], model) &&
+                !strcmp(bg_row_string(&tensors.rows[i], "tensor"), bars[k].tensor) && isfinite(mse))
                 bg_text_format(&f->data, "%d %.6g\n", k, mse);
         }
 }
@@ -293,7 +315,8 @@ static int draw_errors(bg_report *r, bg_text *where, bg_rows tensors, const bg_r
     bar *bars = list_bars(tensors, &all);
     if (!bars)
         return bg_no_memory(e, "a figure", (size_t)tensors.n * sizeof *bars);
-    int shown = all < BARS ? all : BARS, status = all ? bg_figure_begin(&f, &r->page, "shipped-errors", "Error of the checkpoints by tensor", e) : BG_OK;
+    int shown = all < BARS ? all : BARS,
+        status = all ? bg_figure_begin(&f, &r->page, "shipped-errors", "Error of the checkpoints by tensor", e) : BG_OK;
     if (status || !all) {
         free(bars);
         return status;
@@ -315,8 +338,8 @@ static int draw_errors(bg_report *r, bg_text *where, bg_rows tensors, const bg_r
     bg_text_format(bg_slots_at(&f.slots, "curves"), "%d", lines);
     bg_text_format(&f.shown->caption, "Mean squared error by tensor, sorted by the largest among the checkpoints%s.",
                    shown < all ? "; the worst ones" : "");
-    bg_text_format(&f.shown->alt, "Bars of the mean squared error of %d tensors in %d checkpoints; the largest in %s.", shown, lines,
-                   bars[0].tensor);
+    bg_text_format(&f.shown->alt, "Bars of the mean squared error of %d tensors in %d checkpoints; the largest in %s.",
+                   shown, lines, bars[0].tensor);
     put_errors(r, &f.shown->table, tensors, bars, shown);
     free(bars);
     status = bg_figure_finish(&f, e);
@@ -332,7 +355,8 @@ static double layer_mean(bg_rows tensors, const bg_row *model, int layer)
     for (int i = 0; i < tensors.n; i++) {
         const bg_row *row = &tensors.rows[i];
         double gap = bg_row_number(row, "gap_bits"), w = bg_row_number(row, "weights");
-        if (!belongs(row, model) || bg_row_integer(row, "layer", -1) != layer || !isfinite(gap) || strcmp(bg_row_string(row, "state"), "quantized"))
+        if (!belongs(row, model) || bg_row_integer(row, "layer", -1) != layer || !isfinite(gap) ||
+            strcmp(bg_row_string(row, "state"), "quantized"))
             continue;
         sum += w * gap;
         weights += w;
@@ -340,10 +364,12 @@ static double layer_mean(bg_rows tensors, const bg_row *model, int layer)
     return weights > 0 ? sum / weights : (double)NAN;
 }
 
-static int draw_layers(bg_report *r, bg_text *where, bg_rows models, bg_rows tensors, const bg_row *const *list, int n, bg_err *e)
+static int draw_layers(bg_report *r, bg_text *where, bg_rows models, bg_rows tensors, const bg_row *const *list, int n,
+                       bg_err *e)
 {
     bg_figure f;
-    int status = bg_figure_begin(&f, &r->page, "shipped-layers", "Gap of the checkpoints by layer", e), lines = 0, deepest = -1;
+    int status = bg_figure_begin(&f, &r->page, "shipped-layers", "Gap of the checkpoints by layer", e), lines = 0,
+        deepest = -1;
     if (status)
         return status;
     bg_line_end ends[8];
@@ -360,7 +386,8 @@ static int draw_layers(bg_report *r, bg_text *where, bg_rows models, bg_rows ten
             if (!points++)
                 bg_figure_curve(&f, bg_row_string(list[i], "model"), bg_family_in_turn(i), i, 0);
             char tip[256], bits[BG_NUMBER_TEXT];
-            snprintf(tip, sizeof tip, "%.120s, layer %d: gap %s bit", bg_row_string(list[i], "model"), layer, bg_number_text(bits, gap, BG_SIG3));
+            snprintf(tip, sizeof tip, "%.120s, layer %d: gap %s bit", bg_row_string(list[i], "model"), layer,
+                     bg_number_text(bits, gap, BG_SIG3));
             bg_text_format(&f.data, "%d %.6g %d\n", layer, gap, bg_figure_tip(&f, tip));
             ends[lines] = (bg_line_end){bg_row_string(list[i], "model"), bg_family_in_turn(i), layer, gap};
             bottom = fmin(bottom, gap);
@@ -379,7 +406,9 @@ static int draw_layers(bg_report *r, bg_text *where, bg_rows models, bg_rows ten
     double pad = fmax(0.01, 0.06 * (top - bottom));
     bg_text_format(bg_slots_at(&f.slots, "yrange"), "[%.6g:%.6g]", bottom - pad, top + pad);
     bg_label_ends(&f, ends, lines, bottom - pad, top + pad, 360, 0);
-    bg_text_add(&f.shown->caption, "Mean gap of the quantized matrices of each layer, by weights; a format that mixes its types shows steps.");
+    bg_text_add(
+        &f.shown->caption,
+        "Mean gap of the quantized matrices of each layer, by weights; a format that mixes its types shows steps.");
     bg_text_format(&f.shown->alt, "Gap in bits against layer for %d checkpoints.", lines);
     put_models(r, &f.shown->table, models);
     status = bg_figure_finish(&f, e);
@@ -389,11 +418,12 @@ static int draw_layers(bg_report *r, bg_text *where, bg_rows models, bg_rows ten
 
 static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
-    bg_rows models = bg_docset_rows(&r->docs, "audit", "models"), tensors = bg_docset_rows(&r->docs, "audit", "tensors");
+    bg_rows models = bg_docset_rows(&r->docs, "audit", "models"),
+            tensors = bg_docset_rows(&r->docs, "audit", "tensors");
     const bg_row *list[MODELS];
-    bg_text *finding = bg_slots_at(s, "finding"), *comparisons = bg_slots_at(s, "comparisons"), *bytes = bg_slots_at(s, "bytes"),
-            *layers = bg_slots_at(s, "layers"), *table = bg_slots_at(s, "tensors"), *errors = bg_slots_at(s, "errors"),
-            *causes = bg_slots_at(s, "causes");
+    bg_text *finding = bg_slots_at(s, "finding"), *comparisons = bg_slots_at(s, "comparisons"),
+            *bytes = bg_slots_at(s, "bytes"), *layers = bg_slots_at(s, "layers"), *table = bg_slots_at(s, "tensors"),
+            *errors = bg_slots_at(s, "errors"), *causes = bg_slots_at(s, "causes");
     int n = list_models(models, list);
     if (!n)
         return BG_OK;

@@ -25,12 +25,17 @@ bg_measured bg_measured_of(const bg_row *row, const char *prefix)
         snprintf(name, sizeof name, "%s%s", prefix, parts[i]);
         values[i] = bg_row_string(row, name) ? bg_row_string(row, name) : "";
     }
-    return (bg_measured){.metric = values[0], .heading = values[1], .section = values[2], .field = values[3],
-                         .style = (bg_style)style_named(values[4]), .relation = values[5], .better = values[6]};
+    return (bg_measured){.metric = values[0],
+                         .heading = values[1],
+                         .section = values[2],
+                         .field = values[3],
+                         .style = (bg_style)style_named(values[4]),
+                         .relation = values[5],
+                         .better = values[6]};
 }
 
-/* Where the study has several models: the document of a kind that is this model's, curves-2.json for the second. Without a
- * model any is (NULL in *out); 0 when it is not there. */
+/* Where the study has several models: the document of a kind that is this model's, curves-2.json for the second.
+ * Without a model any is (NULL in *out); 0 when it is not there. */
 static int document_of(const bg_report *r, const char *kind, const char *model, const bg_document **out)
 {
     bg_rows models = bg_docset_rows(&r->docs, "study", "models");
@@ -62,7 +67,8 @@ static const bg_row *row_of(const bg_report *r, const char *section, const char 
     bg_rows rows = bg_docset_rows(&r->docs, name, dot);
     for (int i = 0; i < rows.n; i++) {
         const char *s = bg_row_string(&rows.rows[i], "spec"), *over = bg_row_string(&rows.rows[i], "over");
-        if (s && !strcmp(s, spec) && (!document || document == &r->docs.documents[rows.rows[i].document]) && (!over || !strcmp(over, "all")))
+        if (s && !strcmp(s, spec) && (!document || document == &r->docs.documents[rows.rows[i].document]) &&
+            (!over || !strcmp(over, "all")))
             return &rows.rows[i];
     }
     return NULL;
@@ -95,13 +101,15 @@ bg_num bg_measured_value(const bg_report *r, const bg_measured *m, const char *s
 /* The model as it is has a row where models were run: it is no point of a curve. */
 int bg_study_rows(const bg_report *r, bg_study_row *out, int most)
 {
-    bg_rows methods = bg_docset_rows(&r->docs, "study", "methods"), models = bg_docset_rows(&r->docs, "study", "models");
+    bg_rows methods = bg_docset_rows(&r->docs, "study", "methods"),
+            models = bg_docset_rows(&r->docs, "study", "models");
     int n = 0, run = bg_docset_has(&r->docs, "evaluation");
     for (int m = 0; m < (models.n > 1 ? models.n : 1); m++) {
         const char *model = models.n > 1 ? bg_row_string(&models.rows[m], "model") : NULL;
         for (int i = 0; i < methods.n && n < most; i++)
             if (run || strcmp(bg_row_string(&methods.rows[i], "spec"), "none"))
-                out[n++] = (bg_study_row){bg_row_string(&methods.rows[i], "name"), bg_row_string(&methods.rows[i], "spec"), model, models.n};
+                out[n++] = (bg_study_row){bg_row_string(&methods.rows[i], "name"),
+                                          bg_row_string(&methods.rows[i], "spec"), model, models.n};
     }
     return n;
 }
@@ -156,15 +164,16 @@ static int best_of(const bg_report *r, const bg_measured *m, const bg_study_row 
 
 static void say_perplexity(bg_report *r, bg_text *t, const bg_study_row *rows, int n)
 {
-    static const bg_measured perplexity = {.section = "evaluation.rows", .field = "perplexity", .relation = "none", .style = BG_TWO},
-                             change = {.section = "evaluation.rows", .field = "log_perplexity_change", .relation = "none"},
-                             error = {.section = "evaluation.rows", .field = "log_perplexity_change_se", .relation = "none"};
+    static const bg_measured
+        perplexity = {.section = "evaluation.rows", .field = "perplexity", .relation = "none", .style = BG_TWO},
+        change = {.section = "evaluation.rows", .field = "log_perplexity_change", .relation = "none"},
+        error = {.section = "evaluation.rows", .field = "log_perplexity_change_se", .relation = "none"};
     int best = best_of(r, &perplexity, rows, n, 1, -1), next = best_of(r, &perplexity, rows, n, 1, best);
     if (best < 0)
         return;
     const bg_study_row *b = &rows[best];
-    bg_num base = bg_measured_value(r, &perplexity, "none", b->model), d = bg_measured_value(r, &change, b->spec, b->model),
-           se = bg_measured_value(r, &error, b->spec, b->model);
+    bg_num base = bg_measured_value(r, &perplexity, "none", b->model),
+           d = bg_measured_value(r, &change, b->spec, b->model), se = bg_measured_value(r, &error, b->spec, b->model);
     bg_put_method(t, b->name);
     bg_text_add(t, " has the least perplexity of the methods, ");
     bg_put_number(&r->page, t, bg_measured_value(r, &perplexity, b->spec, b->model), BG_TWO);
@@ -201,7 +210,8 @@ static void say_best(bg_report *r, bg_text *t, const bg_study_row *rows, int n)
     int said = 0;
     for (int i = 0; i < columns.n; i++) {
         bg_measured m = bg_measured_of(&columns.rows[i], "");
-        int best = !strcmp(m.better, "none") || is_measured_by_clock(&m) || !strcmp(m.relation, "percent") || !strcmp(m.field, "perplexity")
+        int best = !strcmp(m.better, "none") || is_measured_by_clock(&m) || !strcmp(m.relation, "percent") ||
+                           !strcmp(m.field, "perplexity")
                        ? -1
                        : best_of(r, &m, rows, n, !strcmp(m.better, "more") ? -1 : 1, -1);
         int next = best < 0 ? -1 : best_of(r, &m, rows, n, !strcmp(m.better, "more") ? -1 : 1, best);
@@ -267,7 +277,8 @@ static void put_table(bg_report *r, bg_text *t, const bg_study_row *rows, int n)
 /* What the program remarked on a row, e.g. layers that a spec could not run on. */
 static void put_notes(bg_report *r, bg_text *t)
 {
-    bg_rows measured = bg_docset_rows(&r->docs, "evaluation", "rows"), skipped = bg_docset_rows(&r->docs, "curves", "skipped");
+    bg_rows measured = bg_docset_rows(&r->docs, "evaluation", "rows"),
+            skipped = bg_docset_rows(&r->docs, "curves", "skipped");
     for (int i = 0; i < measured.n; i++)
         if (bg_row_string(&measured.rows[i], "note")) {
             bg_text_add(t, "- ");
@@ -292,7 +303,8 @@ static void put_notes(bg_report *r, bg_text *t)
 static const bg_row *knob_of(bg_rows knobs, const char *name, const char *knob)
 {
     for (int i = 0; i < knobs.n; i++)
-        if (!strcmp(bg_row_string(&knobs.rows[i], "name"), name) && !strcmp(bg_row_string(&knobs.rows[i], "knob"), knob))
+        if (!strcmp(bg_row_string(&knobs.rows[i], "name"), name) &&
+            !strcmp(bg_row_string(&knobs.rows[i], "knob"), knob))
             return &knobs.rows[i];
     return NULL;
 }
@@ -350,9 +362,9 @@ static void put_data(bg_report *r, bg_text *t)
 static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
     bg_study_row rows[BG_STUDY_ROWS];
-    bg_text *question = bg_slots_at(s, "question"), *finding = bg_slots_at(s, "finding"), *table = bg_slots_at(s, "table"),
-            *notes = bg_slots_at(s, "notes"), *figures = bg_slots_at(s, "figures"), *knobs = bg_slots_at(s, "knobs"),
-            *data = bg_slots_at(s, "data");
+    bg_text *question = bg_slots_at(s, "question"), *finding = bg_slots_at(s, "finding"),
+            *table = bg_slots_at(s, "table"), *notes = bg_slots_at(s, "notes"), *figures = bg_slots_at(s, "figures"),
+            *knobs = bg_slots_at(s, "knobs"), *data = bg_slots_at(s, "data");
     const bg_row *settings = bg_study_settings(r);
     if (!settings)
         return BG_OK;

@@ -66,8 +66,11 @@ static void say_source(bg_report *r, bg_text *t)
     }
     if (!which || most.value <= 0)
         return;
-    bg_text_add(t, most.value < 0.05 ? " An ideal code gains little from them: at D = 0.01σ² the weights are easier than a Gaussian by at most "
-                                    : " An ideal code gains from them: at D = 0.01σ² the weights are easier than a Gaussian by as much as ");
+    bg_text_add(
+        t,
+        most.value < 0.05
+            ? " An ideal code gains little from them: at D = 0.01σ² the weights are easier than a Gaussian by at most "
+            : " An ideal code gains from them: at D = 0.01σ² the weights are easier than a Gaussian by as much as ");
     bg_put_number(&r->page, t, most, BG_SIG3);
     bg_text_add(t, " bit, in ");
     bg_say_place(t, which);
@@ -79,16 +82,18 @@ static void put_table(bg_report *r, bg_text *t, bg_rows groups)
     static const struct {
         const char *field;
         bg_style style;
-    } columns[] = {{"tensors", BG_COUNT},         {"weights", BG_COUNT},      {"sigma2", BG_SIG3},
-                   {"kurtosis_excess", BG_SIG3},  {"max_over_sigma", BG_SIG3}, {"ggd_shape", BG_SIG3},
-                   {"entropy_bits", BG_SIG3},     {"zeros", BG_COUNT},        {"nans", BG_COUNT}};
+    } columns[] = {{"tensors", BG_COUNT},        {"weights", BG_COUNT},       {"sigma2", BG_SIG3},
+                   {"kurtosis_excess", BG_SIG3}, {"max_over_sigma", BG_SIG3}, {"ggd_shape", BG_SIG3},
+                   {"entropy_bits", BG_SIG3},    {"zeros", BG_COUNT},         {"nans", BG_COUNT}};
     bg_table b;
-    bg_table_begin(&b, &r->page, t, "Roles and their statistics",
-                   "role|matrices>|weights>|σ² (weight²)>|excess kurtosis>|max/σ>|GGD shape β>|entropy (bits)>|zeros>|NaN>");
+    bg_table_begin(
+        &b, &r->page, t, "Roles and their statistics",
+        "role|matrices>|weights>|σ² (weight²)>|excess kurtosis>|max/σ>|GGD shape β>|entropy (bits)>|zeros>|NaN>");
     for (int i = 0; i < groups.n; i++) {
         bg_table_code(&b, bg_row_string(&groups.rows[i], "group"));
         for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
-            bg_table_number_or(&b, bg_num_cell(&r->docs, &groups.rows[i], columns[c].field), columns[c].style, "not defined");
+            bg_table_number_or(&b, bg_num_cell(&r->docs, &groups.rows[i], columns[c].field), columns[c].style,
+                               "not defined");
     }
     bg_table_end(&b);
 }
@@ -140,7 +145,8 @@ static void put_density(bg_text *data, const bg_row *h)
     bg_text_add(data, "# ");
     bg_text_column(data, bg_row_string(h, "group"));
     bg_text_add(data, ": weight (σ), density (1/σ)\n");
-    cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(h->json, "density")) {
+    cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(h->json, "density"))
+    {
         if (v->valuedouble > 0) {
             bg_text_format(data, "%.6g %.6g\n", first + (i + 0.5) * width, v->valuedouble);
             some = 1;
@@ -177,7 +183,8 @@ static void put_rugs(bg_text *data, bg_rows grids, const char *group, const char
                 continue;
             double foot = pow(10, -5.3 - 0.5 * k);
             const cJSON *v;
-            cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(grids.rows[i].json, "levels")) {
+            cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(grids.rows[i].json, "levels"))
+            {
                 bg_text_format(data, "%.6g %.4g %.4g %s\n", v->valuedouble, foot, foot * 1.3, rug_colours[k]);
                 some = 1;
             }
@@ -197,7 +204,8 @@ static void name_rugs(bg_figure *f, const char *const names[RUGS], int n)
         bg_method_label(names[k], label);
         bg_text_add(t, "set label ");
         bg_text_gnuplot(t, label);
-        bg_text_format(t, " at screen %.3f, screen 0.985 left tc rgb '#%s' noenhanced\n", 0.19 + 0.12 * k, rug_text_colours[k]);
+        bg_text_format(t, " at screen %.3f, screen 0.985 left tc rgb '#%s' noenhanced\n", 0.19 + 0.12 * k,
+                       rug_text_colours[k]);
     }
 }
 
@@ -206,15 +214,19 @@ static int draw(bg_report *r, bg_text *where, bg_rows groups, bg_rows histograms
     bg_figure f;
     const char *names[RUGS];
     bg_rows grids = bg_docset_rows(&r->docs, "curves", "grids");
-    int rugs = rug_names(r, bg_row_string(&histograms.rows[0], "group"), names), panels = histograms.n < PANELS ? histograms.n : PANELS;
+    int rugs = rug_names(r, bg_row_string(&histograms.rows[0], "group"), names),
+        panels = histograms.n < PANELS ? histograms.n : PANELS;
     int status = bg_figure_begin(&f, &r->page, "weights", "Histograms of the weights by role", e);
     if (status)
         return status;
     bg_text *titles = bg_slots_at(&f.slots, "titles"), *shapes = bg_slots_at(&f.slots, "shapes");
-    bg_text_format(&f.shown->alt, "Histograms of %d roles in units of their σ, with the Gaussian and a fitted generalised Gaussian.", panels);
+    bg_text_format(&f.shown->alt,
+                   "Histograms of %d roles in units of their σ, with the Gaussian and a fitted generalised Gaussian.",
+                   panels);
     for (int i = 0; i < panels; i++) {
         const char *name = bg_row_string(&histograms.rows[i], "group");
-        double beta = bg_row_number(group_row(groups, name), "ggd_shape"), k = bg_row_number(group_row(groups, name), "kurtosis_excess");
+        double beta = bg_row_number(group_row(groups, name), "ggd_shape"),
+               k = bg_row_number(group_row(groups, name), "kurtosis_excess");
         put_density(&f.data, &histograms.rows[i]);
         put_rugs(&f.data, grids, name, names, rugs);
         bg_text_add(titles, i ? ", " : "");
@@ -226,11 +238,13 @@ static int draw(bg_report *r, bg_text *where, bg_rows groups, bg_rows histograms
     name_rugs(&f, names, rugs);
     bg_figure_panels(&f, panels);
     bg_text_format(bg_slots_at(&f.slots, "floor"), "%.4g", pow(10, rugs ? -5.4 - 0.5 * (rugs - 1) : -5));
-    bg_text_add(&f.shown->caption,
-                "A histogram that leaves the dashed Gaussian upwards at the sides has heavy tails; the thin line is the generalised "
-                "Gaussian fitted to it.");
+    bg_text_add(&f.shown->caption, "A histogram that leaves the dashed Gaussian upwards at the sides has heavy tails; "
+                                   "the thin line is the generalised "
+                                   "Gaussian fitted to it.");
     if (rugs)
-        bg_text_add(&f.shown->caption, " The ticks below are the levels of each 4-bit grid: levels where there are no weights are wasted.");
+        bg_text_add(
+            &f.shown->caption,
+            " The ticks below are the levels of each 4-bit grid: levels where there are no weights are wasted.");
     put_table(r, &f.shown->table, groups);
     status = bg_figure_finish(&f, e);
     bg_put_figure(&r->page, where, f.index);
@@ -239,8 +253,10 @@ static int draw(bg_report *r, bg_text *where, bg_rows groups, bg_rows histograms
 
 static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
-    bg_rows groups = bg_docset_rows(&r->docs, "groups", "groups"), histograms = bg_docset_rows(&r->docs, "groups", "histograms");
-    bg_text *finding = bg_slots_at(s, "finding"), *figure = bg_slots_at(s, "figure"), *inventory = bg_slots_at(s, "inventory");
+    bg_rows groups = bg_docset_rows(&r->docs, "groups", "groups"),
+            histograms = bg_docset_rows(&r->docs, "groups", "histograms");
+    bg_text *finding = bg_slots_at(s, "finding"), *figure = bg_slots_at(s, "figure"),
+            *inventory = bg_slots_at(s, "inventory");
     if (!groups.n)
         return BG_OK;
     *present = 1;

@@ -19,7 +19,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
         status = bg_no_memory(e, "runs", (size_t)n * sizeof *directories);
     for (int i = 0; directories && i < n; i++)
         directories[i] = bg_args_word(a, i);
-    bg_report_options o = {.directory = bg_arg_output(a, "out"), .templates = bg_arg(a, "templates"), .rate = rate, .name = "index"};
+    bg_report_options o = {
+        .directory = bg_arg_output(a, "out"), .templates = bg_arg(a, "templates"), .rate = rate, .name = "index"};
     if (!status)
         status = bg_compare_runs(directories, n, &o, e);
     if (!status)
@@ -34,7 +35,8 @@ const bg_stage bg_stage_compare = {
     .least = 2,
     .most = -1,
     .summary = "several models side by side: one index of their reports",
-    .about = "Each DIR holds the documents of one run, as make report leaves them. Writes index.html and index.md: gap against rate overlaid, "
+    .about = "Each DIR holds the documents of one run, as make report leaves them. Writes index.html and index.md: gap "
+             "against rate overlaid, "
              "a table of methods by model, links to the reports that lie there.",
     .example = "bitgap compare-runs out/austen-3.7m out/austen-0.9m-qwen2 -o out",
     .options = options,

@@ -17,7 +17,10 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 {
     (void)p;
     const char *path = bg_args_word(a, 0);
-    bg_notebook_options o = {.directory = bg_arg_output(a, "out"), .templates = bg_arg(a, "templates"), .name = bg_arg(a, "name"), .depends = bg_arg(a, "depends")};
+    bg_notebook_options o = {.directory = bg_arg_output(a, "out"),
+                             .templates = bg_arg(a, "templates"),
+                             .name = bg_arg(a, "name"),
+                             .depends = bg_arg(a, "depends")};
     if (bg_arg_given(a, "commands"))
         return bg_notebook_commands(path, bg_arg_output(a, "-"), e);
     int n = bg_args_words(a) - 1, status = bg_arg_number(a, "rate", 0.05, 32, &o.rate, e);
@@ -38,9 +41,11 @@ const bg_stage bg_stage_notebook = {
     .least = 1,
     .most = -1,
     .summary = "a notebook and its documents → a page; or its commands as a script",
-    .about = "Fills every {{placeholder}} of a Markdown notebook from the documents and writes NAME.md and NAME.html into the "
-             "directory given with -o. With --commands it prints the blocks fenced as sh instead, as a script; each block's "
-             "output goes to $OUT/block-N.txt, which the page then shows.",
+    .about =
+        "Fills every {{placeholder}} of a Markdown notebook from the documents and writes NAME.md and NAME.html into "
+        "the "
+        "directory given with -o. With --commands it prints the blocks fenced as sh instead, as a script; each block's "
+        "output goes to $OUT/block-N.txt, which the page then shows.",
     .example = "bitgap notebook notebooks/theory.md out/*.json -o out --name theory",
     .options = options,
     .is_tool = 1,

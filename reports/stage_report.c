@@ -27,7 +27,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status)
         status = bg_arg_number(a, "rate", 0.05, 32, &rate, e);
     if (!status && strchr(bg_arg(a, "name"), '/'))
-        status = bg_fail(e, BG_USAGE, "report: --name wants a file name without a directory, not '%s'; use -o", bg_arg(a, "name"));
+        status = bg_fail(e, BG_USAGE, "report: --name wants a file name without a directory, not '%s'; use -o",
+                         bg_arg(a, "name"));
     const char **documents = malloc(((size_t)n + 1) * sizeof *documents);
     if (!status && !documents)
         status = bg_no_memory(e, "documents", (size_t)n * sizeof *documents);
@@ -59,8 +60,10 @@ const bg_stage bg_stage_report = {
     .least = 1,
     .most = -1,
     .summary = "documents → Markdown, one self-contained HTML page, figures, CSV",
-    .about = "Writes report.md, report.html, report.csv and figures/ into the directory given with -o. Sections appear as their "
-             "documents are given. Without gnuplot the page says which figures are missing; its tables hold the numbers.",
+    .about =
+        "Writes report.md, report.html, report.csv and figures/ into the directory given with -o. Sections appear as "
+        "their "
+        "documents are given. Without gnuplot the page says which figures are missing; its tables hold the numbers.",
     .example = "bitgap report out/groups.json out/bounds.json out/curves.json out/gaps.json -o out",
     .options = options,
     .run = run,

@@ -38,8 +38,10 @@ const bg_stage bg_stage_verify = {
     .least = 1,
     .most = 1,
     .summary = "compute every printed number of a report again",
-    .about = "Each number of report.html carries the document row it comes from; verify computes it again, then makes the page's text "
-             "and the figures' data again, and names the first that differs (of a notebook's page: the numbers). REPORT is report.html, report.md, their directory, or an "
+    .about = "Each number of report.html carries the document row it comes from; verify computes it again, then makes "
+             "the page's text "
+             "and the figures' data again, and names the first that differs (of a notebook's page: the numbers). "
+             "REPORT is report.html, report.md, their directory, or an "
              "index that compare-runs wrote.",
     .example = "bitgap verify out/austen-3.7m/report.html",
     .options = options,

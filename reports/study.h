@@ -13,7 +13,8 @@ typedef struct bg_measured {
 } bg_measured;
 /* From a row of study.columns (prefix "") or study.figures ("x_", "y_"). */
 bg_measured bg_measured_of(const bg_row *row, const char *prefix);
-/* Its number for a spec of a model, as bg_study_rows names it; absent where the documents do not have it. model NULL: any. */
+/* Its number for a spec of a model, as bg_study_rows names it; absent where the documents do not have it. model NULL:
+ * any. */
 bg_num bg_measured_value(const bg_report *r, const bg_measured *m, const char *spec, const char *model);
 
 enum { BG_STUDY_ROWS = 96 };

@@ -1,4 +1,5 @@
-/* Owns what a study draws: bars of a metric, one metric against another, improvement tensor by tensor and as a histogram. */
+/* Owns what a study draws: bars of a metric, one metric against another, improvement tensor by tensor and as a
+ * histogram. */
 #define _GNU_SOURCE
 #include <math.h>
 #include <stdlib.h>
@@ -41,7 +42,6 @@ static double on_axis(const bg_measured *m, double v)
     return m->style == BG_PERCENT ? 100 * v : m->style == BG_MEGA ? v / 1e6 : v;
 }
 
-
 /* ---- bars ---- */
 
 static void bars_table(bg_report *r, bg_figure *f, const bg_measured *m, const bg_study_row *rows, int n)
@@ -80,7 +80,8 @@ static void bars_range(bg_figure *f, double least, double most)
         bg_text_add(&f->shown->caption, " The axis does not start at 0.");
 }
 
-static int draw_bars(bg_report *r, bg_text *where, const bg_row *row, int number, const bg_study_row *rows, int n, bg_err *e)
+static int draw_bars(bg_report *r, bg_text *where, const bg_row *row, int number, const bg_study_row *rows, int n,
+                     bg_err *e)
 {
     bg_measured m = bg_measured_of(row, "y_");
     bg_figure f;
@@ -109,7 +110,9 @@ static int draw_bars(bg_report *r, bg_text *where, const bg_row *row, int number
     bg_text_format(bg_slots_at(&f.slots, "bars"), "%d", drawn);
     bg_text_gnuplot(bg_slots_at(&f.slots, "xlabel"), m.heading);
     bg_text_markdown(&f.shown->caption, m.heading);
-    bg_text_add(&f.shown->caption, !strcmp(m.better, "less") ? ": shorter is better." : !strcmp(m.better, "more") ? ": longer is better." : ".");
+    bg_text_add(&f.shown->caption, !strcmp(m.better, "less")   ? ": shorter is better."
+                                   : !strcmp(m.better, "more") ? ": longer is better."
+                                                               : ".");
     bars_range(&f, least, most);
     bg_text_format(&f.shown->alt, "%s of %d methods, from %.4g to %.4g.", m.heading, drawn, least, most);
     bars_table(r, &f, &m, rows, n);
@@ -181,12 +184,16 @@ static void name_spots(bg_figure *f, const bg_study_row *rows, const spot *s, in
         row_name(&rows[s[i].row], name, sizeof name);
         bg_text_add(labels, "set label ");
         bg_text_gnuplot(labels, name);
-        bg_text_format(labels, " at %.6g,%.6g left noenhanced front tc rgb '%s'\nset arrow from %.6g,%.6g to %.6g,%.6g nohead lw 0.7 lc rgb '#B0B0B0' back\n",
-                       s[i].x + 0.03 * wide, y[i], s[i].front ? "#303030" : "#767676", s[i].x, s[i].y, s[i].x + 0.027 * wide, y[i]);
+        bg_text_format(labels,
+                       " at %.6g,%.6g left noenhanced front tc rgb '%s'\nset arrow from %.6g,%.6g to %.6g,%.6g nohead "
+                       "lw 0.7 lc rgb '#B0B0B0' back\n",
+                       s[i].x + 0.03 * wide, y[i], s[i].front ? "#303030" : "#767676", s[i].x, s[i].y,
+                       s[i].x + 0.027 * wide, y[i]);
     }
 }
 
-static void spots_table(bg_report *r, bg_figure *f, const bg_measured *x, const bg_measured *y, const bg_study_row *rows, const spot *s, int n)
+static void spots_table(bg_report *r, bg_figure *f, const bg_measured *x, const bg_measured *y,
+                        const bg_study_row *rows, const spot *s, int n)
 {
     bg_table b;
     bg_text heads = {0};
@@ -209,7 +216,8 @@ static void spots_table(bg_report *r, bg_figure *f, const bg_measured *x, const 
     bg_text_free(&heads);
 }
 
-static int draw_against(bg_report *r, bg_text *where, const bg_row *row, int number, const bg_study_row *rows, int n, bg_err *e)
+static int draw_against(bg_report *r, bg_text *where, const bg_row *row, int number, const bg_study_row *rows, int n,
+                        bg_err *e)
 {
     bg_measured x = bg_measured_of(row, "x_"), y = bg_measured_of(row, "y_");
     spot s[BG_STUDY_ROWS];
@@ -235,8 +243,9 @@ static int draw_against(bg_report *r, bg_text *where, const bg_row *row, int num
     name_spots(&f, rows, s, drawn);
     bg_text_gnuplot(bg_slots_at(&f.slots, "xlabel"), x.heading);
     bg_text_gnuplot(bg_slots_at(&f.slots, "ylabel"), y.heading);
-    bg_text_format(&f.shown->caption, "%s and %s is better; the line joins what nothing else beats in both (the Pareto front).",
-                   !strcmp(y.better, "more") ? "Up" : "Down", !strcmp(x.better, "more") ? "to the right" : "to the left");
+    bg_text_format(
+        &f.shown->caption, "%s and %s is better; the line joins what nothing else beats in both (the Pareto front).",
+        !strcmp(y.better, "more") ? "Up" : "Down", !strcmp(x.better, "more") ? "to the right" : "to the left");
     bg_text_format(&f.shown->alt, "%s against %s for %d methods, with the Pareto front.", y.heading, x.heading, drawn);
     spots_table(r, &f, &x, &y, rows, s, drawn);
     return finish(&f, r, where, e);
@@ -256,7 +265,8 @@ static bg_num ratio_at(const bg_report *r, const improvement *v, const bg_point 
     const bg_point *p = bg_docset_spec(&r->docs, v->spec, &n);
     for (int i = 0; i < n; i++)
         if (!strcmp(p[i].tensor, at->tensor))
-            return bg_num_operate(bg_num_cell(&r->docs, at->curve, v->measure), '/', bg_num_cell(&r->docs, p[i].curve, v->measure));
+            return bg_num_operate(bg_num_cell(&r->docs, at->curve, v->measure), '/',
+                                  bg_num_cell(&r->docs, p[i].curve, v->measure));
     return none;
 }
 
@@ -291,7 +301,8 @@ static int is_compared(const bg_study_row *row, const bg_study_row *rows, const 
 static void ratio_table(bg_report *r, bg_text *t, improvement v, const bg_study_row *rows, int n)
 {
     bg_table b;
-    bg_table_begin(&b, &r->page, t, "Improvement over the tensors", "method|least>|median>|most>|tensors|with less error than the reference");
+    bg_table_begin(&b, &r->page, t, "Improvement over the tensors",
+                   "method|least>|median>|most>|tensors|with less error than the reference");
     for (int i = 0; i < n; i++) {
         bg_num *x;
         char count[32], better[32];
@@ -359,7 +370,8 @@ static void place_name(const place *at, char *out, size_t room)
         snprintf(out, room, "%d %s", at->layer, at->point->group);
 }
 
-static void places_table(bg_report *r, bg_figure *f, improvement v, const place *places, int n_places, const bg_study_row *rows, int n)
+static void places_table(bg_report *r, bg_figure *f, improvement v, const place *places, int n_places,
+                         const bg_study_row *rows, int n)
 {
     bg_table b;
     bg_text heads = {0};
@@ -390,8 +402,9 @@ static void say_reference(bg_report *r, bg_text *t, const bg_row *settings)
     (void)r;
     bg_text_add(t, "How many times less error than ");
     bg_put_method(t, bg_row_string(settings, "reference"));
-    bg_text_add(t, !strcmp(bg_row_string(settings, "measure"), "mse") ? " makes in the weights: above 1 is better."
-                                                                   : " makes in what the layers compute: above 1 is better.");
+    bg_text_add(t, !strcmp(bg_row_string(settings, "measure"), "mse")
+                       ? " makes in the weights: above 1 is better."
+                       : " makes in what the layers compute: above 1 is better.");
 }
 
 /* A method's block of data, in the colour of its number: every method here may be of the same family. */
@@ -436,7 +449,8 @@ static int draw_tensors(bg_report *r, bg_text *where, int number, const bg_study
     bg_text_format(bg_slots_at(&f.slots, "methods"), "%d", drawn);
     bg_text_format(bg_slots_at(&f.slots, "places"), "%d", n_places);
     say_reference(r, &f.shown->caption, settings);
-    bg_text_format(&f.shown->alt, "Ratio of the error of %s to that of %d methods in %d places.", bg_row_string(settings, "reference"), drawn, n_places);
+    bg_text_format(&f.shown->alt, "Ratio of the error of %s to that of %d methods in %d places.",
+                   bg_row_string(settings, "reference"), drawn, n_places);
     places_table(r, &f, v, places, n_places, rows, n);
     status = finish(&f, r, where, e);
     ratio_table(r, where, v, rows, n);
@@ -487,7 +501,8 @@ static int draw_histogram(bg_report *r, bg_text *where, int number, const bg_stu
     bg_text_format(bg_slots_at(&f.slots, "step"), "%.6g", exp2(width));
     say_reference(r, &f.shown->caption, settings);
     bg_text_add(&f.shown->caption, " Counted in tensors.");
-    bg_text_format(&f.shown->alt, "Histogram of the improvement over %s of %d methods over %d tensors.", bg_row_string(settings, "reference"), drawn, tensors);
+    bg_text_format(&f.shown->alt, "Histogram of the improvement over %s of %d methods over %d tensors.",
+                   bg_row_string(settings, "reference"), drawn, tensors);
     ratio_table(r, &f.shown->table, v, rows, n);
     return finish(&f, r, where, e);
 }

@@ -137,10 +137,13 @@ const bg_step *bg_curve_near(const bg_curve *c, double rate, double within)
     return best;
 }
 
-int bg_curve_serves_output(const bg_curve *c) { return !strcmp(c->family, "calibrated"); }
+int bg_curve_serves_output(const bg_curve *c)
+{
+    return !strcmp(c->family, "calibrated");
+}
 
-/* Calibrated methods give weight error away for output error: their place is beside the functional bound. They are ranked
- * here only when there is nothing else. */
+/* Calibrated methods give weight error away for output error: their place is beside the functional bound. They are
+ * ranked here only when there is nothing else. */
 static int ranks_calibrated(const bg_summary *m)
 {
     for (int i = 0; i < m->n; i++)

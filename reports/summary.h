@@ -1,5 +1,6 @@
-/* Curves averaged over part of a study: for each quantizer its steps (specs), by mean rate. Means are by weights over the
- * tensors; the mean of SQNR in dB makes gap = rate − SQNR/6.02 hold for the means too, and D/σ² the geometric mean. */
+/* Curves averaged over part of a study: for each quantizer its steps (specs), by mean rate. Means are by weights over
+ * the tensors; the mean of SQNR in dB makes gap = rate − SQNR/6.02 hold for the means too, and D/σ² the geometric mean.
+ */
 #ifndef BG_REPORTS_SUMMARY_H
 #define BG_REPORTS_SUMMARY_H
 
@@ -7,7 +8,7 @@
 
 typedef struct bg_step {
     const char *spec;
-    double bits;                /* nominal; NAN when the spec has none */
+    double bits;                  /* nominal; NAN when the spec has none */
     double rate, gap, sqnr, side; /* bits/weight, bits/weight, dB, bits/weight */
     int tensors;
 } bg_step;
@@ -42,7 +43,8 @@ int bg_curve_serves_output(const bg_curve *c);
 /* Curves that have a step near `rate`, by gap there, smallest first: indices into m->curves; calibrated ones only where
  * there are no others. Returns how many. The caller frees *order (malloc'ed). */
 int bg_summary_rank(const bg_summary *m, double rate, double within, int **order);
-/* Marks at most `most` curves as picked: the best of each family near `rate`, the common ones, then the best of the rest. */
+/* Marks at most `most` curves as picked: the best of each family near `rate`, the common ones, then the best of the
+ * rest. */
 void bg_summary_pick(bg_summary *m, double rate, int most);
 
 /* Indices of fixed length, no calibration, not shipped by somebody else. */

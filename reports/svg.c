@@ -1,6 +1,6 @@
-/* Owns adopting gnuplot's SVG into the page. gnuplot repeats ids in every file, writes black and fixed colours, and puts
- * hover text into calls of its own script; here ids get the figure's name in front, colours become variables of the page's
- * theme, and hover text becomes a title and a data attribute. */
+/* Owns adopting gnuplot's SVG into the page. gnuplot repeats ids in every file, writes black and fixed colours, and
+ * puts hover text into calls of its own script; here ids get the figure's name in front, colours become variables of
+ * the page's theme, and hover text becomes a title and a data attribute. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +11,16 @@ static const struct {
     unsigned rgb;
     const char *variable;
 } themed[] = {
-    {0x0072B2, "--uniform"},     {0x00598C, "--uniform-text"},  {0xD55E00, "--nonuniform"},   {0xA34700, "--nonuniform-text"},
-    {0x009E73, "--vector"},      {0x00664B, "--vector-text"},   {0xCC79A7, "--trellis"},      {0x93407A, "--trellis-text"},
-    {0xE69F00, "--entropy"},     {0x855B00, "--entropy-text"},  {0x56B4E9, "--calibrated"},   {0x1E6A97, "--calibrated-text"},
-    {0xB8A900, "--deployed"},    {0x655D00, "--deployed-text"}, {0xB0B0B0, "--faint"},        {0xE4E4E4, "--grid"},
-    {0xEFEFEF, "--shade"},       {0x767676, "--bound"},         {0x595959, "--muted"},
+    {0x0072B2, "--uniform"},    {0x00598C, "--uniform-text"},
+    {0xD55E00, "--nonuniform"}, {0xA34700, "--nonuniform-text"},
+    {0x009E73, "--vector"},     {0x00664B, "--vector-text"},
+    {0xCC79A7, "--trellis"},    {0x93407A, "--trellis-text"},
+    {0xE69F00, "--entropy"},    {0x855B00, "--entropy-text"},
+    {0x56B4E9, "--calibrated"}, {0x1E6A97, "--calibrated-text"},
+    {0xB8A900, "--deployed"},   {0x655D00, "--deployed-text"},
+    {0xB0B0B0, "--faint"},      {0xE4E4E4, "--grid"},
+    {0xEFEFEF, "--shade"},      {0x767676, "--bound"},
+    {0x595959, "--muted"},
 };
 
 typedef struct adoption {
@@ -127,8 +132,10 @@ static void opening(adoption *a, const char *raw, const char *title, const char 
     const char *box = strstr(raw, "viewBox=\""), *end = box ? strchr(box + 9, '"') : NULL;
     if (standalone)
         bg_text_add(a->out, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n");
-    bg_text_format(a->out, "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" role=\"img\" aria-labelledby=\"%s-title %s-desc\" ",
-                   a->name, a->name);
+    bg_text_format(
+        a->out,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" role=\"img\" aria-labelledby=\"%s-title %s-desc\" ",
+        a->name, a->name);
     if (end)
         bg_text_add_n(a->out, box, (size_t)(end - box) + 1);
     bg_text_format(a->out, ">\n<title id=\"%s-title\">", a->name);
@@ -137,11 +144,13 @@ static void opening(adoption *a, const char *raw, const char *title, const char 
     bg_text_html(a->out, description);
     bg_text_add(a->out, "</desc>\n");
     if (standalone)
-        bg_text_add(a->out, "<style>svg{color:#1b1b1b}@media (prefers-color-scheme:dark){svg{color:#e8e8e8;--uniform:#4FA8DE;"
-                            "--uniform-text:#7CC0EA;--nonuniform:#F07F2E;--nonuniform-text:#F7A468;--vector:#2FC79B;--vector-text:"
-                            "#5FD6B3;--trellis:#DE97BE;--trellis-text:#E8B4D0;--entropy-text:#F0B947;--calibrated-text:#8ACBF1;"
-                            "--deployed:#D9CB3A;--deployed-text:#E3D869;--faint:#5a5a5a;--grid:#333;--shade:#262626;--bound:#9a9a9a;"
-                            "--muted:#b0b0b0}}</style>\n");
+        bg_text_add(
+            a->out,
+            "<style>svg{color:#1b1b1b}@media (prefers-color-scheme:dark){svg{color:#e8e8e8;--uniform:#4FA8DE;"
+            "--uniform-text:#7CC0EA;--nonuniform:#F07F2E;--nonuniform-text:#F7A468;--vector:#2FC79B;--vector-text:"
+            "#5FD6B3;--trellis:#DE97BE;--trellis-text:#E8B4D0;--entropy-text:#F0B947;--calibrated-text:#8ACBF1;"
+            "--deployed:#D9CB3A;--deployed-text:#E3D869;--faint:#5a5a5a;--grid:#333;--shade:#262626;--bound:#9a9a9a;"
+            "--muted:#b0b0b0}}</style>\n");
 }
 
 int bg_svg_adopt(const char *raw, const char *name, const char *title, const char *description, const bg_strings *tips,

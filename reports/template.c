@@ -84,8 +84,8 @@ static int unknown(const char *path, int line, const bg_slots *s, const char *na
     for (int i = 0; i < s->n; i++)
         names[i] = s->slots[i].name;
     const char *near = bg_nearest(word, names, s->n);
-    return bg_fail(e, BG_INPUT, "%s:%d: unknown placeholder {{%s}}%s%s%s", path, line, word, near ? ", did you mean {{" : "",
-                   near ? near : "", near ? "}}?" : "");
+    return bg_fail(e, BG_INPUT, "%s:%d: unknown placeholder {{%s}}%s%s%s", path, line, word,
+                   near ? ", did you mean {{" : "", near ? near : "", near ? "}}?" : "");
 }
 
 /* From p on, whether nothing but spaces precedes the end of the line. */

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define REPLACEMENT "\xEF\xBF\xBD" /* U+FFFD */
-#define MINUS "\xE2\x88\x92"       /* U+2212 */
+#define MINUS       "\xE2\x88\x92" /* U+2212 */
 
 static int grow(bg_text *t, size_t more)
 {

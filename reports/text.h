@@ -27,14 +27,14 @@ const char *bg_text_string(const bg_text *t);
 void bg_text_clear(bg_text *t);
 void bg_text_free(bg_text *t);
 
-/* Each appends s so that it is only text there: no markup, no command, no second line. Control characters, among them the
- * report's own marks, become U+FFFD. */
-void bg_text_html(bg_text *t, const char *s);      /* element content and double-quoted attributes */
-void bg_text_markdown(bg_text *t, const char *s);  /* prose and table cells (GFM) */
-void bg_text_code(bg_text *t, const char *s);      /* a code span, in prose and table cells */
-void bg_text_gnuplot(bg_text *t, const char *s);   /* 'a single-quoted string', quotes included */
-void bg_text_column(bg_text *t, const char *s);    /* "a string column" of a .dat file, quotes included */
-void bg_text_csv(bg_text *t, const char *s);       /* a field of RFC 4180, quoted when needed */
+/* Each appends s so that it is only text there: no markup, no command, no second line. Control characters, among them
+ * the report's own marks, become U+FFFD. */
+void bg_text_html(bg_text *t, const char *s);     /* element content and double-quoted attributes */
+void bg_text_markdown(bg_text *t, const char *s); /* prose and table cells (GFM) */
+void bg_text_code(bg_text *t, const char *s);     /* a code span, in prose and table cells */
+void bg_text_gnuplot(bg_text *t, const char *s);  /* 'a single-quoted string', quotes included */
+void bg_text_column(bg_text *t, const char *s);   /* "a string column" of a .dat file, quotes included */
+void bg_text_csv(bg_text *t, const char *s);      /* a field of RFC 4180, quoted when needed */
 /* Lower-case letters, digits and single hyphens: for ids and file names. */
 void bg_text_slug(bg_text *t, const char *s);
 

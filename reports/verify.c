@@ -1,7 +1,7 @@
 /* Owns checking a page against its documents.
  *
- * Three questions, in this order: is every number that carries an origin what the origin comes to; is the page's text, number
- * for number, what this program writes from the documents; do the figures' data files hold what was drawn. */
+ * Three questions, in this order: is every number that carries an origin what the origin comes to; is the page's text,
+ * number for number, what this program writes from the documents; do the figures' data files hold what was drawn. */
 #define _GNU_SOURCE
 #include "reports/verify.h"
 #include "reports/compare.h"
@@ -23,7 +23,8 @@ static int attribute(const char *tag, const char *close, const char *name, char 
         return 0;
     size_t at = 0;
     for (p += n; p < close && *p != '"'; p++) {
-        static const char *const entities[][2] = {{"&amp;", "&"}, {"&lt;", "<"}, {"&gt;", ">"}, {"&quot;", "\""}, {"&#39;", "'"}};
+        static const char *const entities[][2] = {
+            {"&amp;", "&"}, {"&lt;", "<"}, {"&gt;", ">"}, {"&quot;", "\""}, {"&#39;", "'"}};
         const char *from = p;
         size_t length = 1;
         for (size_t i = 0; i < sizeof entities / sizeof *entities; i++)
@@ -52,8 +53,9 @@ int bg_verify_number(const bg_docset *s, const char *tag, const char **end, bg_e
 {
     char from[BG_ORIGIN], as[16], value[40], want[BG_NUMBER_TEXT];
     const char *close = strchr(tag, '>'), *after = close ? strstr(close, "</data>") : NULL;
-    if (!after || !attribute(tag, close, "data-from", from, sizeof from) || !attribute(tag, close, "data-as", as, sizeof as) ||
-        !attribute(tag, close, "value", value, sizeof value) || style_of(as) == BG_STYLES)
+    if (!after || !attribute(tag, close, "data-from", from, sizeof from) ||
+        !attribute(tag, close, "data-as", as, sizeof as) || !attribute(tag, close, "value", value, sizeof value) ||
+        style_of(as) == BG_STYLES)
         return bg_fail(e, BG_INPUT, "a <data> element without value, data-as and data-from");
     *end = after + strlen("</data>");
     double computed = NAN;
@@ -100,7 +102,8 @@ static void manifest_free(manifest *m)
     *m = (manifest){0};
 }
 
-static int find_document(manifest *m, const cJSON *item, const char *page, const char *const *directories, int n, bg_err *e)
+static int find_document(manifest *m, const cJSON *item, const char *page, const char *const *directories, int n,
+                         bg_err *e)
 {
     const char *file = bg_json_string(item, "file", ""), *sha = bg_json_string(item, "sha256", "");
     char *beside = strdup(page), *slash = beside ? strrchr(beside, '/') : NULL, *other = NULL;
@@ -125,12 +128,15 @@ static int find_document(manifest *m, const cJSON *item, const char *page, const
     }
     free(beside);
     if (!other)
-        return bg_fail(e, BG_INPUT, "%s: made from '%.200s', which is not beside it; give its directory with --documents", page, file);
+        return bg_fail(e, BG_INPUT,
+                       "%s: made from '%.200s', which is not beside it; give its directory with --documents", page,
+                       file);
     m->documents[m->n++] = other;
     return BG_OK;
 }
 
-static int read_manifest(manifest *m, const char *path, const char *page, const char *const *directories, int n, bg_err *e)
+static int read_manifest(manifest *m, const char *path, const char *page, const char *const *directories, int n,
+                         bg_err *e)
 {
     *m = (manifest){0};
     const char *start = strstr(page, "<meta name=\"bitgap-page\" content='"), *end;
@@ -142,20 +148,24 @@ static int read_manifest(manifest *m, const char *path, const char *page, const 
     while (end && end > start && end[-1] != '}')
         end--;
     char *text = start && end ? strndup(start, (size_t)(end - start)) : NULL;
-    int status = text ? bg_json_parse(text, strlen(text), path, &m->json, e) : bg_fail(e, BG_INPUT, "%s: damaged manifest", path);
+    int status = text ? bg_json_parse(text, strlen(text), path, &m->json, e)
+                      : bg_fail(e, BG_INPUT, "%s: damaged manifest", path);
     free(text);
     const cJSON *item;
     if (status)
         return status;
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(m->json, "layers"))
-        if (m->filter.n_layers < (int)(sizeof m->filter.layers / sizeof *m->filter.layers) && cJSON_IsNumber(item))
-            m->filter.layers[m->filter.n_layers++] = item->valueint;
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(m->json, "groups"))
-        if (m->filter.n_groups < (int)(sizeof m->filter.groups / sizeof *m->filter.groups) && cJSON_IsString(item))
-            snprintf(m->filter.groups[m->filter.n_groups++], sizeof m->filter.groups[0], "%s", item->valuestring);
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(m->json, "documents"))
-        if (!status)
-            status = find_document(m, item, path, directories, n, e);
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(
+                                 m->json, "layers")) if (m->filter.n_layers < (int)(sizeof m->filter.layers /
+                                                                                    sizeof *m->filter.layers) &&
+                                                         cJSON_IsNumber(item)) m->filter.layers[m->filter.n_layers++] =
+        item->valueint;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(
+                                 m->json, "groups")) if (m->filter.n_groups < (int)(sizeof m->filter.groups /
+                                                                                    sizeof *m->filter.groups) &&
+                                                         cJSON_IsString(item))
+        snprintf(m->filter.groups[m->filter.n_groups++], sizeof m->filter.groups[0], "%s", item->valuestring);
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(m->json, "documents")) if (!status) status =
+        find_document(m, item, path, directories, n, e);
     return status;
 }
 
@@ -186,8 +196,8 @@ static int compare_text(const char *path, const char *held, const char *want, bg
     if (held[same] == want[same])
         return BG_OK;
     size_t from = same > start + 30 ? same - 30 : start;
-    return bg_fail(e, BG_INPUT, "%s: text line %d reads '%.60s' where the documents give '%.60s'", path, line, held + from,
-                   want + from);
+    return bg_fail(e, BG_INPUT, "%s: text line %d reads '%.60s' where the documents give '%.60s'", path, line,
+                   held + from, want + from);
 }
 
 static int is_html(const char *page)
@@ -198,7 +208,8 @@ static int is_html(const char *page)
 static int check_stream(bg_report *r, const char *stream, const char *path, const char *page, bg_err *e)
 {
     bg_text made = {0}, held = {0}, want = {0};
-    int html = is_html(page), status = html ? bg_report_body(r, stream, &made, e) : bg_report_markdown(r, stream, &made, e);
+    int html = is_html(page),
+        status = html ? bg_report_body(r, stream, &made, e) : bg_report_markdown(r, stream, &made, e);
     if (!status && html) {
         const char *main = strstr(page, "<main id=\"content\">\n"), *end = main ? strstr(main, "\n</main>") : NULL;
         char *body = end ? strndup(main + 20, (size_t)(end - main - 20)) : NULL;
@@ -253,13 +264,15 @@ static int verify_index(const bg_report_options *o, const cJSON *runs, index_pag
         status = directories[i] ? BG_OK : bg_no_memory(e, way, strlen(way));
     }
     if (!status)
-        status = bg_compare_compose((const char *const *)directories, n < DOCUMENTS ? n : DOCUMENTS, o, check_index, page, e);
+        status = bg_compare_compose((const char *const *)directories, n < DOCUMENTS ? n : DOCUMENTS, o, check_index,
+                                    page, e);
     for (int i = 0; i < DOCUMENTS; i++)
         free(directories[i]);
     return status;
 }
 
-static int verify_page(const char *path, const char *const *directories, int n, const char *templates, bg_verified *out, bg_err *e)
+static int verify_page(const char *path, const char *const *directories, int n, const char *templates, bg_verified *out,
+                       bg_err *e)
 {
     char *page = NULL, *directory = strdup(path);
     manifest m = {0};
@@ -298,7 +311,8 @@ static int verify_page(const char *path, const char *const *directories, int n, 
     return status;
 }
 
-int bg_verify(const char *path, const char *const *directories, int n, const char *templates, bg_verified *out, bg_err *e)
+int bg_verify(const char *path, const char *const *directories, int n, const char *templates, bg_verified *out,
+              bg_err *e)
 {
     *out = (bg_verified){0};
     if (!bg_is_directory(path))

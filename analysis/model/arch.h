@@ -1,5 +1,5 @@
-/* Architectures: which blocks a model is made of. One row says it; config.json fills in the sizes. To add an architecture:
- * a row in arch.c, a golden model under tests/golden/data/models.
+/* Architectures: which blocks a model is made of. One row says it; config.json fills in the sizes. To add an
+ * architecture: a row in arch.c, a golden model under tests/golden/data/models.
  */
 #ifndef BG_ANALYSIS_MODEL_ARCH_H
 #define BG_ANALYSIS_MODEL_ARCH_H
@@ -39,7 +39,13 @@ typedef enum bg_activation { BG_SILU, BG_GELU_TANH, BG_GELU_ERF, BG_RELU, BG_ACT
 
 typedef enum bg_linear_role { BG_Q, BG_K, BG_V, BG_QKV, BG_O, BG_GATE, BG_UP, BG_DOWN, BG_LINEARS } bg_linear_role;
 typedef enum bg_norm_role {
-    BG_NORM_ATTN, BG_NORM_ATTN_OUT, BG_NORM_MLP, BG_NORM_MLP_OUT, BG_NORM_Q, BG_NORM_K, BG_NORMS
+    BG_NORM_ATTN,
+    BG_NORM_ATTN_OUT,
+    BG_NORM_MLP,
+    BG_NORM_MLP_OUT,
+    BG_NORM_Q,
+    BG_NORM_K,
+    BG_NORMS
 } bg_norm_role;
 
 /* Does a linear layer have a bias? By a boolean key of the config when there is one, else `otherwise`. */
@@ -68,39 +74,44 @@ typedef struct bg_arch {
     int head_dim;           /* when the config is silent; 0: hidden / heads */
     const char *partial;    /* key of the share (or number, if above 1) of a head that turns; NULL: all of it */
     double partial_otherwise;
-    int learned;            /* > 0: positions are learned, position p is row p + learned − 1 */
-    int scales_embedding;   /* embeddings times √D */
-    int inner_times;        /* inner width over D when the config is silent; 0: it must not be */
-    double query_scalar;    /* > 0: q·k times query_pre_attn_scalar^−½, this when the config is silent; 0: head_dim^−½ */
+    int learned;          /* > 0: positions are learned, position p is row p + learned − 1 */
+    int scales_embedding; /* embeddings times √D */
+    int inner_times;      /* inner width over D when the config is silent; 0: it must not be */
+    double query_scalar; /* > 0: q·k times query_pre_attn_scalar^−½, this when the config is silent; 0: head_dim^−½ */
     double attention_cap, logit_cap; /* > 0: soft caps, these when the config is silent */
-    const char *order_key;  /* boolean key; where it is `order_value`, the order is order_then */
+    const char *order_key;           /* boolean key; where it is `order_value`, the order is order_then */
     int order_value;
     bg_order order_then;
     bg_bias_rule bias[BG_LINEARS];
     bg_bias_rule head_bias;
-    const char *roots[3];    /* what tensor names begin with, in order of preference; ends with NULL */
-    const char *layer;       /* after the root: "layers.%d." */
+    const char *roots[3];            /* what tensor names begin with, in order of preference; ends with NULL */
+    const char *layer;               /* after the root: "layers.%d." */
     const char *linears[BG_LINEARS]; /* after the layer's prefix, without ".weight" */
     const char *norms[BG_NORMS];
     const char *embed, *positions, *final_norm, *project_in, *project_out; /* after the root */
-    const char *head;        /* whole name */
+    const char *head;                                                      /* whole name */
 } bg_arch;
 
 /* Ends with a NULL name. */
 extern const bg_arch bg_archs[];
 
 typedef enum bg_rope_scaling {
-    BG_ROPE_DEFAULT, BG_ROPE_LINEAR, BG_ROPE_DYNAMIC, BG_ROPE_LLAMA3, BG_ROPE_YARN, BG_ROPE_LONG
+    BG_ROPE_DEFAULT,
+    BG_ROPE_LINEAR,
+    BG_ROPE_DYNAMIC,
+    BG_ROPE_LLAMA3,
+    BG_ROPE_YARN,
+    BG_ROPE_LONG
 } bg_rope_scaling;
 
 typedef struct bg_rope_config {
     bg_rope_kind kind;
     bg_rope_scaling scaling;
-    int dims;       /* of each head that turn, even */
+    int dims;                                 /* of each head that turn, even */
     double base, factor, low, high, original; /* llama3: low_freq_factor, high_freq_factor; original positions */
     double beta_fast, beta_slow, attention_factor;
     int truncate;
-    int positions;  /* max_position_embeddings; 0 unknown */
+    int positions;                             /* max_position_embeddings; 0 unknown */
     const cJSON *short_factors, *long_factors; /* longrope */
 } bg_rope_config;
 
@@ -113,11 +124,11 @@ typedef struct bg_model_config {
     int gated, tied, final_norm;
     bg_qkv_layout qkv;
     bg_rope_config rope;
-    int learned;            /* as in bg_arch */
-    double attention_scale; /* of q·k */
-    int scale_by_layer;     /* and over layer + 1 */
+    int learned;                     /* as in bg_arch */
+    double attention_scale;          /* of q·k */
+    int scale_by_layer;              /* and over layer + 1 */
     double attention_cap, logit_cap; /* 0: none */
-    float embedding_scale;  /* 1: none */
+    float embedding_scale;           /* 1: none */
 } bg_model_config;
 
 /* The row for a config: by model_type, else by architectures[0]. BG_INPUT names the known ones. */

@@ -1,5 +1,5 @@
-/* Owns config.json: the sizes and rules of one model, checked, in the row's terms. Two generations of rope keys are read:
- * rope_parameters (transformers 5) before rope_theta with rope_scaling. */
+/* Owns config.json: the sizes and rules of one model, checked, in the row's terms. Two generations of rope keys are
+ * read: rope_parameters (transformers 5) before rope_theta with rope_scaling. */
 #include "analysis/model/arch.h"
 
 #include <math.h>
@@ -45,8 +45,8 @@ static int read_sizes(const bg_arch *a, const cJSON *config, const char *path, b
         status = bg_fail(e, BG_INPUT, "%s: config.json: '%s' %d is no multiple of '%s' %d", path, k->hidden, c->hidden,
                          k->heads, c->heads);
     if (!status)
-        status = whole(config, path, k->head_dim, 65536, a->head_dim ? a->head_dim : c->hidden / c->heads, &c->head_dim,
-                       e);
+        status =
+            whole(config, path, k->head_dim, 65536, a->head_dim ? a->head_dim : c->hidden / c->heads, &c->head_dim, e);
     if (!status)
         status = whole(config, path, k->inner, MOST_WIDTH, a->inner_times * c->hidden, &c->inner, e);
     if (!status)
@@ -69,17 +69,24 @@ static int read_activation(const bg_arch *a, const cJSON *config, const char *pa
     static const struct {
         const char *name;
         bg_activation kind;
-    } names[] = {{"silu", BG_SILU}, {"swish", BG_SILU}, {"gelu_new", BG_GELU_TANH}, {"gelu_pytorch_tanh", BG_GELU_TANH},
-                 {"gelu_fast", BG_GELU_TANH}, {"gelu", BG_GELU_ERF}, {"relu", BG_RELU}};
-    const char *name = *a->activation == '!' ? a->activation + 1
-                                             : bg_json_string(config, a->keys->activation, a->activation);
+    } names[] = {{"silu", BG_SILU},
+                 {"swish", BG_SILU},
+                 {"gelu_new", BG_GELU_TANH},
+                 {"gelu_pytorch_tanh", BG_GELU_TANH},
+                 {"gelu_fast", BG_GELU_TANH},
+                 {"gelu", BG_GELU_ERF},
+                 {"relu", BG_RELU}};
+    const char *name =
+        *a->activation == '!' ? a->activation + 1 : bg_json_string(config, a->keys->activation, a->activation);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(names[i].name, name)) {
             *out = names[i].kind;
             return BG_OK;
         }
-    return bg_fail(e, BG_INPUT, "%s: config.json: activation '%.40s' is not one of silu, gelu, gelu_new, gelu_pytorch_tanh, "
-                   "relu", path, name);
+    return bg_fail(e, BG_INPUT,
+                   "%s: config.json: activation '%.40s' is not one of silu, gelu, gelu_new, gelu_pytorch_tanh, "
+                   "relu",
+                   path, name);
 }
 
 static int read_scaling(const cJSON *s, const char *path, bg_rope_config *r, bg_err *e)
@@ -90,8 +97,10 @@ static int read_scaling(const cJSON *s, const char *path, bg_rope_config *r, bg_
     while (names[kind] && strcmp(names[kind], type))
         kind++;
     if (!names[kind])
-        return bg_fail(e, BG_INPUT, "%s: config.json: rope type '%.40s' is not one of default, linear, dynamic, llama3, "
-                       "yarn, longrope", path, type);
+        return bg_fail(e, BG_INPUT,
+                       "%s: config.json: rope type '%.40s' is not one of default, linear, dynamic, llama3, "
+                       "yarn, longrope",
+                       path, type);
     r->scaling = kind > BG_ROPE_LONG ? BG_ROPE_LONG : (bg_rope_scaling)kind;
     r->factor = bg_json_number(s, "factor", 1);
     r->low = bg_json_number(s, "low_freq_factor", 1);
@@ -108,8 +117,8 @@ static int read_scaling(const cJSON *s, const char *path, bg_rope_config *r, bg_
     double stretch = r->original > 0 && r->positions > r->original ? r->positions / r->original : 1;
     r->attention_factor = 1;
     if (r->scaling == BG_ROPE_YARN)
-        r->attention_factor = scale != 0 && scale_all != 0 ? (scale * log_factor + 1) / (scale_all * log_factor + 1)
-                                                           : log_factor + 1;
+        r->attention_factor =
+            scale != 0 && scale_all != 0 ? (scale * log_factor + 1) / (scale_all * log_factor + 1) : log_factor + 1;
     if (r->scaling == BG_ROPE_LONG && stretch > 1)
         r->attention_factor = sqrt(1 + log(stretch) / log(r->original));
     if (r->scaling == BG_ROPE_YARN || r->scaling == BG_ROPE_LONG)
@@ -138,16 +147,16 @@ static int read_rope(const bg_arch *a, const cJSON *config, const char *path, bg
     const cJSON *now = member(config, "rope_parameters"), *old = member(config, "rope_scaling");
     if (now && cJSON_IsObject(now->child))
         return bg_fail(e, BG_INPUT, "%s: config.json: 'rope_parameters' by kind of layer cannot be run", path);
-    r->base = bg_json_number(now, "rope_theta", bg_json_number(config, "rope_theta",
-                                                               bg_json_number(config, "rotary_emb_base", 10000)));
-    double part = bg_json_number(now, "partial_rotary_factor",
-                                 bg_json_number(config, a->partial, a->partial_otherwise));
+    r->base = bg_json_number(now, "rope_theta",
+                             bg_json_number(config, "rope_theta", bg_json_number(config, "rotary_emb_base", 10000)));
+    double part =
+        bg_json_number(now, "partial_rotary_factor", bg_json_number(config, a->partial, a->partial_otherwise));
     if (a->rope == BG_ROPE_PAIRS && cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(config, a->partial)))
         part = 1;
     double dims = part > 1 ? part : part * c->head_dim;
     if (!(dims >= 2 && dims <= c->head_dim) || (int)dims % 2 || !(r->base > 0 && r->base < 1e12))
-        return bg_fail(e, BG_INPUT, "%s: config.json: %g of the %d elements of a head cannot turn (base %g)", path, dims,
-                       c->head_dim, r->base);
+        return bg_fail(e, BG_INPUT, "%s: config.json: %g of the %d elements of a head cannot turn (base %g)", path,
+                       dims, c->head_dim, r->base);
     r->dims = (int)dims;
     return read_scaling(now ? now : old, path, r, e);
 }
@@ -164,7 +173,8 @@ static double soft_cap(const cJSON *config, const char *key, double otherwise)
 int bg_arch_config(const bg_arch *a, const cJSON *config, const char *path, bg_model_config *out, bg_err *e)
 {
     bg_model_config *c = out;
-    *c = (bg_model_config){.norm = a->norm, .order = a->order, .qkv = a->qkv, .learned = a->learned, .embedding_scale = 1};
+    *c = (bg_model_config){
+        .norm = a->norm, .order = a->order, .qkv = a->qkv, .learned = a->learned, .embedding_scale = 1};
     int status = read_sizes(a, config, path, c, e);
     if (!status)
         status = read_activation(a, config, path, &c->activation, e);
@@ -182,7 +192,8 @@ int bg_arch_config(const bg_arch *a, const cJSON *config, const char *path, bg_m
     c->final_norm = c->order != BG_ORDER_POST && !bg_json_bool(config, "_remove_final_layer_norm", 0);
     c->gated = a->linears[BG_GATE] != NULL;
     c->tied = bg_json_bool(config, "tie_word_embeddings", a->tied);
-    double scalar = a->query_scalar > 0 ? bg_json_number(config, "query_pre_attn_scalar", a->query_scalar) : c->head_dim;
+    double scalar =
+        a->query_scalar > 0 ? bg_json_number(config, "query_pre_attn_scalar", a->query_scalar) : c->head_dim;
     if (!(scalar > 0))
         return bg_fail(e, BG_INPUT, "%s: config.json: 'query_pre_attn_scalar' is %g", path, scalar);
     c->attention_scale = bg_json_bool(config, "scale_attn_weights", 1) ? 1 / sqrt(scalar) : 1;

@@ -1,5 +1,6 @@
-/* Owns attention (Vaswani et al. 2017, with grouped key/value heads, Ainslie et al. 2023). A task is one head and one tile
- * of queries: scores by one product with the keys the tile can see, softmax in place, one product with the values. */
+/* Owns attention (Vaswani et al. 2017, with grouped key/value heads, Ainslie et al. 2023). A task is one head and one
+ * tile of queries: scores by one product with the keys the tile can see, softmax in place, one product with the values.
+ */
 #include "analysis/model/attention.h"
 
 #include <omp.h>
@@ -60,11 +61,12 @@ static void attend_tile(const bg_attention *a, const tile *t, float *s)
     bg_sgemm(t->rows, t->keys, d, a->scale, (bg_s_operand){at(&a->q, t->first, t->head), a->q.token, 1},
              (bg_s_operand){at(&a->k, t->key, t->kv), 1, a->k.token}, 0, s, t->keys);
     weigh(a, t, s);
-    bg_sgemm(t->rows, d, t->keys, 1, (bg_s_operand){s, t->keys, 1}, (bg_s_operand){at(&a->v, t->key, t->kv), a->v.token, 1}, 0,
-             at(&a->out, t->first, t->head), a->out.token);
+    bg_sgemm(t->rows, d, t->keys, 1, (bg_s_operand){s, t->keys, 1},
+             (bg_s_operand){at(&a->v, t->key, t->kv), a->v.token, 1}, 0, at(&a->out, t->first, t->head), a->out.token);
 }
 
-/* A single query, as generation has them: keys and values are read once, and packing them would cost more than the products. */
+/* A single query, as generation has them: keys and values are read once, and packing them would cost more than the
+ * products. */
 static void attend_query(const bg_attention *a, const tile *t, float *s)
 {
     enum { TOGETHER = 4 }; /* values for one pass over the output */
@@ -79,7 +81,8 @@ static void attend_query(const bg_attention *a, const tile *t, float *s)
     int64_t r = 0, step = a->v.token;
     for (; r + TOGETHER <= t->keys; r += TOGETHER, v += TOGETHER * step)
         for (int j = 0; j < d; j++)
-            out[j] += (s[r] * v[j] + s[r + 1] * v[step + j]) + (s[r + 2] * v[2 * step + j] + s[r + 3] * v[3 * step + j]);
+            out[j] +=
+                (s[r] * v[j] + s[r + 1] * v[step + j]) + (s[r + 2] * v[2 * step + j] + s[r + 3] * v[3 * step + j]);
     for (; r < t->keys; r++, v += step)
         for (int j = 0; j < d; j++)
             out[j] += s[r] * v[j];

@@ -1,6 +1,7 @@
 /* Causal attention of one sequence, in tiles of queries: memory is one tile of scores a thread, linear in the context.
  *
- *     o_p,n = Σ_r softmax_r(cap(scale·q_p,n·k_r,g))·v_r,g    for r ≤ p, and r > p − window when there is one; g = n/(H/K)
+ *     o_p,n = Σ_r softmax_r(cap(scale·q_p,n·k_r,g))·v_r,g    for r ≤ p, and r > p − window when there is one; g =
+ * n/(H/K)
  */
 #ifndef BG_ANALYSIS_MODEL_ATTENTION_H
 #define BG_ANALYSIS_MODEL_ATTENTION_H
@@ -15,11 +16,11 @@ typedef struct bg_heads {
 
 typedef struct bg_attention {
     int heads, kv_heads, head_dim;
-    int window;  /* 0: none */
+    int window; /* 0: none */
     float scale;
-    double cap;  /* 0: none */
+    double cap; /* 0: none */
     int threads;
-    int64_t n, past;  /* queries stand at positions past … past+n−1, keys at 0 … past+n−1 */
+    int64_t n, past; /* queries stand at positions past … past+n−1, keys at 0 … past+n−1 */
     bg_heads q, k, v, out;
 } bg_attention;
 

@@ -8,7 +8,7 @@ struct bg_decoder {
     const bg_model *m;
     const bg_pass *pass;
     int capacity, past;
-    int fed; /* tokens of the last block, whose outputs h holds */
+    int fed;               /* tokens of the last block, whose outputs h holds */
     bg_cache_layer *cache; /* [layers], into one allocation */
     float *store, *h, *logits;
     bg_work *work;
@@ -85,8 +85,8 @@ int bg_decoder_feed(bg_decoder *d, const int32_t *ids, int n, const float **logi
     }
     d->fed = last;
     if (!status)
-        status = bg_model_logits(d->m, d->pass, d->h + (int64_t)(last - 1) * d->m->config.hidden, 1, d->logits, d->work,
-                                 e);
+        status =
+            bg_model_logits(d->m, d->pass, d->h + (int64_t)(last - 1) * d->m->config.hidden, 1, d->logits, d->work, e);
     *logits = d->logits;
     return status;
 }

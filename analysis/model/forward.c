@@ -1,5 +1,5 @@
-/* Owns the forward pass: the one loop over layers that every architecture shares. Tokens are worked on in blocks of whole
- * sequences, so that activations need memory for a block, not for the text. */
+/* Owns the forward pass: the one loop over layers that every architecture shares. Tokens are worked on in blocks of
+ * whole sequences, so that activations need memory for a block, not for the text. */
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 #include "analysis/model/work.h"
 
 enum {
-    BLOCK_ROWS = 1024,        /* tokens in a block: products are efficient, activations fit the cache's next level */
-    LOGIT_FLOATS = 6 << 20,  /* of one block of logits */
+    BLOCK_ROWS = 1024,      /* tokens in a block: products are efficient, activations fit the cache's next level */
+    LOGIT_FLOATS = 6 << 20, /* of one block of logits */
 };
 
 /* ---- scratch ---- */
@@ -190,9 +190,18 @@ static void attend_sequence(const bg_model *m, int layer, const bg_block *b, int
         v = (bg_heads){cache->v, width, c->head_dim};
     }
     int64_t wide = (int64_t)c->heads * c->head_dim;
-    bg_attention a = {.heads = c->heads, .kv_heads = c->kv_heads, .head_dim = c->head_dim, .window = y->window,
+    bg_attention a = {.heads = c->heads,
+                      .kv_heads = c->kv_heads,
+                      .head_dim = c->head_dim,
+                      .window = y->window,
                       .scale = (float)(c->attention_scale / (c->scale_by_layer ? layer + 1 : 1)),
-                      .cap = c->attention_cap, .threads = w->threads, .n = n, .past = b->past, .q = q, .k = k, .v = v,
+                      .cap = c->attention_cap,
+                      .threads = w->threads,
+                      .n = n,
+                      .past = b->past,
+                      .q = q,
+                      .k = k,
+                      .v = v,
                       .out = {w->heads + first * wide, wide, c->head_dim}};
     if (p && p->precision == BG_FLOAT64)
         bg_attend_ref(&a, w->scores);
@@ -298,8 +307,10 @@ int bg_model_check(const bg_model *m, const bg_batch *b, bg_err *e)
         if (b->lengths[i] < 1)
             return bg_fail(e, BG_INPUT, "sequence %d is empty: there is nothing to run", i);
         if (b->lengths[i] > most)
-            return bg_fail(e, BG_INPUT, "a sequence of %d tokens is longer than the model's context of %d; shorten the text "
-                           "or cut it into windows", b->lengths[i], most);
+            return bg_fail(e, BG_INPUT,
+                           "a sequence of %d tokens is longer than the model's context of %d; shorten the text "
+                           "or cut it into windows",
+                           b->lengths[i], most);
         for (int j = 0; j < b->lengths[i]; j++, at++)
             if (b->ids[at] < 0 || b->ids[at] >= m->config.vocab)
                 return bg_fail(e, BG_INPUT, "token id %d is outside the model's vocabulary of %d", b->ids[at],
@@ -308,7 +319,8 @@ int bg_model_check(const bg_model *m, const bg_batch *b, bg_err *e)
     return b->n ? BG_OK : bg_fail(e, BG_INPUT, "no tokens: there is nothing to run");
 }
 
-int bg_block_embed(const bg_model *m, const int32_t *ids, int64_t n, int64_t past, const bg_pass *p, float *h, bg_err *e)
+int bg_block_embed(const bg_model *m, const int32_t *ids, int64_t n, int64_t past, const bg_pass *p, float *h,
+                   bg_err *e)
 {
     const bg_model_config *c = &m->config;
     const float *table = p && p->weights && p->weights[m->embed.index] ? p->weights[m->embed.index] : m->embed.w;
@@ -364,7 +376,8 @@ int bg_model_finish(const bg_model *m, const bg_pass *p, const float *h, int64_t
     return m->project_out.w ? bg_linear_apply(m, &m->project_out, p, h, n, out, m->config.embed_width, w, e) : BG_OK;
 }
 
-int bg_model_logits(const bg_model *m, const bg_pass *p, const float *h, int64_t n, float *logits, bg_work *w, bg_err *e)
+int bg_model_logits(const bg_model *m, const bg_pass *p, const float *h, int64_t n, float *logits, bg_work *w,
+                    bg_err *e)
 {
     int64_t vocab = m->config.vocab;
     int status = bg_model_finish(m, p, h, n, w->x, w, e);

@@ -1,4 +1,5 @@
-/* Owns the linear layers of a pass: which weights it takes, how its input is rounded, in which precision it is summed. */
+/* Owns the linear layers of a pass: which weights it takes, how its input is rounded, in which precision it is summed.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include "analysis/model/work.h"
@@ -38,7 +39,8 @@ static int apply_double(const bg_linear *l, const float *w, const float *x, int6
         double *b = a + c.rows * l->in, *product = b + c.cols * l->in;
         widen(c.rows, l->in, x + c.row * l->in, a);
         widen(c.cols, l->in, w + c.col * l->in, b);
-        bg_dgemm(c.rows, c.cols, l->in, 1, (bg_d_operand){a, l->in, 1}, (bg_d_operand){b, 1, l->in}, 0, product, c.cols);
+        bg_dgemm(c.rows, c.cols, l->in, 1, (bg_d_operand){a, l->in, 1}, (bg_d_operand){b, 1, l->in}, 0, product,
+                 c.cols);
         for (int64_t r = 0; r < c.rows; r++)
             for (int64_t k = 0; k < c.cols; k++)
                 y[(c.row + r) * ldy + c.col + k] =
@@ -56,8 +58,8 @@ static void round_bfloat16(float *x, int64_t rows, int64_t cols, int64_t ld)
             x[r * ld + c] = bg_bf16_to_f32(bg_f32_to_bf16(x[r * ld + c]));
 }
 
-/* Symmetric rounding of x/s per token (SmoothQuant, LLM.int8: absmax/(2^(b−1)−1)), given back times s; `keep` marks columns
- * left alone. The weights at hand are those of x, not of x/s. */
+/* Symmetric rounding of x/s per token (SmoothQuant, LLM.int8: absmax/(2^(b−1)−1)), given back times s; `keep` marks
+ * columns left alone. The weights at hand are those of x, not of x/s. */
 static void round_tokens(float *x, int64_t rows, int64_t cols, int bits, const float *s, const unsigned char *keep)
 {
     float top = (float)((1 << (bits - 1)) - 1);
@@ -85,8 +87,8 @@ static unsigned char *outlier_columns(const float *x, int64_t rows, int64_t cols
 }
 
 /* A copy of x, rounded as the pass says, in w->input. */
-static int round_input(const bg_model *m, const bg_linear *l, const bg_pass *p, const float *x, int64_t rows, bg_work *w,
-                       bg_err *e)
+static int round_input(const bg_model *m, const bg_linear *l, const bg_pass *p, const float *x, int64_t rows,
+                       bg_work *w, bg_err *e)
 {
     int64_t cols = l->in;
     const bg_model_config *c = &m->config;
@@ -116,8 +118,8 @@ static const float *weights_of(const bg_linear *l, const bg_pass *p)
 }
 
 /* One layer whose input is rounded, by its own scales, or whose sums are in double. */
-static int apply_apart(const bg_model *m, const bg_linear *l, const bg_product *y, const bg_pass *p, const float *x, int64_t n,
-                       bg_work *w, bg_err *e)
+static int apply_apart(const bg_model *m, const bg_linear *l, const bg_product *y, const bg_pass *p, const float *x,
+                       int64_t n, bg_work *w, bg_err *e)
 {
     int inside = l->layer >= 0, status = BG_OK;
     if (w && ((p->activation_bits > 0 && inside) || p->precision == BG_BFLOAT16)) {

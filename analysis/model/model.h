@@ -9,8 +9,8 @@
  * Which blocks a model is made of is one row of bg_archs (arch.h) plus its config; there is one loop for all of them.
  * Shape letters: T tokens of the batch, D width (hidden), F inner width of the MLP, V vocabulary, d head width.
  *
- * Stages that run many variants over the same text walk the layers themselves, so that one layer's weights are in memory
- * at a time, whatever the number of variants:
+ * Stages that run many variants over the same text walk the layers themselves, so that one layer's weights are in
+ * memory at a time, whatever the number of variants:
  *
  *     bg_model_embed(m, &b, NULL, h, &e);                     // h [T × D]
  *     for (int l = 0; l < m->config.layers; l++) {
@@ -34,9 +34,9 @@ typedef struct bg_linear {
     const bg_tensor *tensor; /* of the checkpoint (group, layer, storage, …); NULL for a tied output matrix's own row */
     const bg_tensor *bias_tensor;
     int64_t out, in;
-    int index; /* 0 … bg_model.n_linears − 1; the embedding is n_linears, the output matrix n_linears + 1 (the same as the
-                * embedding's when tied) */
-    int layer; /* −1 outside the layers */
+    int index; /* 0 … bg_model.n_linears − 1; the embedding is n_linears, the output matrix n_linears + 1 (the same as
+                * the embedding's when tied) */
+    int layer;   /* −1 outside the layers */
     float *w;    /* [out × in]; NULL while not loaded */
     float *bias; /* [out]; NULL: none */
 } bg_linear;
@@ -49,7 +49,7 @@ typedef struct bg_norm {
 typedef struct bg_layer {
     bg_linear *linear[BG_LINEARS]; /* NULL where the architecture has none */
     bg_norm norm[BG_NORMS];
-    int window; /* keys a query sees, itself included; 0: all before it */
+    int window;   /* keys a query sees, itself included; 0: all before it */
     float *store; /* where all its weights are; NULL: not loaded */
 } bg_layer;
 
@@ -62,11 +62,11 @@ typedef struct bg_model {
     int n_linears;
     bg_linear embed, head, project_in, project_out; /* projections have a NULL tensor where there are none */
     const bg_tensor *positions_tensor;
-    float *positions;    /* [rows × D] learned positions; NULL */
+    float *positions;     /* [rows × D] learned positions; NULL */
     float *rope_divisors; /* [rotary/2] from a GGUF file; NULL */
     bg_norm final_norm;
-    int tied_twice; /* the config ties the output matrix, but the file has one */
-    int resident; /* bg_model_load was called: layers stay */
+    int tied_twice;    /* the config ties the output matrix, but the file has one */
+    int resident;      /* bg_model_load was called: layers stay */
     double parameters; /* weights, biases, norms, embeddings; a tied matrix once */
 } bg_model;
 
@@ -79,8 +79,8 @@ void bg_model_close(bg_model *m);
 int bg_model_load(bg_model *m, bg_err *e);
 /* Reads what lies outside the layers: embedding, output matrix, positions, last norm. */
 int bg_model_load_outer(bg_model *m, bg_err *e);
-/* Of that only what bg_model_embed and the layers need, without the embedding, whose rows are then read from the file as tokens
- * ask for them. */
+/* Of that only what bg_model_embed and the layers need, without the embedding, whose rows are then read from the file
+ * as tokens ask for them. */
 int bg_model_load_input(bg_model *m, bg_err *e);
 /* One layer's weights; dropping does nothing in a resident model. Loading twice is no error. */
 int bg_model_load_layer(bg_model *m, int layer, bg_err *e);
@@ -110,7 +110,8 @@ typedef enum bg_precision {
     BG_BFLOAT16 /* inputs and outputs of every linear layer rounded to bfloat16, float32 sums */
 } bg_precision;
 
-/* Sees the input x [n × in] of every linear layer inside the layers, in order. A status other than BG_OK ends the pass. */
+/* Sees the input x [n × in] of every linear layer inside the layers, in order. A status other than BG_OK ends the pass.
+ */
 typedef struct bg_tap {
     int (*see)(void *self, const bg_linear *l, const float *x, int64_t n, bg_err *e);
     void *self;
@@ -120,8 +121,9 @@ typedef struct bg_tap {
 typedef struct bg_pass {
     bg_precision precision;
     const float *const *weights; /* by bg_linear.index, [n_linears + 2]: replaces w where not NULL; NULL: none */
-    int activation_bits;   /* > 0: the inputs of the layers' linear layers are rounded per token, absmax/(2^(b−1)−1) */
-    const float *const *input_scales; /* by bg_linear.index, [in]: it is x/scale that is rounded; NULL, also inside: 1 */
+    int activation_bits; /* > 0: the inputs of the layers' linear layers are rounded per token, absmax/(2^(b−1)−1) */
+    const float *const
+        *input_scales;     /* by bg_linear.index, [in]: it is x/scale that is rounded; NULL, also inside: 1 */
     float activation_keep; /* > 0: columns where any |x| of the block reaches this stay unrounded (LLM.int8's 6.0) */
     const bg_tap *tap;
 } bg_pass;

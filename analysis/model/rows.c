@@ -219,8 +219,8 @@ static double frequency(const bg_rope_config *r, const float *divisors, int64_t 
     }
 }
 
-void bg_rope_table(const bg_rope_config *r, const float *divisors, int64_t length, int64_t first, int64_t n, float *cosines,
-                   float *sines)
+void bg_rope_table(const bg_rope_config *r, const float *divisors, int64_t length, int64_t first, int64_t n,
+                   float *cosines, float *sines)
 {
     int half = r->dims / 2;
     float m = (float)r->attention_factor;

@@ -26,9 +26,10 @@ void bg_soft_cap(float *x, int64_t n, double cap);
 /* ---- rotary positions ---- */
 
 /* cos and sin of every angle: [n × dims/2] for positions first … first+n−1 of a sequence that is `length` long in all
- * (dynamic and long scalings look at it). divisors [dims/2] (GGUF's rope_freqs) or NULL. Angles in float32, as trained. */
-void bg_rope_table(const bg_rope_config *r, const float *divisors, int64_t length, int64_t first, int64_t n, float *cosines,
-                   float *sines);
+ * (dynamic and long scalings look at it). divisors [dims/2] (GGUF's rope_freqs) or NULL. Angles in float32, as trained.
+ */
+void bg_rope_table(const bg_rope_config *r, const float *divisors, int64_t length, int64_t first, int64_t n,
+                   float *cosines, float *sines);
 /* Turns one head of one token in place: c and s are that position's rows of the table. */
 void bg_rope_turn(const bg_rope_config *r, const float *c, const float *s, float *x);
 /* By what frequency j is divided under the scaling of Llama 3: GGUF's rope_freqs. */

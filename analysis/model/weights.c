@@ -21,8 +21,8 @@ static int find_root(const bg_ckpt *c, const bg_arch *a, const char **root, bg_e
             return BG_OK;
         }
     }
-    return bg_fail(e, BG_INPUT, "%s: tensor '%s%s.weight' is missing; config.json says %s", c->title, a->roots[0], a->embed,
-                   a->name);
+    return bg_fail(e, BG_INPUT, "%s: tensor '%s%s.weight' is missing; config.json says %s", c->title, a->roots[0],
+                   a->embed, a->name);
 }
 
 /* A missing tensor is an error; so is one that is not rows × cols (cols 0: a vector of `rows`). */
@@ -383,8 +383,9 @@ int bg_model_load_outer(bg_model *m, bg_err *e)
         status = read_linear(&m->head, e);
     if (!status && m->tied_twice) { /* what transformers 5 does: the file's matrix counts */
         if (memcmp(m->head.w, m->embed.w, m->embed.tensor->count * sizeof(float)))
-            bg_warn("%s: config.json ties the output matrix to the embedding, but '%s' differs from it; the file's is used",
-                    m->ckpt->title, m->head.name);
+            bg_warn(
+                "%s: config.json ties the output matrix to the embedding, but '%s' differs from it; the file's is used",
+                m->ckpt->title, m->head.name);
         m->tied_twice = 0;
     }
     if (!status)

@@ -6,15 +6,15 @@
 
 struct bg_work {
     int64_t rows, context;
-    int threads;         /* that attention may use: its scratch is made for so many */
-    float *x, *y;        /* [rows × D] */
-    float *qkv;          /* [rows × (H + 2K)·d] */
-    float *heads;        /* [rows × H·d] */
-    float *up, *gate;    /* [rows × F]; gate NULL without gating */
+    int threads;            /* that attention may use: its scratch is made for so many */
+    float *x, *y;           /* [rows × D] */
+    float *qkv;             /* [rows × (H + 2K)·d] */
+    float *heads;           /* [rows × H·d] */
+    float *up, *gate;       /* [rows × F]; gate NULL without gating */
     float *cosines, *sines; /* [context × dims/2] */
-    int64_t rope_key;    /* of the table; −1: none yet */
-    float *scores;       /* attention's scratch */
-    float *input;        /* [rows × widest input]: rounded inputs; made when first needed */
+    int64_t rope_key;       /* of the table; −1: none yet */
+    float *scores;          /* attention's scratch */
+    float *input;           /* [rows × widest input]: rounded inputs; made when first needed */
 };
 
 float *bg_floats(int64_t n); /* 64-byte aligned; free() it; NULL when memory is out */

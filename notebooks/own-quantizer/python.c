@@ -1,11 +1,12 @@
-/* A shared object whose quantizer is a Python module: its encode and decode are called in the process that hosts the object.
+/* A shared object whose quantizer is a Python module: its encode and decode are called in the process that hosts the
+ * object.
  *
  *     cc -O2 -shared -fPIC -DMODULE='"/path/to/ternary.py"' python.c -o ternary.so $(pkg-config --cflags bitgap) \
  *         $(python3-config --includes --ldflags --embed)
  *     bitgap curve MODEL -q exec:lib=./ternary.so,bits=1.6
  *
- * The module defines encode(rows, cols, bits, seed, weights) → bytes and decode(rows, cols, bits, seed, stored) → a buffer of
- * rows·cols float32. What comes in is a memoryview, float32 or bytes; NumPy takes it with numpy.frombuffer.
+ * The module defines encode(rows, cols, bits, seed, weights) → bytes and decode(rows, cols, bits, seed, stored) → a
+ * buffer of rows·cols float32. What comes in is a memoryview, float32 or bytes; NumPy takes it with numpy.frombuffer.
  */
 #define _GNU_SOURCE
 #include <Python.h>
@@ -13,8 +14,8 @@
 #include <dlfcn.h>
 #include <string.h>
 
-/* Starts Python once. Its own extensions look for its symbols among the global ones, where a hosted object's are not: the
- * library that holds them is opened again as a global one. */
+/* Starts Python once. Its own extensions look for its symbols among the global ones, where a hosted object's are not:
+ * the library that holds them is opened again as a global one. */
 static void start(void)
 {
     Dl_info python;
@@ -39,8 +40,8 @@ static PyObject *call(const bitgap_matrix *m, const char *name, PyObject *data)
         Py_XDECREF(ran);
     }
     PyObject *function = module ? PyDict_GetItemString(module, name) : NULL;
-    PyObject *back = function ? PyObject_CallFunction(function, "nndKO", (Py_ssize_t)m->rows, (Py_ssize_t)m->cols, m->bits,
-                                                      (unsigned long long)m->seed, data)
+    PyObject *back = function ? PyObject_CallFunction(function, "nndKO", (Py_ssize_t)m->rows, (Py_ssize_t)m->cols,
+                                                      m->bits, (unsigned long long)m->seed, data)
                               : NULL;
     if (PyErr_Occurred())
         PyErr_Print();
@@ -48,12 +49,13 @@ static PyObject *call(const bitgap_matrix *m, const char *name, PyObject *data)
 }
 
 /* Calls, and copies the answer's bytes into out (at most room). 0: done. */
-static int answer(const bitgap_matrix *m, const char *name, const void *in, size_t size, char *format, void *out, size_t room,
-                  size_t *bytes)
+static int answer(const bitgap_matrix *m, const char *name, const void *in, size_t size, char *format, void *out,
+                  size_t room, size_t *bytes)
 {
     start();
     PyObject *raw = PyMemoryView_FromMemory((char *)in, (Py_ssize_t)size, PyBUF_READ);
-    PyObject *data = raw ? PyObject_CallMethod(raw, "cast", "s", format) : NULL, *back = data ? call(m, name, data) : NULL;
+    PyObject *data = raw ? PyObject_CallMethod(raw, "cast", "s", format) : NULL,
+             *back = data ? call(m, name, data) : NULL;
     Py_buffer view;
     int failed = !back || PyObject_GetBuffer(back, &view, PyBUF_C_CONTIGUOUS);
     if (!failed) {

@@ -1,12 +1,13 @@
-/* Three values a weight, −s, 0 and s, as a program: weights below 0.7·mean|w| of their row become 0, the others the mean of
- * what is left (Li, Zhang and Liu 2016, Ternary Weight Networks, equations 5 and 6).
+/* Three values a weight, −s, 0 and s, as a program: weights below 0.7·mean|w| of their row become 0, the others the
+ * mean of what is left (Li, Zhang and Liu 2016, Ternary Weight Networks, equations 5 and 6).
  *
  *     cc -O2 ternary.c -o ternary -lm
  *     bitgap curve MODEL -q exec:cmd=./ternary,bits=1.6
  *
- * Stored: rows × float32 scale, then the values row after row, five in a byte (3⁵ = 243): 1.6 bits a weight and the scales.
- * The matrices come and go as NumPy files: "\x93NUMPY", version 1.0, the length of a header in Python's words, then float32
- * row by row. Their size stands in the environment, so the header's length is all that has to be read of it.
+ * Stored: rows × float32 scale, then the values row after row, five in a byte (3⁵ = 243): 1.6 bits a weight and the
+ * scales. The matrices come and go as NumPy files: "\x93NUMPY", version 1.0, the length of a header in Python's words,
+ * then float32 row by row. Their size stands in the environment, so the header's length is all that has to be read of
+ * it.
  */
 #include <math.h>
 #include <stdint.h>
@@ -44,7 +45,8 @@ static void write_matrix(const char *path, const float *w)
 {
     FILE *f = open_or_die(path, "wb");
     char header[118];
-    int n = snprintf(header, sizeof header, "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %zu), }", rows, cols);
+    int n =
+        snprintf(header, sizeof header, "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %zu), }", rows, cols);
     memset(header + n, ' ', sizeof header - (size_t)n);
     header[sizeof header - 1] = '\n';
     fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, f); /* 0x76 = 118: the data begins at a multiple of 64 */

@@ -1,20 +1,30 @@
-/* Owns the Viterbi search on the bitshift trellis and its computed codes; the recursion is in bitshift.h. Choices are K bits
- * for each q and step, packed 8/K steps to a byte; both versions add the same integers and choose the same path. */
+/* Owns the Viterbi search on the bitshift trellis and its computed codes; the recursion is in bitshift.h. Choices are K
+ * bits for each q and step, packed 8/K steps to a byte; both versions add the same integers and choose the same path.
+ */
 #include <math.h>
 #include <string.h>
 #include "io/dtype.h"
 #include "quant/kernel/bitshift.h"
 #include "quant/kernel/simd.h"
 
-static size_t remainders(const bg_bitshift *b) { return (size_t)1 << (b->L - b->K); }
-static size_t steps_a_byte(const bg_bitshift *b) { return 8 / (size_t)b->K; }
+static size_t remainders(const bg_bitshift *b)
+{
+    return (size_t)1 << (b->L - b->K);
+}
+static size_t steps_a_byte(const bg_bitshift *b)
+{
+    return 8 / (size_t)b->K;
+}
 
 size_t bg_bitshift_choices(const bg_bitshift *b, size_t steps)
 {
     return (steps + steps_a_byte(b) - 1) / steps_a_byte(b) * remainders(b);
 }
 
-size_t bg_bitshift_metrics(const bg_bitshift *b) { return 2 * (remainders(b) + BG_BITSHIFT_ROOM); }
+size_t bg_bitshift_metrics(const bg_bitshift *b)
+{
+    return 2 * (remainders(b) + BG_BITSHIFT_ROOM);
+}
 
 static void begin(const bg_bitshift *b, int start, uint16_t *m)
 {
@@ -22,8 +32,8 @@ static void begin(const bg_bitshift *b, int start, uint16_t *m)
         m[q] = start == BG_BITSHIFT_FREE || (size_t)start == q ? 0 : UINT16_MAX;
 }
 
-/* Where the end is given and costs too much for 16 bits, the choices do not know the start: its bits are put in by hand, so
- * that every path is a stream. */
+/* Where the end is given and costs too much for 16 bits, the choices do not know the start: its bits are put in by
+ * hand, so that every path is a stream. */
 static unsigned keep_start(const bg_bitshift *b, int start, size_t t, unsigned p)
 {
     int held = b->L - b->K - (int)t * b->K; /* bits of the start among the upper ones of the state at t */
@@ -52,7 +62,10 @@ static unsigned trace(const bg_bitshift *b, const uint16_t *m, size_t steps, int
     return least;
 }
 
-static int clamp(int v) { return v > INT16_MAX ? INT16_MAX : v < INT16_MIN ? INT16_MIN : v; }
+static int clamp(int v)
+{
+    return v > INT16_MAX ? INT16_MAX : v < INT16_MIN ? INT16_MIN : v;
+}
 
 unsigned bg_bitshift_cost(int doublings, int16_t x, int16_t entry)
 {
@@ -62,10 +75,13 @@ unsigned bg_bitshift_cost(int doublings, int16_t x, int16_t entry)
     return (unsigned)(r * r) >> 16;
 }
 
-static unsigned add(unsigned a, unsigned b) { return a + b < UINT16_MAX ? a + b : UINT16_MAX; }
+static unsigned add(unsigned a, unsigned b)
+{
+    return a + b < UINT16_MAX ? a + b : UINT16_MAX;
+}
 
-uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t steps, int start, int end, uint16_t *metrics,
-                                uint8_t *choices, uint16_t *state)
+uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t steps, int start, int end,
+                                uint16_t *metrics, uint8_t *choices, uint16_t *state)
 {
     size_t Q = remainders(b), pack = steps_a_byte(b), N = (size_t)1 << b->L;
     uint16_t *m = metrics, *next = metrics + Q + BG_BITSHIFT_ROOM;
@@ -82,7 +98,8 @@ uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t s
                 size_t s = p * Q + q;
                 unsigned cost = 0;
                 for (int v = 0; v < b->V; v++)
-                    cost = add(cost, bg_bitshift_cost(b->doublings, x[t * (size_t)b->V + (size_t)v], b->table[(size_t)v * N + s]));
+                    cost = add(cost, bg_bitshift_cost(b->doublings, x[t * (size_t)b->V + (size_t)v],
+                                                      b->table[(size_t)v * N + s]));
                 unsigned c = add(m[s >> b->K], cost);
                 if (p == 0 || c < best)
                     best = c, arg = p;
@@ -113,7 +130,8 @@ typedef struct bg_row {
     int fresh;    /* the first step of the bytes in choices */
 } bg_row;
 
-/* One step for all remainders; K, V and doublings are constants where it is inlined. Sixteen neighbours follow sixteen >> K. */
+/* One step for all remainders; K, V and doublings are constants where it is inlined. Sixteen neighbours follow sixteen
+ * >> K. */
 BG_INLINE void step(bg_row *r, int L, int K, int V, int doublings)
 {
     size_t Q = (size_t)1 << (L - K), N = (size_t)1 << L;
@@ -162,13 +180,26 @@ uint64_t bg_bitshift_search(const bg_bitshift *b, const int16_t *x, size_t steps
         r.choices = choices + t / pack * Q, r.fresh = t % pack == 0;
         taken += r.least[0];
         switch (b->doublings * 100 + b->V * 10 + b->K) {
-        case 11: step(&r, b->L, 1, 1, 0); break;
-        case 12: step(&r, b->L, 2, 1, 0); break;
-        case 113: step(&r, b->L, 3, 1, 1); break;
-        case 214: step(&r, b->L, 4, 1, 2); break;
-        case 22: step(&r, b->L, 2, 2, 0); break;
-        case 24: step(&r, b->L, 4, 2, 0); break;
-        default: step(&r, b->L, b->K, b->V, b->doublings);
+        case 11:
+            step(&r, b->L, 1, 1, 0);
+            break;
+        case 12:
+            step(&r, b->L, 2, 1, 0);
+            break;
+        case 113:
+            step(&r, b->L, 3, 1, 1);
+            break;
+        case 214:
+            step(&r, b->L, 4, 1, 2);
+            break;
+        case 22:
+            step(&r, b->L, 2, 2, 0);
+            break;
+        case 24:
+            step(&r, b->L, 4, 2, 0);
+            break;
+        default:
+            step(&r, b->L, b->K, b->V, b->doublings);
         }
         uint16_t *swap = m;
         m = next, next = swap;

@@ -1,11 +1,12 @@
-/* The bitshift trellis (Tseng and others 2024, QTIP): the state is the last L bits of the stream, every step shifts in K new
- * ones, and the state names V weights in a table of 2^L entries, so a decoder needs no trellis at all.
+/* The bitshift trellis (Tseng and others 2024, QTIP): the state is the last L bits of the stream, every step shifts in
+ * K new ones, and the state names V weights in a table of 2^L entries, so a decoder needs no trellis at all.
  *
  * States that differ in their top K bits only lead to the same next states, so the search keeps one metric for each
  * remainder q of L − K bits, the least over the 2^K states p·Q + q, Q = 2^(L−K):
  *     m'[q] = min_p  m[(p·Q + q) >> K] + |x − T[p·Q + q]|²
- * Weights and table are 16-bit fixed-point numbers. A weight costs ⌊(2^doublings·(x − T))² / 2^16⌋, both factors saturating; metrics
- * are 16-bit, less the least of the step before, and the largest of them means that nothing leads there.
+ * Weights and table are 16-bit fixed-point numbers. A weight costs ⌊(2^doublings·(x − T))² / 2^16⌋, both factors
+ * saturating; metrics are 16-bit, less the least of the step before, and the largest of them means that nothing leads
+ * there.
  */
 #ifndef BG_QUANT_KERNEL_BITSHIFT_H
 #define BG_QUANT_KERNEL_BITSHIFT_H
@@ -28,8 +29,8 @@ size_t bg_bitshift_metrics(const bg_bitshift *b);
  * `end` the one after the last, or BG_BITSHIFT_FREE. Returns the cost; ties prefer the lower p, and the lower end. */
 uint64_t bg_bitshift_search(const bg_bitshift *b, const int16_t *x, size_t steps, int start, int end, uint16_t *metrics,
                             uint8_t *choices, uint16_t *state);
-uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t steps, int start, int end, uint16_t *metrics,
-                                uint8_t *choices, uint16_t *state);
+uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t steps, int start, int end,
+                                uint16_t *metrics, uint8_t *choices, uint16_t *state);
 /* What one weight costs at one entry of the table. */
 unsigned bg_bitshift_cost(int doublings, int16_t x, int16_t entry);
 

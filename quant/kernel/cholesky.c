@@ -49,8 +49,9 @@ static int choose_order(bg_factor *f, const double *H, int64_t G, bg_err *e)
     return BG_OK;
 }
 
-/* The lower triangle of an n × n matrix in panels of PANEL columns, one after the other: panel p holds rows p·PANEL … n−1, PANEL
- * apart. It takes no more than the triangle, a tile is dense in memory, and a panel that is done can be given back. */
+/* The lower triangle of an n × n matrix in panels of PANEL columns, one after the other: panel p holds rows p·PANEL …
+ * n−1, PANEL apart. It takes no more than the triangle, a tile is dense in memory, and a panel that is done can be
+ * given back. */
 enum { PANEL = 192 };
 
 static int64_t offset(int64_t n, int64_t p)
@@ -111,8 +112,8 @@ static void keep_row(bg_factor *f, double *A, int64_t i)
     }
 }
 
-/* M from A's factor, a band of A's rows at a time, the last first: pages of M come as those of A go. Below the diagonal M stays
- * as calloc gave it, and pages never written take no memory. */
+/* M from A's factor, a band of A's rows at a time, the last first: pages of M come as those of A go. Below the diagonal
+ * M stays as calloc gave it, and pages never written take no memory. */
 static void keep(bg_factor *f, double *A)
 {
     enum { BAND = 256 };
@@ -132,9 +133,9 @@ static void keep(bg_factor *f, double *A)
     }
 }
 
-/* Right-looking blocked Cholesky of the lower triangle of A, in place. Tiles are fixed and every BLAS call is made inside a
- * parallel region, where it runs on one thread, so that the digits do not depend on how many there are. Returns 0, or
- * LAPACK's number of the leading minor that is not positive. */
+/* Right-looking blocked Cholesky of the lower triangle of A, in place. Tiles are fixed and every BLAS call is made
+ * inside a parallel region, where it runs on one thread, so that the digits do not depend on how many there are.
+ * Returns 0, or LAPACK's number of the leading minor that is not positive. */
 static int cholesky(double *A, int64_t n)
 {
     int info = 0;
@@ -150,14 +151,16 @@ static int cholesky(double *A, int64_t n)
 #pragma omp for schedule(dynamic)
                 for (int64_t t = 1; t <= tiles; t++)
                     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit,
-                                (int)least(PANEL, height - t * PANEL), (int)kb, 1.0, L, PANEL, L + t * PANEL * PANEL, PANEL);
+                                (int)least(PANEL, height - t * PANEL), (int)kb, 1.0, L, PANEL, L + t * PANEL * PANEL,
+                                PANEL);
 #pragma omp for schedule(dynamic)
                 for (int64_t t = 0; t < tiles * tiles; t++) {
                     int64_t i = t / tiles + 1, j = t % tiles + 1;
                     if (j <= i)
                         bg_dgemm(least(PANEL, height - i * PANEL), least(PANEL, height - j * PANEL), kb, -1,
-                                 (bg_d_operand){L + i * PANEL * PANEL, PANEL, 1}, (bg_d_operand){L + j * PANEL * PANEL, 1, PANEL},
-                                 1, panel(A, n, p + j) + (i - j) * PANEL * PANEL, PANEL);
+                                 (bg_d_operand){L + i * PANEL * PANEL, PANEL, 1},
+                                 (bg_d_operand){L + j * PANEL * PANEL, 1, PANEL}, 1,
+                                 panel(A, n, p + j) + (i - j) * PANEL * PANEL, PANEL);
                 }
             }
         }

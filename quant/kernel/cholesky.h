@@ -1,8 +1,8 @@
 /* The triangular factor behind error feedback.
  *
- * GPTQ (Frantar et al., arXiv 2210.17323) walks the columns of W and pushes each column's rounding error onto the columns
- * not yet rounded. With H = M·Mᵀ, M upper triangular, its loss is ‖(w−ŵ)M‖², and since column j of M holds only rows up
- * to j, the target of column j given the errors δ_i = w_i − ŵ_i so far is
+ * GPTQ (Frantar et al., arXiv 2210.17323) walks the columns of W and pushes each column's rounding error onto the
+ * columns not yet rounded. With H = M·Mᵀ, M upper triangular, its loss is ‖(w−ŵ)M‖², and since column j of M holds only
+ * rows up to j, the target of column j given the errors δ_i = w_i − ŵ_i so far is
  *
  *     w'_j = w_j + (Σ_{i<j} δ_i·M_ij) / M_jj ,
  *
@@ -27,13 +27,14 @@ typedef struct bg_factor {
     double mean_square; /* (1/n)·Σ M_ii² */
 } bg_factor;
 
-/* The order of the walk: as they come; by falling diagonal (ties: lower index first); or, for G > 1, whole groups of G columns
- * by their largest diagonal and each group inside by falling diagonal (Gafni et al. 2025, arXiv 2505.14638), a short last
- * group staying last. */
+/* The order of the walk: as they come; by falling diagonal (ties: lower index first); or, for G > 1, whole groups of G
+ * columns by their largest diagonal and each group inside by falling diagonal (Gafni et al. 2025, arXiv 2505.14638), a
+ * short last group staying last. */
 enum { BG_ORDER_NATURAL = 0, BG_ORDER_ACT = 1 };
 
-/* H: n × n, row-major, symmetric, of which the upper triangle is read. percdamp ≥ 0. When the factorisation fails the damping grows tenfold from max(percdamp, 1e-6)
- * until it does not. BG_INPUT: H not finite, or no positive diagonal at all. */
+/* H: n × n, row-major, symmetric, of which the upper triangle is read. percdamp ≥ 0. When the factorisation fails the
+ * damping grows tenfold from max(percdamp, 1e-6) until it does not. BG_INPUT: H not finite, or no positive diagonal at
+ * all. */
 int bg_factor_init(bg_factor *f, const double *H, int64_t n, double percdamp, int64_t order, bg_err *e);
 void bg_factor_free(bg_factor *f);
 

@@ -1,5 +1,5 @@
-/* Which cell of an ascending list of thresholds a number falls into, in constant time for cells of like width: a table over
- * equal stretches says where the search starts. */
+/* Which cell of an ascending list of thresholds a number falls into, in constant time for cells of like width: a table
+ * over equal stretches says where the search starts. */
 #ifndef BG_QUANT_KERNEL_CUTS_H
 #define BG_QUANT_KERNEL_CUTS_H
 

@@ -1,7 +1,7 @@
-/* Owns the deterministic matrix product. Chunk edges follow from the shape alone: an even number of them, evenly sized and
- * rounded to what register tiles have in common, so that each call packs its panels once and the threads get equal
- * parts. A large product is cut into large chunks, which pack x least often; a small one finer, so that every thread has
- * one: three chunks on two threads take as long as four. */
+/* Owns the deterministic matrix product. Chunk edges follow from the shape alone: an even number of them, evenly sized
+ * and rounded to what register tiles have in common, so that each call packs its panels once and the threads get equal
+ * parts. A large product is cut into large chunks, which pack x least often; a small one finer, so that every thread
+ * has one: three chunks on two threads take as long as four. */
 #include "quant/kernel/gemm.h"
 
 #include <string.h>
@@ -9,8 +9,10 @@
 #include "quant/kernel/simd.h"
 
 enum {
-    LARGE_ROWS = 512, LARGE_COLS = 768, /* at most so many rows of x and of w in one chunk */
-    SMALL_ROWS = 256, SMALL_COLS = 288, /* where fewer than ENOUGH large ones would do */
+    LARGE_ROWS = 512,
+    LARGE_COLS = 768, /* at most so many rows of x and of w in one chunk */
+    SMALL_ROWS = 256,
+    SMALL_COLS = 288, /* where fewer than ENOUGH large ones would do */
     ENOUGH = 16,
     TILE = 16,
     VECTOR_ROWS = 256, /* rows of w in one chunk of a matrix-vector product */
@@ -77,13 +79,15 @@ typedef float lanes __attribute__((vector_size(64)));
 /* In pairs: one after the other the lanes would take longer than the products. */
 static inline float sum_lanes(lanes v)
 {
-    bg_f8 half = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) + __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    bg_f8 half = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                 __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
     bg_f4 quarter = __builtin_shufflevector(half, half, 0, 1, 2, 3) + __builtin_shufflevector(half, half, 4, 5, 6, 7);
     return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 
 /* Up to TOGETHER rows: x is read once for them. */
-static inline __attribute__((always_inline)) void dot_rows(int64_t rows, int64_t n, const float *x, const float *w, int64_t ldw, float *y)
+static inline __attribute__((always_inline)) void dot_rows(int64_t rows, int64_t n, const float *x, const float *w,
+                                                           int64_t ldw, float *y)
 {
     const int64_t step = sizeof(lanes) / sizeof *x, whole = n / step * step;
     lanes sum[TOGETHER] = {0};
@@ -122,7 +126,8 @@ static void matrix_chunk(int64_t n, int64_t in, const float *x, int64_t ldx, con
 {
     bg_gemm_chunk c = bg_gemm_chunk_at(n, p->out, i);
     float *y = p->y + c.row * p->ldy + c.col;
-    bg_sgemm(c.rows, c.cols, in, 1, (bg_s_operand){x + c.row * ldx, ldx, 1}, (bg_s_operand){p->w + c.col * in, 1, in}, 0, y, p->ldy);
+    bg_sgemm(c.rows, c.cols, in, 1, (bg_s_operand){x + c.row * ldx, ldx, 1}, (bg_s_operand){p->w + c.col * in, 1, in},
+             0, y, p->ldy);
     add_bias(c.rows, c.cols, p->bias ? p->bias + c.col : NULL, y, p->ldy);
 }
 

@@ -4,8 +4,8 @@
  * the chunks are spread over OpenMP threads. No sum crosses a chunk, so 1 and N threads give the same bits.
  *
  * All functions compute y = x·wᵀ + bias, the form of a linear layer: x [n × in] with ldx floats from row to row,
- * w [out × in] dense, bias [out] or NULL, y [n × out] with ldy floats from row to row. They must not be called from inside
- * a parallel region, bg_dots excepted. y must not overlap the inputs.
+ * w [out × in] dense, bias [out] or NULL, y [n × out] with ldy floats from row to row. They must not be called from
+ * inside a parallel region, bg_dots excepted. y must not overlap the inputs.
  */
 #ifndef BG_QUANT_KERNEL_GEMM_H
 #define BG_QUANT_KERNEL_GEMM_H
@@ -16,8 +16,8 @@
 void bg_gemm(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, const float *w, const float *bias,
              float *y, int64_t ldy);
 
-/* Several products of the same x, spread over the threads together: their threads wait for each other once. The same digits
- * as one by one. */
+/* Several products of the same x, spread over the threads together: their threads wait for each other once. The same
+ * digits as one by one. */
 typedef struct bg_product {
     int64_t out;
     const float *w, *bias; /* bias NULL: none */
@@ -26,7 +26,8 @@ typedef struct bg_product {
 } bg_product;
 void bg_gemm_all(int64_t n, int64_t in, const float *x, int64_t ldx, const bg_product *p, int count);
 
-/* y[r] = x·w[r], rows of w ldw floats apart, n of them used; w is read from memory once. By this thread, and from any. */
+/* y[r] = x·w[r], rows of w ldw floats apart, n of them used; w is read from memory once. By this thread, and from any.
+ */
 void bg_dots(int64_t rows, int64_t n, const float *x, const float *w, int64_t ldw, float *y);
 
 /* Plain loops, double accumulators, one rounding at the end. */

@@ -1,8 +1,8 @@
 /* Owns the passes over a row held in cache. See group.h.
  *
- * A group's error needs no rounding back to weights: with y = x/s and r = y − round(y) it is s²·Σ r². Lanes of eight are kept
- * apart through a whole row (times s² per group) and added up once, in double; so that s² neither underflows nor
- * overflows, rows whose scales lie outside 1e±15 take the plain version, as do groups that are no multiple of 16.
+ * A group's error needs no rounding back to weights: with y = x/s and r = y − round(y) it is s²·Σ r². Lanes of eight
+ * are kept apart through a whole row (times s² per group) and added up once, in double; so that s² neither underflows
+ * nor overflows, rows whose scales lie outside 1e±15 take the plain version, as do groups that are no multiple of 16.
  */
 #include "quant/kernel/group.h"
 #include "quant/kernel/simd.h"
@@ -100,8 +100,8 @@ void bg_group_affine_ref(const float *x, size_t n, size_t g, const bg_affine *a,
     }
 }
 
-/* Bit l: group k + l has weights that round beyond its bounds (rounding is monotone: its ends tell), or may hold an error above
- * half of `known`. */
+/* Bit l: group k + l has weights that round beyond its bounds (rounding is monotone: its ends tell), or may hold an
+ * error above half of `known`. */
 BG_INLINE unsigned careful_groups(const bg_affine *a, size_t k, size_t groups, float known, int shifted)
 {
     if (k + 8 <= groups) {
@@ -122,10 +122,11 @@ BG_INLINE unsigned careful_groups(const bg_affine *a, size_t k, size_t groups, f
     return bits;
 }
 
-/* Σ r² by lanes of group j, at p. shifted, careful and together are constants in each caller: a group that is not looked at
- * carefully has no weight beyond its bounds, and its largest error is not wanted. `together` vectors run side by side. */
-BG_INLINE bg_f8 affine_squares(const float *p, size_t g, const bg_affine *a, size_t j, int shifted, int careful, int together,
-                               bg_f8 *most)
+/* Σ r² by lanes of group j, at p. shifted, careful and together are constants in each caller: a group that is not
+ * looked at carefully has no weight beyond its bounds, and its largest error is not wanted. `together` vectors run side
+ * by side. */
+BG_INLINE bg_f8 affine_squares(const float *p, size_t g, const bg_affine *a, size_t j, int shifted, int careful,
+                               int together, bg_f8 *most)
 {
     bg_f8 inverse = bg_f8_all(a->inverse[j]), sum[4] = {{0}}, largest = {0};
     for (size_t i = 0; i < g; i += 8 * (size_t)together)
@@ -146,9 +147,10 @@ BG_INLINE bg_f8 affine_squares(const float *p, size_t g, const bg_affine *a, siz
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-/* Whole groups of a row. An error inside the bounds is at most half a scale, so only scales above twice the largest error so
- * far need a look at it; the margin is for the rounding of r²·s². */
-BG_INLINE void affine_row(const float *x, size_t groups, size_t g, const bg_affine *a, int shifted, int together, bg_error *e)
+/* Whole groups of a row. An error inside the bounds is at most half a scale, so only scales above twice the largest
+ * error so far need a look at it; the margin is for the rounding of r²·s². */
+BG_INLINE void affine_row(const float *x, size_t groups, size_t g, const bg_affine *a, int shifted, int together,
+                          bg_error *e)
 {
     bg_f8 row = {0}, row_most = {0}, most;
     float known = 2 * e->most * (1 - 0x1p-18f);
@@ -181,16 +183,22 @@ void bg_group_affine(const float *x, size_t n, size_t g, const bg_affine *a, bg_
     else
         affine_row(x, whole, g, a, 0, 4, e);
     if (whole * g < n) {
-        bg_affine rest = {a->scale + whole, a->inverse + whole, a->shift ? a->shift + whole : NULL, a->low + whole,
-                          a->high + whole, a->rest + whole, NULL, NULL};
+        bg_affine rest = {a->scale + whole,
+                          a->inverse + whole,
+                          a->shift ? a->shift + whole : NULL,
+                          a->low + whole,
+                          a->high + whole,
+                          a->rest + whole,
+                          NULL,
+                          NULL};
         bg_group_affine_ref(x + whole * g, n - whole * g, g, &rest, e);
     }
 }
 
 /* ---- tables ---- */
 
-void bg_group_table_ref(const float *x, size_t n, size_t g, const float *scale, const float *inverse, const float *levels,
-                        const float *cuts, int K, bg_error *e)
+void bg_group_table_ref(const float *x, size_t n, size_t g, const float *scale, const float *inverse,
+                        const float *levels, const float *cuts, int K, bg_error *e)
 {
     for (size_t i = 0; i < n; i++) {
         size_t k = i / g;
@@ -204,9 +212,9 @@ void bg_group_table_ref(const float *x, size_t n, size_t g, const float *scale, 
     }
 }
 
-/* Levels and cuts in registers, for a search by halves whose every step is a comparison and a look-up among four. A look-up's
- * index is a sum of comparisons, which are 0 or −1, so that entries a b c d for the answers 00 01 10 11 stand as a d c b.
- * The last step compares the squared distances themselves, because cuts stand midway between levels. */
+/* Levels and cuts in registers, for a search by halves whose every step is a comparison and a look-up among four. A
+ * look-up's index is a sum of comparisons, which are 0 or −1, so that entries a b c d for the answers 00 01 10 11 stand
+ * as a d c b. The last step compares the squared distances themselves, because cuts stand midway between levels. */
 typedef struct halves {
     bg_f8 middle, second[2], third, even[2], odd[2]; /* of 8 levels only even[0] and odd[0] */
 } halves;
@@ -235,7 +243,8 @@ BG_INLINE bg_f8 least_square(bg_f8 y, bg_f8 a, bg_f8 b)
 /* Squared distance to the nearest of 16. */
 BG_INLINE bg_f8 square_of_16(bg_f8 y, const halves *h)
 {
-    bg_i8 a = y > h->middle, b = y > bg_f8_either(a, h->second[1], h->second[0]), c = y > bg_f8_among_four(h->third, a + a + b);
+    bg_i8 a = y > h->middle, b = y > bg_f8_either(a, h->second[1], h->second[0]),
+          c = y > bg_f8_among_four(h->third, a + a + b);
     bg_i8 bc = b + b + c;
     return least_square(y, bg_f8_either(a, bg_f8_among_four(h->even[1], bc), bg_f8_among_four(h->even[0], bc)),
                         bg_f8_either(a, bg_f8_among_four(h->odd[1], bc), bg_f8_among_four(h->odd[0], bc)));
@@ -265,8 +274,8 @@ static int are_midway(const float *levels, const float *cuts, int K)
 }
 
 /* Whole groups. mirrored is a constant in each caller. */
-BG_INLINE void table_row(const float *x, size_t groups, size_t g, const float *scale, const float *inverse, const halves *h,
-                         int mirrored, bg_error *e)
+BG_INLINE void table_row(const float *x, size_t groups, size_t g, const float *scale, const float *inverse,
+                         const halves *h, int mirrored, bg_error *e)
 {
     bg_f8 row = {0}, row_most = {0};
     for (size_t k = 0; k < groups; k++) {

@@ -1,8 +1,8 @@
 /* Kernels over the scopes of a row: range, squared error of affine and table codes. None allocates.
  *
- * x[n] is cut into groups of g (the last may be short): group k is x[k·g … min(n, (k+1)·g)). Errors are in original units:
- * each kernel adds Σ (x − x̂)² to the double `*sse` group by group and keeps the largest |x − x̂| in `*most`.
- * A _ref says in a few lines what the fast version computes; they agree to float rounding inside a group.
+ * x[n] is cut into groups of g (the last may be short): group k is x[k·g … min(n, (k+1)·g)). Errors are in original
+ * units: each kernel adds Σ (x − x̂)² to the double `*sse` group by group and keeps the largest |x − x̂| in `*most`. A
+ * _ref says in a few lines what the fast version computes; they agree to float rounding inside a group.
  */
 #ifndef BG_QUANT_KERNEL_GROUP_H
 #define BG_QUANT_KERNEL_GROUP_H
@@ -23,11 +23,12 @@ void bg_group_range_ref(const float *x, size_t n, size_t g, float *least, float 
 void bg_range_join(const float *least, const float *most, size_t n, size_t together, float *joined_least,
                    float *joined_most);
 
-/* Affine codes: y = x·inverse[k] − shift[k] (shift NULL: 0); q = clamp(round(y), low[k], high[k]); error scale[k]·(y − q). Where scale is 0
- * every weight becomes rest[k]. */
+/* Affine codes: y = x·inverse[k] − shift[k] (shift NULL: 0); q = clamp(round(y), low[k], high[k]); error scale[k]·(y −
+ * q). Where scale is 0 every weight becomes rest[k]. */
 typedef struct bg_affine {
     const float *scale, *inverse, *shift, *low, *high, *rest;
-    const float *least, *most; /* of the weights, as bg_group_range tells: groups that stay inside their bounds are not clamped */
+    const float *least,
+        *most; /* of the weights, as bg_group_range tells: groups that stay inside their bounds are not clamped */
 } bg_affine;
 void bg_group_affine(const float *x, size_t n, size_t g, const bg_affine *a, bg_error *e);
 /* least and most are not used. */
@@ -36,8 +37,8 @@ void bg_group_affine_ref(const float *x, size_t n, size_t g, const bg_affine *a,
 /* Tables of K ≤ 16 ascending levels: y = x·inverse[k]; error scale[k]·(y − nearest level by cuts). */
 void bg_group_table(const float *x, size_t n, size_t g, const float *scale, const float *inverse, const float *levels,
                     const float *cuts, int K, bg_error *e);
-void bg_group_table_ref(const float *x, size_t n, size_t g, const float *scale, const float *inverse, const float *levels,
-                        const float *cuts, int K, bg_error *e);
+void bg_group_table_ref(const float *x, size_t n, size_t g, const float *scale, const float *inverse,
+                        const float *levels, const float *cuts, int K, bg_error *e);
 
 /* Rounds n non-negative floats to float16 precision in place (saturating at 65504), as bg_f32_to_f16 and back. */
 void bg_round_f16(float *x, size_t n);

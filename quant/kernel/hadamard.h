@@ -1,8 +1,8 @@
 /* Randomised Hadamard rotation of any size.
  *
  * For n = 2^k·m, m odd: T = diag(s)·(H_{2^k} ⊗ Q_m), H the normalised Sylvester–Hadamard matrix, Q_m the orthonormal
- * DCT-II of size m (1 for m = 1), s random signs. T is orthogonal, so plain squared error does not change; what changes is
- * the shape of the marginals (QuIP#, Tseng et al. 2024; QuaRot, Ashkboos et al. 2024).
+ * DCT-II of size m (1 for m = 1), s random signs. T is orthogonal, so plain squared error does not change; what changes
+ * is the shape of the marginals (QuIP#, Tseng et al. 2024; QuaRot, Ashkboos et al. 2024).
  */
 #ifndef BG_QUANT_HADAMARD_H
 #define BG_QUANT_HADAMARD_H

@@ -117,7 +117,8 @@ int bg_hist_from_sorted(bg_hist *h, const double *value, const double *weight, s
 }
 
 /* Sorted floats with their weights (NULL: 1 each), equal values merged. */
-static int from_sorted_floats(bg_hist *h, const float *x, const uint64_t *pairs, const double *weights, size_t n, bg_err *e)
+static int from_sorted_floats(bg_hist *h, const float *x, const uint64_t *pairs, const double *weights, size_t n,
+                              bg_err *e)
 {
     size_t distinct = 0;
     for (size_t i = 0; i < n; i++)
@@ -205,7 +206,8 @@ static double stretch(double ratio)
     return high;
 }
 
-/* Edges −x … x through 0, evenly spaced where the mass is and ever wider in the tails: x·sinh(a·u)/sinh(a), u in [−1, 1]. */
+/* Edges −x … x through 0, evenly spaced where the mass is and ever wider in the tails: x·sinh(a·u)/sinh(a), u in [−1,
+ * 1]. */
 static void lay_edges(const bg_law *l, double sigma, double *edge)
 {
     double end = tail_end(l), core = 4 * fabs(l->quantile(l, 0.25));
@@ -259,8 +261,8 @@ static size_t count_up_to(const double *a, size_t n, double x)
     return low;
 }
 
-/* Inside bin i the density is taken as the line that has the bin's mass and centre; what its second moment then lacks of
- * the exact one is spread in proportion to the mass. t in [0, 1] is the place in the bin. */
+/* Inside bin i the density is taken as the line that has the bin's mass and centre; what its second moment then lacks
+ * of the exact one is spread in proportion to the mass. t in [0, 1] is the place in the bin. */
 static bg_moments inside_bin(const bg_hist *h, size_t i, double t)
 {
     double width = h->edge[i + 1] - h->edge[i], p = h->W[i + 1] - h->W[i], a = h->edge[i] - h->mean;
@@ -344,7 +346,8 @@ double bg_hist_mse_cells(const bg_hist *h, const double *levels, const double *t
     double sum = 0;
     bg_moments low = {0, 0, 0};
     for (int k = 0; k < K; k++) {
-        bg_moments high = k < K - 1 ? bg_hist_below(h, thresholds[k]) : (bg_moments){h->W[h->n], h->M[h->n], h->S[h->n]};
+        bg_moments high =
+            k < K - 1 ? bg_hist_below(h, thresholds[k]) : (bg_moments){h->W[h->n], h->M[h->n], h->S[h->n]};
         bg_moments cell = {high.w - low.w, high.m - low.m, high.s - low.s};
         sum += cell_error(h, cell, levels[k]);
         if (probability)

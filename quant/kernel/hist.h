@@ -1,9 +1,9 @@
 /* Weighted histograms: every value of a tensor with its count, or a density cut into fine bins, with running moments.
  *
  * A bf16 or f16 tensor has at most 65,536 distinct values, so its histogram is exact and every per-tensor scalar
- * quantizer costs the size of the histogram. A density source (io/source.h) is held the same way: 65,536 bins carry exact
- * mass, centre and second moment, and inside a bin the density is taken as the line of that mass and centre, so thresholds
- * may fall anywhere.
+ * quantizer costs the size of the histogram. A density source (io/source.h) is held the same way: 65,536 bins carry
+ * exact mass, centre and second moment, and inside a bin the density is taken as the line of that mass and centre, so
+ * thresholds may fall anywhere.
  *
  * Moments are about `mean`, which is what keeps S − M²/W from cancelling when |mean| ≫ σ.
  */
@@ -16,14 +16,15 @@
 #include "io/source.h"
 
 typedef struct bg_hist {
-    size_t n;        /* atoms or bins */
-    double *value;   /* [n] ascending: the atom, or the bin's centre of mass */
-    double *weight;  /* [n] count, or probability */
-    double *edge;    /* [n+1] for a density (mass beyond the outermost edges is in the outermost bins); NULL for atoms */
-    double *W, *M, *S; /* [n+1] sums over the first i of weight, weight·(x−mean), weight·(x−mean)² (bins: exact second moment) */
-    double total;    /* Σ weight: the number of weights, or 1 */
+    size_t n;       /* atoms or bins */
+    double *value;  /* [n] ascending: the atom, or the bin's centre of mass */
+    double *weight; /* [n] count, or probability */
+    double *edge;   /* [n+1] for a density (mass beyond the outermost edges is in the outermost bins); NULL for atoms */
+    double *W, *M,
+        *S; /* [n+1] sums over the first i of weight, weight·(x−mean), weight·(x−mean)² (bins: exact second moment) */
+    double total;        /* Σ weight: the number of weights, or 1 */
     double mean, sigma2; /* about the mean; sigma2 is the population variance */
-    double min, max; /* of the support that carries mass (a density: where its tails are cut) */
+    double min, max;     /* of the support that carries mass (a density: where its tails are cut) */
     int is_density;
 } bg_hist;
 

@@ -1,14 +1,14 @@
 /* Owns exact one-dimensional k-means (kmeans1d.h).
  *
- * Between cuts t_0 = 0 ≤ t_1 ≤ … ≤ t_K = n the cell of atoms t_{k−1} … t_k − 1 costs c(t_{k−1}, t_k) = S − M²/W from prefix sums,
- * and D_k[t] = min over t′ of D_{k−1}[t′] + c(t′, t). The cost is Monge, so the best t′ grows with t, and divide and conquer needs
- * O(n log n) a layer.
+ * Between cuts t_0 = 0 ≤ t_1 ≤ … ≤ t_K = n the cell of atoms t_{k−1} … t_k − 1 costs c(t_{k−1}, t_k) = S − M²/W from
+ * prefix sums, and D_k[t] = min over t′ of D_{k−1}[t′] + c(t′, t). The cost is Monge, so the best t′ grows with t, and
+ * divide and conquer needs O(n log n) a layer.
  *
- * Most of it can be left out, provably. Cover the places of cut k by buckets [p, q]. If cuts k−1 and k lie in buckets b′ and b,
- * their cell costs at least c(q_{b′}, p_b), the atoms surely inside; this bound is Monge too. Its forward and backward
- * sums F_k(b), B_k(b) are a small dynamic programme, and a bucket with F + B above the error of a known partition (that of
- * Lloyd–Max) holds no cut k of an optimum. What is left is covered by smaller buckets; when a bucket is one place, the bound is the
- * cost itself, F_K is the minimum and its path the answer.
+ * Most of it can be left out, provably. Cover the places of cut k by buckets [p, q]. If cuts k−1 and k lie in buckets
+ * b′ and b, their cell costs at least c(q_{b′}, p_b), the atoms surely inside; this bound is Monge too. Its forward and
+ * backward sums F_k(b), B_k(b) are a small dynamic programme, and a bucket with F + B above the error of a known
+ * partition (that of Lloyd–Max) holds no cut k of an optimum. What is left is covered by smaller buckets; when a bucket
+ * is one place, the bound is the cost itself, F_K is the minimum and its path the answer.
  *
  * Where cells have few atoms these bounds are weak, and a price a cell finds the cuts sooner (kmeans1d_lagrange.c).
  */
@@ -19,7 +19,14 @@
 #include <string.h>
 #include "quant/kernel/lloyd.h"
 
-enum { LEAST_BUCKETS = 256, BUCKETS_A_CELL = 4, FINER = 4, LEAST_SIZE = 3, PARALLEL_FROM = 1 << 16, PRICED_BELOW = 256 };
+enum {
+    LEAST_BUCKETS = 256,
+    BUCKETS_A_CELL = 4,
+    FINER = 4,
+    LEAST_SIZE = 3,
+    PARALLEL_FROM = 1 << 16,
+    PRICED_BELOW = 256
+};
 
 /* Buckets of all cuts, cut k's at [start[k], start[k+1]). */
 typedef struct plan {
@@ -28,21 +35,21 @@ typedef struct plan {
     size_t *lo, *hi; /* [K+1] band of each cut, inclusive */
     size_t *p, *q;   /* [start[K+1]] */
     double *forward, *backward;
-    uint32_t *best;  /* the bucket of cut k−1 that forward took, counted from start[k−1] */
-    double *room;    /* for the layers that run, 5·widest each way */
-    size_t widest;   /* most buckets of one cut */
-    double known;    /* error of the best partition seen, with room for the rounding of the sums */
-    double *levels;  /* [K], and bg_lloyd_work(K) behind */
+    uint32_t *best; /* the bucket of cut k−1 that forward took, counted from start[k−1] */
+    double *room;   /* for the layers that run, 5·widest each way */
+    size_t widest;  /* most buckets of one cut */
+    double known;   /* error of the best partition seen, with room for the rounding of the sums */
+    double *levels; /* [K], and bg_lloyd_work(K) behind */
 } plan;
 
 /* ---- one layer ---- */
 
 /* Prefix sums at the candidates' edges towards the row, gathered so that the search runs over contiguous numbers. */
 typedef struct layer {
-    int backward;         /* rows are cut k, candidates cut k+1, and both are kept from the last to the first */
+    int backward; /* rows are cut k, candidates cut k+1, and both are kept from the last to the first */
     size_t rows, candidates;
     double *from, *W, *M, *S; /* [candidates] */
-    size_t *far_edge;     /* [candidates] */
+    size_t *far_edge;         /* [candidates] */
     const bg_hist *h;
     const size_t *row_near, *row_far;
     double *to;
@@ -65,7 +72,8 @@ static size_t in_order(const layer *l, size_t a, size_t b, size_t row)
     return low;
 }
 
-/* Least from + c over candidates a … end−1; the first that reaches it. Two forms: few candidates, and many at a time. */
+/* Least from + c over candidates a … end−1; the first that reaches it. Two forms: few candidates, and many at a time.
+ */
 static size_t least_of_few(const layer *l, size_t a, size_t end, size_t edge, double *least)
 {
     double W = l->h->W[edge], M = l->h->M[edge], S = l->h->S[edge], sign = l->backward ? -1 : 1;
@@ -102,7 +110,8 @@ static size_t least_of(const layer *l, size_t a, size_t end, size_t edge, double
     return at;
 }
 
-/* Rows low … high−1 with candidates a … b inclusive: the middle row by trying all, the others on either side of its best. */
+/* Rows low … high−1 with candidates a … b inclusive: the middle row by trying all, the others on either side of its
+ * best. */
 static void solve(const layer *l, size_t low, size_t high, size_t a, size_t b)
 {
     while (low < high) {
@@ -121,10 +130,19 @@ static void run_layer(const bg_hist *h, plan *p, int k, int backward, double *ro
 {
     int other = backward ? k + 1 : k - 1;
     size_t r = p->start[k], c = p->start[other], n = p->start[other + 1] - c;
-    layer l = {.backward = backward, .rows = p->start[k + 1] - r, .candidates = n, .from = room, .W = room + n,
-               .M = room + 2 * n, .S = room + 3 * n, .far_edge = (size_t *)(void *)(room + 4 * n), .h = h,
-               .row_near = (backward ? p->q : p->p) + r, .row_far = (backward ? p->p : p->q) + r,
-               .to = (backward ? p->backward : p->forward) + r, .best = backward ? NULL : p->best + r};
+    layer l = {.backward = backward,
+               .rows = p->start[k + 1] - r,
+               .candidates = n,
+               .from = room,
+               .W = room + n,
+               .M = room + 2 * n,
+               .S = room + 3 * n,
+               .far_edge = (size_t *)(void *)(room + 4 * n),
+               .h = h,
+               .row_near = (backward ? p->q : p->p) + r,
+               .row_far = (backward ? p->p : p->q) + r,
+               .to = (backward ? p->backward : p->forward) + r,
+               .best = backward ? NULL : p->best + r};
     for (size_t i = 0; i < n; i++) {
         size_t at = c + (backward ? n - 1 - i : i), near = backward ? p->p[at] : p->q[at];
         l.from[i] = (backward ? p->backward : p->forward)[at];
@@ -163,7 +181,8 @@ static int lay_buckets(plan *p, size_t size, bg_err *e)
     }
     p->start[p->K + 1] = total;
     free(p->p);
-    size_t bytes = total * (2 * sizeof(size_t) + 2 * sizeof(double) + sizeof(uint32_t)) + 10 * p->widest * sizeof(double);
+    size_t bytes =
+        total * (2 * sizeof(size_t) + 2 * sizeof(double) + sizeof(uint32_t)) + 10 * p->widest * sizeof(double);
     p->p = malloc(bytes);
     if (!p->p)
         return bg_no_memory(e, "optimal k-means", bytes);

@@ -8,12 +8,14 @@
 
 #include "quant/kernel/hist.h"
 
-/* The global minimum of Σ weight·(value − nearest level)² over K levels, which ascend; with no more atoms than levels they
- * are the atoms, the last one repeated. A density is taken as atoms at the centres of its bins. *sse receives the minimum
- * (weighted sum, not mean; of a density plus the variance inside the bins). K from 1 to 65536. Fails only for memory. */
+/* The global minimum of Σ weight·(value − nearest level)² over K levels, which ascend; with no more atoms than levels
+ * they are the atoms, the last one repeated. A density is taken as atoms at the centres of its bins. *sse receives the
+ * minimum (weighted sum, not mean; of a density plus the variance inside the bins). K from 1 to 65536. Fails only for
+ * memory. */
 int bg_kmeans1d(const bg_hist *h, int K, double *levels, double *sse, bg_err *e);
 
-/* Squared error of the cell of atoms i … j−1 about its mean, from the prefix sums. Monge: c(a,c) + c(b,d) ≤ c(a,d) + c(b,c). */
+/* Squared error of the cell of atoms i … j−1 about its mean, from the prefix sums. Monge: c(a,c) + c(b,d) ≤ c(a,d) +
+ * c(b,c). */
 static inline double bg_kmeans1d_cost(const bg_hist *h, size_t i, size_t j)
 {
     if (j <= i)
@@ -22,9 +24,10 @@ static inline double bg_kmeans1d_cost(const bg_hist *h, size_t i, size_t j)
     return w > 0 && c > 0 ? c : 0;
 }
 
-/* cut[K+1]: the optimal cells' edges, cell k atoms cut[k] … cut[k+1]−1, by a search over prices of a cell; n > K. near: an error that
- * is near the least. *found is 0 where no price has exactly K cells (errors of K − 1, K and K + 1 cells on a line, which exact
- * symmetry can do). Costs O(n log n) for any K, about as much as the other way at n = 256·K. Fails only for memory. */
+/* cut[K+1]: the optimal cells' edges, cell k atoms cut[k] … cut[k+1]−1, by a search over prices of a cell; n > K. near:
+ * an error that is near the least. *found is 0 where no price has exactly K cells (errors of K − 1, K and K + 1 cells
+ * on a line, which exact symmetry can do). Costs O(n log n) for any K, about as much as the other way at n = 256·K.
+ * Fails only for memory. */
 int bg_kmeans1d_lagrange(const bg_hist *h, int K, double near, size_t *cut, int *found, bg_err *e);
 
 /* The same by the plain recursion, O(K·n²): for tests. */

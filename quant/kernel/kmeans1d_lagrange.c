@@ -1,11 +1,11 @@
-/* Owns optimal partitions at a price a cell: the least of Σ c + λ·cells, for exact k-means with many cells (kmeans1d.h).
+/* Owns optimal partitions at a price a cell: the least of Σ c + λ·cells, for exact k-means with many cells
+ * (kmeans1d.h).
  *
- * The least error of K cells is convex in K where c is Monge, so the partition that is best at some λ and has K cells is the
- * best of K cells (Aggarwal, Schieber and Tokuyama 1994, "Finding a minimum-weight k-link path in graphs with the concave Monge
- * property"; Grønlund et al. 2017, arXiv 1701.07204, for k-means). At one λ
- *     L(t) = min over t′ < t of L(t′) + c(t′, t) + λ
- * is found with a queue of candidates: once a later t′ wins, it wins for all larger t (Galil and Park 1992). The number of
- * cells goes as λ^(−1/3), because D goes as K^(−2): a few λ suffice.
+ * The least error of K cells is convex in K where c is Monge, so the partition that is best at some λ and has K cells
+ * is the best of K cells (Aggarwal, Schieber and Tokuyama 1994, "Finding a minimum-weight k-link path in graphs with
+ * the concave Monge property"; Grønlund et al. 2017, arXiv 1701.07204, for k-means). At one λ L(t) = min over t′ < t of
+ * L(t′) + c(t′, t) + λ is found with a queue of candidates: once a later t′ wins, it wins for all larger t (Galil and
+ * Park 1992). The number of cells goes as λ^(−1/3), because D goes as K^(−2): a few λ suffice.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -14,12 +14,15 @@
 typedef struct price {
     const bg_hist *h;
     double lambda;
-    double *least;    /* [n+1] L */
-    size_t *from;     /* [n+1] where the last cell begins */
+    double *least;             /* [n+1] L */
+    size_t *from;              /* [n+1] where the last cell begins */
     size_t *candidate, *since; /* [n+1] the queue: a candidate wins from `since` to the next one's */
 } price;
 
-static double via(const price *p, size_t i, size_t t) { return p->least[i] + bg_kmeans1d_cost(p->h, i, t); }
+static double via(const price *p, size_t i, size_t t)
+{
+    return p->least[i] + bg_kmeans1d_cost(p->h, i, t);
+}
 
 /* The first t in (wins, n] where the later j beats i, or n + 1; i still wins at `wins`. */
 static size_t takes_over(const price *p, size_t i, size_t j, size_t wins)

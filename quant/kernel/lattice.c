@@ -1,6 +1,7 @@
-/* Owns lattice decoders. Z, D_n and E8 round and mend the parity at the least cost (Conway and Sloane 1982); A2 and E8 are
- * two cosets each. Leech: for both residues m and all 4096 words of the Golay code the cost of each coordinate's class, the
- * parity of Σ(v − class)/4 and the price of changing it are added up from tables over three bytes of the word: exact. */
+/* Owns lattice decoders. Z, D_n and E8 round and mend the parity at the least cost (Conway and Sloane 1982); A2 and E8
+ * are two cosets each. Leech: for both residues m and all 4096 words of the Golay code the cost of each coordinate's
+ * class, the parity of Σ(v − class)/4 and the price of changing it are added up from tables over three bytes of the
+ * word: exact. */
 #include <math.h>
 #include <string.h>
 #include "quant/kernel/lattice.h"
@@ -60,7 +61,8 @@ static void hexagonal(const float *x, int32_t *v)
     const float h = 1.7320508f;
     int32_t a = (int32_t)rintf(x[0]), b = (int32_t)rintf(x[1] / h);
     int32_t c = (int32_t)rintf(x[0] - 0.5f), d = (int32_t)rintf(x[1] / h - 0.5f);
-    float ax = x[0] - (float)a, ay = x[1] - (float)b * h, cx = x[0] - (float)c - 0.5f, cy = x[1] - ((float)d + 0.5f) * h;
+    float ax = x[0] - (float)a, ay = x[1] - (float)b * h, cx = x[0] - (float)c - 0.5f,
+          cy = x[1] - ((float)d + 0.5f) * h;
     int second = cx * cx + cy * cy < ax * ax + ay * ay;
     v[0] = second ? 2 * c + 1 : 2 * a, v[1] = second ? 2 * d + 1 : 2 * b;
 }
@@ -150,11 +152,20 @@ static void leech(const bg_lattice *l, const float *x, int32_t *v)
 void bg_lattice_nearest(const bg_lattice *l, const float *x, int32_t *v)
 {
     switch (l->kind) {
-    case BG_LATTICE_A2: hexagonal(x, v); break;
-    case BG_LATTICE_D4: checkerboard(x, 4, 0, v); break;
-    case BG_LATTICE_E8: gosset(x, v); break;
-    case BG_LATTICE_LEECH: leech(l, x, v); break;
-    default: v[0] = (int32_t)rintf(x[0]);
+    case BG_LATTICE_A2:
+        hexagonal(x, v);
+        break;
+    case BG_LATTICE_D4:
+        checkerboard(x, 4, 0, v);
+        break;
+    case BG_LATTICE_E8:
+        gosset(x, v);
+        break;
+    case BG_LATTICE_LEECH:
+        leech(l, x, v);
+        break;
+    default:
+        v[0] = (int32_t)rintf(x[0]);
     }
 }
 
@@ -167,11 +178,16 @@ int bg_lattice_holds(const bg_lattice *l, const int32_t *v)
         word |= (uint32_t)((v[i] - m) >> 1 & 1) << i;
     }
     switch (l->kind) {
-    case BG_LATTICE_A2: return even;
-    case BG_LATTICE_D4: return (sum & 1) == 0;
-    case BG_LATTICE_E8: return even && (sum & 3) == 0;
-    case BG_LATTICE_LEECH: return even && (sum & 7) == 4 * m && l->golay[word & 4095] == word;
-    default: return 1;
+    case BG_LATTICE_A2:
+        return even;
+    case BG_LATTICE_D4:
+        return (sum & 1) == 0;
+    case BG_LATTICE_E8:
+        return even && (sum & 3) == 0;
+    case BG_LATTICE_LEECH:
+        return even && (sum & 7) == 4 * m && l->golay[word & 4095] == word;
+    default:
+        return 1;
     }
 }
 

@@ -1,15 +1,23 @@
 /* Owns Lloyd–Max and the optimal uniform step on a histogram (lloyd.h).
  *
- * With cells (t_{k−1}, t_k], t_k = (y_k + y_{k+1})/2, mass W_k and centroid c_k, the centroid equations are c(y) = y. Their
- * Jacobian is tridiagonal: ∂c_k/∂t_k = p(t_k)(t_k − c_k)/W_k and ∂c_k/∂t_{k−1} = p(t_{k−1})(c_k − t_{k−1})/W_k. The density at
- * a threshold is taken over a window, of atoms an eighth of the distance between its levels, so that they have one too.
+ * With cells (t_{k−1}, t_k], t_k = (y_k + y_{k+1})/2, mass W_k and centroid c_k, the centroid equations are c(y) = y.
+ * Their Jacobian is tridiagonal: ∂c_k/∂t_k = p(t_k)(t_k − c_k)/W_k and ∂c_k/∂t_{k−1} = p(t_{k−1})(c_k − t_{k−1})/W_k.
+ * The density at a threshold is taken over a window, of atoms an eighth of the distance between its levels, so that
+ * they have one too.
  */
 #include "quant/kernel/lloyd.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { START_BINS = 512, TAIL_BINS = 24, START_EDGES = START_BINS + 2 * TAIL_BINS + 1, MOST_NEWTON = 200, MOST_LLOYD = 20000, MOST_FILLS = 8 };
+enum {
+    START_BINS = 512,
+    TAIL_BINS = 24,
+    START_EDGES = START_BINS + 2 * TAIL_BINS + 1,
+    MOST_NEWTON = 200,
+    MOST_LLOYD = 20000,
+    MOST_FILLS = 8
+};
 
 /* ---- cells ---- */
 
@@ -194,7 +202,9 @@ static int start_edges(const bg_hist *h, double *edge)
     int n = 0;
     edge[n++] = h->min - 1e-3 * (h->max - h->min) / START_BINS;
     for (int i = -TAIL_BINS; i <= START_BINS + TAIL_BINS; i++) {
-        double q = i <= 0 ? exp2(i) / START_BINS : i >= START_BINS ? 1 - exp2(START_BINS - i) / START_BINS : (double)i / START_BINS;
+        double q = i <= 0            ? exp2(i) / START_BINS
+                   : i >= START_BINS ? 1 - exp2(START_BINS - i) / START_BINS
+                                     : (double)i / START_BINS;
         double x = i == START_BINS + TAIL_BINS ? h->max : quantile(h, q);
         if (x > edge[n - 1] && n < START_EDGES)
             edge[n++] = x;
@@ -219,7 +229,8 @@ static void start(const bg_hist *h, int K, double *y)
     }
     for (; k < K; k++)
         y[k] = h->max;
-    for (k = 0; h->is_density && k < K - k; k++) { /* every law is symmetric; Laplace's one-bit levels feel no pull back to it */
+    for (k = 0; h->is_density && k < K - k;
+         k++) { /* every law is symmetric; Laplace's one-bit levels feel no pull back to it */
         double half = 0.5 * (y[K - 1 - k] - y[k]);
         y[k] = h->mean - half, y[K - 1 - k] = h->mean + half;
     }

@@ -1,4 +1,5 @@
-/* Scalar quantizers fitted to a histogram by local search: Lloyd–Max, its classic 20-iteration form, the best uniform step.
+/* Scalar quantizers fitted to a histogram by local search: Lloyd–Max, its classic 20-iteration form, the best uniform
+ * step.
  *
  * Lloyd 1957/1982, Max 1960: levels are the means of their cells, thresholds the midpoints of levels. Check value: the
  * 16-level quantizer of N(0,1) has mean squared error 0.009501008.
@@ -11,8 +12,8 @@
 /* Levels start where their density is ∝ p^{1/3} (Panter and Dite 1951), then take damped Newton steps on the centroid
  * equations (tridiagonal) and Lloyd steps where Newton does not descend, until the levels are the centroids: residual
  * weighted by mass at most 1e-12·σ, or, of atoms, no atom changes its cell. levels[K] ascend; with no more atoms than
- * levels they are the atoms, the last one repeated. work has room for bg_lloyd_work(K) doubles. Returns the mean squared
- * error. A stationary point: the global optimum for log-concave densities; bg_kmeans1d finds it always. */
+ * levels they are the atoms, the last one repeated. work has room for bg_lloyd_work(K) doubles. Returns the mean
+ * squared error. A stationary point: the global optimum for log-concave densities; bg_kmeans1d finds it always. */
 size_t bg_lloyd_work(int K);
 double bg_lloyd_fit(const bg_hist *h, int K, double *levels, double *work);
 
@@ -24,8 +25,8 @@ double bg_lloyd_refine(const bg_hist *h, int K, double *levels, int most, double
 double bg_lloyd_percentiles(const bg_hist *h, int K, int iterations, double *levels);
 
 /* The step that minimises the mean squared error of levels step·(q + shift), lo ≤ q ≤ hi, thresholds midway:
- * mid-rise K levels lo = −K/2, hi = K/2 − 1, shift = ½; symmetric integers −hi … hi, shift 0; two's complement likewise.
- * A log-spaced scan, then golden section. Returns the error and sets *step. */
+ * mid-rise K levels lo = −K/2, hi = K/2 − 1, shift = ½; symmetric integers −hi … hi, shift 0; two's complement
+ * likewise. A log-spaced scan, then golden section. Returns the error and sets *step. */
 double bg_uniform_optimal(const bg_hist *h, int lo, int hi, double shift, double *step);
 double bg_uniform_mse(const bg_hist *h, int lo, int hi, double shift, double step);
 

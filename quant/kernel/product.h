@@ -1,12 +1,12 @@
 /* The dense matrix product of one thread, at the speed of the machine's widest vectors.
  *
- * Every element is the sum over k in blocks of BG_PRODUCT_DEPTH: inside a block one chain of multiply-adds in the order of k,
- * the blocks added to c one after the other. That order depends on nothing else, so a product cut along m and n into any
- * parts has the same digits as the whole.
+ * Every element is the sum over k in blocks of BG_PRODUCT_DEPTH: inside a block one chain of multiply-adds in the order
+ * of k, the blocks added to c one after the other. That order depends on nothing else, so a product cut along m and n
+ * into any parts has the same digits as the whole.
  *
- * c = alpha·a·b + beta·c, a [m × k], b [k × n], c [m × n] with ldc elements from row to row. With beta 0 c is not read. c must
- * not overlap a or b. The functions may be called from any thread and cannot fail: where a thread's room of a megabyte cannot be
- * had, the reference does the work.
+ * c = alpha·a·b + beta·c, a [m × k], b [k × n], c [m × n] with ldc elements from row to row. With beta 0 c is not read.
+ * c must not overlap a or b. The functions may be called from any thread and cannot fail: where a thread's room of a
+ * megabyte cannot be had, the reference does the work.
  */
 #ifndef BG_QUANT_KERNEL_PRODUCT_H
 #define BG_QUANT_KERNEL_PRODUCT_H
@@ -26,11 +26,14 @@ typedef struct bg_d_operand {
     int64_t row, col;
 } bg_d_operand;
 
-void bg_sgemm(int64_t m, int64_t n, int64_t k, float alpha, bg_s_operand a, bg_s_operand b, float beta, float *c, int64_t ldc);
-void bg_dgemm(int64_t m, int64_t n, int64_t k, double alpha, bg_d_operand a, bg_d_operand b, double beta, double *c, int64_t ldc);
+void bg_sgemm(int64_t m, int64_t n, int64_t k, float alpha, bg_s_operand a, bg_s_operand b, float beta, float *c,
+              int64_t ldc);
+void bg_dgemm(int64_t m, int64_t n, int64_t k, double alpha, bg_d_operand a, bg_d_operand b, double beta, double *c,
+              int64_t ldc);
 
 /* Plain loops; of floats in double, with one rounding at the end. */
-void bg_sgemm_ref(int64_t m, int64_t n, int64_t k, float alpha, bg_s_operand a, bg_s_operand b, float beta, float *c, int64_t ldc);
+void bg_sgemm_ref(int64_t m, int64_t n, int64_t k, float alpha, bg_s_operand a, bg_s_operand b, float beta, float *c,
+                  int64_t ldc);
 void bg_dgemm_ref(int64_t m, int64_t n, int64_t k, double alpha, bg_d_operand a, bg_d_operand b, double beta, double *c,
                   int64_t ldc);
 

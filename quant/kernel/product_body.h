@@ -1,8 +1,9 @@
-/* The body of the matrix product, compiled for each type by product_single.c and product_double.c, which name the type and its
- * multiply-add: the register tile and the packing that feeds it.
+/* The body of the matrix product, compiled for each type by product_single.c and product_double.c, which name the type
+ * and its multiply-add: the register tile and the packing that feeds it.
  *
- * The loops are those of Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM TOMS 34(3), 2008: a
- * block of b is packed for a far cache, a block of a for a near one, and a tile of c stays in registers while k runs.
+ * The loops are those of Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM TOMS 34(3),
+ * 2008: a block of b is packed for a far cache, a block of a for a near one, and a tile of c stays in registers while k
+ * runs.
  */
 #include <string.h>
 #include "quant/kernel/product_room.h"
@@ -11,8 +12,8 @@
 #include <immintrin.h>
 #endif
 
-/* A tile is ROWS × (VECTORS vectors) of c: as many accumulators as leave registers for one row of b and one element of a, and
- * enough of them to cover the latency of two multiply-add units. */
+/* A tile is ROWS × (VECTORS vectors) of c: as many accumulators as leave registers for one row of b and one element of
+ * a, and enough of them to cover the latency of two multiply-add units. */
 #if defined(__AVX512F__)
 enum { VECTOR = 64, VECTORS = 2, ROWS = 12 };
 #define MULTIPLY_ADD(a, b, c) FMA_512(a, b, c)
@@ -30,7 +31,7 @@ enum {
     BLOCK_ROWS = 16 * ROWS, /* of a, in the second cache while all of b's block passes */
     BLOCK_COLS = 24 * COLS, /* of b */
     FOUR = 4,               /* a matrix is turned four by four */
-    STEPS = 8,              /* of k copied at a time: their rows may be a multiple of the near cache apart, which keeps so many */
+    STEPS = 8, /* of k copied at a time: their rows may be a multiple of the near cache apart, which keeps so many */
 };
 
 typedef REAL lanes __attribute__((vector_size(VECTOR)));
@@ -81,8 +82,8 @@ static inline __attribute__((always_inline)) void put(const tile *t, REAL alpha,
         }
 }
 
-/* The same on the part of a tile that is inside c: the part goes through a whole tile beside it, so that its digits are those
- * of any other. */
+/* The same on the part of a tile that is inside c: the part goes through a whole tile beside it, so that its digits are
+ * those of any other. */
 static void put_part(const tile *t, REAL alpha, REAL beta, REAL *c, int64_t ldc, int64_t rows, int64_t cols)
 {
     REAL whole[ROWS * COLS] = {0};
@@ -110,7 +111,8 @@ static inline void turn_four(const REAL *from, int64_t ld, REAL *to, int64_t ste
     four ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
     four cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
     a = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5), b = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
-    c = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5), d = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+    c = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5),
+    d = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
     memcpy(to, &a, sizeof a);
     memcpy(to + step, &b, sizeof b);
     memcpy(to + 2 * step, &c, sizeof c);
@@ -118,7 +120,8 @@ static inline void turn_four(const REAL *from, int64_t ld, REAL *to, int64_t ste
 }
 
 /* Panels of a matrix whose neighbours in i stand together. */
-static inline __attribute__((always_inline)) void copy_panels(OPERAND m, int64_t rows, int64_t depth, int width, REAL *to)
+static inline __attribute__((always_inline)) void copy_panels(OPERAND m, int64_t rows, int64_t depth, int width,
+                                                              REAL *to)
 {
     for (int64_t d = 0; d < depth; d += STEPS)
         for (int64_t i = 0; i < rows; i += width)
@@ -132,7 +135,8 @@ static inline __attribute__((always_inline)) void copy_panels(OPERAND m, int64_t
 }
 
 /* One panel of any other matrix, four rows after four: the panel stays in the near cache, the rows stream. */
-static inline __attribute__((always_inline)) void turn_panel(OPERAND m, int64_t rows, int64_t depth, int width, REAL *to)
+static inline __attribute__((always_inline)) void turn_panel(OPERAND m, int64_t rows, int64_t depth, int width,
+                                                             REAL *to)
 {
     for (int64_t i = 0; i < rows; i += FOUR) {
         int64_t k = 0;
@@ -158,7 +162,8 @@ static inline __attribute__((always_inline)) void pack(OPERAND m, int64_t rows, 
 }
 
 /* c of one packed block of a and one of b */
-static void multiply_blocks(const packed *p, int64_t rows, int64_t cols, int64_t depth, REAL alpha, REAL beta, REAL *c, int64_t ldc)
+static void multiply_blocks(const packed *p, int64_t rows, int64_t cols, int64_t depth, REAL alpha, REAL beta, REAL *c,
+                            int64_t ldc)
 {
     for (int64_t j = 0; j < cols; j += COLS)
         for (int64_t i = 0; i < rows; i += ROWS) {

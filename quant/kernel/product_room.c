@@ -1,5 +1,6 @@
-/* Owns the room in which a thread packs its blocks: one a thread, taken at its first product and given back when it ends. Thread-local
- * arrays would be simpler, but they are taken from the thread's stack, of which a system may give little. */
+/* Owns the room in which a thread packs its blocks: one a thread, taken at its first product and given back when it
+ * ends. Thread-local arrays would be simpler, but they are taken from the thread's stack, of which a system may give
+ * little. */
 #include "quant/kernel/product_room.h"
 
 #include <stdlib.h>

@@ -4,7 +4,8 @@
 
 enum { BG_PRODUCT_ROOM = 5 << 18 }; /* bytes; a multiple of 64 */
 
-/* This thread's BG_PRODUCT_ROOM bytes, on a cache line's boundary, uninitialised; they stay the thread's. NULL: no memory. */
+/* This thread's BG_PRODUCT_ROOM bytes, on a cache line's boundary, uninitialised; they stay the thread's. NULL: no
+ * memory. */
 void *bg_product_room(void);
 
 #endif

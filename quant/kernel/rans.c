@@ -66,9 +66,15 @@ void bg_rans_fill(bg_rans_table *t)
     }
 }
 
-size_t bg_rans_room(size_t n) { return n + 2 * BG_RANS_WIDE; }
+size_t bg_rans_room(size_t n)
+{
+    return n + 2 * BG_RANS_WIDE;
+}
 
-static int lanes_of(size_t n) { return n < BG_RANS_LONG ? BG_RANS_LANES : BG_RANS_WIDE; }
+static int lanes_of(size_t n)
+{
+    return n < BG_RANS_LONG ? BG_RANS_LANES : BG_RANS_WIDE;
+}
 
 /* ---- plain ---- */
 
@@ -111,7 +117,8 @@ int bg_rans_decode_ref(const bg_rans_table *t, const uint32_t *words, size_t len
 /* ---- without branches that depend on the symbols ---- */
 
 /* One step of the encoder: the word is written in any case, and counted only when it leaves. */
-static inline __attribute__((always_inline)) uint64_t put(const bg_rans_table *t, uint64_t x, unsigned symbol, uint32_t **out)
+static inline __attribute__((always_inline)) uint64_t put(const bg_rans_table *t, uint64_t x, unsigned symbol,
+                                                          uint32_t **out)
 {
     uint64_t f = t->frequency[symbol];
     unsigned leaves = x >= f << (63 - t->bits);
@@ -123,7 +130,8 @@ static inline __attribute__((always_inline)) uint64_t put(const bg_rans_table *t
 }
 
 /* One step of the decoder: a word is read in any case, and used only when it is wanted. */
-static inline __attribute__((always_inline)) uint64_t get(const bg_rans_table *t, uint64_t x, uint16_t *symbol, const uint32_t **in)
+static inline __attribute__((always_inline)) uint64_t get(const bg_rans_table *t, uint64_t x, uint16_t *symbol,
+                                                          const uint32_t **in)
 {
     uint64_t slot = x & ((1u << t->bits) - 1);
     unsigned s = t->symbol[slot];

@@ -2,11 +2,12 @@
  *
  *     encode  x ← (x div f)·2^B + c + (x mod f)       decode  x ← f·(x div 2^B) + (x mod 2^B) − c
  *
- * for a symbol of frequency f whose slots start at c. The state x stays in [2^31, 2^63): 32 bits leave before an encoding
- * step that would overflow, and come back after the decoding step; x div f is then never below 2^15, and rounding it down
- * costs nothing one could measure. Two states take turns, so that their steps overlap, or eight in streams long enough to pay for
- * writing them. The stream is written backwards and read forwards; a damaged one ends in another state than 2^31 or at another place,
- * and is refused. Duda 2013 (arXiv 1311.2540); interleaving as in Giesen 2014 (arXiv 1402.3392).
+ * for a symbol of frequency f whose slots start at c. The state x stays in [2^31, 2^63): 32 bits leave before an
+ * encoding step that would overflow, and come back after the decoding step; x div f is then never below 2^15, and
+ * rounding it down costs nothing one could measure. Two states take turns, so that their steps overlap, or eight in
+ * streams long enough to pay for writing them. The stream is written backwards and read forwards; a damaged one ends in
+ * another state than 2^31 or at another place, and is refused. Duda 2013 (arXiv 1311.2540); interleaving as in Giesen
+ * 2014 (arXiv 1402.3392).
  */
 #ifndef BG_QUANT_KERNEL_RANS_H
 #define BG_QUANT_KERNEL_RANS_H
@@ -14,7 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BG_RANS_LANES = 2, BG_RANS_WIDE = 8, BG_RANS_LONG = 1 << 17 /* symbols from which on a stream has wide lanes */ };
+enum {
+    BG_RANS_LANES = 2,
+    BG_RANS_WIDE = 8,
+    BG_RANS_LONG = 1 << 17 /* symbols from which on a stream has wide lanes */
+};
 enum { BG_RANS_LEAST_BITS = 14, BG_RANS_MOST_BITS = 16, BG_RANS_MOST_SYMBOLS = 65536 };
 #define BG_RANS_START 0x80000000u
 
@@ -31,8 +36,8 @@ typedef struct bg_rans_table {
 /* The precision for K symbols: enough that rounding frequencies costs little. K ≤ 65536. */
 int bg_rans_bits(int K);
 
-/* Frequencies that add up to 2^bits, each at least 1 where its count is positive (`all`: everywhere), by scaling and the
- * largest remainders. count[K] with a positive sum; scratch[K]. frequency[K] receives them. */
+/* Frequencies that add up to 2^bits, each at least 1 where its count is positive (`all`: everywhere), by scaling and
+ * the largest remainders. count[K] with a positive sum; scratch[K]. frequency[K] receives them. */
 void bg_rans_scale(const double *count, int K, int bits, int all, uint32_t *frequency, double *scratch);
 /* Completes a table whose K, bits and frequency are set. */
 void bg_rans_fill(bg_rans_table *t);
@@ -50,8 +55,8 @@ static inline uint64_t bg_rans_put(const bg_rans_table *t, uint64_t x, unsigned 
     return (q << t->bits) + t->first[symbol] + (x - q * f);
 }
 
-/* One step of the decoder: the symbol, and the state moved on. *in moves up; at `end` zeros are read and *in passes it, which
- * the closing check notices. */
+/* One step of the decoder: the symbol, and the state moved on. *in moves up; at `end` zeros are read and *in passes it,
+ * which the closing check notices. */
 static inline unsigned bg_rans_get(const bg_rans_table *t, uint64_t *state, const uint32_t **in, const uint32_t *end)
 {
     uint64_t x = *state, slot = x & ((1u << t->bits) - 1);
@@ -65,8 +70,8 @@ static inline unsigned bg_rans_get(const bg_rans_table *t, uint64_t *state, cons
     return symbol;
 }
 
-/* The same steps without a table, for a law that is computed anew for every symbol: it has `f` slots of 2^bits from `first` on. A
- * decoder looks which symbol has the slot, then moves the state on. bits ≤ 24. */
+/* The same steps without a table, for a law that is computed anew for every symbol: it has `f` slots of 2^bits from
+ * `first` on. A decoder looks which symbol has the slot, then moves the state on. bits ≤ 24. */
 static inline uint64_t bg_rans_put_slots(uint64_t x, uint32_t first, uint32_t f, int bits, uint32_t **out)
 {
     if (x >= (uint64_t)f << (63 - bits)) {
@@ -76,9 +81,13 @@ static inline uint64_t bg_rans_put_slots(uint64_t x, uint32_t first, uint32_t f,
     return (x / f << bits) + first + x % f;
 }
 
-static inline uint32_t bg_rans_slot(uint64_t x, int bits) { return (uint32_t)(x & ((1u << bits) - 1)); }
+static inline uint32_t bg_rans_slot(uint64_t x, int bits)
+{
+    return (uint32_t)(x & ((1u << bits) - 1));
+}
 
-static inline uint64_t bg_rans_take_slots(uint64_t x, uint32_t first, uint32_t f, int bits, const uint32_t **in, const uint32_t *end)
+static inline uint64_t bg_rans_take_slots(uint64_t x, uint32_t first, uint32_t f, int bits, const uint32_t **in,
+                                          const uint32_t *end)
 {
     x = f * (x >> bits) + bg_rans_slot(x, bits) - first;
     if (x < BG_RANS_START) {
@@ -104,8 +113,14 @@ static inline void bg_rans_open_lanes(uint64_t *x, int lanes, const uint32_t **i
 }
 
 /* Of coders that walk a stream step by step. */
-static inline void bg_rans_close(const uint64_t *x, uint32_t **out) { bg_rans_close_lanes(x, BG_RANS_LANES, out); }
-static inline void bg_rans_open(uint64_t *x, const uint32_t **in) { bg_rans_open_lanes(x, BG_RANS_LANES, in); }
+static inline void bg_rans_close(const uint64_t *x, uint32_t **out)
+{
+    bg_rans_close_lanes(x, BG_RANS_LANES, out);
+}
+static inline void bg_rans_open(uint64_t *x, const uint32_t **in)
+{
+    bg_rans_open_lanes(x, BG_RANS_LANES, in);
+}
 
 /* 32-bit words that n symbols can need at most, states included. */
 size_t bg_rans_room(size_t n);

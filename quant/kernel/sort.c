@@ -13,7 +13,7 @@ uint32_t bg_sort_key(float x)
 {
     uint32_t u;
     memcpy(&u, &x, sizeof u);
-    return u ^ ((uint32_t)-(int32_t)(u >> 31) | 0x80000000u);
+    return u ^ ((uint32_t) - (int32_t)(u >> 31) | 0x80000000u);
 }
 
 float bg_sort_unkey(uint32_t k)

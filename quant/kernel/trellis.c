@@ -1,12 +1,14 @@
-/* Owns the Viterbi search on Ungerboeck trellises; the recursion is in trellis.h. Both versions add and compare the same
- * integers with the same saturation, so they choose the same path. Codes: Ungerboeck 1982, table I (one dimension), in octal. */
+/* Owns the Viterbi search on Ungerboeck trellises; the recursion is in trellis.h. Both versions add and compare the
+ * same integers with the same saturation, so they choose the same path. Codes: Ungerboeck 1982, table I (one
+ * dimension), in octal. */
 #include <string.h>
 #include "quant/kernel/simd.h"
 #include "quant/kernel/trellis.h"
 
 static const struct {
     int states, h0, h1;
-} codes[] = {{4, 05, 02}, {8, 013, 04}, {16, 023, 04}, {32, 045, 010}, {64, 0103, 024}, {128, 0235, 0126}, {256, 0515, 0362}};
+} codes[] = {{4, 05, 02},     {8, 013, 04},      {16, 023, 04},    {32, 045, 010},
+             {64, 0103, 024}, {128, 0235, 0126}, {256, 0515, 0362}};
 
 enum { EASE = 4 }; /* steps after which the least metric is taken from all: 4 · 8191 + 2^15 fits in 16 bits */
 
@@ -23,14 +25,29 @@ int bg_trellis_init(bg_trellis *t, int states)
     return 0;
 }
 
-/* A step's choices: for each eight j two bytes, of states 2j and of 2j + 1; a set bit came from j, a clear one from j + half.
- * With 4 or 8 states one byte has a bit for each state. */
-static int is_small(const bg_trellis *t) { return t->half < 8; }
-static size_t step_bytes(const bg_trellis *t) { return is_small(t) ? 1 : (size_t)t->half / 4; }
-static size_t choice_byte(const bg_trellis *t, int j, int odd) { return is_small(t) ? 0 : (size_t)(2 * (j >> 3) + odd); }
-static int choice_bit(const bg_trellis *t, int j, int odd) { return is_small(t) ? 2 * j + odd : j & 7; }
+/* A step's choices: for each eight j two bytes, of states 2j and of 2j + 1; a set bit came from j, a clear one from j +
+ * half. With 4 or 8 states one byte has a bit for each state. */
+static int is_small(const bg_trellis *t)
+{
+    return t->half < 8;
+}
+static size_t step_bytes(const bg_trellis *t)
+{
+    return is_small(t) ? 1 : (size_t)t->half / 4;
+}
+static size_t choice_byte(const bg_trellis *t, int j, int odd)
+{
+    return is_small(t) ? 0 : (size_t)(2 * (j >> 3) + odd);
+}
+static int choice_bit(const bg_trellis *t, int j, int odd)
+{
+    return is_small(t) ? 2 * j + odd : j & 7;
+}
 
-size_t bg_trellis_room(const bg_trellis *t, size_t n) { return n * step_bytes(t); }
+size_t bg_trellis_room(const bg_trellis *t, size_t n)
+{
+    return n * step_bytes(t);
+}
 
 static void start(const bg_trellis *t, uint16_t *m)
 {
@@ -50,7 +67,10 @@ static void trace(const bg_trellis *t, const uint16_t *m, size_t n, const uint8_
     }
 }
 
-static unsigned add(unsigned a, unsigned b) { return a + b < UINT16_MAX ? a + b : UINT16_MAX; }
+static unsigned add(unsigned a, unsigned b)
+{
+    return a + b < UINT16_MAX ? a + b : UINT16_MAX;
+}
 
 void bg_trellis_search_ref(const bg_trellis *t, const uint16_t (*cost)[4], size_t n, uint8_t *choices, uint8_t *input)
 {
@@ -87,7 +107,8 @@ static void ease(uint16_t *m, int states)
         bg_h8_store(m + s, bg_h8_load(m + s) - all);
 }
 
-/* 4 or 8 states: all metrics in one register. Lane s = 2j + odd takes j's metric and j + half's, each with its subset's cost. */
+/* 4 or 8 states: all metrics in one register. Lane s = 2j + odd takes j's metric and j + half's, each with its subset's
+ * cost. */
 static void search_small(const bg_trellis *t, const uint16_t (*cost)[4], size_t n, uint8_t *choices, uint8_t *input)
 {
     bg_b16 from_low, from_high, cost_low, cost_high;
@@ -113,8 +134,9 @@ static void search_small(const bg_trellis *t, const uint16_t (*cost)[4], size_t 
     trace(t, room, n, choices, input);
 }
 
-/* 16 states: eight j, one half. Because z is linear in the bits of j, its pattern over eight (sixteen) neighbours is that of j = 0…7
- * (0…15) up to an exclusive or with one of four constants: four shuffles of a step's costs serve all j. */
+/* 16 states: eight j, one half. Because z is linear in the bits of j, its pattern over eight (sixteen) neighbours is
+ * that of j = 0…7 (0…15) up to an exclusive or with one of four constants: four shuffles of a step's costs serve all j.
+ */
 static void search_sixteen(const bg_trellis *t, const uint16_t (*cost)[4], size_t n, uint8_t *choices, uint8_t *input)
 {
     uint16_t m[16];
@@ -124,8 +146,10 @@ static void search_sixteen(const bg_trellis *t, const uint16_t (*cost)[4], size_
             lane[c][l] = (uint8_t)(2 * (t->pair[l / 2] ^ c) + l % 2);
     start(t, m);
     for (size_t i = 0; i < n; i++) {
-        bg_h8 lo = bg_h8_load(m), hi = bg_h8_load(m + 8), a = bg_h8_spread(cost[i], lane[0]), b = bg_h8_spread(cost[i], lane[2]);
-        bg_h8 e0 = bg_h8_add(lo, a), o0 = bg_h8_add(lo, b), e = bg_h8_min(bg_h8_add(hi, b), e0), o = bg_h8_min(bg_h8_add(hi, a), o0);
+        bg_h8 lo = bg_h8_load(m), hi = bg_h8_load(m + 8), a = bg_h8_spread(cost[i], lane[0]),
+              b = bg_h8_spread(cost[i], lane[2]);
+        bg_h8 e0 = bg_h8_add(lo, a), o0 = bg_h8_add(lo, b), e = bg_h8_min(bg_h8_add(hi, b), e0),
+              o = bg_h8_min(bg_h8_add(hi, a), o0);
         bg_h8_store(m, bg_h8_zip_low(e, o)), bg_h8_store(m + 8, bg_h8_zip_high(e, o));
         uint16_t kept = bg_h8_equal(e, e0, o, o0);
         memcpy(choices + 2 * i, &kept, sizeof kept);

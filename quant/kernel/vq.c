@@ -66,9 +66,9 @@ BG_INLINE int winner(const float *block, const float *x, int dims, float best)
     return hit ? __builtin_ctz(hit) : 0;
 }
 
-/* Sixteen vectors against all words. xt[dims][16] holds them by dimension; best[16], where[16] receive the least score and
- * the block it stands in, next[16] (if two) the second least. `dims` and `two` are constants where this is inlined, so the
- * loops unroll into registers. */
+/* Sixteen vectors against all words. xt[dims][16] holds them by dimension; best[16], where[16] receive the least score
+ * and the block it stands in, next[16] (if two) the second least. `dims` and `two` are constants where this is inlined,
+ * so the loops unroll into registers. */
 BG_INLINE void sixteen(const float *xt, int dims, const float *packed, int blocks, int two, float *best, int32_t *where,
                        float *next)
 {
@@ -122,13 +122,26 @@ BG_INLINE void nearest(const float *x, size_t n, size_t stride, int dims, const 
 
 #define BY_DIMENSION(second)                                                                                           \
     switch (dims) {                                                                                                    \
-    case 1: nearest(x, n, stride, 1, packed, K, index, score, second); break;                                          \
-    case 2: nearest(x, n, stride, 2, packed, K, index, score, second); break;                                          \
-    case 3: nearest(x, n, stride, 3, packed, K, index, score, second); break;                                          \
-    case 4: nearest(x, n, stride, 4, packed, K, index, score, second); break;                                          \
-    case 6: nearest(x, n, stride, 6, packed, K, index, score, second); break;                                          \
-    case 8: nearest(x, n, stride, 8, packed, K, index, score, second); break;                                          \
-    default: nearest(x, n, stride, dims, packed, K, index, score, second);                                             \
+    case 1:                                                                                                            \
+        nearest(x, n, stride, 1, packed, K, index, score, second);                                                     \
+        break;                                                                                                         \
+    case 2:                                                                                                            \
+        nearest(x, n, stride, 2, packed, K, index, score, second);                                                     \
+        break;                                                                                                         \
+    case 3:                                                                                                            \
+        nearest(x, n, stride, 3, packed, K, index, score, second);                                                     \
+        break;                                                                                                         \
+    case 4:                                                                                                            \
+        nearest(x, n, stride, 4, packed, K, index, score, second);                                                     \
+        break;                                                                                                         \
+    case 6:                                                                                                            \
+        nearest(x, n, stride, 6, packed, K, index, score, second);                                                     \
+        break;                                                                                                         \
+    case 8:                                                                                                            \
+        nearest(x, n, stride, 8, packed, K, index, score, second);                                                     \
+        break;                                                                                                         \
+    default:                                                                                                           \
+        nearest(x, n, stride, dims, packed, K, index, score, second);                                                  \
     }
 
 void bg_vq_nearest(const float *x, size_t n, size_t stride, int dims, const float *packed, int K, uint16_t *index,

@@ -19,8 +19,8 @@ enum { BG_VQ_BLOCK = 16, BG_VQ_MAX_DIM = 64, BG_VQ_MAX_WORDS = 65536 };
 /* Floats that bg_vq_pack writes. */
 size_t bg_vq_packed_floats(int K, int dims);
 
-/* words[K × stride], of which the first `dims` (≤ BG_VQ_MAX_DIM) of each count, as blocks of 16 words: |c|²/2, then one row
- * a dimension. The last block is filled up with words at infinity. */
+/* words[K × stride], of which the first `dims` (≤ BG_VQ_MAX_DIM) of each count, as blocks of 16 words: |c|²/2, then one
+ * row a dimension. The last block is filled up with words at infinity. */
 void bg_vq_pack(const float *words, int K, int stride, int dims, float *packed);
 
 /* index[n] of the nearest word to each x[i·stride … + dims); score[n] (may be NULL) the least |c|²/2 − c·x.
@@ -34,20 +34,21 @@ void bg_vq_two_nearest(const float *x, size_t n, size_t stride, int dims, const 
 void bg_vq_nearest_ref(const float *x, size_t n, size_t stride, int dims, const float *packed, int K, uint16_t *index,
                        float *score);
 
-/* For d = 2: the words' bounding box cut into cells × cells squares, cells = 2^levels; each square lists, ascending, every
- * word that is nearest to some point in it. Squares stand in Morton order (the bits of column and row interleaved), so
- * that the lists grow by halving: a square's words are among its parent's. Vectors outside the box are searched in full. */
+/* For d = 2: the words' bounding box cut into cells × cells squares, cells = 2^levels; each square lists, ascending,
+ * every word that is nearest to some point in it. Squares stand in Morton order (the bits of column and row
+ * interleaved), so that the lists grow by halving: a square's words are among its parent's. Vectors outside the box are
+ * searched in full. */
 enum { BG_PLANE_MAX_LEVELS = 9 };
 typedef struct bg_plane {
     float left, bottom, right, top, per_x, per_y;
     int levels;
     uint32_t spread[1 << BG_PLANE_MAX_LEVELS]; /* the bits of 0…cells−1 with gaps between them */
-    uint32_t *start; /* [4^levels + 1] */
+    uint32_t *start;                           /* [4^levels + 1] */
     uint16_t *list;
 } bg_plane;
 
-/* Fills p for words[K × 2] and returns the number of list entries; with p->list NULL it only counts them. The caller has set
- * levels, start and list. scratch[K × (levels + 1)]. */
+/* Fills p for words[K × 2] and returns the number of list entries; with p->list NULL it only counts them. The caller
+ * has set levels, start and list. scratch[K × (levels + 1)]. */
 size_t bg_plane_build(bg_plane *p, const float *words, int K, uint16_t *scratch);
 /* As bg_vq_nearest for dims = 2, with the same answers. */
 void bg_plane_nearest(const bg_plane *p, const float *x, size_t n, size_t stride, const float *packed, int K,

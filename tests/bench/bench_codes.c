@@ -1,5 +1,5 @@
-/* Entropy coders and trellises: symbols through rANS and back, weights through the Viterbi searches, each beside what memory
- * moves. Both cores work, each on its own tile, as in a sweep. */
+/* Entropy coders and trellises: symbols through rANS and back, weights through the Viterbi searches, each beside what
+ * memory moves. Both cores work, each on its own tile, as in a sweep. */
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -125,7 +125,8 @@ int main(void)
            rate_of("tcq:rate=2,states=256,code=entropy", x, out, 1 << 20, SYMBOLS));
     printf("ecsq:rate=2\t%.1f\tMweights/s\n", rate_of("ecsq:rate=2", x, out, 1 << 20, SYMBOLS));
     printf("bitshift:bits=2,L=16\t%.3f\tMweights/s\n", rate_of("bitshift:bits=2,L=16", x, out, 1 << 15, 5 << 15));
-    printf("lattice:kind=leech,rate=2\t%.2f\tMweights/s\n", rate_of("lattice:kind=leech,rate=2", x, out, 1 << 18, 1 << 20));
+    printf("lattice:kind=leech,rate=2\t%.2f\tMweights/s\n",
+           rate_of("lattice:kind=leech,rate=2", x, out, 1 << 18, 1 << 20));
     printf("e8p\t%.2f\tMweights/s\n", rate_of("e8p", x, out, 1 << 18, 1 << 20));
     free(x), free(out);
     return 0;

@@ -16,20 +16,23 @@ enum { SIDE = 4096, WEIGHTS = SIDE * SIDE, TILE = 256, REPEATS = 3, CHUNK = 1 <<
 
 static float *out;
 
-static void print(const char *what, double seconds, double bits) {
+static void print(const char *what, double seconds, double bits)
+{
     printf("%s\t%.2f\tGweights/s\n", what, WEIGHTS / seconds / 1e9);
     printf("%s\t%.2f\tGB/s read and written\n", what, WEIGHTS * (bits / 8 + 4) / seconds / 1e9);
 }
 
 /* ---- in memory ---- */
 
-static void decode_blocks(const bg_gguf_type *t, const uint8_t *blocks) {
+static void decode_blocks(const bg_gguf_type *t, const uint8_t *blocks)
+{
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < WEIGHTS; i += CHUNK)
         t->decode(blocks + (size_t)(i / t->block) * (size_t)t->bytes, out + i, (size_t)(CHUNK / t->block));
 }
 
-static void bench_gguf(const uint8_t *bytes) {
+static void bench_gguf(const uint8_t *bytes)
+{
     for (uint32_t id = 0; id < 64; id++) {
         const bg_gguf_type *t = bg_gguf_type_of(id);
         double best = 1e9;
@@ -45,7 +48,8 @@ static void bench_gguf(const uint8_t *bytes) {
     }
 }
 
-static void bench_memcpy(const float *from) {
+static void bench_memcpy(const float *from)
+{
     double best = 1e9;
     for (int r = 0; r < REPEATS; r++) {
         double began = bg_now();
@@ -95,7 +99,8 @@ static const layer layers[] = {
 };
 
 /* Any bytes will do but for scales, which are small positive numbers of their type, and shapes. */
-static int write_layer(const layer *l, const char *path, const uint8_t *bytes, bg_err *e) {
+static int write_layer(const layer *l, const char *path, const uint8_t *bytes, bg_err *e)
+{
     bg_safetensors_writer w;
     int n = 0;
     while (n < 4 && l->entries[n].name)
@@ -126,14 +131,16 @@ static int write_layer(const layer *l, const char *path, const uint8_t *bytes, b
     return status;
 }
 
-static int put_config(const char *directory, const char *text, bg_err *e) {
+static int put_config(const char *directory, const char *text, bg_err *e)
+{
     char path[512];
     snprintf(path, sizeof path, "%s/config.json", directory);
     FILE *f = fopen(path, "w");
     return f && fputs(text, f) >= 0 && !fclose(f) ? BG_OK : bg_fail(e, BG_RESOURCE, "%s: cannot write", path);
 }
 
-static int bench_rows(const char *what, double bits, const char *directory, bg_err *e) {
+static int bench_rows(const char *what, double bits, const char *directory, bg_err *e)
+{
     bg_ckpt *c = NULL;
     int status = bg_ckpt_open(directory, &(bg_ckpt_options){0}, &c, e);
     if (status)
@@ -156,7 +163,8 @@ static int bench_rows(const char *what, double bits, const char *directory, bg_e
     return BG_OK;
 }
 
-static int bench_layer(const layer *l, const char *directory, const uint8_t *bytes, bg_err *e) {
+static int bench_layer(const layer *l, const char *directory, const uint8_t *bytes, bg_err *e)
+{
     char path[512];
     snprintf(path, sizeof path, "%s/model.safetensors", directory);
     int status = put_config(directory, l->config, e);
@@ -166,7 +174,8 @@ static int bench_layer(const layer *l, const char *directory, const uint8_t *byt
 }
 
 /* bitsandbytes describes a layer in JSON: its own writer makes it. */
-static int bench_nf4(int nested, const char *directory, const uint8_t *bytes, bg_err *e) {
+static int bench_nf4(int nested, const char *directory, const uint8_t *bytes, bg_err *e)
+{
     char path[512];
     bg_parcel p = {0};
     uint16_t *codes = malloc((size_t)WEIGHTS * sizeof *codes);
@@ -189,7 +198,8 @@ static int bench_nf4(int nested, const char *directory, const uint8_t *bytes, bg
     return status ? status : bench_rows(nested ? "NF4 b64 nested" : "NF4 b64", nested ? 4.127 : 4.5, directory, e);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     const char *data = getenv("BENCH_DATA");
     char directory[256];
     bg_err e = {0};

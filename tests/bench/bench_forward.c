@@ -1,5 +1,5 @@
-/* Forward pass of a 135M-parameter Llama shape in float32, 512 tokens and every logit, beside the sgemm peak of the same
- * minute. Lines: what, value, unit.
+/* Forward pass of a 135M-parameter Llama shape in float32, 512 tokens and every logit, beside the sgemm peak of the
+ * same minute. Lines: what, value, unit.
  *
  *     bench_forward [CHECKPOINT]     default $BENCH_DATA/llama-135m (make_checkpoint --135m)
  */

@@ -1,5 +1,6 @@
 /* GPTQ of one linear layer of 2048 outputs: the second moment of 65,536 tokens, the factor, the walk; beside what their
- * products cost at the rate of BLAS or ours, whichever is faster on this machine in the same minute. Lines: what, value, unit.
+ * products cost at the rate of BLAS or ours, whichever is faster on this machine in the same minute. Lines: what,
+ * value, unit.
  *
  *     bench_gptq [COLUMNS…]     default 2048; BENCH=full: 8192 too, a minute
  *
@@ -49,8 +50,8 @@ static float *inputs(int64_t C)
     int64_t n = BLOCKS * TOKENS;
     float *x = gaussians(n * C, "1"), *mix = gaussians(FACTORS * C, "2"), *hidden = gaussians(n * FACTORS, "3");
     float *size = gaussians(C, "4");
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)C, FACTORS, 0.7F / 8, hidden, FACTORS, mix, (int)C, 1,
-                x, (int)C);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)C, FACTORS, 0.7F / 8, hidden, FACTORS, mix,
+                (int)C, 1, x, (int)C);
     for (int64_t c = 0; c < C; c++) {
         float scale = expf(0.6F * size[c]) * (c % 256 == 17 ? 10.0F : 1.0F);
         for (int64_t t = 0; t < n; t++)
@@ -63,7 +64,8 @@ static float *inputs(int64_t C)
 static void save(const char *kind, int64_t C, const float *x, int64_t n)
 {
     char path[512];
-    snprintf(path, sizeof path, "%s/gptq-%lld.%s", getenv("BENCH_DATA") ? getenv("BENCH_DATA") : "out/bench", (long long)C, kind);
+    snprintf(path, sizeof path, "%s/gptq-%lld.%s", getenv("BENCH_DATA") ? getenv("BENCH_DATA") : "out/bench",
+             (long long)C, kind);
     FILE *f = fopen(path, "wb");
     if (!f || fwrite(x, sizeof *x, (size_t)n, f) != (size_t)n)
         fprintf(stderr, "bench_gptq: %s cannot be written\n", path);
@@ -76,18 +78,18 @@ typedef struct peaks {
 } peaks;
 
 /* c = a·a by BLAS or by ours, which is one thread's: each takes a band of rows. */
-#define SQUARE(name, real, blas, mine, operand) \
-    static void name(const real *a, real *c, int n, int ours) \
-    { \
-        if (!ours) { \
-            blas(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, a, n, a, n, 0, c, n); \
-            return; \
-        } \
-        _Pragma("omp parallel for schedule(static)") for (int i = 0; i < BANDS; i++) \
-        { \
-            int64_t first = (int64_t)n * i / BANDS, rows = (int64_t)n * (i + 1) / BANDS - first; \
-            mine(rows, n, n, 1, (operand){a + first * n, n, 1}, (operand){a, n, 1}, 0, c + first * n, n); \
-        } \
+#define SQUARE(name, real, blas, mine, operand)                                                                        \
+    static void name(const real *a, real *c, int n, int ours)                                                          \
+    {                                                                                                                  \
+        if (!ours) {                                                                                                   \
+            blas(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, a, n, a, n, 0, c, n);                          \
+            return;                                                                                                    \
+        }                                                                                                              \
+        _Pragma("omp parallel for schedule(static)") for (int i = 0; i < BANDS; i++)                                   \
+        {                                                                                                              \
+            int64_t first = (int64_t)n * i / BANDS, rows = (int64_t)n * (i + 1) / BANDS - first;                       \
+            mine(rows, n, n, 1, (operand){a + first * n, n, 1}, (operand){a, n, 1}, 0, c + first * n, n);              \
+        }                                                                                                              \
     }
 SQUARE(single_square, float, cblas_sgemm, bg_sgemm, bg_s_operand)
 SQUARE(double_square, double, cblas_dgemm, bg_dgemm, bg_d_operand)
@@ -96,7 +98,8 @@ static peaks measure_peaks(void)
 {
     peaks p = {0};
     float *a = floats((int64_t)SIDE * SIDE), *c = floats((int64_t)SIDE * SIDE);
-    memset(a, 0x3f, (size_t)SIDE * SIDE * sizeof *a); /* 0.75 in floats, 0.0005 in doubles: no zero that a product might skip */
+    memset(a, 0x3f,
+           (size_t)SIDE * SIDE * sizeof *a); /* 0.75 in floats, 0.0005 in doubles: no zero that a product might skip */
     for (int i = 0; i < 4; i++) {
         double t = bg_now();
         single_square(a, c, SIDE, i % 2);
@@ -122,7 +125,8 @@ static void run(const bg_matrix *m, const char *text, const char *what, double s
         exit(1);
     }
     *seconds = bg_now() - t;
-    printf("%s\t%.2f\ts\t%d specs, output error of the last %.6f of the signal\n", what, *seconds, n, r[n - 1].output_mse / signal);
+    printf("%s\t%.2f\ts\t%d specs, output error of the last %.6f of the signal\n", what, *seconds, n,
+           r[n - 1].output_mse / signal);
     free(s);
 }
 
@@ -147,8 +151,8 @@ static void layer(int64_t C, const peaks *p)
     free(x); /* a calibration is over, its samples gone, when the layer is quantized */
     double moment = bg_now() - t, floor = tokens * n * n / p->single * 1e-9;
     snprintf(what, sizeof what, "gptq %lld: second moment", (long long)C);
-    printf("%s\t%.2f\ts\t%.0f GFLOP/s of one triangle, %.2f s at that rate\n", what, moment, tokens * n * n * 1e-9 / moment,
-           floor);
+    printf("%s\t%.2f\ts\t%.0f GFLOP/s of one triangle, %.2f s at that rate\n", what, moment,
+           tokens * n * n * 1e-9 / moment, floor);
     bg_matrix m = bg_matrix_of(w, ROWS, C);
     m.second_moment = s.second_moment;
     float *zero = calloc((size_t)(ROWS * C), sizeof *zero);
@@ -161,12 +165,14 @@ static void layer(int64_t C, const peaks *p)
     printf("gptq %lld: products at these rates\t%.2f\ts\tthis is %.2f times as long\n", (long long)C, products + floor,
            (moment + quantize) / (products + floor));
     snprintf(what, sizeof what, "gptq %lld: six widths, one factor", (long long)C);
-    run(&m, "uniform:bits=2/3/4/5/6/8,scope=128,step=range,round=gptq,order=groups,percdamp=0.05", what, signal, &seconds);
+    run(&m, "uniform:bits=2/3/4/5/6/8,scope=128,step=range,round=gptq,order=groups,percdamp=0.05", what, signal,
+        &seconds);
     snprintf(what, sizeof what, "gptq %lld: range searched", (long long)C);
-    run(&m, "uniform:bits=4,scope=128,step=range,clip=output,round=gptq,order=groups,percdamp=0.05", what, signal, &seconds);
+    run(&m, "uniform:bits=4,scope=128,step=range,clip=output,round=gptq,order=groups,percdamp=0.05", what, signal,
+        &seconds);
     printf("gptq %lld\t%.2f\ts\tsecond moment, factor and walk\n", (long long)C, moment + quantize);
-    printf("gptq %lld: peak memory\t%.0f\tMB\tthe second moment is %.0f of them\n", (long long)C, (double)bg_peak_bytes() * 1e-6,
-           8e-6 * n * n);
+    printf("gptq %lld: peak memory\t%.0f\tMB\tthe second moment is %.0f of them\n", (long long)C,
+           (double)bg_peak_bytes() * 1e-6, 8e-6 * n * n);
     bg_activations_free(&s);
     free(w);
 }
@@ -174,7 +180,8 @@ static void layer(int64_t C, const peaks *p)
 int main(int argc, char **argv)
 {
     peaks p = measure_peaks();
-    printf("float products beside gptq\t%.0f\tGFLOP/s\ndouble products beside gptq\t%.0f\tGFLOP/s\n", p.single, p.twice);
+    printf("float products beside gptq\t%.0f\tGFLOP/s\ndouble products beside gptq\t%.0f\tGFLOP/s\n", p.single,
+           p.twice);
     const char *full = getenv("BENCH");
     for (int i = 1; i < argc; i++)
         layer(strtol(argv[i], NULL, 10), &p);

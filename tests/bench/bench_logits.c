@@ -1,5 +1,5 @@
-/* What measuring k specs costs beside k + 1 passes over the same text and the quantization itself, on the 135M-parameter Llama
- * shape and 512 tokens. Lines: what, value, unit.
+/* What measuring k specs costs beside k + 1 passes over the same text and the quantization itself, on the
+ * 135M-parameter Llama shape and 512 tokens. Lines: what, value, unit.
  *
  *     bench_logits [CHECKPOINT]     default $BENCH_DATA/llama-135m (make_checkpoint --135m)
  */

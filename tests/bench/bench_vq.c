@@ -1,5 +1,5 @@
-/* Vector quantization (W2 of the workloads): nearest codeword for every vector of a 2048 × 8192 layer, and the k-means fit that
- * goes before. peer_vq.py does the same with faiss. The arithmetic bound is d + 1 vector operations a pair. */
+/* Vector quantization (W2 of the workloads): nearest codeword for every vector of a 2048 × 8192 layer, and the k-means
+ * fit that goes before. peer_vq.py does the same with faiss. The arithmetic bound is d + 1 vector operations a pair. */
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -49,7 +49,8 @@ static double mse(const bg_codebook *c, const float *x, const uint16_t *index)
 
 int main(void)
 {
-    static const int shapes[][2] = {{2, 64}, {2, 256}, {2, 4096}, {4, 64}, {4, 256}, {4, 1024}, {8, 256}, {8, 1024}, {8, 4096}};
+    static const int shapes[][2] = {{2, 64},   {2, 256}, {2, 4096}, {4, 64},  {4, 256},
+                                    {4, 1024}, {8, 256}, {8, 1024}, {8, 4096}};
     float *x = weights();
     uint16_t *index = malloc(WEIGHTS / 2 * sizeof *index);
     if (!index)

@@ -1,6 +1,7 @@
 /* What this machine can do at most: the denominators of every figure that `make bench` prints.
  *
- *     limits FILE        one line a limit: name, value, unit, separated by tabs; FILE (a few hundred MB) is read for pread
+ *     limits FILE        one line a limit: name, value, unit, separated by tabs; FILE (a few hundred MB) is read for
+ * pread
  *
  * Each value is the best of several repetitions on all threads; loops are plain C that the compiler vectorises.
  */
@@ -172,7 +173,8 @@ static double sgemm(void *self)
 static int arithmetic(void)
 {
     long steps = 10000000;
-    limit("fp32 fma", 2.0 * LANES * CHAINS * (double)steps * omp_get_max_threads() / 1e9, best(fma_chains, &steps), "GFLOP/s");
+    limit("fp32 fma", 2.0 * LANES * CHAINS * (double)steps * omp_get_max_threads() / 1e9, best(fma_chains, &steps),
+          "GFLOP/s");
     product p = {.n = 2048};
     size_t n = (size_t)p.n * (size_t)p.n;
     p.a = malloc(n * sizeof *p.a);

@@ -1,12 +1,13 @@
-/* Writes a synthetic checkpoint of the shape of Llama-3.2-1B: config.json and bf16 safetensors in shards of about 700 MB.
+/* Writes a synthetic checkpoint of the shape of Llama-3.2-1B: config.json and bf16 safetensors in shards of about 700
+ * MB.
  *
  *     make_checkpoint DIR            1,235,814,400 weights, 2.47 GB
  *     make_checkpoint DIR --eighth   the same matrices, 2 layers, an eighth of the vocabulary
  *     make_checkpoint DIR --135m     the shape of SmolLM2-135M (forward pass)
  *
- * Weights have heavy tails: w = scale · row · column · z (1 + 0.03 z²), z standard normal, row and column factors log-normal,
- * one input channel in 512 four times as large; excess kurtosis about 4 to 6. Every row has a stream of its own, seeded by the
- * tensor's name and the row's number: the same bytes every time and for any number of threads.
+ * Weights have heavy tails: w = scale · row · column · z (1 + 0.03 z²), z standard normal, row and column factors
+ * log-normal, one input channel in 512 four times as large; excess kurtosis about 4 to 6. Every row has a stream of its
+ * own, seeded by the tensor's name and the row's number: the same bytes every time and for any number of threads.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <gsl/gsl_cdf.h>
@@ -97,10 +98,10 @@ static void make_plan(plan *p)
     const struct {
         const char *name;
         int64_t rows, cols;
-    } layer[] = {{"input_layernorm", s.hidden, 0},          {"self_attn.q_proj", s.hidden, s.hidden},
-                 {"self_attn.k_proj", kv, s.hidden},         {"self_attn.v_proj", kv, s.hidden},
-                 {"self_attn.o_proj", s.hidden, s.hidden},   {"post_attention_layernorm", s.hidden, 0},
-                 {"mlp.gate_proj", s.ffn, s.hidden},         {"mlp.up_proj", s.ffn, s.hidden},
+    } layer[] = {{"input_layernorm", s.hidden, 0},         {"self_attn.q_proj", s.hidden, s.hidden},
+                 {"self_attn.k_proj", kv, s.hidden},       {"self_attn.v_proj", kv, s.hidden},
+                 {"self_attn.o_proj", s.hidden, s.hidden}, {"post_attention_layernorm", s.hidden, 0},
+                 {"mlp.gate_proj", s.ffn, s.hidden},       {"mlp.up_proj", s.ffn, s.hidden},
                  {"mlp.down_proj", s.hidden, s.ffn}};
     p->shards = 1;
     add(p, "model.embed_tokens.weight", s.vocab, s.hidden);
@@ -236,16 +237,18 @@ static int write_index(const plan *p, FILE *f)
 static int write_config(const plan *p, FILE *f)
 {
     const shape *s = &p->s;
-    return fprintf(f,
-                   "{\"architectures\":[\"LlamaForCausalLM\"],\"model_type\":\"llama\",\"hidden_act\":\"silu\",\"hidden_size\":%d,"
-                   "\"intermediate_size\":%d,\"num_hidden_layers\":%d,\"num_attention_heads\":%d,\"num_key_value_heads\":%d,"
-                   "\"head_dim\":%d,\"vocab_size\":%d,\"max_position_embeddings\":8192,\"rms_norm_eps\":1e-05,"
-                   "\"rope_theta\":%.1f,\"tie_word_embeddings\":true,\"attention_bias\":false,\"mlp_bias\":false,"
-                   "\"bos_token_id\":1,\"eos_token_id\":2,\"torch_dtype\":\"bfloat16\"}\n",
-                   s->hidden, s->ffn, s->layers, s->heads, s->kv_heads, s->hidden / s->heads, s->vocab, s->theta);
+    return fprintf(
+        f,
+        "{\"architectures\":[\"LlamaForCausalLM\"],\"model_type\":\"llama\",\"hidden_act\":\"silu\",\"hidden_size\":%d,"
+        "\"intermediate_size\":%d,\"num_hidden_layers\":%d,\"num_attention_heads\":%d,\"num_key_value_heads\":%d,"
+        "\"head_dim\":%d,\"vocab_size\":%d,\"max_position_embeddings\":8192,\"rms_norm_eps\":1e-05,"
+        "\"rope_theta\":%.1f,\"tie_word_embeddings\":true,\"attention_bias\":false,\"mlp_bias\":false,"
+        "\"bos_token_id\":1,\"eos_token_id\":2,\"torch_dtype\":\"bfloat16\"}\n",
+        s->hidden, s->ffn, s->layers, s->heads, s->kv_heads, s->hidden / s->heads, s->vocab, s->theta);
 }
 
-static int write_json(const plan *p, const char *directory, const char *name, int (*write)(const plan *, FILE *), bg_err *e)
+static int write_json(const plan *p, const char *directory, const char *name, int (*write)(const plan *, FILE *),
+                      bg_err *e)
 {
     bg_out out = {0};
     char *path = bg_path_join(directory, name);

@@ -1,5 +1,5 @@
-/* timed N COMMAND…: runs the command N times, discards its standard output, prints the least wall time in seconds and the
- * largest resident set in MiB, separated by a tab. The command's failure is its own. */
+/* timed N COMMAND…: runs the command N times, discards its standard output, prints the least wall time in seconds and
+ * the largest resident set in MiB, separated by a tab. The command's failure is its own. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* What the fuzz targets of checkpoints share: bytes become a file, or a directory with a configuration; it is opened and
- * everything in it is decoded. */
+/* What the fuzz targets of checkpoints share: bytes become a file, or a directory with a configuration; it is opened
+ * and everything in it is decoded. */
 #ifndef BG_TESTS_FUZZ_CHECKPOINT_H
 #define BG_TESTS_FUZZ_CHECKPOINT_H
 
@@ -16,13 +16,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { FUZZ_MOST = 1 << 20, FUZZ_PATH = 256 };
 
 /* A name of this process's own, in TMPDIR: tests/fuzz/run puts that in memory. */
-static inline void fuzz_path(char out[FUZZ_PATH], const char *suffix) {
+static inline void fuzz_path(char out[FUZZ_PATH], const char *suffix)
+{
     const char *directory = getenv("TMPDIR");
-    if (snprintf(out, FUZZ_PATH, "%s/bitgap-fuzz-%ld%s", directory ? directory : "/tmp", (long)getpid(), suffix) >= FUZZ_PATH)
+    if (snprintf(out, FUZZ_PATH, "%s/bitgap-fuzz-%ld%s", directory ? directory : "/tmp", (long)getpid(), suffix) >=
+        FUZZ_PATH)
         abort();
 }
 
-static inline void put_file(const char *path, const uint8_t *data, size_t size) {
+static inline void put_file(const char *path, const uint8_t *data, size_t size)
+{
     FILE *f = fopen(path, "wb");
     if (!f)
         abort();
@@ -31,7 +34,8 @@ static inline void put_file(const char *path, const uint8_t *data, size_t size) 
     fclose(f);
 }
 
-static inline void decode_tensor(const bg_tensor *t) {
+static inline void decode_tensor(const bg_tensor *t)
+{
     bg_err e = {0};
     if (!t->count || t->count > FUZZ_MOST)
         return;
@@ -50,7 +54,8 @@ static inline void decode_tensor(const bg_tensor *t) {
     free(codes);
 }
 
-static inline void decode_all(const char *path) {
+static inline void decode_all(const char *path)
+{
     bg_err e = {0};
     bg_ckpt *c = NULL;
     if (bg_ckpt_open(path, &(bg_ckpt_options){0}, &c, &e))
@@ -60,9 +65,10 @@ static inline void decode_all(const char *path) {
     bg_ckpt_close(c);
 }
 
-/* A packed checkpoint as one input: config.json, a NUL byte, the safetensors file; or that file alone, where its tensors'
- * names say what they are. */
-static inline void decode_directory(const uint8_t *data, size_t size) {
+/* A packed checkpoint as one input: config.json, a NUL byte, the safetensors file; or that file alone, where its
+ * tensors' names say what they are. */
+static inline void decode_directory(const uint8_t *data, size_t size)
+{
     char directory[FUZZ_PATH], config[FUZZ_PATH + 16], model[FUZZ_PATH + 32];
     const uint8_t *nul = size && data[0] == '{' ? memchr(data, 0, size) : NULL, *rest = nul ? nul + 1 : data;
     fuzz_path(directory, "");

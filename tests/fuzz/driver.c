@@ -1,5 +1,6 @@
-/* Drives a fuzz target without a fuzzing engine: replays its seeds, then mutates them for a number of seconds with a fixed
- * seed. Linked with each fuzz_NAME.c, which defines LLVMFuzzerTestOneInput, so that libFuzzer can drive the same targets.
+/* Drives a fuzz target without a fuzzing engine: replays its seeds, then mutates them for a number of seconds with a
+ * fixed seed. Linked with each fuzz_NAME.c, which defines LLVMFuzzerTestOneInput, so that libFuzzer can drive the same
+ * targets.
  *
  *     fuzz_NAME SECONDS SEED-FILE…
  */
@@ -25,11 +26,24 @@ static uint64_t draw(uint64_t below)
     return state % below;
 }
 
-/* One change: a bit, a byte, a number at the edge of its range, a cut, a piece copied elsewhere, a digit, a mark of JSON. */
+/* One change: a bit, a byte, a number at the edge of its range, a cut, a piece copied elsewhere, a digit, a mark of
+ * JSON. */
 static size_t mutate(uint8_t *data, size_t size)
 {
-    static const uint64_t edges[] = {0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000u, 0xffffffffu,
-                                     INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX};
+    static const uint64_t edges[] = {0,
+                                     1,
+                                     0x7f,
+                                     0x80,
+                                     0xff,
+                                     0x7fff,
+                                     0x8000,
+                                     0xffff,
+                                     0x7fffffff,
+                                     0x80000000u,
+                                     0xffffffffu,
+                                     INT64_MAX,
+                                     (uint64_t)INT64_MAX + 1,
+                                     UINT64_MAX};
     if (size < 16)
         return size;
     size_t at = (size_t)draw(size - 8), length = 1 + (size_t)draw(64);
@@ -60,7 +74,7 @@ static size_t mutate(uint8_t *data, size_t size)
         break;
     }
     default:
-        data[at] = (uint8_t)"0123456789\",:[]{}.-\\e "[draw(22)];
+        data[at] = (uint8_t) "0123456789\",:[]{}.-\\e "[draw(22)];
     }
     return size;
 }

@@ -1,5 +1,7 @@
 /* The GGUF container, its metadata, tokenizer and names, and every block type.
- * Seeds: tests/golden/data/gguf/?*.gguf tests/golden/data/gguf_bad/?*.gguf tests/golden/data/models/gguf_llama_q8/model.gguf tests/golden/data/models/gguf_llama3_f16/model.gguf tests/golden/data/tokenizers_gguf/?*.gguf */
+ * Seeds: tests/golden/data/gguf/?*.gguf tests/golden/data/gguf_bad/?*.gguf
+ * tests/golden/data/models/gguf_llama_q8/model.gguf tests/golden/data/models/gguf_llama3_f16/model.gguf
+ * tests/golden/data/tokenizers_gguf/?*.gguf */
 #include <unistd.h>
 #include "io/gguf.h"
 #include "io/tokenizer.h"
@@ -7,7 +9,8 @@
 
 static void read_metadata(const char *path)
 {
-    static const char *const keys[] = {"tokenizer.ggml.tokens", "tokenizer.ggml.scores", "general.architecture", "t.arr_i32"};
+    static const char *const keys[] = {"tokenizer.ggml.tokens", "tokenizer.ggml.scores", "general.architecture",
+                                       "t.arr_i32"};
     bg_err e = {0};
     bg_gguf *g;
     if (bg_gguf_open(path, &g, &e))

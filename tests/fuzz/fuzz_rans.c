@@ -1,5 +1,6 @@
-/* The decoder of rANS streams: both versions read the same symbols, all inside the alphabet, or both refuse. A seed: symbols of the
- * alphabet less 1 (2 bytes), symbols of the stream (4), a count for each (1 byte), the words. Seeds: tests/fuzz/seeds/rans/[ls]* */
+/* The decoder of rANS streams: both versions read the same symbols, all inside the alphabet, or both refuse. A seed:
+ * symbols of the alphabet less 1 (2 bytes), symbols of the stream (4), a count for each (1 byte), the words. Seeds:
+ * tests/fuzz/seeds/rans/[ls]* */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
-/* The reader of tokenizer.json, encoding and decoding with whatever it let through, and its form in GGUF files. The seeds
- * together have every normalizer, pre-tokenizer, post-processor and decoder. Seeds: tests/fuzz/seeds/tokenizer/?* */
+/* The reader of tokenizer.json, encoding and decoding with whatever it let through, and its form in GGUF files. The
+ * seeds together have every normalizer, pre-tokenizer, post-processor and decoder. Seeds: tests/fuzz/seeds/tokenizer/?*
+ */
 #include "io/tokenizer.h"
 #include "io/write_gguf.h"
 #include "tests/fuzz/checkpoint.h"
@@ -37,7 +38,8 @@ static void to_gguf(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char text[] = "Hello  <s>world\n 'tis 12,345 caf\xC3\xA9 \xE2\x96\x81 \xF0\x9F\x8E\x89 \xFF\xC3 <tool> [LS]x";
+    static const char text[] =
+        "Hello  <s>world\n 'tis 12,345 caf\xC3\xA9 \xE2\x96\x81 \xF0\x9F\x8E\x89 \xFF\xC3 <tool> [LS]x";
     bg_err e = {0};
     bg_tokenizer *t = NULL;
     char *copy = malloc(size + 1);

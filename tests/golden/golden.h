@@ -14,7 +14,8 @@
 
 #define GOLDEN "tests/golden/data/"
 
-static inline bg_ckpt *open_or_fail(const char *path) {
+static inline bg_ckpt *open_or_fail(const char *path)
+{
     bg_err e = {0};
     bg_ckpt *c = NULL;
     if (bg_ckpt_open(path, &(bg_ckpt_options){0}, &c, &e))
@@ -22,7 +23,8 @@ static inline bg_ckpt *open_or_fail(const char *path) {
     return c;
 }
 
-static inline const bg_tensor *tensor_or_fail(const bg_ckpt *c, const char *name) {
+static inline const bg_tensor *tensor_or_fail(const bg_ckpt *c, const char *name)
+{
     const bg_tensor *t = bg_ckpt_find(c, name);
     if (!t)
         fail_msg("%s: no tensor '%s'", c->path, name);
@@ -30,7 +32,8 @@ static inline const bg_tensor *tensor_or_fail(const bg_ckpt *c, const char *name
 }
 
 /* All values of a tensor; read in uneven tiles so that tile borders are tested too. The caller frees. */
-static inline float *values_of(const bg_tensor *t) {
+static inline float *values_of(const bg_tensor *t)
+{
     bg_err e = {0};
     float *out = malloc((size_t)t->count * sizeof *out + 1);
     assert_non_null(out);
@@ -44,13 +47,15 @@ static inline float *values_of(const bg_tensor *t) {
 }
 
 /* Bits equal, but any NaN equals any NaN and −0 equals 0. */
-static inline void assert_floats_equal(const char *what, const float *a, const float *b, size_t n) {
+static inline void assert_floats_equal(const char *what, const float *a, const float *b, size_t n)
+{
     for (size_t i = 0; i < n; i++)
         if (a[i] != b[i] && !(isnan(a[i]) && isnan(b[i])))
             fail_msg("%s[%zu]: %.9g, expected %.9g", what, i, (double)a[i], (double)b[i]);
 }
 
-static inline void assert_tensors_equal(const bg_tensor *t, const bg_tensor *expected) {
+static inline void assert_tensors_equal(const bg_tensor *t, const bg_tensor *expected)
+{
     assert_int_equal(t->count, expected->count);
     assert_int_equal(t->cols, expected->cols);
     float *a = values_of(t), *b = values_of(expected);

@@ -57,8 +57,8 @@ static void windows(void **state)
     const bg_loss_options o = {.convention = BG_WINDOWS, .context = 512, .windows = WINDOWS, .bos = -1};
     assert_int_equal(bg_loss_measure(model, NULL, ids.id, (int64_t)ids.n, &o, &l, &e), BG_OK);
     assert_int_equal(l.tokens, WINDOWS * SCORED);
-    const cJSON *want = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(expected, "perplexity"),
-                                                         "window_mean_nll");
+    const cJSON *want =
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(expected, "perplexity"), "window_mean_nll");
     for (int w = 0; w < WINDOWS; w++) {
         double sum = 0;
         for (int i = 0; i < SCORED; i++)

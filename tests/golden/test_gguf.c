@@ -6,7 +6,8 @@
 #include "io/gguf.h"
 
 /* A tensor of raw block bytes (U8 [rows, bytes]) decoded by the tuned and by the plain decoder. */
-static void check_blocks(const char *stem) {
+static void check_blocks(const char *stem)
+{
     char path[256];
     snprintf(path, sizeof path, GOLDEN "gguf/%s.safetensors", stem);
     bg_ckpt *in = open_or_fail(path);
@@ -40,7 +41,8 @@ static void check_blocks(const char *stem) {
     bg_ckpt_close(expected);
 }
 
-static void test_block_types(void **state) {
+static void test_block_types(void **state)
+{
     (void)state;
     check_blocks("blocks_random");
     check_blocks("encoder");
@@ -48,7 +50,8 @@ static void test_block_types(void **state) {
 }
 
 /* Random bytes, NaN and Inf scales among them: tuned equals plain to the bit, codes stay below `levels`. */
-static void test_tuned_equals_plain(void **state) {
+static void test_tuned_equals_plain(void **state)
+{
     (void)state;
     enum { BLOCKS = 300 };
     static uint8_t raw[BLOCKS * 300];
@@ -80,7 +83,8 @@ static void test_tuned_equals_plain(void **state) {
     assert_int_equal(tested, 16);
 }
 
-static void test_whole_files(void **state) {
+static void test_whole_files(void **state)
+{
     (void)state;
     static const char *const files[][2] = {
         {"tiny_v3", "tiny_v3"}, {"tiny_v2", "tiny_v3"}, {"tiny_v3_align64", "tiny_v3_align64"}};
@@ -118,7 +122,8 @@ static void test_whole_files(void **state) {
     }
 }
 
-static void test_metadata(void **state) {
+static void test_metadata(void **state)
+{
     (void)state;
     bg_gguf *g;
     bg_err e = {0};
@@ -149,14 +154,16 @@ static void test_metadata(void **state) {
     bg_gguf_close(g);
 }
 
-static void test_verdicts(void **state) {
+static void test_verdicts(void **state)
+{
     (void)state;
     cJSON *cases;
     bg_err e = {0};
     assert_int_equal(bg_json_read(GOLDEN "gguf_bad/cases.json", 1 << 20, &cases, &e), BG_OK);
     int n = 0;
     const cJSON *one;
-    cJSON_ArrayForEach(one, cases) {
+    cJSON_ArrayForEach(one, cases)
+    {
         char path[256];
         bg_ckpt *c = NULL;
         snprintf(path, sizeof path, GOLDEN "gguf_bad/%s.gguf", one->string);
@@ -175,7 +182,8 @@ static void test_verdicts(void **state) {
 }
 
 /* Row 2j of a head in the file is row j of the model, row 2j+1 is row j + half. */
-static void test_rotary_order_is_undone(void **state) {
+static void test_rotary_order_is_undone(void **state)
+{
     (void)state;
     bg_ckpt *c = open_or_fail(GOLDEN "models/gguf_llama_q8");
     bg_store s = {0};
@@ -211,7 +219,8 @@ static void test_rotary_order_is_undone(void **state) {
     bg_ckpt_close(c);
 }
 
-static void test_models_have_names_and_config(void **state) {
+static void test_models_have_names_and_config(void **state)
+{
     (void)state;
     static const char *const models[] = {"gguf_llama3_f16", "gguf_llama_q8", "gguf_qwen2_f16"};
     for (size_t i = 0; i < 3; i++) {
@@ -226,7 +235,8 @@ static void test_models_have_names_and_config(void **state) {
         snprintf(path, sizeof path, GOLDEN "models/%s/names.json", models[i]);
         assert_int_equal(bg_json_read(path, 1 << 20, &names, &e), BG_OK);
         const cJSON *one;
-        cJSON_ArrayForEach(one, names) {
+        cJSON_ArrayForEach(one, names)
+        {
             if (one->string[0] != '(' && !bg_ckpt_find(c, one->string))
                 fail_msg("%s: no %s", models[i], one->string);
         }
@@ -238,7 +248,8 @@ static void test_models_have_names_and_config(void **state) {
     bg_ckpt_close(c);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_block_types),
         cmocka_unit_test(test_tuned_equals_plain),

@@ -1,5 +1,5 @@
-/* GGUF types as quantizers: the reference encoders' values to the bit where there is nothing to search, and no larger error
- * than the C library's search where there is. */
+/* GGUF types as quantizers: the reference encoders' values to the bit where there is nothing to search, and no larger
+ * error than the C library's search where there is. */
 #include "tests/golden/golden.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* Golden models: hidden states and logits of small random models, as transformers computes them in float32.
  *
- * Tolerance: 1e-4 of the largest |value|. Both sides sum in float32, in different orders: the golden files' own distance
- * from float64 is up to 6e-5 at |logit| 15 (io.json), so half of the tolerance is theirs.
+ * Tolerance: 1e-4 of the largest |value|. Both sides sum in float32, in different orders: the golden files' own
+ * distance from float64 is up to 6e-5 at |logit| 15 (io.json), so half of the tolerance is theirs.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -90,7 +90,8 @@ static void compare_with(const golden *g, const char *model, const char *what, c
     free(want);
 }
 
-/* Rows of the embedding read from the file as tokens ask for them: the same as from memory, h. Before the model is loaded. */
+/* Rows of the embedding read from the file as tokens ask for them: the same as from memory, h. Before the model is
+ * loaded. */
 static void check_embedding(golden *g, const char *name, const bg_batch *b, float *h)
 {
     bg_err e = {0};
@@ -257,16 +258,36 @@ static void missing_tensor_is_named(void **state)
     bg_ckpt_close(c);
 }
 
-#define MODEL(name) {"model_" name, check_model, NULL, NULL, (void *)(uintptr_t)name}
+#define MODEL(name)                                                                                                    \
+    {                                                                                                                  \
+        "model_" name, check_model, NULL, NULL, (void *)(uintptr_t)name                                                \
+    }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        MODEL("llama_plain_gqa"), MODEL("llama_tied_hd_bias"), MODEL("llama3_gqa"), MODEL("llama_linear_bf16_sharded"),
-        MODEL("llama_dynamic"), MODEL("mistral_sw"), MODEL("qwen2"), MODEL("qwen3"), MODEL("gemma"), MODEL("gemma2"),
-        MODEL("opt_preln"), MODEL("opt_postln_proj"), MODEL("gpt2"), MODEL("gpt_neox"), MODEL("gpt_neox_sequential"), MODEL("gptj"), MODEL("gguf_llama_q8"),
-        MODEL("gguf_llama3_f16"), MODEL("gguf_qwen2_f16"), cmocka_unit_test(batches_are_sequences),
-        cmocka_unit_test(bad_input_is_refused), cmocka_unit_test(missing_tensor_is_named),
+        MODEL("llama_plain_gqa"),
+        MODEL("llama_tied_hd_bias"),
+        MODEL("llama3_gqa"),
+        MODEL("llama_linear_bf16_sharded"),
+        MODEL("llama_dynamic"),
+        MODEL("mistral_sw"),
+        MODEL("qwen2"),
+        MODEL("qwen3"),
+        MODEL("gemma"),
+        MODEL("gemma2"),
+        MODEL("opt_preln"),
+        MODEL("opt_postln_proj"),
+        MODEL("gpt2"),
+        MODEL("gpt_neox"),
+        MODEL("gpt_neox_sequential"),
+        MODEL("gptj"),
+        MODEL("gguf_llama_q8"),
+        MODEL("gguf_llama3_f16"),
+        MODEL("gguf_qwen2_f16"),
+        cmocka_unit_test(batches_are_sequences),
+        cmocka_unit_test(bad_input_is_refused),
+        cmocka_unit_test(missing_tensor_is_named),
     };
     return cmocka_run_group_tests_name("models", tests, NULL, NULL);
 }

@@ -15,7 +15,8 @@ static char scratch[] = "/tmp/bitgap-packed-XXXXXX";
 
 /* A directory whose model.safetensors is `file` and whose config.json is `config` (NULL: none): a checkpoint of one
  * module. */
-static bg_ckpt *open_beside(const char *file, const char *config, int *status, bg_err *e) {
+static bg_ckpt *open_beside(const char *file, const char *config, int *status, bg_err *e)
+{
     char model[256], json[256], *real = realpath(file, NULL);
     assert_non_null(real);
     snprintf(model, sizeof model, "%s/model.safetensors", scratch);
@@ -42,7 +43,8 @@ static bg_ckpt *open_beside(const char *file, const char *config, int *status, b
 }
 
 /* What holds for every packed tensor: scales and codes have their ranges, bytes add up to the file. */
-static void check_sides(const bg_ckpt *c, const bg_tensor *t) {
+static void check_sides(const bg_ckpt *c, const bg_tensor *t)
+{
     bg_err e = {0};
     uint16_t *codes = malloc((size_t)t->count * sizeof *codes);
     float *scales = malloc((size_t)t->count * sizeof *scales);
@@ -61,7 +63,8 @@ static void check_sides(const bg_ckpt *c, const bg_tensor *t) {
 }
 
 /* Every DIR/X.safetensors with X.json (or the given config) and X_expected.safetensors. */
-static int check_folder(const char *folder, const char *config) {
+static int check_folder(const char *folder, const char *config)
+{
     glob_t found;
     char pattern[256], path[256], json[256];
     snprintf(pattern, sizeof pattern, GOLDEN "%s/*_expected.safetensors", folder);
@@ -88,32 +91,38 @@ static int check_folder(const char *folder, const char *config) {
     return n;
 }
 
-static void test_gptq(void **state) {
+static void test_gptq(void **state)
+{
     (void)state;
     assert_int_equal(check_folder("gptq", NULL), 17);
 }
 
-static void test_auto_round(void **state) {
+static void test_auto_round(void **state)
+{
     (void)state;
     assert_int_equal(check_folder("auto-round", NULL), 3);
 }
 
-static void test_awq(void **state) {
+static void test_awq(void **state)
+{
     (void)state;
     assert_int_equal(check_folder("awq", NULL), 5);
 }
 
-static void test_bitsandbytes(void **state) {
+static void test_bitsandbytes(void **state)
+{
     (void)state;
     assert_int_equal(check_folder("bnb", "{}"), 10);
 }
 
-static void test_compressed_tensors(void **state) {
+static void test_compressed_tensors(void **state)
+{
     (void)state;
     assert_int_equal(check_folder("ct", NULL), 12);
 }
 
-static void test_gpt_oss(void **state) {
+static void test_gpt_oss(void **state)
+{
     (void)state;
     bg_ckpt *c = open_or_fail(GOLDEN "mxfp4/gptoss.safetensors"),
             *want = open_or_fail(GOLDEN "mxfp4/gptoss_expected.safetensors");
@@ -128,7 +137,8 @@ static void test_gpt_oss(void **state) {
 
 /* The golden HQQ file holds codes, scales and zeros; the numbers that describe them stand beside them in real
  * checkpoints. */
-static void test_hqq(void **state) {
+static void test_hqq(void **state)
+{
     (void)state;
     cJSON *manifest;
     bg_err e = {0};
@@ -139,7 +149,8 @@ static void test_hqq(void **state) {
     bg_ckpt *want = open_or_fail(GOLDEN "hqq/hqq_expected.safetensors");
     const cJSON *one;
     int n = 0;
-    cJSON_ArrayForEach(one, manifest) {
+    cJSON_ArrayForEach(one, manifest)
+    {
         static const char *const keys[] = {"nbits", "group_size", "axis"};
         char names[7][80], path[256];
         bg_safetensors_entry entries[7] = {0};
@@ -188,7 +199,8 @@ static void test_hqq(void **state) {
     bg_ckpt_close(want);
 }
 
-static void test_refusals(void **state) {
+static void test_refusals(void **state)
+{
     (void)state;
     static const char *const cases[][3] = {
         {"gptq/gptq_4b_sym_seq_g32_gptq",
@@ -197,9 +209,11 @@ static void test_refusals(void **state) {
          "{\"quantization_config\":{\"quant_method\":\"gptq\",\"checkpoint_format\":\"marlin\"}}", "Marlin"},
         {"gptq/gptq_4b_sym_seq_g32_gptq", "{\"quantization_config\":{\"quant_method\":\"torchao\"}}", "torchao"},
         {"auto-round/zp_5b_asym_g32",
-         "{\"quantization_config\":{\"quant_method\":\"auto-round\",\"packing_format\":\"auto_round:fp8\"}}", "auto-round"},
+         "{\"quantization_config\":{\"quant_method\":\"auto-round\",\"packing_format\":\"auto_round:fp8\"}}",
+         "auto-round"},
         {"auto-round/zp_5b_asym_g32",
-         "{\"quantization_config\":{\"quant_method\":\"auto-round\",\"packing_format\":\"auto_round\",\"group_size\":16}}",
+         "{\"quantization_config\":{\"quant_method\":\"auto-round\",\"packing_format\":\"auto_round\",\"group_size\":"
+         "16}}",
          "disagree"},
         {"gptq/gptq_4b_sym_seq_g32_gptq",
          "{\"quantization_config\":{\"quant_method\":\"gptq\",\"pack_dtype\":\"int16\"}}", "int16"},
@@ -222,7 +236,8 @@ static void test_refusals(void **state) {
 }
 
 /* Bit strings of every width and length, and every way a tile can be combined, against the plain loops. */
-static void test_tuned_equals_plain(void **state) {
+static void test_tuned_equals_plain(void **state)
+{
     (void)state;
     uint8_t raw[600], a[512], b[512];
     for (size_t i = 0; i < sizeof raw; i++)
@@ -262,24 +277,32 @@ static void test_tuned_equals_plain(void **state) {
         }
 }
 
-static int make_scratch(void **state) {
+static int make_scratch(void **state)
+{
     (void)state;
     return !mkdtemp(scratch);
 }
 
-static int remove_scratch(void **state) {
+static int remove_scratch(void **state)
+{
     char command[64];
     (void)state;
     snprintf(command, sizeof command, "rm -r %s", scratch);
     return system(command);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gptq),         cmocka_unit_test(test_auto_round), cmocka_unit_test(test_awq),
-        cmocka_unit_test(test_bitsandbytes), cmocka_unit_test(test_compressed_tensors),
-        cmocka_unit_test(test_gpt_oss),      cmocka_unit_test(test_hqq),
-        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_tuned_equals_plain),
+        cmocka_unit_test(test_gptq),
+        cmocka_unit_test(test_auto_round),
+        cmocka_unit_test(test_awq),
+        cmocka_unit_test(test_bitsandbytes),
+        cmocka_unit_test(test_compressed_tensors),
+        cmocka_unit_test(test_gpt_oss),
+        cmocka_unit_test(test_hqq),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_tuned_equals_plain),
     };
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }

@@ -4,7 +4,8 @@
 #include <string.h>
 #include "io/safetensors.h"
 
-static void test_every_type_decodes_exactly(void **state) {
+static void test_every_type_decodes_exactly(void **state)
+{
     (void)state;
     bg_ckpt *in = open_or_fail(GOLDEN "dtypes/in.safetensors"),
             *out = open_or_fail(GOLDEN "dtypes/expected.safetensors");
@@ -19,14 +20,16 @@ static void test_every_type_decodes_exactly(void **state) {
     bg_ckpt_close(out);
 }
 
-static void test_verdicts(void **state) {
+static void test_verdicts(void **state)
+{
     (void)state;
     cJSON *cases;
     bg_err e = {0};
     assert_int_equal(bg_json_read(GOLDEN "safetensors_bad/cases.json", 1 << 20, &cases, &e), BG_OK);
     int n = 0;
     const cJSON *one;
-    cJSON_ArrayForEach(one, cases) {
+    cJSON_ArrayForEach(one, cases)
+    {
         char path[256];
         bg_ckpt *c = NULL;
         snprintf(path, sizeof path, GOLDEN "safetensors_bad/%s.safetensors", one->string);
@@ -47,12 +50,14 @@ static void test_verdicts(void **state) {
     cJSON_Delete(cases);
 }
 
-static int parse(const char *text, uint64_t bytes, bg_store *s, bg_err *e) {
+static int parse(const char *text, uint64_t bytes, bg_store *s, bg_err *e)
+{
     *s = (bg_store){0};
     return bg_safetensors_parse(s, text, strlen(text), 0, bytes, 0, e);
 }
 
-static void test_names_resolve_escapes(void **state) {
+static void test_names_resolve_escapes(void **state)
+{
     (void)state;
     bg_store s;
     bg_err e = {0};
@@ -64,7 +69,8 @@ static void test_names_resolve_escapes(void **state) {
     bg_store_free(&s);
 }
 
-static void test_hostile_headers(void **state) {
+static void test_hostile_headers(void **state)
+{
     (void)state;
     static const char *const texts[] = {
         "{\"a\\u0000b\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}",
@@ -91,7 +97,8 @@ static void test_hostile_headers(void **state) {
     }
 }
 
-static void test_shards_are_one_model(void **state) {
+static void test_shards_are_one_model(void **state)
+{
     (void)state;
     bg_ckpt *c = open_or_fail(GOLDEN "models/llama_linear_bf16_sharded");
     const bg_tensor *t = tensor_or_fail(c, "model.layers.0.self_attn.q_proj.weight");
@@ -112,7 +119,8 @@ static void test_shards_are_one_model(void **state) {
     bg_ckpt_close(c);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_type_decodes_exactly), cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_names_resolve_escapes),      cmocka_unit_test(test_hostile_headers),

@@ -173,8 +173,8 @@ static void default_model(void **state)
         assert_int_equal(bg_json_read(path, 1 << 24, &root, &e), BG_OK);
         const cJSON *c, *cases = cJSON_GetObjectItemCaseSensitive(root, "tokenizer_cases");
         assert_true(cJSON_GetArraySize(cases) >= 8);
-        cJSON_ArrayForEach(c, cases) assert_true(
-            check_ids(t, bg_json_string(c, "text", NULL), cJSON_GetObjectItemCaseSensitive(c, "ids"), 0));
+        cJSON_ArrayForEach(c, cases)
+            assert_true(check_ids(t, bg_json_string(c, "text", NULL), cJSON_GetObjectItemCaseSensitive(c, "ids"), 0));
         assert_int_equal(bg_tokenizer_bos(t), (int)bg_json_number(root, "bos", -2));
         assert_int_equal(bg_tokenizer_eos(t), (int)bg_json_number(root, "eos", -2));
         cJSON_Delete(root);
@@ -185,10 +185,17 @@ static void default_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gpt2),          cmocka_unit_test(gpt2_prefix_space), cmocka_unit_test(opt_bos),
-        cmocka_unit_test(llama3),        cmocka_unit_test(qwen2),             cmocka_unit_test(llama2),
-        cmocka_unit_test(gemma),         cmocka_unit_test(mistral_metaspace), cmocka_unit_test(spm_no_byte_fallback),
-        cmocka_unit_test(default_model), cmocka_unit_test(spm_gguf),
+        cmocka_unit_test(gpt2),
+        cmocka_unit_test(gpt2_prefix_space),
+        cmocka_unit_test(opt_bos),
+        cmocka_unit_test(llama3),
+        cmocka_unit_test(qwen2),
+        cmocka_unit_test(llama2),
+        cmocka_unit_test(gemma),
+        cmocka_unit_test(mistral_metaspace),
+        cmocka_unit_test(spm_no_byte_fallback),
+        cmocka_unit_test(default_model),
+        cmocka_unit_test(spm_gguf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,7 +96,10 @@ static void check_trained(void **state)
     cJSON_Delete(want);
 }
 
-#define MODEL(name) {name, check_trained, NULL, NULL, (void *)(uintptr_t)name}
+#define MODEL(name)                                                                                                    \
+    {                                                                                                                  \
+        name, check_trained, NULL, NULL, (void *)(uintptr_t)name                                                       \
+    }
 
 int main(void)
 {

@@ -1,5 +1,5 @@
-/* What theory says a code can reach, reached on a long Gaussian tensor with every stored bit counted. Each line prints the 95 %
- * interval of its gap; a bar holds when the measured value is on its side. */
+/* What theory says a code can reach, reached on a long Gaussian tensor with every stored bit counted. Each line prints
+ * the 95 % interval of its gap; a bar holds when the measured value is on its side. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +37,8 @@ static result run(const char *text, int64_t n)
     r.error = sqrt(variance / (double)n) / (2 * log(2));
     r.relative = a / b;
     r.gap = r.m.rate_bits + log2(r.relative) / 2;
-    print_message("%-42s %.4f bits, D/σ² %.5f, gap %.4f ± %.4f\n", text, r.m.rate_bits, r.relative, r.gap, 1.96 * r.error);
+    print_message("%-42s %.4f bits, D/σ² %.5f, gap %.4f ± %.4f\n", text, r.m.rate_bits, r.relative, r.gap,
+                  1.96 * r.error);
     return r;
 }
 
@@ -105,7 +106,7 @@ static int release(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_at_two_bits), cmocka_unit_test(test_entropy_coded_trellises),
-                                       cmocka_unit_test(test_coders)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_at_two_bits),
+                                       cmocka_unit_test(test_entropy_coded_trellises), cmocka_unit_test(test_coders)};
     return cmocka_run_group_tests(tests, make, release);
 }

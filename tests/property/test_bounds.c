@@ -1,5 +1,6 @@
-/* No code is below its bound: on i.i.d. weights every composition's rate, all bits counted, is at least the Gaussian R(D) of
- * the error it makes, within the confidence interval of a finite sample. And none is far above what its kind promises. */
+/* No code is below its bound: on i.i.d. weights every composition's rate, all bits counted, is at least the Gaussian
+ * R(D) of the error it makes, within the confidence interval of a finite sample. And none is far above what its kind
+ * promises. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,13 +91,14 @@ static void test_gaussian(void **state)
     }
 }
 
-/* A Laplacian's R(D) lies below the Gaussian's by at most 0.1044 bit (Shannon's lower bound): codes may be below the Gaussian
- * line, never below that. */
+/* A Laplacian's R(D) lies below the Gaussian's by at most 0.1044 bit (Shannon's lower bound): codes may be below the
+ * Gaussian line, never below that. */
 static void test_laplace(void **state)
 {
     (void)state;
-    static const char *const few[] = {"ecsq:rate=1", "ecsq:rate=3", "tcq:rate=2,states=64,code=entropy", "lattice:kind=e8,rate=3",
-                                      "vq:dim=2,bits=2", "bitshift:L=8"};
+    static const char *const few[] = {
+        "ecsq:rate=1",     "ecsq:rate=3", "tcq:rate=2,states=64,code=entropy", "lattice:kind=e8,rate=3",
+        "vq:dim=2,bits=2", "bitshift:L=8"};
     bg_source source;
     assert_int_equal(bg_source_parse("laplace,n=131072,seed=8", &source, NULL), 0);
     bg_source_samples(&source, 0, N, x);

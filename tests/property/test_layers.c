@@ -1,5 +1,5 @@
-/* How near to the functional bound entropy-coded error feedback comes on the layers of a trained model: within 0.30 bit at 3 and
- * at 4 bits in every one, all that is stored counted and read back. */
+/* How near to the functional bound entropy-coded error feedback comes on the layers of a trained model: within 0.30 bit
+ * at 3 and at 4 bits in every one, all that is stored counted and read back. */
 #define _GNU_SOURCE
 #include <math.h>
 #include <setjmp.h>
@@ -18,7 +18,7 @@
 #include "quant/measure.h"
 
 #define MODEL "data/austen-3.7m"
-#define BAR 0.30
+#define BAR   0.30
 
 typedef struct fixture {
     bg_ckpt *ckpt;
@@ -109,7 +109,8 @@ static double gap_at(const bg_matrix *m, const bg_output_bound *b, double rate, 
     assert_true(fabs(at.rate_bits - rate) < 0.02);
     assert_int_equal(bg_output_mse(m->second_moment, w, out, m->rows, m->cols, &error, &e), BG_OK);
     assert_true(fabs(error / at.output_mse - 1) < 1e-6);
-    assert_int_equal(bg_output_bound_at_distortion(b, variance(w, m->rows * m->cols), error / (double)m->cols, &least, &e), BG_OK);
+    assert_int_equal(
+        bg_output_bound_at_distortion(b, variance(w, m->rows * m->cols), error / (double)m->cols, &least, &e), BG_OK);
     return at.rate_bits - least.rate_bits;
 }
 
@@ -122,7 +123,8 @@ static void every_layer_is_near_its_bound(void **state)
     for (int i = 0; i < n; i++) {
         const bg_calibrated *l = &f->moments.layers[i];
         const bg_tensor *t = l->linear->tensor;
-        float *w = malloc((size_t)(t->rows * t->cols) * sizeof *w), *out = malloc((size_t)(t->rows * t->cols) * sizeof *out);
+        float *w = malloc((size_t)(t->rows * t->cols) * sizeof *w),
+              *out = malloc((size_t)(t->rows * t->cols) * sizeof *out);
         double *sigma = second_moment(f, l), gap[2];
         bg_output_bound b;
         bg_err e = {0};

@@ -1,5 +1,5 @@
-/* Tensors with nothing to code, or with what cannot be coded: every code handles or refuses them, and none returns a number that
- * is wrong. */
+/* Tensors with nothing to code, or with what cannot be coded: every code handles or refuses them, and none returns a
+ * number that is wrong. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +12,27 @@
 enum { ROWS = 16, COLS = 256, N = ROWS * COLS };
 static float x[N], out[N];
 
-static const char *const codes[] = {
-    "uniform:bits=4,code=entropy", "uniform:bits=4,code=adaptive", "uniform:bits=4,code=huffman", "uniform:step=1sigma,code=entropy",
-    "uniform:step=1sigma,code=entropy,round=rdo", "uniform:bits=4,scope=64,code=entropy,round=rdo", "lloyd:bits=3,code=entropy",
-    "ecsq:rate=2", "ecsq:rate=0.5", "ecsq:rate=3,form=uniform", "tcq:bits=2,states=8", "tcq:bits=1,states=256",
-    "tcq:rate=2,states=8,code=entropy", "tcq:rate=4,states=64,code=entropy", "bitshift:bits=2,L=8", "bitshift:bits=1,L=10,ends=biting,length=256",
-    "bitshift:table=hybrid,L=16,length=256", "e8p", "lattice:kind=z,rate=2", "lattice:kind=e8,rate=2", "lattice:kind=leech,rate=2"};
+static const char *const codes[] = {"uniform:bits=4,code=entropy",
+                                    "uniform:bits=4,code=adaptive",
+                                    "uniform:bits=4,code=huffman",
+                                    "uniform:step=1sigma,code=entropy",
+                                    "uniform:step=1sigma,code=entropy,round=rdo",
+                                    "uniform:bits=4,scope=64,code=entropy,round=rdo",
+                                    "lloyd:bits=3,code=entropy",
+                                    "ecsq:rate=2",
+                                    "ecsq:rate=0.5",
+                                    "ecsq:rate=3,form=uniform",
+                                    "tcq:bits=2,states=8",
+                                    "tcq:bits=1,states=256",
+                                    "tcq:rate=2,states=8,code=entropy",
+                                    "tcq:rate=4,states=64,code=entropy",
+                                    "bitshift:bits=2,L=8",
+                                    "bitshift:bits=1,L=10,ends=biting,length=256",
+                                    "bitshift:table=hybrid,L=16,length=256",
+                                    "e8p",
+                                    "lattice:kind=z,rate=2",
+                                    "lattice:kind=e8,rate=2",
+                                    "lattice:kind=leech,rate=2"};
 enum { CODES = sizeof codes / sizeof *codes };
 
 static int code(const char *text, int64_t rows, int64_t cols, bg_measure *r, bg_err *e)
@@ -63,7 +78,8 @@ static void test_few_values(void **state)
         check(codes[c], "zeros", ROWS, COLS, 0);
         for (int i = 0; i < N; i++)
             x[i] = 0.375f;
-        check(codes[c], "one value", ROWS, COLS, strstr(codes[c], "step=1sigma") ? 0.375 * 0.375 : 0.375 * 0.375 / 64); /* no step of 0 */
+        check(codes[c], "one value", ROWS, COLS,
+              strstr(codes[c], "step=1sigma") ? 0.375 * 0.375 : 0.375 * 0.375 / 64); /* no step of 0 */
         for (int i = 0; i < N; i++)
             x[i] = bg_bits_at(3, (uint64_t)i) & 1 ? 0.5f : -0.25f;
         check(codes[c], "two values", ROWS, COLS, 0.1407); /* their variance: 0.140625 */
@@ -114,6 +130,7 @@ static void test_empty(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_few_values), cmocka_unit_test(test_refused), cmocka_unit_test(test_empty)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_few_values), cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_empty)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

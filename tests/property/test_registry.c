@@ -1,5 +1,5 @@
-/* What must hold for every row of the registries and every preset, whoever wrote it. A new row is in these tests by being
- * listed. Rows that need a calibration say so and are left out. */
+/* What must hold for every row of the registries and every preset, whoever wrote it. A new row is in these tests by
+ * being listed. Rows that need a calibration say so and are left out. */
 #include <math.h>
 #include <omp.h>
 #include <setjmp.h>
@@ -171,9 +171,19 @@ static void idempotent(void **state)
 {
     (void)state;
     static const char *const specs[] = {
-        "uniform:bits=4,scope=64", "uniform:bits=3,scope=channel,zero=asym", "uniform:bits=4,scope=32,zero=min,scale=f32",
-        "uniform:bits=4",          "nf4",   "fp4",   "mxfp4", "fp8",         "pot:bits=4", "apot:bits=5",
-        "kmeans:bits=3",           "lloyd:bits=2", "kmeans:bits=2,scope=channel",
+        "uniform:bits=4,scope=64",
+        "uniform:bits=3,scope=channel,zero=asym",
+        "uniform:bits=4,scope=32,zero=min,scale=f32",
+        "uniform:bits=4",
+        "nf4",
+        "fp4",
+        "mxfp4",
+        "fp8",
+        "pot:bits=4",
+        "apot:bits=5",
+        "kmeans:bits=3",
+        "lloyd:bits=2",
+        "kmeans:bits=2,scope=channel",
     };
     samples(w0, "gaussian", 0.02f);
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
@@ -263,8 +273,8 @@ static void threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shannon), cmocka_unit_test(scale), cmocka_unit_test(more_bits_less_error),
-        cmocka_unit_test(idempotent), cmocka_unit_test(odd), cmocka_unit_test(threads),
+        cmocka_unit_test(shannon),    cmocka_unit_test(scale), cmocka_unit_test(more_bits_less_error),
+        cmocka_unit_test(idempotent), cmocka_unit_test(odd),   cmocka_unit_test(threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,9 +28,9 @@ static void equals_the_reference(void **state)
             double size = cJSON_GetArrayItem(sizes, i)->valuedouble;
             total += size;
             for (int k = 0; k < K; k++)
-                choices[i][k] = (bg_choice){
-                    size * cJSON_GetArrayItem(bits, k)->valuedouble,
-                    cJSON_GetArrayItem(alpha, i)->valuedouble * cJSON_GetArrayItem(cJSON_GetArrayItem(t2, i), k)->valuedouble};
+                choices[i][k] = (bg_choice){size * cJSON_GetArrayItem(bits, k)->valuedouble,
+                                            cJSON_GetArrayItem(alpha, i)->valuedouble *
+                                                cJSON_GetArrayItem(cJSON_GetArrayItem(t2, i), k)->valuedouble};
             items[i] = (bg_item){choices[i], K};
         }
         bg_allocation a;

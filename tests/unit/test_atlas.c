@@ -43,7 +43,8 @@ static void test_known_places(void **state)
     near(&a, "ggd,shape=1", "lloyd:bits=4", 0.988, 5e-4);
     near(&a, "student,nu=5", "lloyd:bits=4", 1.1735, 5e-4);
     near(&a, "gaussian", "uniform:bits=4,scope=128", 1.033, 5e-4);
-    const bg_atlas_point *laplace = at(&a, "ggd,shape=1", "lloyd:bits=4"), *sampled = at(&a, "ggd,shape=2", "tcq:bits=4,states=8");
+    const bg_atlas_point *laplace = at(&a, "ggd,shape=1", "lloyd:bits=4"),
+                         *sampled = at(&a, "ggd,shape=2", "tcq:bits=4,states=8");
     assert_true(laplace->exact && isnan(laplace->error_bits));
     assert_true(fabs(laplace->own_gap_bits - laplace->gap_bits - 0.1044) < 1e-4);
     assert_true(!sampled->exact && sampled->error_bits > 0 && sampled->error_bits < 0.02);

@@ -12,13 +12,14 @@
 
 static float normal(uint64_t seed, uint64_t i)
 {
-    return (float)(sqrt(-2 * log(bg_uniform_at(seed, 2 * i))) * cos(6.283185307179586 * bg_uniform_at(seed, 2 * i + 1)));
+    return (float)(sqrt(-2 * log(bg_uniform_at(seed, 2 * i))) *
+                   cos(6.283185307179586 * bg_uniform_at(seed, 2 * i + 1)));
 }
 
 static void test_search(void **state)
 {
     (void)state;
-    static const int shapes[][4] = {{5, 1, 1, 0}, {8, 1, 1, 0},  {8, 2, 1, 1},  {10, 3, 1, 2}, {9, 4, 1, 3},
+    static const int shapes[][4] = {{5, 1, 1, 0},  {8, 1, 1, 0}, {8, 2, 1, 1},  {10, 3, 1, 2}, {9, 4, 1, 3},
                                     {10, 4, 2, 1}, {8, 2, 2, 0}, {12, 6, 2, 2}, {12, 8, 2, 3}, {9, 2, 1, 0}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         bg_bitshift b = {shapes[i][0], shapes[i][1], shapes[i][2], shapes[i][3], NULL};
@@ -122,7 +123,8 @@ static void test_computed_codes(void **state)
     (void)state;
     assert_true(mse_of("bitshift:table=1mad", 16384) < 0.0705);
     assert_true(mse_of("bitshift:table=3inst", 16384) < 0.0705);
-    double free_of_start = mse_of("bitshift:L=10,length=256,ends=biting", 65536), fixed = mse_of("bitshift:L=10,length=256", 65536);
+    double free_of_start = mse_of("bitshift:L=10,length=256,ends=biting", 65536),
+           fixed = mse_of("bitshift:L=10,length=256", 65536);
     print_message("tail-biting %.5f, fixed start %.5f\n", free_of_start, fixed);
     assert_true(free_of_start < fixed);
     assert_true(bg_bitshift_1mad(0) == (float)(0x04 + 0x91 + 0x36 + 0x7a - 510) / 147.800537109375f);
@@ -147,7 +149,8 @@ static void test_odd_tensors(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_search), cmocka_unit_test(test_hopeless), cmocka_unit_test(test_reference),
-                                       cmocka_unit_test(test_computed_codes), cmocka_unit_test(test_odd_tensors)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_search), cmocka_unit_test(test_hopeless),
+                                       cmocka_unit_test(test_reference), cmocka_unit_test(test_computed_codes),
+                                       cmocka_unit_test(test_odd_tensors)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Blahut–Arimoto, water-filling, entropy estimators and closed forms against tests/reference, and bounds that bracket. */
+/* Blahut–Arimoto, water-filling, entropy estimators and closed forms against tests/reference, and bounds that bracket.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,13 +35,15 @@ static void binned(const cJSON *c)
         low = high;
     }
     bg_ba out;
-    assert_int_equal(bg_blahut_arimoto_grid(p, n, step, bg_json_number(c, "slope_nats", 0), 1e-4, 100000, &out, NULL), BG_OK);
+    assert_int_equal(bg_blahut_arimoto_grid(p, n, step, bg_json_number(c, "slope_nats", 0), 1e-4, 100000, &out, NULL),
+                     BG_OK);
     reference_check(c, "D", out.distortion);
     reference_check(c, "R_bits", out.upper_bits);
     assert_true(out.upper_bits - out.lower_bits < 2e-4 && out.lower_bits <= out.upper_bits);
     bg_source s;
     assert_int_equal(bg_source_parse(bg_json_string(c, "source", ""), &s, NULL), BG_OK);
-    double d = bg_json_number(reference_expect(c, "D"), "value", 0); /* the closed forms, where the reference took them */
+    double d =
+        bg_json_number(reference_expect(c, "D"), "value", 0); /* the closed forms, where the reference took them */
     reference_check(c, "shannon_lower_bound_bits", bg_shannon_lower_bits(s.law.entropy_bits(&s.law), d));
     if (reference_expect(c, "R_continuous_closed_form"))
         reference_check(c, "R_continuous_closed_form", bg_gaussian_rate_bits(1, d));
@@ -53,7 +56,8 @@ static void bernoulli(const cJSON *c)
     double q = bg_json_number(c, "p", 0), p[2] = {1 - q, q};
     const double d[4] = {0, 1, 1, 0};
     bg_ba out;
-    assert_int_equal(bg_blahut_arimoto_ref(p, 2, d, 2, bg_json_number(c, "slope_nats", 0), 1e-9, 100000, &out, NULL), BG_OK);
+    assert_int_equal(bg_blahut_arimoto_ref(p, 2, d, 2, bg_json_number(c, "slope_nats", 0), 1e-9, 100000, &out, NULL),
+                     BG_OK);
     reference_check(c, "D", out.distortion);
     reference_check(c, "R_bits", out.upper_bits);
 }
@@ -123,7 +127,8 @@ static void test_grid_is_plain(void **state)
     assert_true(fabs(fast.distortion - plain.distortion) < 1e-3);
 }
 
-/* The interval holds the truth: exactly ½·log2(1/D) for the Gaussian; above the Shannon bound and below the Gaussian's for others. */
+/* The interval holds the truth: exactly ½·log2(1/D) for the Gaussian; above the Shannon bound and below the Gaussian's
+ * for others. */
 static void test_certificate(void **state)
 {
     (void)state;
@@ -138,7 +143,8 @@ static void test_certificate(void **state)
         if (i != 1)
             continue;
         assert_int_equal(bg_rate_distortion(&l, d, 1e-4, 64, &out, NULL), BG_OK);
-        assert_true(out.upper_bits >= bg_shannon_lower_bits(1.9426950408889636, d) - 1e-6 && out.upper_bits <= truth + 1e-12);
+        assert_true(out.upper_bits >= bg_shannon_lower_bits(1.9426950408889636, d) - 1e-6 &&
+                    out.upper_bits <= truth + 1e-12);
         assert_true(out.lower_bits <= out.upper_bits);
     }
     bg_ba none;
@@ -203,7 +209,8 @@ static void test_waterfill(void **state)
         {
             if (at->string[0] != 'R')
                 continue;
-            const cJSON *theta = cJSON_GetObjectItemCaseSensitive(at, "theta"), *d = cJSON_GetObjectItemCaseSensitive(at, "D");
+            const cJSON *theta = cJSON_GetObjectItemCaseSensitive(at, "theta"),
+                        *d = cJSON_GetObjectItemCaseSensitive(at, "D");
             double rate = atof(at->string + 1);
             bg_water x = bg_waterfill_rate(v, weighted ? w : NULL, (size_t)n, rate);
             reference_near(c, theta, "theta", bg_json_number(theta, "value", 0), x.level);
@@ -211,15 +218,18 @@ static void test_waterfill(void **state)
             double rates[64];
             for (int i = 0; i < n; i++)
                 rates[i] = v[i] > x.level ? 0.5 * log2(v[i] / x.level) : 0;
-            const cJSON *list = cJSON_GetObjectItemCaseSensitive(at, "component_rates"), *wanted = cJSON_GetObjectItemCaseSensitive(list, "value"),
-                        *active = cJSON_GetObjectItemCaseSensitive(at, "active"), *gain = cJSON_GetObjectItemCaseSensitive(at, "side_information_gain_bits");
+            const cJSON *list = cJSON_GetObjectItemCaseSensitive(at, "component_rates"),
+                        *wanted = cJSON_GetObjectItemCaseSensitive(list, "value"),
+                        *active = cJSON_GetObjectItemCaseSensitive(at, "active"),
+                        *gain = cJSON_GetObjectItemCaseSensitive(at, "side_information_gain_bits");
             for (int i = 0; i < n; i++)
                 reference_near(c, list, "component rate", cJSON_GetArrayItem(wanted, i)->valuedouble, rates[i]);
             int above = 0; /* a level that is a variance may come out a rounding below it */
             for (int i = 0; i < n; i++)
                 above += v[i] > x.level * (1 + 1e-12);
             reference_near(c, active, "active", bg_json_number(active, "value", 0), above);
-            reference_near(c, gain, "gain", bg_json_number(gain, "value", 0), bg_gaussian_rate_bits(average(v, weighted ? w : NULL, n), x.distortion) - rate);
+            reference_near(c, gain, "gain", bg_json_number(gain, "value", 0),
+                           bg_gaussian_rate_bits(average(v, weighted ? w : NULL, n), x.distortion) - rate);
             bg_water y = bg_waterfill_distortion(v, weighted ? w : NULL, (size_t)n, x.distortion);
             assert_true(fabs(y.rate_bits - rate) < 1e-9);
             seen++;
@@ -251,14 +261,17 @@ static void test_estimators(void **state)
             if (!strncmp(x->string, "vasicek_m", 9))
                 reference_check(c, x->string, bg_entropy_vasicek(v, (size_t)n, (size_t)atoi(x->string + 9))), seen++;
             if (!strncmp(x->string, "kozachenko_leonenko_k", 21))
-                reference_check(c, x->string, bg_entropy_kozachenko_leonenko(v, (size_t)n, (size_t)atoi(x->string + 21))), seen++;
+                reference_check(c, x->string,
+                                bg_entropy_kozachenko_leonenko(v, (size_t)n, (size_t)atoi(x->string + 21))),
+                    seen++;
         }
         reference_check(c, "histogram_w0.25_bits", bg_entropy_histogram(v, (size_t)n, 0.25, &discrete, &corrected));
         reference_check(c, "histogram_miller_madow_bits", corrected);
-        cJSON_ArrayForEach(x, cJSON_GetObjectItemCaseSensitive(c, "expect"))
-            if (!strncmp(x->string, "vasicek_m", 9) && reference_expect(c, "slb_D0.01_from_vasicek"))
-                reference_check(c, "slb_D0.01_from_vasicek",
-                                bg_shannon_lower_bits(bg_entropy_vasicek(v, (size_t)n, (size_t)atoi(x->string + 9)), 0.01));
+        cJSON_ArrayForEach(
+            x, cJSON_GetObjectItemCaseSensitive(c, "expect")) if (!strncmp(x->string, "vasicek_m", 9) &&
+                                                                  reference_expect(c, "slb_D0.01_from_vasicek"))
+            reference_check(c, "slb_D0.01_from_vasicek",
+                            bg_shannon_lower_bits(bg_entropy_vasicek(v, (size_t)n, (size_t)atoi(x->string + 9)), 0.01));
         if (reference_expect(c, "histogram_discrete_entropy_bits"))
             reference_check(c, "histogram_discrete_entropy_bits", discrete);
     }
@@ -301,7 +314,8 @@ static void test_entropy_of_codes(void **state)
     }
 }
 
-/* Known scales: reverse water-filling lies between the two ends for a Gaussian, whose weights a Laplacian's stay below. */
+/* Known scales: reverse water-filling lies between the two ends for a Gaussian, whose weights a Laplacian's stay below.
+ */
 static void test_known_scales(void **state)
 {
     (void)state;
@@ -313,7 +327,8 @@ static void test_known_scales(void **state)
     assert_int_equal(bg_scale_codes_of(&gaussian, 1e-4, 64, &g, NULL), BG_OK);
     assert_int_equal(bg_scale_codes_of(&laplace, 1e-4, 64, &l, NULL), BG_OK);
     for (int i = 0; i < 3; i++) {
-        double d = distortions[i], low, high, lower, upper, filled = bg_waterfill_distortion(variance, share, 5, d).rate_bits;
+        double d = distortions[i], low, high, lower, upper,
+               filled = bg_waterfill_distortion(variance, share, 5, d).rate_bits;
         bg_conditional_rate(&s, &g, d, &low, &high);
         if (!(low <= filled && filled <= high && high - low < 0.03))
             fail_msg("D %g: [%.5f, %.5f], water-filling %.5f", d, low, high, filled);
@@ -346,9 +361,11 @@ static void test_closed_forms(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blahut_arimoto), cmocka_unit_test(test_grid_is_plain), cmocka_unit_test(test_certificate),
-        cmocka_unit_test(test_two_atoms),      cmocka_unit_test(test_waterfill),     cmocka_unit_test(test_estimators),
-        cmocka_unit_test(test_entropy_of_codes), cmocka_unit_test(test_known_scales), cmocka_unit_test(test_closed_forms),
+        cmocka_unit_test(test_blahut_arimoto),   cmocka_unit_test(test_grid_is_plain),
+        cmocka_unit_test(test_certificate),      cmocka_unit_test(test_two_atoms),
+        cmocka_unit_test(test_waterfill),        cmocka_unit_test(test_estimators),
+        cmocka_unit_test(test_entropy_of_codes), cmocka_unit_test(test_known_scales),
+        cmocka_unit_test(test_closed_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

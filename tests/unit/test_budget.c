@@ -20,9 +20,10 @@ static bg_budget budget(const char *text)
     if (bg_spec_parse(text, &s, &e) || bg_budget_of(&m, &s, &b, &e))
         fail_msg("%s: %s", text, e.text);
     double sum = b.granular + b.mismatch + b.clipping + b.scale_rounding + b.zero_point + b.rounding;
-    print_message("%s: D %.3e = %.3e + mismatch %.1e + clip %.1e + scale %.1e + zero %.1e + rounding %.1e; R %.4f = %.4f + %.4f + %.4f + %.4f\n",
-                  text, b.mse, b.granular, b.mismatch, b.clipping, b.scale_rounding, b.zero_point, b.rounding, b.rate_bits,
-                  b.entropy, b.slack, b.side, b.padding);
+    print_message("%s: D %.3e = %.3e + mismatch %.1e + clip %.1e + scale %.1e + zero %.1e + rounding %.1e; R %.4f = "
+                  "%.4f + %.4f + %.4f + %.4f\n",
+                  text, b.mse, b.granular, b.mismatch, b.clipping, b.scale_rounding, b.zero_point, b.rounding,
+                  b.rate_bits, b.entropy, b.slack, b.side, b.padding);
     assert_true(fabs(sum - b.mse) < 1e-9 * b.mse);
     assert_true(fabs(b.entropy + b.slack + b.side + b.padding - b.rate_bits) < 1e-12);
     assert_true(b.granular > 0 && b.mismatch > -0.2 * b.mse && b.clipping >= 0 && b.slack > -1e-9);

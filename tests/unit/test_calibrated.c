@@ -80,13 +80,26 @@ static void with_gptq(const char *spec, char *text, size_t room)
 static void gptq_without_correlation_is_nearest(void **state)
 {
     (void)state;
-    static const char *const specs[] = {
-        "uniform:bits=2,scope=channel", "uniform:bits=3,scope=32", "uniform:bits=4,scope=24,zero=asym",
-        "uniform:bits=8,scope=tensor",  "uniform:bits=4,scope=128,zero=min,clip=mse", "nf4:scope=32",
-        "uniform:bits=3,scope=32,clip=output",
-        "pot:bits=4", "apot:bits=4,clip=mse", "lloyd:bits=3,scope=channel", "kmeans:bits=3,weighted=true,scope=channel",
-        "hqq:bits=3,scope=32", "fp8", "mxfp4", "nvfp4", "nf4:scope=32,double=true", "vq:dim=2,bits=2", "vq:dim=3,bits=2",
-        "pq:dim=4,parts=2,bits=2", "e8p"};
+    static const char *const specs[] = {"uniform:bits=2,scope=channel",
+                                        "uniform:bits=3,scope=32",
+                                        "uniform:bits=4,scope=24,zero=asym",
+                                        "uniform:bits=8,scope=tensor",
+                                        "uniform:bits=4,scope=128,zero=min,clip=mse",
+                                        "nf4:scope=32",
+                                        "uniform:bits=3,scope=32,clip=output",
+                                        "pot:bits=4",
+                                        "apot:bits=4,clip=mse",
+                                        "lloyd:bits=3,scope=channel",
+                                        "kmeans:bits=3,weighted=true,scope=channel",
+                                        "hqq:bits=3,scope=32",
+                                        "fp8",
+                                        "mxfp4",
+                                        "nvfp4",
+                                        "nf4:scope=32,double=true",
+                                        "vq:dim=2,bits=2",
+                                        "vq:dim=3,bits=2",
+                                        "pq:dim=4,parts=2,bits=2",
+                                        "e8p"};
     layer l = layer_make(37, 160, 0, 0);
     float *nearest = malloc((size_t)(l.R * l.C) * sizeof *nearest);
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
@@ -102,7 +115,8 @@ static void gptq_without_correlation_is_nearest(void **state)
     layer_free(&l);
 }
 
-/* The published loop, word for word: H⁻¹ = UᵀU, each column's error pushed onto the later ones. Symmetric channel grid. */
+/* The published loop, word for word: H⁻¹ = UᵀU, each column's error pushed onto the later ones. Symmetric channel grid.
+ */
 static double published_gptq(const layer *l, const float *scale, int hi)
 {
     int64_t n = l->C;
@@ -162,8 +176,8 @@ static void gptq_is_the_published_algorithm(void **state)
 static void gptq_reaches_what_theory_predicts(void **state)
 {
     (void)state;
-    /* theory.md section 7: AR(1) with ρ = 0.9, n = 16, fine uniform grid: GPTQ loses 0.09552 bit against the geometric mean
-     * of the eigenvalues (0.210781), rounding to nearest 1.12309. */
+    /* theory.md section 7: AR(1) with ρ = 0.9, n = 16, fine uniform grid: GPTQ loses 0.09552 bit against the geometric
+     * mean of the eigenvalues (0.210781), rounding to nearest 1.12309. */
     layer l = layer_make(4096, 16, 0.9, 0);
     double step = 0.1, ideal = step * step / 12 * 0.210781;
     double rtn = quantize(&l, "uniform:bits=8,scope=tensor,step=0.1sigma").output_mse / 16;
@@ -191,11 +205,14 @@ static void unequal_steps_reach_every_weight(void **state)
 static void lanes_are_rows(void **state)
 {
     (void)state;
-    static const char *const specs[] = {
-        "uniform:bits=3,scope=64,round=gptq", "uniform:bits=4,scope=64,zero=asym,round=gptq,order=act",
-        "uniform:bits=4,scope=64,zero=min,round=gptq,order=groups", "hqq:bits=3,scope=32,round=gptq",
-        "uniform:bits=4,scope=channel,round=gptq", "uniform:bits=4,scope=64,zero=asym,round=gptq,order=act,static=true",
-        "uniform:bits=4,scope=64,step=signed,round=gptq", "uniform:bits=1,scope=64,round=gptq"};
+    static const char *const specs[] = {"uniform:bits=3,scope=64,round=gptq",
+                                        "uniform:bits=4,scope=64,zero=asym,round=gptq,order=act",
+                                        "uniform:bits=4,scope=64,zero=min,round=gptq,order=groups",
+                                        "hqq:bits=3,scope=32,round=gptq",
+                                        "uniform:bits=4,scope=channel,round=gptq",
+                                        "uniform:bits=4,scope=64,zero=asym,round=gptq,order=act,static=true",
+                                        "uniform:bits=4,scope=64,step=signed,round=gptq",
+                                        "uniform:bits=1,scope=64,round=gptq"};
     layer l = layer_make(160, 200, 0.8, 5);
     float *many = malloc((size_t)(l.R * l.C) * sizeof *many);
     for (int64_t c = 64; c < 128; c++)
@@ -216,8 +233,9 @@ static void lanes_are_rows(void **state)
 static void the_walk_knows_its_error(void **state)
 {
     (void)state;
-    static const char *const specs[] = {"uniform:bits=3,scope=64,round=gptq", "uniform:bits=3,scope=64,round=gptq,percdamp=1",
-                                        "nf4:round=gptq,percdamp=0.1", "uniform:bits=4,round=gptq,percdamp=10"};
+    static const char *const specs[] = {"uniform:bits=3,scope=64,round=gptq",
+                                        "uniform:bits=3,scope=64,round=gptq,percdamp=1", "nf4:round=gptq,percdamp=0.1",
+                                        "uniform:bits=4,round=gptq,percdamp=10"};
     layer l = layer_make(64, 256, 0.9, 3);
     for (int64_t i = 0; i < l.C; i++)
         l.sigma[i * l.C + 9] = l.sigma[9 * l.C + i] = 0; /* a dead column */
@@ -233,9 +251,16 @@ static void the_walk_knows_its_error(void **state)
 static void every_grid_gains(void **state)
 {
     (void)state;
-    static const char *const grids[] = {"pot:bits=4", "apot:bits=4", "kmeans:bits=3,scope=channel", "mxfp4", "nvfp4",
-                                        "nf4:scope=32,double=true", "hqq:bits=3,scope=32", "vq:dim=2,bits=2",
-                                        "rvq:dim=2,bits=2", "e8p"};
+    static const char *const grids[] = {"pot:bits=4",
+                                        "apot:bits=4",
+                                        "kmeans:bits=3,scope=channel",
+                                        "mxfp4",
+                                        "nvfp4",
+                                        "nf4:scope=32,double=true",
+                                        "hqq:bits=3,scope=32",
+                                        "vq:dim=2,bits=2",
+                                        "rvq:dim=2,bits=2",
+                                        "e8p"};
     layer l = layer_make(64, 160, 0.9, 3);
     for (size_t i = 0; i < sizeof grids / sizeof *grids; i++) {
         char text[128];
@@ -260,8 +285,8 @@ static void every_grid_gains(void **state)
     layer_free(&l);
 }
 
-/* WaterSIC's promise: with entropy-coded unequal steps the distance from the functional bound tends to ½·log2(2πe/12) bit
- * for any Σ; everything stored is counted. AR(1): Π λ = (1 − ρ²)^(n−1). */
+/* WaterSIC's promise: with entropy-coded unequal steps the distance from the functional bound tends to ½·log2(2πe/12)
+ * bit for any Σ; everything stored is counted. AR(1): Π λ = (1 − ρ²)^(n−1). */
 static void unequal_steps_reach_the_functional_bound(void **state)
 {
     (void)state;
@@ -285,7 +310,13 @@ static void unequal_steps_reach_the_functional_bound(void **state)
 static void every_choice_of_gptq_helps(void **state)
 {
     (void)state;
-    static const char *const more[] = {"", ",order=act", ",order=groups", ",order=groups,static=true", ",order=act,static=true", ",static=true", ",percdamp=0.1"};
+    static const char *const more[] = {"",
+                                       ",order=act",
+                                       ",order=groups",
+                                       ",order=groups,static=true",
+                                       ",order=act,static=true",
+                                       ",static=true",
+                                       ",percdamp=0.1"};
     layer l = layer_make(48, 256, 0.8, 6);
     double nearest = quantize(&l, "uniform:bits=3,scope=64").output_mse;
     for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
@@ -302,13 +333,15 @@ static void every_choice_of_gptq_helps(void **state)
 static void threads_do_not_matter(void **state)
 {
     (void)state;
-    static const char *const specs[] = {
-        "uniform:bits=3,scope=64,round=gptq,order=act", "uniform:bits=3,scope=64,round=gptq,order=groups",
-        "uniform:bits=4,scope=64,transform=hadamard,round=gptq",
-        "uniform:bits=3,scope=64,transform=awq", "vq:dim=2,bits=2,round=gptq",
-        "nvfp4:round=gptq",                              "uniform:bits=3,clip=output",
-        "uniform:bits=4,scope=64,transform=prune,by=sparsegpt",
-        "uniform:step=0.5sigma,code=entropy,round=gptq,steps=water"};
+    static const char *const specs[] = {"uniform:bits=3,scope=64,round=gptq,order=act",
+                                        "uniform:bits=3,scope=64,round=gptq,order=groups",
+                                        "uniform:bits=4,scope=64,transform=hadamard,round=gptq",
+                                        "uniform:bits=3,scope=64,transform=awq",
+                                        "vq:dim=2,bits=2,round=gptq",
+                                        "nvfp4:round=gptq",
+                                        "uniform:bits=3,clip=output",
+                                        "uniform:bits=4,scope=64,transform=prune,by=sparsegpt",
+                                        "uniform:step=0.5sigma,code=entropy,round=gptq,steps=water"};
     layer l = layer_make(130, 192, 0.7, 3);
     float *one = malloc((size_t)(l.R * l.C) * sizeof *one);
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
@@ -357,7 +390,8 @@ static void rotation_equals_the_reference(void **state)
     assert_int_equal(bg_json_read("tests/reference/hadamard.json", 1 << 20, &root, NULL), 0);
     const cJSON *c;
     int seen = 0;
-    cJSON_ArrayForEach(c, cJSON_GetObjectItem(root, "cases")) {
+    cJSON_ArrayForEach(c, cJSON_GetObjectItem(root, "cases"))
+    {
         const cJSON *x = cJSON_GetObjectItem(c, "x"), *signs = cJSON_GetObjectItem(c, "signs");
         const cJSON *want = cJSON_GetObjectItem(cJSON_GetObjectItem(cJSON_GetObjectItem(c, "expect"), "y"), "value");
         if (!x || !signs || !want)
@@ -401,13 +435,17 @@ static void transforms_do_what_they_promise(void **state)
     assert_true(quantize(&l, "apot:bits=4,k=3").output_mse == quantize(&l, "pot:bits=4").output_mse);
     double even = quantize(&l, "uniform:bits=4,scope=channel").output_mse;
     assert_true(fabs(quantize(&l, "apot:bits=4,k=1").output_mse / even - 1) < 0.02);
-    /* Rows that share a table: between a table a row and one for all, in error and in rate; all rows sharing is the tensor. */
-    bg_measure own = quantize(&l, "kmeans:bits=3,scope=channel"), few = quantize(&l, "kmeans:bits=3,scope=channel,rows=8"),
+    /* Rows that share a table: between a table a row and one for all, in error and in rate; all rows sharing is the
+     * tensor. */
+    bg_measure own = quantize(&l, "kmeans:bits=3,scope=channel"),
+               few = quantize(&l, "kmeans:bits=3,scope=channel,rows=8"),
                all = quantize(&l, "kmeans:bits=3,scope=channel,rows=64"), tensor = quantize(&l, "kmeans:bits=3");
     assert_true(own.mse < few.mse && few.mse < all.mse && all.mse == tensor.mse);
-    assert_true(few.rate.codebook == 8 * 8 * 16.0 && own.rate.codebook == 64 * 8 * 16.0 && all.rate.codebook == tensor.rate.codebook);
+    assert_true(few.rate.codebook == 8 * 8 * 16.0 && own.rate.codebook == 64 * 8 * 16.0 &&
+                all.rate.codebook == tensor.rate.codebook);
     assert_true(quantize(&l, "kmeans:bits=3,scope=channel,rows=7").rate.codebook == 10 * 8 * 16.0);
-    /* At 8 bits a layer computes nearly what it did, however its columns are scaled (the output's power is tr Σ here). */
+    /* At 8 bits a layer computes nearly what it did, however its columns are scaled (the output's power is tr Σ here).
+     */
     double power = 0;
     for (int64_t i = 0; i < l.C; i++)
         power += l.sigma[i * (l.C + 1)];
@@ -488,14 +526,21 @@ static void extremes_are_defined(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gptq_without_correlation_is_nearest), cmocka_unit_test(gptq_is_the_published_algorithm),
-        cmocka_unit_test(gptq_reaches_what_theory_predicts),   cmocka_unit_test(every_choice_of_gptq_helps),
+        cmocka_unit_test(gptq_without_correlation_is_nearest),
+        cmocka_unit_test(gptq_is_the_published_algorithm),
+        cmocka_unit_test(gptq_reaches_what_theory_predicts),
+        cmocka_unit_test(every_choice_of_gptq_helps),
         cmocka_unit_test(unequal_steps_reach_the_functional_bound),
-        cmocka_unit_test(unequal_steps_reach_every_weight),    cmocka_unit_test(threads_do_not_matter),
-        cmocka_unit_test(lanes_are_rows),                      cmocka_unit_test(the_walk_knows_its_error),
-        cmocka_unit_test(every_grid_gains),                    cmocka_unit_test(rotation_is_orthogonal),
-        cmocka_unit_test(rotation_equals_the_reference),       cmocka_unit_test(transforms_do_what_they_promise),
-        cmocka_unit_test(pruning_counts_and_places_zeros),     cmocka_unit_test(extremes_are_defined),
+        cmocka_unit_test(unequal_steps_reach_every_weight),
+        cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(lanes_are_rows),
+        cmocka_unit_test(the_walk_knows_its_error),
+        cmocka_unit_test(every_grid_gains),
+        cmocka_unit_test(rotation_is_orthogonal),
+        cmocka_unit_test(rotation_equals_the_reference),
+        cmocka_unit_test(transforms_do_what_they_promise),
+        cmocka_unit_test(pruning_counts_and_places_zeros),
+        cmocka_unit_test(extremes_are_defined),
     };
     return cmocka_run_group_tests_name("calibrated", tests, NULL, NULL);
 }

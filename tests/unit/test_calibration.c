@@ -159,7 +159,8 @@ static int make(void **state)
     if (!mkdtemp(scratch_directory))
         return 1;
     snprintf(command, sizeof command,
-             "%s/bitgap calibrate data/austen-3.7m --text data/text/calib.txt --samples 3 --length 100 --folds 2 -o %s --quiet",
+             "%s/bitgap calibrate data/austen-3.7m --text data/text/calib.txt --samples 3 --length 100 --folds 2 -o %s "
+             "--quiet",
              build ? build : "build", scratch("k.json"));
     return system(command) || bg_ckpt_open("data/austen-3.7m", &(bg_ckpt_options){0}, &ckpt, &e);
 }
@@ -210,7 +211,8 @@ static void reads_back(void **state)
     assert_int_equal(bg_calibration_load(k, "model.layers.1.self_attn.q_proj.weight", 255, &v, &e), BG_INPUT);
     assert_int_equal(bg_calibration_load(k, "no.such.weight", 256, &v, &e), BG_INPUT);
     bg_matrix m = {0};
-    assert_int_equal(bg_calibration_dress(k, bg_ckpt_find(ckpt, "model.layers.1.self_attn.q_proj.weight"), &m, &e), BG_OK);
+    assert_int_equal(bg_calibration_dress(k, bg_ckpt_find(ckpt, "model.layers.1.self_attn.q_proj.weight"), &m, &e),
+                     BG_OK);
     assert_memory_equal(m.second_moment, q.second_moment, 256 * 256 * sizeof(double));
     m = (bg_matrix){0};
     assert_int_equal(bg_calibration_dress(k, bg_ckpt_find(ckpt, "model.embed_tokens.weight"), &m, &e), BG_OK);
@@ -313,8 +315,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(against_plain_loops), cmocka_unit_test(threads_do_not_matter),
-        cmocka_unit_test(folds_are_parts), cmocka_unit_test(refuses_no_data),     cmocka_unit_test(reads_back),
-        cmocka_unit_test(equals_a_direct_pass), cmocka_unit_test(refuses_damage),
+        cmocka_unit_test(folds_are_parts),     cmocka_unit_test(refuses_no_data),
+        cmocka_unit_test(reads_back),          cmocka_unit_test(equals_a_direct_pass),
+        cmocka_unit_test(refuses_damage),
     };
     return cmocka_run_group_tests(tests, make, clean);
 }

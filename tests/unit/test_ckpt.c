@@ -6,7 +6,8 @@
 #include <unistd.h>
 #include "io/safetensors.h"
 
-static void test_default_model(void **state) {
+static void test_default_model(void **state)
+{
     (void)state;
     bg_ckpt *c = open_or_fail("data/austen-3.7m");
     assert_string_equal(c->title, "austen-3.7m");
@@ -35,7 +36,8 @@ static void test_default_model(void **state) {
     bg_ckpt_close(c);
 }
 
-static void test_filters(void **state) {
+static void test_filters(void **state)
+{
     (void)state;
     bg_ckpt *c;
     bg_err e = {0};
@@ -50,7 +52,8 @@ static void test_filters(void **state) {
     assert_int_equal(bg_ckpt_open("data/austen-3.7m", &o, &c, &e), BG_USAGE);
 }
 
-static void test_roles(void **state) {
+static void test_roles(void **state)
+{
     (void)state;
     static const struct {
         const char *name, *group;
@@ -93,7 +96,8 @@ static void test_roles(void **state) {
 }
 
 /* A Conv1D weight read as rows equals the stored matrix turned, whatever the tile. */
-static void test_conv1d_is_turned(void **state) {
+static void test_conv1d_is_turned(void **state)
+{
     (void)state;
     bg_ckpt *c = open_or_fail(GOLDEN "models/gpt2");
     const bg_tensor *t = tensor_or_fail(c, "transformer.h.1.mlp.c_fc.weight");
@@ -119,7 +123,8 @@ static void test_conv1d_is_turned(void **state) {
     bg_ckpt_close(c);
 }
 
-static void test_sources(void **state) {
+static void test_sources(void **state)
+{
     (void)state;
     bg_ckpt *c = open_or_fail("source:gaussian");
     assert_non_null(c->law);
@@ -139,7 +144,8 @@ static void test_sources(void **state) {
     assert_int_equal(bg_ckpt_open("source:gausian", &(bg_ckpt_options){0}, &c, &e), BG_USAGE);
 }
 
-static void put(const char *directory, const char *name, const char *text) {
+static void put(const char *directory, const char *name, const char *text)
+{
     bg_err e = {0};
     assert_int_equal(bg_make_directories(directory, &e), BG_OK);
     char *path = bg_path_join(directory, name);
@@ -150,7 +156,8 @@ static void put(const char *directory, const char *name, const char *text) {
     free(path);
 }
 
-static void test_hub_cache(void **state) {
+static void test_hub_cache(void **state)
+{
     (void)state;
     char root[] = "/tmp/bitgap-hub-XXXXXX", path[512], target[512], *here = realpath("data/austen-3.7m", NULL);
     assert_non_null(mkdtemp(root));
@@ -174,7 +181,8 @@ static void test_hub_cache(void **state) {
     free(here);
 }
 
-static void test_index_is_checked(void **state) {
+static void test_index_is_checked(void **state)
+{
     (void)state;
     static const char *const maps[] = {"{\"weight_map\":{\"a\":\"../x.safetensors\"}}",
                                        "{\"weight_map\":{\"a\":\"x.bin\"}}",
@@ -196,7 +204,8 @@ static void test_index_is_checked(void **state) {
     assert_int_equal(system(path), 0);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_default_model), cmocka_unit_test(test_filters),
         cmocka_unit_test(test_roles),         cmocka_unit_test(test_conv1d_is_turned),

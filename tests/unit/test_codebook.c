@@ -60,7 +60,8 @@ static void test_reference(void **state)
     {
         const cJSON *expect = cJSON_GetObjectItem(c, "expect");
         int d = (int)bg_json_number(c, "dim", 0), K = (int)bg_json_number(c, "codewords", 0);
-        if (!cJSON_GetObjectItem(c, "train_vectors") || (K > 16 && d * K != 1024 && d < 8) || d * K > 1024) /* the slow ones stay out */
+        if (!cJSON_GetObjectItem(c, "train_vectors") || (K > 16 && d * K != 1024 && d < 8) ||
+            d * K > 1024) /* the slow ones stay out */
             continue;
         size_t n = (size_t)bg_json_number(c, "train_vectors", 0);
         float *x = gaussian(n * (size_t)d, "5");
@@ -186,8 +187,8 @@ static void test_vectors_of_a_matrix(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reference),          cmocka_unit_test(test_threads_change_nothing),
-        cmocka_unit_test(test_words_are_storable), cmocka_unit_test(test_odd_tensors),
+        cmocka_unit_test(test_reference),           cmocka_unit_test(test_threads_change_nothing),
+        cmocka_unit_test(test_words_are_storable),  cmocka_unit_test(test_odd_tensors),
         cmocka_unit_test(test_vectors_of_a_matrix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Coding by columns: lengths near the entropy where spreads or correlations are known, matrices with nothing in them, and odd ones. */
+/* Coding by columns: lengths near the entropy where spreads or correlations are known, matrices with nothing in them,
+ * and odd ones. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,7 +103,7 @@ static void test_odd_matrices(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_gaussian_columns), cmocka_unit_test(test_correlated_columns),
-                                       cmocka_unit_test(test_odd_matrices)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_gaussian_columns),
+                                       cmocka_unit_test(test_correlated_columns), cmocka_unit_test(test_odd_matrices)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

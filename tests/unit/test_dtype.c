@@ -3,12 +3,14 @@
 
 #include <string.h>
 
-static float next_up(float f) {
+static float next_up(float f)
+{
     return nextafterf(f, INFINITY);
 }
 
 /* Between two neighbouring codes: at the midpoint the even code wins, just beside it the nearer one. */
-static void check_between(uint32_t code, float low, float high, uint32_t (*encode)(float)) {
+static void check_between(uint32_t code, float low, float high, uint32_t (*encode)(float))
+{
     float middle = (float)(((double)low + (double)high) / 2);
     assert_int_equal(encode(low), code);
     assert_int_equal(encode(middle), code + (code & 1));
@@ -16,20 +18,25 @@ static void check_between(uint32_t code, float low, float high, uint32_t (*encod
     assert_int_equal(encode(nextafterf(middle, -INFINITY)), code);
 }
 
-static uint32_t encode_f16(float f) {
+static uint32_t encode_f16(float f)
+{
     return bg_f32_to_f16(f);
 }
-static uint32_t encode_bf16(float f) {
+static uint32_t encode_bf16(float f)
+{
     return bg_f32_to_bf16(f);
 }
-static uint32_t encode_e4m3(float f) {
+static uint32_t encode_e4m3(float f)
+{
     return bg_f32_to_e4m3(f);
 }
-static uint32_t encode_e5m2(float f) {
+static uint32_t encode_e5m2(float f)
+{
     return bg_f32_to_e5m2(f);
 }
 
-static void test_f16(void **state) {
+static void test_f16(void **state)
+{
     (void)state;
     for (uint32_t c = 0; c < 0x7bff; c++)
         check_between(c, bg_f16_to_f32((uint16_t)c), bg_f16_to_f32((uint16_t)(c + 1)), encode_f16);
@@ -39,14 +46,16 @@ static void test_f16(void **state) {
     assert_int_equal(bg_f32_to_f16(-0.0f), 0x8000);
 }
 
-static void test_bf16(void **state) {
+static void test_bf16(void **state)
+{
     (void)state;
     for (uint32_t c = 1; c < 0x7f7f; c++)
         check_between(c, bg_bf16_to_f32((uint16_t)c), bg_bf16_to_f32((uint16_t)(c + 1)), encode_bf16);
     assert_true(isnan(bg_bf16_to_f32(bg_f32_to_bf16(NAN))));
 }
 
-static void test_f8(void **state) {
+static void test_f8(void **state)
+{
     (void)state;
     for (uint32_t c = 0; c < 0x7e; c++)
         check_between(c, bg_e4m3_to_f32((uint8_t)c), bg_e4m3_to_f32((uint8_t)(c + 1)), encode_e4m3);
@@ -60,7 +69,8 @@ static void test_f8(void **state) {
 }
 
 /* Values in the tail of their own output: what bg_tensor_rows relies on to need no second buffer. */
-static void test_decodes_in_place(void **state) {
+static void test_decodes_in_place(void **state)
+{
     (void)state;
     enum { N = 1000 };
     static const bg_dtype types[] = {BG_F32, BG_BF16, BG_F16, BG_F8_E4M3, BG_I32, BG_I16, BG_I8};
@@ -78,7 +88,8 @@ static void test_decodes_in_place(void **state) {
         }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_f16),
         cmocka_unit_test(test_bf16),

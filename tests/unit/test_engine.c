@@ -1,4 +1,5 @@
-/* The engine's paths against its plain version: histogram, tiles, memory; threads; matrices that hold nothing or NaN. */
+/* The engine's paths against its plain version: histogram, tiles, memory; threads; matrices that hold nothing or NaN.
+ */
 #include <math.h>
 #include <omp.h>
 #include <setjmp.h>
@@ -55,8 +56,13 @@ static void release(fixture *f)
 
 static bg_matrix on_demand(fixture *f, int as_codes)
 {
-    return (bg_matrix){.rows = f->rows, .cols = f->cols, .self = f, .read = read_rows, .seed = 1,
-                       .codes16 = as_codes ? read_codes : NULL, .code_dtype = BG_BF16};
+    return (bg_matrix){.rows = f->rows,
+                       .cols = f->cols,
+                       .self = f,
+                       .read = read_rows,
+                       .seed = 1,
+                       .codes16 = as_codes ? read_codes : NULL,
+                       .code_dtype = BG_BF16};
 }
 
 static bg_spec *parse(const char *text, int *n)
@@ -72,13 +78,14 @@ static bg_spec *parse(const char *text, int *n)
     return s;
 }
 
-static const char *const sweep = "uniform:bits=1/2/3/4/8,scope=tensor/channel/32/48/128,zero=sym/asym/min "
-                                 "uniform:bits=4,scope=tensor/channel/64,scale=f32/bf16 uniform:bits=4,scope=32,scale=e8m0 "
-                                 "uniform:bits=3,step=range,offset=midtread/midrise,scope=tensor/40 "
-                                 "uniform:bits=2/5,clip=3sigma/mse,scope=tensor/channel/64 uniform:levels=7,scope=96 "
-                                 "uniform:bits=4,step=0.4sigma,scope=tensor/channel "
-                                 "nf4:scope=64/channel/tensor/24 fp4:scope=64/128 mxfp4 fp8 nf:bits=3 nf:bits=6 "
-                                 "pot:bits=3..5 apot:bits=3..5,scope=64 apot:bits=4,clip=mse";
+static const char *const sweep =
+    "uniform:bits=1/2/3/4/8,scope=tensor/channel/32/48/128,zero=sym/asym/min "
+    "uniform:bits=4,scope=tensor/channel/64,scale=f32/bf16 uniform:bits=4,scope=32,scale=e8m0 "
+    "uniform:bits=3,step=range,offset=midtread/midrise,scope=tensor/40 "
+    "uniform:bits=2/5,clip=3sigma/mse,scope=tensor/channel/64 uniform:levels=7,scope=96 "
+    "uniform:bits=4,step=0.4sigma,scope=tensor/channel "
+    "nf4:scope=64/channel/tensor/24 fp4:scope=64/128 mxfp4 fp8 nf:bits=3 nf:bits=6 "
+    "pot:bits=3..5 apot:bits=3..5,scope=64 apot:bits=4,clip=mse";
 
 static void same(const char *spec, const char *what, double a, double b, double tolerance)
 {
@@ -142,7 +149,8 @@ static void tiny_and_huge_weights(void **state)
     for (int k = 0; k < 2; k++) {
         fixture f = make(5, 128, k ? 1e24f : 1e-24f);
         int n;
-        bg_spec *s = parse("uniform:bits=4,scope=32/channel,scale=f32 nf4 fp4 uniform:bits=3,scope=32,zero=asym,scale=f32", &n);
+        bg_spec *s =
+            parse("uniform:bits=4,scope=32/channel,scale=f32 nf4 fp4 uniform:bits=3,scope=32,zero=asym,scale=f32", &n);
         bg_measure r[8];
         bg_err e = {0};
         bg_matrix m = on_demand(&f, 1), c = bg_matrix_of(f.w, f.rows, f.cols);
@@ -174,7 +182,11 @@ static void two_levels_agree(void **state)
         bg_spec one;
         assert_int_equal(bg_reconstruct(&c, &s[i], f.w, out, &memory, NULL, &e), 0);
         same(s[i].text, "mse", r[i].mse, memory.mse, 1e-5);
-        assert_int_equal(bg_spec_parse(i == 2 ? "fp:kind=e2m1,scope=16,scale=f32" : i ? "fp4:scope=32" : "nf4", &one, &e), 0);
+        assert_int_equal(bg_spec_parse(i == 2 ? "fp:kind=e2m1,scope=16,scale=f32"
+                                       : i    ? "fp4:scope=32"
+                                              : "nf4",
+                                       &one, &e),
+                         0);
         assert_int_equal(bg_measure_specs(&m, &one, 1, &plain, &e), 0);
         if (!(memory.mse > 0.97 * plain.mse && memory.mse < 1.05 * plain.mse))
             fail_msg("%s: %g, with exact scales %g", s[i].text, memory.mse, plain.mse);
@@ -191,7 +203,8 @@ static void any_number_of_threads(void **state)
     fixture f = make(300, 2048, 0.02f);
     int n;
     bg_spec *s = parse("uniform:bits=2/4,scope=tensor/channel/32/48,zero=sym/asym uniform:bits=4,clip=mse "
-                       "uniform:bits=4,clip=3sigma,scope=channel nf4 nf4:double=true fp4 apot:bits=4", &n);
+                       "uniform:bits=4,clip=3sigma,scope=channel nf4 nf4:double=true fp4 apot:bits=4",
+                       &n);
     bg_measure *one = calloc((size_t)n, sizeof *one), *many = calloc((size_t)n, sizeof *many);
     bg_err e = {0};
     int threads = omp_get_max_threads();
@@ -239,12 +252,13 @@ static void stochastic_rounding_has_no_bias(void **state)
     release(&f);
 }
 
-/* Two groups with a step of 1: the first one's zero point is a tie as torch rounds it in float32 (−lo/s = 4.5 goes to 4), the
- * second one's is odd. q = clamp(round(w/s) + z, 0, 15): ties go to even multiples of the step in both. */
+/* Two groups with a step of 1: the first one's zero point is a tie as torch rounds it in float32 (−lo/s = 4.5 goes to
+ * 4), the second one's is odd. q = clamp(round(w/s) + z, 0, 15): ties go to even multiples of the step in both. */
 static void ties_fall_as_in_gptq(void **state)
 {
     (void)state;
-    float w[16] = {-4.5f, 10.5f, 0.5f, 1.5f, -0.5f, -1.5f, 2.5f, 3.5f, -5, 10, 0.5f, 1.5f, -0.5f, -1.5f, 2.5f, 3.5f}, got[16];
+    float w[16] = {-4.5f, 10.5f, 0.5f, 1.5f, -0.5f, -1.5f, 2.5f, 3.5f, -5, 10, 0.5f, 1.5f, -0.5f, -1.5f, 2.5f, 3.5f},
+          got[16];
     const float want[16] = {-4, 10, 0, 2, 0, -2, 2, 4, -5, 10, 0, 2, 0, -2, 2, 4};
     bg_err e = {0};
     bg_spec s;
@@ -260,8 +274,13 @@ static void ties_fall_as_in_gptq(void **state)
 static void many_are_rounded_like_one(void **state)
 {
     (void)state;
-    static const char *const specs[] = {"uniform:bits=4,scope=600", "uniform:bits=3,scope=600,zero=asym", "uniform:bits=8,scope=600,zero=min",
-                                        "uniform:bits=2,scope=600,offset=midrise", "nf4:scope=600", "pot:bits=4,scope=600", "fp4:scope=600"};
+    static const char *const specs[] = {"uniform:bits=4,scope=600",
+                                        "uniform:bits=3,scope=600,zero=asym",
+                                        "uniform:bits=8,scope=600,zero=min",
+                                        "uniform:bits=2,scope=600,offset=midrise",
+                                        "nf4:scope=600",
+                                        "pot:bits=4,scope=600",
+                                        "fp4:scope=600"};
     fixture f = make(1, 600, 0.1f);
     for (size_t k = 0; k < sizeof specs / sizeof *specs; k++) {
         bg_err e = {0};
@@ -312,9 +331,13 @@ static void what_cannot_be_measured_is_said(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(paths_agree),          cmocka_unit_test(tiny_and_huge_weights), cmocka_unit_test(two_levels_agree),
-        cmocka_unit_test(any_number_of_threads), cmocka_unit_test(what_cannot_be_measured_is_said),
-        cmocka_unit_test(stochastic_rounding_has_no_bias), cmocka_unit_test(ties_fall_as_in_gptq),
+        cmocka_unit_test(paths_agree),
+        cmocka_unit_test(tiny_and_huge_weights),
+        cmocka_unit_test(two_levels_agree),
+        cmocka_unit_test(any_number_of_threads),
+        cmocka_unit_test(what_cannot_be_measured_is_said),
+        cmocka_unit_test(stochastic_rounding_has_no_bias),
+        cmocka_unit_test(ties_fall_as_in_gptq),
         cmocka_unit_test(many_are_rounded_like_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,7 +103,8 @@ static void damage(size_t n, size_t every)
         assert_int_equal(bg_rans_decode(&t, words + at, cut, back, n), -1);
     assert_int_equal(bg_rans_decode(&t, words + at, length, back, n - 1), -1);
     int missed = 0;
-    for (size_t i = 0; i < length; i += every) { /* a flipped bit changes what is read, and nearly always where it ends */
+    for (size_t i = 0; i < length;
+         i += every) { /* a flipped bit changes what is read, and nearly always where it ends */
         words[at + i] ^= 1u << i % 32;
         int s = bg_rans_decode(&t, words + at, length, back, n);
         missed += s == 0;

@@ -14,7 +14,8 @@
 
 enum { ROWS = 3, COLS = 8, NPY_HEADER = 128 };
 static char program[] = "/tmp/bitgap-exec-XXXXXX";
-static const float weights[ROWS * COLS] = {1, -2, 3, 0.5f, -0.25f, 7, -7, 0, 1, 1, 1, 1, 2, 2, 2, 2, -1, -1, 4, 4, 5, 5, 6, 6};
+static const float weights[ROWS * COLS] = {1, -2, 3, 0.5f, -0.25f, 7,  -7, 0, 1, 1, 1, 1,
+                                           2, 2,  2, 2,    -1,     -1, 4,  4, 5, 5, 6, 6};
 
 static bg_measure measure(const char *script, const char *keys)
 {
@@ -54,7 +55,8 @@ static void stored_bytes_are_the_rate(void **state)
 static void settings_reach_the_program(void **state)
 {
     (void)state;
-    bg_measure r = measure("test \"$BITGAP_BITS $BITGAP_ROWS $BITGAP_COLS $BITGAP_SEED\" = '2.5 3 8 7' && cp \"$2\" \"$3\"", ",bits=2.5");
+    bg_measure r = measure(
+        "test \"$BITGAP_BITS $BITGAP_ROWS $BITGAP_COLS $BITGAP_SEED\" = '2.5 3 8 7' && cp \"$2\" \"$3\"", ",bits=2.5");
     assert_null(r.skipped);
 }
 

@@ -36,8 +36,8 @@ static float *noises(int64_t n)
 static void product_is_right_for_any_threads(void **state)
 {
     (void)state;
-    static const int64_t shapes[][3] = {{1, 1, 1},     {1, 700, 65}, {2, 3, 5},     {17, 193, 64},
-                                        {513, 200, 31}, {64, 577, 96}, {1030, 40, 7}, {300, 384, 256}, {3, 12400, 5}};
+    static const int64_t shapes[][3] = {{1, 1, 1},     {1, 700, 65},  {2, 3, 5},       {17, 193, 64}, {513, 200, 31},
+                                        {64, 577, 96}, {1030, 40, 7}, {300, 384, 256}, {3, 12400, 5}};
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         int64_t n = shapes[s][0], out = shapes[s][1], in = shapes[s][2], ldx = in + 3, ldy = out + 2;
         float *x = noises(n * ldx), *w = noises(out * in), *bias = noises(out);
@@ -59,16 +59,19 @@ static void product_is_right_for_any_threads(void **state)
     }
 }
 
-/* Shapes around every edge of the tile and the blocks, each operand plain and transposed, rows of c further apart than n. */
+/* Shapes around every edge of the tile and the blocks, each operand plain and transposed, rows of c further apart than
+ * n. */
 static void sgemm_follows_its_reference(void **state)
 {
     (void)state;
     static const int64_t edges[] = {1, 3, 4, 12, 13, 31, 33, 193, 256, 259, 771};
     enum { EDGES = sizeof edges / sizeof *edges };
     for (int s = 0; s < 4 * EDGES * EDGES; s++) {
-        int64_t m = edges[s % EDGES], n = edges[s / EDGES % EDGES], k = edges[(s * 7 + s / EDGES * 3) % EDGES], ldc = n + 3;
+        int64_t m = edges[s % EDGES], n = edges[s / EDGES % EDGES], k = edges[(s * 7 + s / EDGES * 3) % EDGES],
+                ldc = n + 3;
         int transposed = s / (EDGES * EDGES);
-        float *x = noises(m * k), *y = noises(k * n), *c = noises(m * ldc), *want = malloc((size_t)(m * ldc) * sizeof *want);
+        float *x = noises(m * k), *y = noises(k * n), *c = noises(m * ldc),
+              *want = malloc((size_t)(m * ldc) * sizeof *want);
         assert_non_null(want);
         memcpy(want, c, (size_t)(m * ldc) * sizeof *want);
         bg_s_operand a = transposed & 1 ? (bg_s_operand){x, 1, m} : (bg_s_operand){x, k, 1};
@@ -83,8 +86,8 @@ static void sgemm_follows_its_reference(void **state)
         for (int64_t i = 0; i < m; i++) {
             for (int64_t j = 0; j < n; j++)
                 if (!(fabs((double)c[i * ldc + j] - (double)want[i * ldc + j]) <= bound))
-                    fail_msg("%lld x %lld x %lld, transposed %d, row %lld, column %lld", (long long)m, (long long)n, (long long)k,
-                             transposed, (long long)i, (long long)j);
+                    fail_msg("%lld x %lld x %lld, transposed %d, row %lld, column %lld", (long long)m, (long long)n,
+                             (long long)k, transposed, (long long)i, (long long)j);
             assert_memory_equal(c + i * ldc + n, want + i * ldc + n, 3 * sizeof *c);
         }
         free(x), free(y), free(c), free(want);
@@ -95,7 +98,8 @@ static void sgemm_follows_its_reference(void **state)
 static void dgemm_is_exact_on_integers(void **state)
 {
     (void)state;
-    static const int64_t shapes[][3] = {{1, 1, 1}, {13, 17, 259}, {49, 33, 256}, {200, 400, 31}, {12, 16, 600}, {5, 7, 0}};
+    static const int64_t shapes[][3] = {{1, 1, 1},      {13, 17, 259}, {49, 33, 256},
+                                        {200, 400, 31}, {12, 16, 600}, {5, 7, 0}};
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
         for (int way = 0; way < 4; way++) {
             int64_t m = shapes[s][0], n = shapes[s][1], k = shapes[s][2];
@@ -121,12 +125,14 @@ static void sgemm_in_parts_has_the_digits_of_the_whole(void **state)
 {
     (void)state;
     enum { M = 217, N = 901, K = 530 };
-    float *x = noises((int64_t)M * K), *y = noises((int64_t)N * K), *whole = noises((int64_t)M * N), *parts = noises((int64_t)M * N);
+    float *x = noises((int64_t)M * K), *y = noises((int64_t)N * K), *whole = noises((int64_t)M * N),
+          *parts = noises((int64_t)M * N);
     bg_sgemm(M, N, K, 1, (bg_s_operand){x, K, 1}, (bg_s_operand){y, 1, K}, 0, whole, N);
     for (int64_t i = 0, rows = 1; i < M; i += rows, rows = rows % 37 + 5)
         for (int64_t j = 0, cols = 1; j < N; j += cols, cols = cols % 97 + 11) {
             int64_t m = i + rows < M ? rows : M - i, n = j + cols < N ? cols : N - j;
-            bg_sgemm(m, n, K, 1, (bg_s_operand){x + i * K, K, 1}, (bg_s_operand){y + j * K, 1, K}, 0, parts + i * N + j, N);
+            bg_sgemm(m, n, K, 1, (bg_s_operand){x + i * K, K, 1}, (bg_s_operand){y + j * K, 1, K}, 0, parts + i * N + j,
+                     N);
         }
     assert_memory_equal(whole, parts, (size_t)M * N * sizeof *whole);
     free(x), free(y), free(whole), free(parts);
@@ -196,9 +202,19 @@ static void attention_follows_its_reference(void **state)
     static const int windows[] = {0, 1, 8, 70, 1000};
     for (int i = 0; i < 20; i++) { /* the second ten with one query, as generation has it */
         int n = i < 10 ? N : 1;
-        bg_attention a = {.heads = HEADS, .kv_heads = KV, .head_dim = D, .window = windows[i % 5], .scale = 2.0f,
-                          .cap = i % 10 < 5 ? 0 : 1.5, .threads = 3, .n = n, .past = PAST + N - n, .q = {q, HEADS * D, D}, .k = {k, KV * D, D},
-                          .v = {v, KV * D, D}, .out = {out, HEADS * D, D}};
+        bg_attention a = {.heads = HEADS,
+                          .kv_heads = KV,
+                          .head_dim = D,
+                          .window = windows[i % 5],
+                          .scale = 2.0f,
+                          .cap = i % 10 < 5 ? 0 : 1.5,
+                          .threads = 3,
+                          .n = n,
+                          .past = PAST + N - n,
+                          .q = {q, HEADS * D, D},
+                          .k = {k, KV * D, D},
+                          .v = {v, KV * D, D},
+                          .out = {out, HEADS * D, D}};
         bg_attend(&a, scratch);
         a.out.base = ref;
         bg_attend_ref(&a, scratch);
@@ -218,8 +234,18 @@ static void scalings_have_their_ends(void **state)
     (void)state;
     enum { D = 64, N = 50 };
     float c[N * D / 2], s[N * D / 2], c2[N * D / 2], s2[N * D / 2];
-    bg_rope_config r = {.kind = BG_ROPE_HALF, .dims = D, .base = 10000, .factor = 1, .original = 2048, .positions = 2048,
-                        .beta_fast = 32, .beta_slow = 1, .low = 1, .high = 4, .attention_factor = 1, .truncate = 1};
+    bg_rope_config r = {.kind = BG_ROPE_HALF,
+                        .dims = D,
+                        .base = 10000,
+                        .factor = 1,
+                        .original = 2048,
+                        .positions = 2048,
+                        .beta_fast = 32,
+                        .beta_slow = 1,
+                        .low = 1,
+                        .high = 4,
+                        .attention_factor = 1,
+                        .truncate = 1};
     bg_rope_table(&r, NULL, N, 0, N, c, s);
     r.scaling = BG_ROPE_YARN;
     bg_rope_table(&r, NULL, N, 0, N, c2, s2);
@@ -239,9 +265,12 @@ int main(void)
         cmocka_unit_test(product_is_right_for_any_threads),
         cmocka_unit_test(sgemm_follows_its_reference),
         cmocka_unit_test(dgemm_is_exact_on_integers),
-        cmocka_unit_test(sgemm_in_parts_has_the_digits_of_the_whole), cmocka_unit_test(chunks_cover_the_product_once),
-        cmocka_unit_test(activations_follow_libm),          cmocka_unit_test(softmax_sums_to_one),
-        cmocka_unit_test(attention_follows_its_reference),  cmocka_unit_test(scalings_have_their_ends),
+        cmocka_unit_test(sgemm_in_parts_has_the_digits_of_the_whole),
+        cmocka_unit_test(chunks_cover_the_product_once),
+        cmocka_unit_test(activations_follow_libm),
+        cmocka_unit_test(softmax_sums_to_one),
+        cmocka_unit_test(attention_follows_its_reference),
+        cmocka_unit_test(scalings_have_their_ends),
     };
     return cmocka_run_group_tests_name("forward kernels", tests, NULL, NULL);
 }

@@ -136,11 +136,11 @@ static void results_do_not_depend_on_threads_or_memory(void **state)
         open_fixture(&f, "llama_plain_gqa");
         omp_set_num_threads(threads[round]);
         bg_trial asked[6] = {{.spec = &f.specs[0], .layer = -1},
-                               {.spec = &f.specs[0], .layer = 1},
-                               {.spec = &f.specs[0], .layer = -1, .group = "mlp.down_proj"},
-                               {.spec = &f.specs[1], .layer = -1, .embeddings = 1},
-                               {.noise = 0.1, .layer = 0},
-                               {.precision = BG_FLOAT64, .layer = -1}};
+                             {.spec = &f.specs[0], .layer = 1},
+                             {.spec = &f.specs[0], .layer = -1, .group = "mlp.down_proj"},
+                             {.spec = &f.specs[1], .layer = -1, .embeddings = 1},
+                             {.noise = 0.1, .layer = 0},
+                             {.precision = BG_FLOAT64, .layer = -1}};
         memcpy(v, asked, sizeof v);
         measure(&f, v, 6, budgets[round]);
         if (!round) {
@@ -233,8 +233,8 @@ static void inputs_are_rounded_and_seen(void **state)
     assert_int_equal(bg_model_forward(f.m, &b, &kept, collect, &other, &e), BG_OK);
     for (int i = 0; i < TOKENS * VOCAB; i++)
         assert_true(fabsf(base.logits[i] - other.logits[i]) <= 1e-5f);
-    bg_trial v[3] = {{.layer = -1, .activation_bits = 16}, {.layer = -1, .activation_bits = 8},
-                     {.layer = -1, .activation_bits = 4}};
+    bg_trial v[3] = {
+        {.layer = -1, .activation_bits = 16}, {.layer = -1, .activation_bits = 8}, {.layer = -1, .activation_bits = 4}};
     measure(&f, v, 3, 0);
     assert_true(v[0].info.squared.mean > 0);
     /* the step is 257 and 18 times as wide: the squared error grows by that squared, within a factor of two */
@@ -266,7 +266,8 @@ static int dress(void *self, const bg_linear *l, bg_matrix *m, bg_err *e)
     return BG_OK;
 }
 
-/* Input 3 of attention and MLP becomes 50 times as large and its weights as much smaller: the same model, with an outlier. */
+/* Input 3 of attention and MLP becomes 50 times as large and its weights as much smaller: the same model, with an
+ * outlier. */
 static void plant_outlier(bg_model *m)
 {
     static const bg_linear_role readers[2][3] = {{BG_Q, BG_K, BG_V}, {BG_GATE, BG_UP, BG_UP}};
@@ -282,8 +283,8 @@ static void plant_outlier(bg_model *m)
         }
 }
 
-/* Smoothing alone leaves the logits as they were; with 8-bit inputs it takes most of an outlier's harm away, which rounding
- * the inputs unsmoothed would not. */
+/* Smoothing alone leaves the logits as they were; with 8-bit inputs it takes most of an outlier's harm away, which
+ * rounding the inputs unsmoothed would not. */
 static void smoothing_changes_nothing_but_the_rounding(void **state)
 {
     (void)state;
@@ -292,7 +293,8 @@ static void smoothing_changes_nothing_but_the_rounding(void **state)
     open_fixture(&f, "qwen3");
     assert_int_equal(bg_model_load(f.m, &e), BG_OK);
     plant_outlier(f.m);
-    moments k = {malloc(4096 * 4096 / 4 * sizeof(double)), malloc(2048 * sizeof(double)), malloc(2048 * sizeof(double))};
+    moments k = {malloc(4096 * 4096 / 4 * sizeof(double)), malloc(2048 * sizeof(double)),
+                 malloc(2048 * sizeof(double))};
     bg_functional_options o = {.seed = 5, .calibration = dress, .self = &k};
     static const char *const specs[] = {"uniform:bits=16,scope=channel,scale=f32",
                                         "uniform:bits=16,scope=channel,scale=f32,transform=smooth",
@@ -334,7 +336,9 @@ static void a_recipe_gives_each_tensor_its_own(void **state)
     specs[0] = f.specs[1].text;
     assert_int_equal(bg_mixed_make("one", names, specs, 1, &one, &e), BG_OK);
     const char *group = f.m->linears[0].tensor->group;
-    bg_trial v[4] = {{.spec = &f.specs[0], .layer = -1}, {.mixed = all, .layer = -1}, {.mixed = one, .layer = -1},
+    bg_trial v[4] = {{.spec = &f.specs[0], .layer = -1},
+                     {.mixed = all, .layer = -1},
+                     {.mixed = one, .layer = -1},
                      {.spec = &f.specs[1], .layer = 0, .group = group}};
     measure(&f, v, 4, 0);
     assert_true(v[0].info.kl.mean == v[1].info.kl.mean && v[0].bits == v[1].bits && v[0].tensors == v[1].tensors);
@@ -349,10 +353,14 @@ static void a_recipe_gives_each_tensor_its_own(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_changed_is_nothing_lost), cmocka_unit_test(a_variant_is_a_pass_with_other_weights),
-        cmocka_unit_test(results_do_not_depend_on_threads_or_memory), cmocka_unit_test(small_costs_add_up),
-        cmocka_unit_test(the_fit_knows_where_it_breaks), cmocka_unit_test(inputs_are_rounded_and_seen),
-        cmocka_unit_test(smoothing_changes_nothing_but_the_rounding), cmocka_unit_test(a_recipe_gives_each_tensor_its_own),
+        cmocka_unit_test(nothing_changed_is_nothing_lost),
+        cmocka_unit_test(a_variant_is_a_pass_with_other_weights),
+        cmocka_unit_test(results_do_not_depend_on_threads_or_memory),
+        cmocka_unit_test(small_costs_add_up),
+        cmocka_unit_test(the_fit_knows_where_it_breaks),
+        cmocka_unit_test(inputs_are_rounded_and_seen),
+        cmocka_unit_test(smoothing_changes_nothing_but_the_rounding),
+        cmocka_unit_test(a_recipe_gives_each_tensor_its_own),
     };
     return cmocka_run_group_tests_name("functional", tests, NULL, NULL);
 }

@@ -28,11 +28,12 @@ static cJSON *line_of_layers(int layers)
     size_t n = (size_t)sprintf(text, "{\"points\": [");
     for (int l = 0; l < layers; l++)
         for (int b = 2; b <= 5; b++)
-            n += (size_t)sprintf(text + n,
-                                 "%s{\"tensor\": \"t%d\", \"group\": \"g\", \"layer\": %d, \"spec\": \"u:bits=%d\", "
-                                 "\"quantizer\": \"u\", \"weights\": 10, \"rate_bits\": %d, \"mse\": %.17g, \"sigma2\": 1, "
-                                 "\"gap_bits\": 1}",
-                                 l || b > 2 ? "," : "", l, l, b, b, pow(4, 1 - b));
+            n += (size_t)sprintf(
+                text + n,
+                "%s{\"tensor\": \"t%d\", \"group\": \"g\", \"layer\": %d, \"spec\": \"u:bits=%d\", "
+                "\"quantizer\": \"u\", \"weights\": 10, \"rate_bits\": %d, \"mse\": %.17g, \"sigma2\": 1, "
+                "\"gap_bits\": 1}",
+                l || b > 2 ? "," : "", l, l, b, b, pow(4, 1 - b));
     sprintf(text + n, "]}");
     cJSON *root = parse(text);
     free(text);
@@ -122,15 +123,20 @@ static void pairs_need_curves_that_rise(void **state)
     for (int t = 0; t < 2; t++)
         for (int q = 0; q < 2; q++)
             for (int b = 2; b <= 6; b++)
-                n += (size_t)sprintf(text + n, "%s{\"tensor\": \"t%d\", \"group\": \"g\", \"layer\": %d, \"spec\": \"%c:bits=%d\", \"quantizer\": \"%c\", "
-                                     "\"weights\": 10, \"rate_bits\": %g, \"mse\": %.17g, \"sigma2\": 1, \"gap_bits\": 1}",
-                                     t || q || b > 2 ? "," : "", t, t, "uv"[q], b, "uv"[q], b + 0.5 * q, pow(4, t && q && b == 4 ? -1 : 1 - b));
+                n += (size_t)sprintf(
+                    text + n,
+                    "%s{\"tensor\": \"t%d\", \"group\": \"g\", \"layer\": %d, \"spec\": \"%c:bits=%d\", \"quantizer\": "
+                    "\"%c\", "
+                    "\"weights\": 10, \"rate_bits\": %g, \"mse\": %.17g, \"sigma2\": 1, \"gap_bits\": 1}",
+                    t || q || b > 2 ? "," : "", t, t, "uv"[q], b, "uv"[q], b + 0.5 * q,
+                    pow(4, t && q && b == 4 ? -1 : 1 - b));
     sprintf(text + n, "]}");
     cJSON *curves = parse(text), *root = document_of(curves, NULL);
     const cJSON *row = bg_doc_rows(root, "bdrate")->child;
     assert_int_equal(cJSON_GetArraySize(bg_doc_rows(root, "bdrate")), 2);
     assert_int_equal((int)bg_json_number(row, "tensors", 0), 1);
-    assert_true(fabs(bg_json_number(row, "bd_bits", 0) - 0.5) < 1e-9 && fabs(bg_json_number(row, "bd_bits_akima", 0) - 0.5) < 1e-9);
+    assert_true(fabs(bg_json_number(row, "bd_bits", 0) - 0.5) < 1e-9 &&
+                fabs(bg_json_number(row, "bd_bits_akima", 0) - 0.5) < 1e-9);
     assert_null(cJSON_GetObjectItem(row, "bd_bits_low")); /* one tensor has no interval */
     assert_true(fabs(bg_json_number(row->next, "bd_bits", 0) + 0.5) < 1e-9);
     cJSON_Delete(root);

@@ -145,7 +145,8 @@ static void check_law(const char *text, double sigma)
 static void test_densities(void **state)
 {
     (void)state;
-    const char *const texts[] = {"gaussian", "laplace", "logistic", "uniform", "ggd,shape=1.5", "ggd,shape=0.7", "student,nu=5"};
+    const char *const texts[] = {"gaussian",      "laplace",       "logistic",    "uniform",
+                                 "ggd,shape=1.5", "ggd,shape=0.7", "student,nu=5"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         check_law(texts[i], 1);
         check_law(texts[i], 0.02);

@@ -163,8 +163,10 @@ static void quantiles_interpolate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(divergences_are_those_of_llama_cpp), cmocka_unit_test(tiny_divergences_are_resolved),
-        cmocka_unit_test(correlations_are_those_of_scipy),    cmocka_unit_test(few_points_validate_nothing),
+        cmocka_unit_test(divergences_are_those_of_llama_cpp),
+        cmocka_unit_test(tiny_divergences_are_resolved),
+        cmocka_unit_test(correlations_are_those_of_scipy),
+        cmocka_unit_test(few_points_validate_nothing),
         cmocka_unit_test(quantiles_interpolate),
     };
     return cmocka_run_group_tests_name("information and correlation", tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* Lattice decoders: points are points, no neighbour is nearer, and the second moments are those of Conway and Sloane. The
- * E8P codebook has 65,536 distinct words. */
+/* Lattice decoders: points are points, no neighbour is nearer, and the second moments are those of Conway and Sloane.
+ * The E8P codebook has 65,536 distinct words. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +79,10 @@ static void test_no_neighbour_is_nearer(void **state)
     free(l);
 }
 
-static int compare(const void *a, const void *b) { return memcmp(a, b, 8 * sizeof(float)); }
+static int compare(const void *a, const void *b)
+{
+    return memcmp(a, b, 8 * sizeof(float));
+}
 
 static void test_e8p(void **state)
 {
@@ -117,7 +120,7 @@ static void test_e8p(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_second_moments), cmocka_unit_test(test_no_neighbour_is_nearer),
-                                       cmocka_unit_test(test_e8p)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_second_moments),
+                                       cmocka_unit_test(test_no_neighbour_is_nearer), cmocka_unit_test(test_e8p)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

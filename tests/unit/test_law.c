@@ -134,7 +134,8 @@ static void clipped_at_three_sigma(void **state)
     cJSON_ArrayForEach(c, reference_cases(root))
     {
         char spec[96];
-        snprintf(spec, sizeof spec, "uniform:bits=%.0f,step=range,offset=midrise,clip=3sigma", bg_json_number(c, "bits", 0));
+        snprintf(spec, sizeof spec, "uniform:bits=%.0f,step=range,offset=midrise,clip=3sigma",
+                 bg_json_number(c, "bits", 0));
         bg_measure r = measure("gaussian", spec);
         reference_check(c, "mse_midrise_2^b_levels_at_pm_clip", r.mse);
         snprintf(spec, sizeof spec, "uniform:levels=%d,clip=3sigma", (1 << (int)bg_json_number(c, "bits", 0)) - 1);

@@ -91,7 +91,8 @@ static void test_uniform(void **state)
         const char *grid = bg_json_string(c, "grid", "");
         int symmetric = !strcmp(grid, "midtread_sym");
         bg_hist h = density(bg_json_string(c, "source", ""));
-        double step, mse = bg_uniform_optimal(&h, symmetric ? 1 - half : -half, half - 1, strcmp(grid, "midrise") ? 0 : 0.5, &step);
+        double step, mse = bg_uniform_optimal(&h, symmetric ? 1 - half : -half, half - 1,
+                                              strcmp(grid, "midrise") ? 0 : 0.5, &step);
         reference_check(c, "step", step);
         reference_check(c, "mse", mse);
         bg_hist_free(&h);
@@ -111,7 +112,8 @@ static void test_clip3sigma(void **state)
         int bits = (int)bg_json_number(c, "bits", 0), K = 1 << bits;
         double clip = bg_json_number(c, "clip_sigma", 3);
         bg_hist h = density(bg_json_string(c, "source", ""));
-        reference_check(c, "mse_midrise_2^b_levels_at_pm_clip", bg_uniform_mse(&h, -K / 2, K / 2 - 1, 0.5, 2 * clip / (K - 1)));
+        reference_check(c, "mse_midrise_2^b_levels_at_pm_clip",
+                        bg_uniform_mse(&h, -K / 2, K / 2 - 1, 0.5, 2 * clip / (K - 1)));
         if (reference_expect(c, "mse_int_sym_clip"))
             reference_check(c, "mse_int_sym_clip", bg_uniform_mse(&h, 1 - K / 2, K / 2 - 1, 0, clip / (K / 2 - 1)));
         bg_hist_free(&h);
@@ -148,7 +150,8 @@ static void test_kmeans_reference(void **state)
         int n = cJSON_GetArraySize(x), k = 0;
         assert_true(n <= 64);
         for (int i = 0; i < n; i++) { /* the lists ascend, but for one which is sorted here */
-            double v = cJSON_GetArrayItem(x, i)->valuedouble, g = cJSON_IsArray(w) ? cJSON_GetArrayItem(w, i)->valuedouble : 1;
+            double v = cJSON_GetArrayItem(x, i)->valuedouble,
+                   g = cJSON_IsArray(w) ? cJSON_GetArrayItem(w, i)->valuedouble : 1;
             int at = k++;
             for (; at > 0 && value[at - 1] > v; at--)
                 value[at] = value[at - 1], weight[at] = weight[at - 1];
@@ -205,7 +208,8 @@ static void test_kmeans_large(void **state)
     bg_hist_free(&h);
 }
 
-/* For a peaked law the symmetric stationary point is not the optimum (theory: 1 bit of GGD 0.7, .58575 against .59753). */
+/* For a peaked law the symmetric stationary point is not the optimum (theory: 1 bit of GGD 0.7, .58575 against .59753).
+ */
 static void test_kmeans_density(void **state)
 {
     (void)state;
@@ -218,7 +222,8 @@ static void test_kmeans_density(void **state)
     bg_hist_free(&h);
 }
 
-/* Twenty steps from percentiles on 10^6 draws of N(0,1): 1.20, 1.78, 2.80, 7.79 times the optimum at 4, 5, 6, 8 bits. */
+/* Twenty steps from percentiles on 10^6 draws of N(0,1): 1.20, 1.78, 2.80, 7.79 times the optimum at 4, 5, 6, 8 bits.
+ */
 static void test_twenty_iterations(void **state)
 {
     (void)state;
@@ -254,9 +259,10 @@ static void test_degenerate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lloyd_max),        cmocka_unit_test(test_uniform),      cmocka_unit_test(test_clip3sigma),
-        cmocka_unit_test(test_kmeans_reference), cmocka_unit_test(test_kmeans_bands), cmocka_unit_test(test_kmeans_large),
-        cmocka_unit_test(test_kmeans_density),   cmocka_unit_test(test_twenty_iterations),
+        cmocka_unit_test(test_lloyd_max),      cmocka_unit_test(test_uniform),
+        cmocka_unit_test(test_clip3sigma),     cmocka_unit_test(test_kmeans_reference),
+        cmocka_unit_test(test_kmeans_bands),   cmocka_unit_test(test_kmeans_large),
+        cmocka_unit_test(test_kmeans_density), cmocka_unit_test(test_twenty_iterations),
         cmocka_unit_test(test_degenerate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,10 +28,13 @@ static bg_lossless floor_of(bg_dtype type)
     return l;
 }
 
-static int near(double a, double b) { return fabs(a - b) < 1e-9; }
+static int near(double a, double b)
+{
+    return fabs(a - b) < 1e-9;
+}
 
-/* A row runs through 1024 numbers: 8 places of the exponent (shares ½, ¼, ⅛, ⅛ of four values in turn), 64 mantissas of 7
- * bits, both signs. */
+/* A row runs through 1024 numbers: 8 places of the exponent (shares ½, ¼, ⅛, ⅛ of four values in turn), 64 mantissas of
+ * 7 bits, both signs. */
 static void test_known_bits(void **state)
 {
     (void)state;
@@ -42,8 +45,8 @@ static void test_known_bits(void **state)
     assert_true(l.exponent_bits == 8 && l.mantissa_bits == 7);
     assert_true(near(l.sign, 1) && near(l.exponent, 1.75) && near(l.mantissa, 6) && near(l.mantissa_given_exponent, 6));
     assert_true(near(l.code, 1 + 1.75 + 6));
-    /* After 121, 122 and 123 comes 120; after 120 one of three with ½, ¼, ¼: 1.5 bits half of the time. A row's first has a
-     * context of its own and leaves one out of the last place's. */
+    /* After 121, 122 and 123 comes 120; after 120 one of three with ½, ¼, ¼: 1.5 bits half of the time. A row's first
+     * has a context of its own and leaves one out of the last place's. */
     double first = 1.0 / COLS;
     assert_true(fabs(l.exponent_given_left - 0.75) < 8 * first);
     /* The coders: exact streams but for states, lengths and tables. */
@@ -59,15 +62,18 @@ static void test_one_value_and_not_finite(void **state)
         codes[i] = 0x7fc0; /* NaN is a code like others */
     bg_lossless l = floor_of(BG_F16);
     assert_true(l.exponent_bits == 5 && l.mantissa_bits == 10);
-    assert_true(near(l.code, 0) && near(l.exponent, 0) && near(l.exponent_given_left, 0) && near(l.mantissa_given_exponent, 0));
+    assert_true(near(l.code, 0) && near(l.exponent, 0) && near(l.exponent_given_left, 0) &&
+                near(l.mantissa_given_exponent, 0));
     assert_true(l.codes_bits < 0.05 && l.fields_bits < 11.01);
-    bg_matrix none = {.rows = 0, .cols = COLS, .codes16 = read_codes, .code_dtype = BG_F16}, wide = {.rows = 1, .cols = 1};
+    bg_matrix none = {.rows = 0, .cols = COLS, .codes16 = read_codes, .code_dtype = BG_F16},
+              wide = {.rows = 1, .cols = 1};
     assert_int_equal(bg_lossless_of(&none, &l, NULL), BG_USAGE);
     assert_int_equal(bg_lossless_of(&wide, &l, NULL), BG_USAGE);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_known_bits), cmocka_unit_test(test_one_value_and_not_finite)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_known_bits),
+                                       cmocka_unit_test(test_one_value_and_not_finite)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
-/* What calibrating, GPTQ and a forward pass may keep in memory, by formula: runs in processes of their own on synthetic models whose
- * shapes make each thing that must not be kept (a square Σ, an embedding, all samples, all logits, all layers' activations)
- * larger than the slack. */
+/* What calibrating, GPTQ and a forward pass may keep in memory, by formula: runs in processes of their own on synthetic
+ * models whose shapes make each thing that must not be kept (a square Σ, an embedding, all samples, all logits, all
+ * layers' activations) larger than the slack. */
 #define _GNU_SOURCE
 #include <malloc.h>
 #include <setjmp.h>
@@ -39,7 +39,6 @@ typedef struct shape {
     int hidden, heads, inner, layers, vocab;
 } shape;
 
-
 typedef struct writer {
     FILE *header, *data;
     uint64_t bytes, seed;
@@ -52,7 +51,8 @@ static void put(writer *w, const char *name, int64_t rows, int64_t cols)
     fprintf(w->header, "%s\"%s\":{\"dtype\":\"BF16\",\"shape\":[%lld", w->bytes ? "," : "{", name, (long long)rows);
     if (cols)
         fprintf(w->header, ",%lld", (long long)cols);
-    fprintf(w->header, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)w->bytes, (unsigned long long)w->bytes + 2 * (uint64_t)n);
+    fprintf(w->header, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)w->bytes,
+            (unsigned long long)w->bytes + 2 * (uint64_t)n);
     for (int64_t i = 0; i < n; i++) {
         uint64_t bits = bg_bits_at(w->seed, (uint64_t)i);
         uint16_t v = (uint16_t)((bits & 0x807f) | (121u + (bits >> 20 & 1)) << 7); /* exponents of 1/64 and 1/32 */
@@ -67,10 +67,10 @@ static void put_layers(writer *w, const shape *s)
     const struct {
         const char *name;
         int64_t rows, cols;
-    } parts[] = {{"input_layernorm", s->hidden, 0},           {"self_attn.q_proj", s->hidden, s->hidden},
-                 {"self_attn.k_proj", s->hidden, s->hidden},  {"self_attn.v_proj", s->hidden, s->hidden},
-                 {"self_attn.o_proj", s->hidden, s->hidden},  {"post_attention_layernorm", s->hidden, 0},
-                 {"mlp.gate_proj", s->inner, s->hidden},      {"mlp.up_proj", s->inner, s->hidden},
+    } parts[] = {{"input_layernorm", s->hidden, 0},          {"self_attn.q_proj", s->hidden, s->hidden},
+                 {"self_attn.k_proj", s->hidden, s->hidden}, {"self_attn.v_proj", s->hidden, s->hidden},
+                 {"self_attn.o_proj", s->hidden, s->hidden}, {"post_attention_layernorm", s->hidden, 0},
+                 {"mlp.gate_proj", s->inner, s->hidden},     {"mlp.up_proj", s->inner, s->hidden},
                  {"mlp.down_proj", s->hidden, s->inner}};
     char name[96];
     put(w, "model.embed_tokens.weight", s->vocab, s->hidden);
@@ -95,12 +95,14 @@ static int write_model(const shape *s)
     fclose(w.header);
     fclose(w.data);
     uint64_t n = length;
-    int good = fwrite(&n, sizeof n, 1, model) == 1 && fwrite(header, 1, length, model) == length && fwrite(data, 1, size, model) == size;
+    int good = fwrite(&n, sizeof n, 1, model) == 1 && fwrite(header, 1, length, model) == length &&
+               fwrite(data, 1, size, model) == size;
     free(header);
     free(data);
-    fprintf(config, "{\"model_type\":\"llama\",\"hidden_act\":\"silu\",\"hidden_size\":%d,\"intermediate_size\":%d,"
-                    "\"num_hidden_layers\":%d,\"num_attention_heads\":%d,\"num_key_value_heads\":%d,\"vocab_size\":%d,"
-                    "\"max_position_embeddings\":4096,\"rms_norm_eps\":1e-05,\"tie_word_embeddings\":true}\n",
+    fprintf(config,
+            "{\"model_type\":\"llama\",\"hidden_act\":\"silu\",\"hidden_size\":%d,\"intermediate_size\":%d,"
+            "\"num_hidden_layers\":%d,\"num_attention_heads\":%d,\"num_key_value_heads\":%d,\"vocab_size\":%d,"
+            "\"max_position_embeddings\":4096,\"rms_norm_eps\":1e-05,\"tie_word_embeddings\":true}\n",
             s->hidden, s->inner, s->layers, s->heads, s->heads, s->vocab);
     return fclose(model) || fclose(config) || !good;
 }
@@ -148,8 +150,8 @@ static int run(const job *j, work body, bg_err *e)
     return status;
 }
 
-/* Bytes that a process of its own grew by at most. Nothing is made before the fork, here, that it could reuse; and threads would
- * not outlive it. */
+/* Bytes that a process of its own grew by at most. Nothing is made before the fork, here, that it could reuse; and
+ * threads would not outlive it. */
 static double growth(const job *j, work body)
 {
     int ends[2], status = 0;
@@ -201,7 +203,8 @@ static int calibrate(bg_model *m, const int32_t *ids, const job *j, bg_err *e)
     bg_spec spec;
     bg_out side = {0};
     bg_calibrate_result r = {0};
-    bg_calibrate_options o = {.length = j->length, .states_bytes = j->states_bytes, .sequential = j->sequential ? &spec : NULL, .seed = 1};
+    bg_calibrate_options o = {
+        .length = j->length, .states_bytes = j->states_bytes, .sequential = j->sequential ? &spec : NULL, .seed = 1};
     int status = j->sequential ? bg_spec_parse(j->sequential, &spec, e) : BG_OK;
     if (!status)
         status = bg_out_open(&side, scratch("k.bin"), e);
@@ -214,7 +217,8 @@ static int calibrate(bg_model *m, const int32_t *ids, const job *j, bg_err *e)
     return status;
 }
 
-/* One layer's weights, half of each Σ, one block of samples: no square Σ (+38 MB), no embedding (+34), no second layer (+10). */
+/* One layer's weights, half of each Σ, one block of samples: no square Σ (+38 MB), no embedding (+34), no second layer
+ * (+10). */
 static void one_layer_and_its_moments(void **state)
 {
     (void)state;
@@ -299,8 +303,8 @@ static int forward(bg_model *m, const int32_t *ids, const job *j, bg_err *e)
     return status ? status : bg_model_forward(m, &b, NULL, take, NULL, e);
 }
 
-/* The weights, one layer's activations, one block of logits: not all logits (+243 MB), not every layer's activations (+93), not
- * all scores of attention (+16). */
+/* The weights, one layer's activations, one block of logits: not all logits (+243 MB), not every layer's activations
+ * (+93), not all scores of attention (+16). */
 static void a_pass_is_streamed(void **state)
 {
     (void)state;
@@ -308,7 +312,8 @@ static void a_pass_is_streamed(void **state)
     const job j = {&s, 1, 1024, 0, NULL};
     make_model(&s);
     double weights = 4.0 * s.vocab * s.hidden + s.layers * layer_bytes(&s), logits = 4.0 * (6 << 20);
-    at_most("forward", growth(&j, forward), weights + activations(&s, j.length) + 4.0 * j.length * s.hidden + logits + SLACK);
+    at_most("forward", growth(&j, forward),
+            weights + activations(&s, j.length) + 4.0 * j.length * s.hidden + logits + SLACK);
 }
 
 static int make(void **state)
@@ -328,8 +333,8 @@ static int clean(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(one_layer_and_its_moments), cmocka_unit_test(samples_need_no_memory),
-                                       cmocka_unit_test(one_moment_and_its_factor),
-                                       cmocka_unit_test(a_pass_is_streamed)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_layer_and_its_moments), cmocka_unit_test(samples_need_no_memory),
+        cmocka_unit_test(one_moment_and_its_factor), cmocka_unit_test(a_pass_is_streamed)};
     return cmocka_run_group_tests(tests, make, clean);
 }

@@ -30,7 +30,8 @@ static void check_rates(const cJSON *c, const bg_output_bound *b)
     const cJSON *at;
     cJSON_ArrayForEach(at, cJSON_GetObjectItemCaseSensitive(c, "expect"))
     {
-        const cJSON *theta = cJSON_GetObjectItemCaseSensitive(at, "theta"), *d = cJSON_GetObjectItemCaseSensitive(at, "D_func_per_weight");
+        const cJSON *theta = cJSON_GetObjectItemCaseSensitive(at, "theta"),
+                    *d = cJSON_GetObjectItemCaseSensitive(at, "D_func_per_weight");
         const cJSON *active = cJSON_GetObjectItemCaseSensitive(at, "active_components");
         if (!theta)
             continue;
@@ -65,14 +66,17 @@ static void check_orders(const cJSON *c, const double *a, int n)
         natural[i] = i, reverse[i] = n - 1 - i;
     reference_check(c, "gptq_pivots_mean", mean_pivot(a, n, natural));
     reference_check(c, "gptq_pivots_mean_reverse_order", mean_pivot(a, n, reverse));
-    reference_check(c, "gptq_pivots_mean_act_order", mean_pivot(a, n, natural)); /* every diagonal here falls, or is constant */
+    reference_check(c, "gptq_pivots_mean_act_order",
+                    mean_pivot(a, n, natural)); /* every diagonal here falls, or is constant */
 }
 
 /* What the quantizers do to 200,000 rows: the gap of their entropy above the bound at the error they make. */
-static void check_simulated(const cJSON *c, const double *a, int n, const bg_output_bound *b, const char *name, const char *spec)
+static void check_simulated(const cJSON *c, const double *a, int n, const bg_output_bound *b, const char *name,
+                            const char *spec)
 {
     enum { ROWS = 200000 };
-    const cJSON *expect = reference_expect(c, name), *want = cJSON_GetObjectItemCaseSensitive(expect, "gap_to_bound_bits");
+    const cJSON *expect = reference_expect(c, name),
+                *want = cJSON_GetObjectItemCaseSensitive(expect, "gap_to_bound_bits");
     if (!expect)
         return;
     char text[64];
@@ -117,7 +121,8 @@ static void test_reference(void **state)
         reference_check(c, "rtn_minus_gptq_bits", bg_nearest_loss_bits(&b) - bg_feedback_loss_bits(&b, pivots));
         check_orders(c, a, n);
         check_simulated(c, a, n, &b, "simulated_rtn_step0.25", "uniform:step=0.25sigma,code=entropy,bits=6");
-        check_simulated(c, a, n, &b, "simulated_gptq_step0.25", "uniform:step=0.25sigma,code=entropy,bits=6,round=gptq,percdamp=0");
+        check_simulated(c, a, n, &b, "simulated_gptq_step0.25",
+                        "uniform:step=0.25sigma,code=entropy,bits=6,round=gptq,percdamp=0");
         check_rates(c, &b);
         bg_output_bound_free(&b);
     }
@@ -161,7 +166,8 @@ static void sample(double rho, bg_activations *all, bg_folds *folds)
     bg_source_samples(&s, 0, TOKENS * COLS, x);
     for (int t = 0; t < TOKENS; t++)
         for (int i = 1; i < COLS; i++)
-            x[t * COLS + i] = (float)(rho * (double)x[t * COLS + i - 1] + sqrt(1 - rho * rho) * (double)x[t * COLS + i]);
+            x[t * COLS + i] =
+                (float)(rho * (double)x[t * COLS + i - 1] + sqrt(1 - rho * rho) * (double)x[t * COLS + i]);
     assert_int_equal(bg_activations_init(all, COLS, &e), BG_OK);
     assert_int_equal(bg_folds_init(folds, COLS, bg_folds_of(TOKENS, FOLDS), &e), BG_OK);
     for (int t = 0; t < TOKENS; t += 1152)
@@ -245,8 +251,8 @@ static void test_sorted_fill(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reference), cmocka_unit_test(test_edges),
-                                       cmocka_unit_test(test_band_holds_truth), cmocka_unit_test(test_white_is_the_gaussian_line),
-                                       cmocka_unit_test(test_sorted_fill)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reference), cmocka_unit_test(test_edges), cmocka_unit_test(test_band_holds_truth),
+        cmocka_unit_test(test_white_is_the_gaussian_line), cmocka_unit_test(test_sorted_fill)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

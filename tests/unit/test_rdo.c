@@ -23,7 +23,10 @@ static bg_measure measure(const char *text)
     return r;
 }
 
-static double gap(const bg_measure *r) { return r->rate_bits + log2(r->mse) / 2; }
+static double gap(const bg_measure *r)
+{
+    return r->rate_bits + log2(r->mse) / 2;
+}
 
 static void test_better_trade(void **state)
 {
@@ -38,7 +41,8 @@ static void test_better_trade(void **state)
         assert_true(gap(&rdo) < gap(&nearest) - 0.005);
         assert_true(rdo.mse > nearest.mse && rdo.rate_bits < nearest.rate_bits);
     }
-    bg_measure r = measure("uniform:step=0.5sigma,code=entropy,round=rdo,slope=0"), n = measure("uniform:step=0.5sigma,code=entropy");
+    bg_measure r = measure("uniform:step=0.5sigma,code=entropy,round=rdo,slope=0"),
+               n = measure("uniform:step=0.5sigma,code=entropy");
     assert_true(r.mse == n.mse && r.rate_bits == n.rate_bits);
 }
 

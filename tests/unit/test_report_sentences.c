@@ -1,4 +1,5 @@
-/* The computed sentences of the report, each both ways it may come out: the documents of tests/cli/report with numbers changed. */
+/* The computed sentences of the report, each both ways it may come out: the documents of tests/cli/report with numbers
+ * changed. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -110,7 +111,8 @@ static void never_says(const char *id, const char *phrase)
 static void shift_gap(const char *quantizer, double by)
 {
     cJSON *p;
-    cJSON_ArrayForEach(p, rows(2, "points")) {
+    cJSON_ArrayForEach(p, rows(2, "points"))
+    {
         if (strcmp(cJSON_GetObjectItem(p, "quantizer")->valuestring, quantizer))
             continue;
         set(p, "gap_bits", get(p, "gap_bits") + by);
@@ -121,18 +123,20 @@ static void shift_gap(const char *quantizer, double by)
 static void test_overview(void **state)
 {
     (void)state;
-    says("overview", "**uniform g128** wastes 0.963 bit (95 %: 0.946 to 0.995) against the Shannon bound; the best code measured here is **ecsq** (entropy-coded scalar code), which wastes 0.251 bit (95 %: 0.250 to 0.253)");
+    says("overview",
+         "**uniform g128** wastes 0.963 bit (95 %: 0.946 to 0.995) against the Shannon bound; the best code measured "
+         "here is **ecsq** (entropy-coded scalar code), which wastes 0.251 bit (95 %: 0.250 to 0.253)");
     says("overview", "; no layer stands out as a bad place to save.");
     set(rows(3, "sensitivity")->child, "sqnr_db", 10);
     says("overview", "is the worst place to save.");
     never_says("overview", "cannot be told apart");
     shift_gap("ecsq", -0.5);
-    says("overview", "the best code measured here is **ecsq** (entropy-coded scalar code), which stays 0.249 bit (95 %: 0.247 to 0.250) below the bound of a Gaussian");
+    says("overview", "the best code measured here is **ecsq** (entropy-coded scalar code), which stays 0.249 bit (95 "
+                     "%: 0.247 to 0.250) below the bound of a Gaussian");
     says("rate-distortion", "0.861 bit less than the next, **kmeans** (95 %: 0.85");
     cJSON *p, *one = NULL; /* one tensor on which the best is the worse of the two, and by more */
-    cJSON_ArrayForEach(p, rows(2, "points"))
-        if (!one && !strcmp(cJSON_GetObjectItem(p, "spec")->valuestring, "ecsq:rate=4"))
-            one = p;
+    cJSON_ArrayForEach(
+        p, rows(2, "points")) if (!one && !strcmp(cJSON_GetObjectItem(p, "spec")->valuestring, "ecsq:rate=4")) one = p;
     set(one, "gap_bits", get(one, "gap_bits") + 2);
     says("overview", "(and cannot be told apart from **kmeans**");
     says("rate-distortion", "cannot be told apart from **kmeans**");
@@ -143,7 +147,8 @@ static void test_reference_is_best(void **state)
 {
     (void)state;
     shift_gap("uniform:scope=128", -0.9);
-    says("overview", "the best code measured here, **uniform g128** wastes 0.0633 bit (95 %: 0.0457 to 0.0950) against the Shannon bound");
+    says("overview", "the best code measured here, **uniform g128** wastes 0.0633 bit (95 %: 0.0457 to 0.0950) against "
+                     "the Shannon bound");
 }
 
 static void test_weights(void **state)
@@ -151,8 +156,7 @@ static void test_weights(void **state)
     (void)state;
     says("weights", "The heaviest tails are in `mlp.down_proj` (excess kurtosis 0.750");
     cJSON *g;
-    cJSON_ArrayForEach(g, rows(0, "groups"))
-        set(g, "kurtosis_excess", -0.2);
+    cJSON_ArrayForEach(g, rows(0, "groups")) set(g, "kurtosis_excess", -0.2);
     says("weights", "Every role is as light in its tails as a Gaussian or lighter");
 }
 
@@ -163,9 +167,8 @@ static void test_gap_parts(void **state)
     shift_gap("uniform:scope=128", -0.5);
     says("gap", "is won back because the scales follow the local spread of the weights");
     cJSON *p;
-    cJSON_ArrayForEach(p, rows(2, "points"))
-        if (!strcmp(cJSON_GetObjectItem(p, "quantizer")->valuestring, "kmeans"))
-            cJSON_SetValuestring(cJSON_GetObjectItem(p, "quantizer"), "kmeanz");
+    cJSON_ArrayForEach(p, rows(2, "points")) if (!strcmp(cJSON_GetObjectItem(p, "quantizer")->valuestring, "kmeans"))
+        cJSON_SetValuestring(cJSON_GetObjectItem(p, "quantizer"), "kmeanz");
     says("gap", "its parts need an optimal scalar code");
 }
 
@@ -175,8 +178,7 @@ static void test_layers(void **state)
     cJSON *s = rows(3, "sensitivity"), *row;
     set(s->child, "sqnr_db", 10);
     says("layers", "hurts most: 10.0 dB");
-    cJSON_ArrayForEach(row, s)
-        set(row, "sqnr_db", 20);
+    cJSON_ArrayForEach(row, s) set(row, "sqnr_db", 20);
     set(s->child, "sqnr_db", 19.5);
     says("layers", "No layer stands out");
     says("layers", "only 0.500 dB apart");
@@ -187,7 +189,8 @@ static void test_not_reached(void **state)
     (void)state;
     says("gap", "– not reached");
     cJSON *t;
-    cJSON_ArrayForEach(t, rows(3, "targets")) {
+    cJSON_ArrayForEach(t, rows(3, "targets"))
+    {
         cJSON_ReplaceItemInObject(t, "reached", cJSON_CreateTrue());
         if (!cJSON_GetObjectItem(t, "rate_bits")) {
             cJSON_AddNumberToObject(t, "rate_bits", 5.5);
@@ -213,8 +216,17 @@ static void test_origins(void **state)
     bg_num twice = bg_num_operate(gap, '+', bg_num_operate(gap, '*', bg_num_constant(1)));
     assert_int_equal(bg_num_evaluate(&s, twice.from, &v, &e), BG_OK);
     assert_true(v == twice.value);
-    static const char *const bad[] = {"", "+", "1 2", "curves/points/0/nothing", "curves/points/99999/mse", "curves/points/-1/mse",
-                                      "curves/points/x/mse", "none/points/0/mse", "mean:gap_bits:nothing", "mean:gap_bits", "curves",
+    static const char *const bad[] = {"",
+                                      "+",
+                                      "1 2",
+                                      "curves/points/0/nothing",
+                                      "curves/points/99999/mse",
+                                      "curves/points/-1/mse",
+                                      "curves/points/x/mse",
+                                      "none/points/0/mse",
+                                      "mean:gap_bits:nothing",
+                                      "mean:gap_bits",
+                                      "curves",
                                       "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 + + + + + + + + + + + + + + + + + + +"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (bg_num_evaluate(&s, bad[i], &v, &e) != BG_INPUT)

@@ -23,7 +23,11 @@ static void test_escapes(void **state)
 {
     (void)state;
     check(bg_text_html, "<a href=\"x\">&'", "&lt;a href=&quot;x&quot;&gt;&amp;&#39;");
-    check(bg_text_html, "a\x02" "b\n", "a\xEF\xBF\xBD" "b\xEF\xBF\xBD");
+    check(bg_text_html,
+          "a\x02"
+          "b\n",
+          "a\xEF\xBF\xBD"
+          "b\xEF\xBF\xBD");
     check(bg_text_markdown, "a|b_c*<i>", "a\\|b\\_c\\*\\<i\\>");
     check(bg_text_code, "a|b", "`a\\|b`");
     check(bg_text_code, "x``y", "``` x``y ```");

@@ -1,4 +1,5 @@
-/* Laws against each other: F′ = p, M′ = x·p, S′ = x²·p, quantile∘F = identity, entropies of tests/reference; samples. */
+/* Laws against each other: F′ = p, M′ = x·p, S′ = x²·p, quantile∘F = identity, entropies of tests/reference; samples.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,7 @@ static bg_law law_of(const char *text)
     return s.law;
 }
 
-static const char *const laws[] = {"gaussian",      "laplace",       "logistic",      "uniform",       "ggd,shape=0.7",
+static const char *const laws[] = {"gaussian",      "laplace",       "logistic",     "uniform",      "ggd,shape=0.7",
                                    "ggd,shape=1.5", "ggd,shape=0.4", "student,nu=5", "student,nu=3", "student,nu=30"};
 enum { LAWS = sizeof laws / sizeof *laws };
 
@@ -64,8 +65,10 @@ static void test_entropies(void **state)
 {
     (void)state;
     cJSON *root = reference_open("constants");
-    const char *const names[][2] = {{"diff_entropy_gaussian", "gaussian"},         {"diff_entropy_laplace", "laplace"},
-                                    {"diff_entropy_ggd_1.5", "ggd,shape=1.5"},     {"diff_entropy_ggd_0.7", "ggd,shape=0.7"},
+    const char *const names[][2] = {{"diff_entropy_gaussian", "gaussian"},
+                                    {"diff_entropy_laplace", "laplace"},
+                                    {"diff_entropy_ggd_1.5", "ggd,shape=1.5"},
+                                    {"diff_entropy_ggd_0.7", "ggd,shape=0.7"},
                                     {"diff_entropy_student_t_5", "student,nu=5"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         bg_law l = law_of(names[i][1]);
@@ -86,8 +89,10 @@ static void test_samples(void **state)
     enum { N = 400000 };
     float *x = malloc(N * sizeof *x);
     assert_non_null(x);
-    const char *const sampled[] = {"gaussian",      "laplace",       "logistic",     "uniform",      "ggd,shape=0.7",
-                                   "ggd,shape=1.5", "ggd,shape=3",   "student,nu=9", "outliers,share=0.01", "ar1,rho=0.9"};
+    const char *const sampled[] = {"gaussian",    "laplace",       "logistic",
+                                   "uniform",     "ggd,shape=0.7", "ggd,shape=1.5",
+                                   "ggd,shape=3", "student,nu=9",  "outliers,share=0.01",
+                                   "ar1,rho=0.9"};
     for (size_t i = 0; i < sizeof sampled / sizeof *sampled; i++) {
         char text[64];
         bg_source s;
@@ -100,8 +105,7 @@ static void test_samples(void **state)
             sum += (double)x[j], square += (double)x[j] * (double)x[j], quarter += (double)x[j] < q;
         double independent = s.law.memoryless ? 1 : sqrt(19); /* (1+ρ)/(1−ρ) */
         close_to(text, "mean", 0, sum / N, 0, 5 * independent / sqrt(N));
-        close_to(text, "variance", 0, square / N, 1,
-                 5 * independent * sqrt((s.law.kurtosis_excess(&s.law) + 2) / N));
+        close_to(text, "variance", 0, square / N, 1, 5 * independent * sqrt((s.law.kurtosis_excess(&s.law) + 2) / N));
         close_to(text, "quartile", 0, quarter / N, 0.25, 5 * independent * sqrt(0.1875 / N));
     }
     free(x);
@@ -111,7 +115,8 @@ static void test_samples(void **state)
 static void test_pieces(void **state)
 {
     (void)state;
-    const char *const texts[] = {"gaussian,n=4096,cols=64", "ggd,n=4096,shape=0.7", "student,n=4096", "outliers,n=4096", "ar1,n=4096,cols=64"};
+    const char *const texts[] = {"gaussian,n=4096,cols=64", "ggd,n=4096,shape=0.7", "student,n=4096", "outliers,n=4096",
+                                 "ar1,n=4096,cols=64"};
     for (int i = 0; i < 5; i++) {
         float whole[4096], piece[100];
         bg_source s;
@@ -181,8 +186,8 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_derivatives), cmocka_unit_test(test_totals),  cmocka_unit_test(test_entropies),
-        cmocka_unit_test(test_samples),     cmocka_unit_test(test_pieces),  cmocka_unit_test(test_ar1_correlation),
+        cmocka_unit_test(test_derivatives), cmocka_unit_test(test_totals), cmocka_unit_test(test_entropies),
+        cmocka_unit_test(test_samples),     cmocka_unit_test(test_pieces), cmocka_unit_test(test_ar1_correlation),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

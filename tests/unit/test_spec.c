@@ -1,4 +1,5 @@
-/* The grammar of specs: points, sweeps, presets, aliases, canonical text, errors; and the rates of reference schemes. */
+/* The grammar of specs: points, sweeps, presets, aliases, canonical text, errors; and the rates of reference schemes.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -143,12 +144,17 @@ static void rates_are_those_of_the_reference(void **state)
         const char *spec;
         double bits;
     } cases[] = {
-        {"uniform:bits=4,scope=32", 4.5},       {"uniform:bits=4,scope=64", 4.25},
-        {"uniform:bits=4,scope=128", 4.125},    {"uniform:bits=4,scope=128,zero=asym", 4.15625},
-        {"uniform:bits=3,scope=128,zero=min", 3.25}, {"nf4", 4.5},
+        {"uniform:bits=4,scope=32", 4.5},
+        {"uniform:bits=4,scope=64", 4.25},
+        {"uniform:bits=4,scope=128", 4.125},
+        {"uniform:bits=4,scope=128,zero=asym", 4.15625},
+        {"uniform:bits=3,scope=128,zero=min", 3.25},
+        {"nf4", 4.5},
         {"nf4:double=true", 4 + 8.0 / 64 + 32.0 / (64 * 256) + 32.0 / (1 << 22)},
-        {"nvfp4", 4.5 + 32.0 / (1 << 22)},      {"mxfp4", 4.25},
-        {"uniform:levels=15,scope=128", 4.125}, {"uniform:bits=4", 4 + 16.0 / (1 << 22)},
+        {"nvfp4", 4.5 + 32.0 / (1 << 22)},
+        {"mxfp4", 4.25},
+        {"uniform:levels=15,scope=128", 4.125},
+        {"uniform:bits=4", 4 + 16.0 / (1 << 22)},
         {"fp8", 8 + 32.0 / 4096},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -175,10 +181,14 @@ static void short_groups_are_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(points_have_one_text),   cmocka_unit_test(presets_are_their_expansion),
-        cmocka_unit_test(sweeps_expand_in_order), cmocka_unit_test(aliases_parse),
-        cmocka_unit_test(mistakes_are_named),     cmocka_unit_test(curves_drop_their_bits),
-        cmocka_unit_test(rates_are_those_of_the_reference), cmocka_unit_test(short_groups_are_counted),
+        cmocka_unit_test(points_have_one_text),
+        cmocka_unit_test(presets_are_their_expansion),
+        cmocka_unit_test(sweeps_expand_in_order),
+        cmocka_unit_test(aliases_parse),
+        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(curves_drop_their_bits),
+        cmocka_unit_test(rates_are_those_of_the_reference),
+        cmocka_unit_test(short_groups_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

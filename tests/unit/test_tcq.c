@@ -92,7 +92,8 @@ static void test_fixed_rate(void **state)
         if (strncmp(id, "mf_tcq", 6))
             continue;
         char text[64];
-        snprintf(text, sizeof text, "tcq:bits=%g,states=%g", bg_json_number(c, "rate_bits", 0), bg_json_number(c, "states", 0));
+        snprintf(text, sizeof text, "tcq:bits=%g,states=%g", bg_json_number(c, "rate_bits", 0),
+                 bg_json_number(c, "states", 0));
         const cJSON *row = cJSON_GetObjectItem(cJSON_GetObjectItem(c, "expect"), "mse");
         double want = bg_json_number(row, "value", NAN), room = bg_json_number(row, "atol", 0);
         bg_measure r = measure(x, n, text);
@@ -112,15 +113,16 @@ static void test_entropy_coded(void **state)
     static const struct {
         const char *spec;
         double most;
-    } rows[] = {{"tcq:rate=2,states=8,code=entropy", 0.08}, {"tcq:rate=3,states=8,code=entropy", 0.08},
-                {"tcq:rate=4,states=8,code=entropy", 0.08}, {"tcq:rate=1,states=256,code=entropy", 0.08},
+    } rows[] = {{"tcq:rate=2,states=8,code=entropy", 0.08},    {"tcq:rate=3,states=8,code=entropy", 0.08},
+                {"tcq:rate=4,states=8,code=entropy", 0.08},    {"tcq:rate=1,states=256,code=entropy", 0.08},
                 {"tcq:rate=2,states=256,code=entropy", 0.045}, {"tcq:rate=4,states=256,code=entropy", 0.045}};
     int64_t n = 1 << 20;
     double sigma2;
     float *x = gaussian(n, &sigma2);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         bg_measure r = measure(x, n, rows[i].spec);
-        /* tables and levels are a matter of the tensor's size; the code is judged without them, within two standard errors */
+        /* tables and levels are a matter of the tensor's size; the code is judged without them, within two standard
+         * errors */
         double stored = r.rate.indices / (double)n, gap = stored + log2(r.mse / sigma2) / 2;
         print_message("%s: rate %.4f gap %.4f (all counted %.4f)\n", rows[i].spec, r.rate_bits, gap,
                       r.rate_bits + log2(r.mse / sigma2) / 2);

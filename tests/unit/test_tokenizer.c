@@ -45,16 +45,26 @@ static void refuses(void **state)
         {"{\"normalizer\":{\"type\":\"Precompiled\"}," MODEL "}", "Precompiled"},
         {"{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"x\"}," MODEL "}", "empty"},
         {"{\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"}," MODEL "}", "BertPreTokenizer"},
-        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\"}," MODEL "}", "compile"},
-        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Glob\":\"(\"},\"behavior\":\"Isolated\"}," MODEL "}", "neither"},
-        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a&&b]\"},\"behavior\":\"Isolated\"}," MODEL "}", "&&"},
-        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\h\"},\"behavior\":\"Isolated\"}," MODEL "}", "\\h"},
-        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"a\"},\"behavior\":\"Odd\"}," MODEL "}", "Odd"},
+        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\"}," MODEL "}",
+         "compile"},
+        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Glob\":\"(\"},\"behavior\":\"Isolated\"}," MODEL "}",
+         "neither"},
+        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a&&b]\"},\"behavior\":\"Isolated\"}," MODEL
+         "}",
+         "&&"},
+        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\h\"},\"behavior\":\"Isolated\"}," MODEL
+         "}",
+         "\\h"},
+        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"a\"},\"behavior\":\"Odd\"}," MODEL "}",
+         "Odd"},
         {"{\"decoder\":{\"type\":\"CTC\"}," MODEL "}", "CTC"},
         {"{\"post_processor\":{\"type\":\"Odd\"}," MODEL "}", "Odd"},
         {"{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[]}," MODEL "}", "0 times"},
-        {"{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}]}," MODEL "}", "'x'"},
-        {"{\"post_processor\":{\"type\":\"RobertaProcessing\",\"cls\":[\"s\",9],\"sep\":[\"s\",0]}," MODEL "}", "outside"},
+        {"{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}]}," MODEL
+         "}",
+         "'x'"},
+        {"{\"post_processor\":{\"type\":\"RobertaProcessing\",\"cls\":[\"s\",9],\"sep\":[\"s\",0]}," MODEL "}",
+         "outside"},
         {"{\"added_tokens\":[{\"id\":99999999,\"content\":\"x\"}]," MODEL "}", "added token"},
         {"{\"added_tokens\":[{\"content\":\"x\"}]," MODEL "}", "added token"},
     };
@@ -91,7 +101,9 @@ static void catastrophic_pattern(void **state)
     bg_tokenizer *t = NULL;
     bg_ids ids;
     assert_int_equal(parse("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(a|a)*[bd]\"},\"behavior\":"
-                           "\"Isolated\"}," MODEL "}", &t, &e), BG_OK);
+                           "\"Isolated\"}," MODEL "}",
+                           &t, &e),
+                     BG_OK);
     assert_int_equal(bg_tokenizer_encode(t, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac", 41, 0, &ids, &e), BG_INPUT);
     assert_non_null(strstr(e.text, "gives up"));
     bg_tokenizer_close(t);
@@ -106,7 +118,11 @@ static void repair(void **state)
     } cases[] = {
         {"plain", "plain", 0},
         {"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x8E\x89", "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x8E\x89", 0},
-        {"a\xF1\x80\x80\xE1\x80\xC2" "b\x80" "c\x80\xBF" "d", "a???b?c??d", 6},
+        {"a\xF1\x80\x80\xE1\x80\xC2"
+         "b\x80"
+         "c\x80\xBF"
+         "d",
+         "a???b?c??d", 6},
         {"\xC0\xAF", "??", 2},
         {"\xED\xA0\x80", "???", 3},
         {"\xF4\x90\x80\x80", "????", 4},
@@ -175,8 +191,11 @@ static void merges_by_definition(void **state)
     (void)state;
     bg_err e = {0};
     bg_tokenizer *t = NULL;
-    assert_int_equal(parse("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,\"aa\":3,\"abaa\":4,\"bab\":5},"
-                           "\"merges\":[\"a b\",[\"a\",\"a\"],\"ab aa\",\"b ab\"]}}", &t, &e), BG_OK);
+    assert_int_equal(
+        parse("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,\"aa\":3,\"abaa\":4,\"bab\":5},"
+              "\"merges\":[\"a b\",[\"a\",\"a\"],\"ab aa\",\"b ab\"]}}",
+              &t, &e),
+        BG_OK);
     for (int length = 1; length <= 10; length++)
         for (int bits = 0; bits < 1 << length; bits++) {
             char s[16] = {0};
@@ -250,8 +269,8 @@ static void threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refuses),        cmocka_unit_test(deep_nesting),         cmocka_unit_test(catastrophic_pattern),
-        cmocka_unit_test(repair),         cmocka_unit_test(byte_alphabet),        cmocka_unit_test(merges_by_definition),
+        cmocka_unit_test(refuses),         cmocka_unit_test(deep_nesting),  cmocka_unit_test(catastrophic_pattern),
+        cmocka_unit_test(repair),          cmocka_unit_test(byte_alphabet), cmocka_unit_test(merges_by_definition),
         cmocka_unit_test(ids_and_strings), cmocka_unit_test(threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,8 @@ static float *normals(size_t n, uint64_t seed)
 static void agree(int K, int d, int dims, size_t n)
 {
     float *x = normals(n * (size_t)d, 7), *words = normals((size_t)K * (size_t)d, 11);
-    float *packed = malloc(bg_vq_packed_floats(K, dims) * sizeof *packed), *a = malloc(n * sizeof *a), *b = malloc(n * sizeof *b);
+    float *packed = malloc(bg_vq_packed_floats(K, dims) * sizeof *packed), *a = malloc(n * sizeof *a),
+          *b = malloc(n * sizeof *b);
     uint16_t *ia = malloc(n * sizeof *ia), *ib = malloc(n * sizeof *ib);
     bg_vq_pack(words, K, d, dims, packed);
     bg_vq_nearest(x, n, (size_t)d, dims, packed, K, ia, a);
@@ -105,7 +106,8 @@ static void plane_agrees(int K, int levels, float shift)
         x[i] += shift;
     for (int i = 0; i < 2 * K; i++)
         words[i] += shift;
-    float *packed = malloc(bg_vq_packed_floats(K, 2) * sizeof *packed), *a = malloc(n * sizeof *a), *b = malloc(n * sizeof *b);
+    float *packed = malloc(bg_vq_packed_floats(K, 2) * sizeof *packed), *a = malloc(n * sizeof *a),
+          *b = malloc(n * sizeof *b);
     uint16_t *ia = malloc(n * sizeof *ia), *ib = malloc(n * sizeof *ib);
     uint16_t *scratch = malloc((size_t)K * (size_t)(levels + 1) * sizeof *scratch);
     bg_plane p = {.levels = levels, .start = malloc(((size_t)1 << 2 * levels | 1) * sizeof *p.start)};
@@ -117,7 +119,8 @@ static void plane_agrees(int K, int levels, float shift)
     bg_vq_nearest_ref(x, n, 2, 2, packed, K, ib, b);
     assert_memory_equal(ia, ib, n * sizeof *ia);
     assert_memory_equal(a, b, n * sizeof *a);
-    free(x), free(words), free(packed), free(a), free(b), free(ia), free(ib), free(scratch), free(p.start), free(p.list);
+    free(x), free(words), free(packed), free(a), free(b), free(ia), free(ib), free(scratch), free(p.start),
+        free(p.list);
 }
 
 static void test_plane(void **state)

@@ -16,13 +16,15 @@ enum { ROWS = 64, COLS = 160 };
 
 static char scratch[] = "/tmp/bitgap-writers-XXXXXX";
 
-static const char *at(const char *name) {
+static const char *at(const char *name)
+{
     static char path[256];
     snprintf(path, sizeof path, "%s/%s", scratch, name);
     return path;
 }
 
-static void put_config(const char *text) {
+static void put_config(const char *text)
+{
     FILE *f = fopen(at("config.json"), "w");
     assert_non_null(f);
     fputs(text, f);
@@ -36,7 +38,8 @@ typedef struct sample {
     bg_codes q;
 } sample;
 
-static void fill(sample *s, int bits, int64_t group, int zeros) {
+static void fill(sample *s, int bits, int64_t group, int zeros)
+{
     for (int i = 0; i < ROWS * COLS; i++) {
         uint64_t r = bg_bits_at(7, (uint64_t)i);
         s->codes[i] = (uint16_t)(r & ((1u << bits) - 1));
@@ -52,7 +55,8 @@ static void fill(sample *s, int bits, int64_t group, int zeros) {
                       .zeros = zeros ? s->zeros : NULL};
 }
 
-static void read_back(const sample *s, bg_parcel *p) {
+static void read_back(const sample *s, bg_parcel *p)
+{
     bg_err e = {0};
     if (bg_parcel_write(p, at("model.safetensors"), &e))
         fail_msg("%s", e.text);
@@ -74,7 +78,8 @@ static void read_back(const sample *s, bg_parcel *p) {
     bg_ckpt_close(c);
 }
 
-static void test_gptq(void **state) {
+static void test_gptq(void **state)
+{
     static const int bits[] = {2, 3, 4, 8};
     (void)state;
     for (size_t i = 0; i < 4; i++)
@@ -96,7 +101,8 @@ static void test_gptq(void **state) {
         }
 }
 
-static void test_awq(void **state) {
+static void test_awq(void **state)
+{
     (void)state;
     for (int zeros = 0; zeros < 2; zeros++) {
         sample s;
@@ -109,7 +115,8 @@ static void test_awq(void **state) {
     }
 }
 
-static void test_compressed_tensors(void **state) {
+static void test_compressed_tensors(void **state)
+{
     (void)state;
     for (int bits = 1; bits <= 8; bits++)
         for (int zeros = 0; zeros < 2; zeros++) {
@@ -128,7 +135,8 @@ static void test_compressed_tensors(void **state) {
         }
 }
 
-static void test_what_layouts_cannot_hold(void **state) {
+static void test_what_layouts_cannot_hold(void **state)
+{
     (void)state;
     sample s;
     bg_parcel p = {0};
@@ -146,7 +154,8 @@ static void test_what_layouts_cannot_hold(void **state) {
     assert_int_equal(p.n, 0);
 }
 
-static void test_dynamic_map(void **state) {
+static void test_dynamic_map(void **state)
+{
     (void)state;
     float map[256];
     bg_bnb_dynamic_map(map);
@@ -157,7 +166,8 @@ static void test_dynamic_map(void **state) {
     bg_ckpt_close(c);
 }
 
-static void test_bitsandbytes(void **state) {
+static void test_bitsandbytes(void **state)
+{
     (void)state;
     put_config("{}");
     for (int kind = 0; kind < 4; kind++) {
@@ -186,7 +196,8 @@ static void test_bitsandbytes(void **state) {
 }
 
 /* The golden encoder bytes are those of the gguf package and of the C library. */
-static void test_gguf_encoders(void **state) {
+static void test_gguf_encoders(void **state)
+{
     (void)state;
     static const char *const names[] = {"BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"};
     bg_ckpt *c = open_or_fail(GOLDEN "gguf/encoder.safetensors");
@@ -226,7 +237,8 @@ static void test_gguf_encoders(void **state) {
     bg_ckpt_close(c);
 }
 
-static void test_gguf_container(void **state) {
+static void test_gguf_container(void **state)
+{
     (void)state;
     bg_gguf_pair pairs[] = {{.key = "general.architecture", .kind = BG_GGUF_STRING, .text = "qwen2"},
                             {.key = "qwen2.block_count", .kind = BG_GGUF_U32, .number = 1},
@@ -273,7 +285,8 @@ static void test_gguf_container(void **state) {
 
 enum { WEIGHTS = 1 << 21, WIDTH = 1 << 12 };
 
-static void check_gap(const char *path, const char *name, double rate, double gap) {
+static void check_gap(const char *path, const char *name, double rate, double gap)
+{
     bg_ckpt *base = open_or_fail("source:gaussian,n=2097152,cols=4096"), *c = open_or_fail(path);
     const bg_tensor *t = tensor_or_fail(c, name);
     bg_loss loss;
@@ -291,7 +304,8 @@ static void check_gap(const char *path, const char *name, double rate, double ga
     bg_ckpt_close(c);
 }
 
-static void test_gguf_gaps(void **state) {
+static void test_gguf_gaps(void **state)
+{
     static const struct {
         const char *spec;
         double rate, gap;
@@ -320,7 +334,8 @@ static void test_gguf_gaps(void **state) {
     free(x);
 }
 
-static void test_packed_gaps(void **state) {
+static void test_packed_gaps(void **state)
+{
     (void)state;
     float *x = malloc(WEIGHTS * sizeof *x), *scales = malloc(WEIGHTS / 64 * sizeof *scales);
     uint16_t *codes = malloc(WEIGHTS * sizeof *codes);
@@ -371,19 +386,22 @@ static void test_packed_gaps(void **state) {
     free(codes);
 }
 
-static int make_scratch(void **state) {
+static int make_scratch(void **state)
+{
     (void)state;
     return !mkdtemp(scratch);
 }
 
-static int remove_scratch(void **state) {
+static int remove_scratch(void **state)
+{
     char command[64];
     (void)state;
     snprintf(command, sizeof command, "rm -r %s", scratch);
     return system(command);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gptq),
         cmocka_unit_test(test_awq),
