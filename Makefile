@@ -58,14 +58,16 @@ MODEL_FILES := $(wildcard $(foreach d,$(MODEL) $(HUB),$(d)/*.safetensors $(d)/*.
 BITGAP  := $(BUILD)/bitgap
 LIBRARY := $(BUILD)/libbitgap.a
 
-SOURCES := $(sort $(wildcard io/*.c quant/*.c quant/kernel/*.c analysis/*.c analysis/model/*.c reports/*.c))
+# A room is a folder below io, quant, analysis or reports.
+ROOMS   := $(filter-out %.c %.h %.md,$(wildcard $(foreach d,io quant analysis reports,$d/* $d/*/* $d/*/*/*)))
+SOURCES := $(sort $(wildcard $(ROOMS:%=%/*.c)))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 
 # ==== the pipeline ====
 
 # $(call stage,NAME): a document depends on its inputs, on the settings it was made with, on the code of its own stage and
 # on the library below the stages; not on other stages, not on the code and templates that only draw.
-stage = $(BUILD)/analysis/stage_$(1).o $(BUILD)/measuring | $(BITGAP)
+stage = $(BUILD)/analysis/stages/$(1).o $(BUILD)/measuring | $(BITGAP)
 RUN   = @mkdir -p $(@D); set -x; $(BITGAP)
 FLAGS = $(THREADS:%=-j %) -o $@
 
@@ -155,7 +157,7 @@ define study_rules
 $(OUT)/studies/$(1)/commands: $(2) $(OUT)/with.METHODS $(BITGAP)
 	@mkdir -p $$(@D)
 	@$$(STUDY_OF) --commands -o $$@.new && $$(keep)
-$(OUT)/studies/$(1)/done: $(OUT)/studies/$(1)/commands $(MODEL_FILES) $(TEXT) $(TEST) $(QA) $(BUILD)/measuring $(filter $(MEASURES:%=$(BUILD)/analysis/stage_%.o),$(OBJECTS)) | $(BITGAP)
+$(OUT)/studies/$(1)/done: $(OUT)/studies/$(1)/commands $(MODEL_FILES) $(TEXT) $(TEST) $(QA) $(BUILD)/measuring $(filter $(MEASURES:%=$(BUILD)/analysis/stages/%.o),$(OBJECTS)) | $(BITGAP)
 	@echo "study $(1): measuring"
 	@$$(SHELL_HERE) $$<
 	@touch $$@
@@ -178,7 +180,7 @@ NOTEBOOKS := $(patsubst notebooks/%.md,$(OUT)/notebooks/%,$(filter-out %/README.
 $(NOTEBOOKS:%=%/commands): $(OUT)/notebooks/%/commands: notebooks/%.md $(BITGAP)
 	@mkdir -p $(@D)
 	@$(BITGAP) notebook $< --commands -o $@.new && $(keep)
-$(NOTEBOOKS:%=%/done): %/done: %/commands $(MODEL_FILES) $(BUILD)/measuring $(filter $(MEASURES:%=$(BUILD)/analysis/stage_%.o),$(OBJECTS)) | $(BITGAP)
+$(NOTEBOOKS:%=%/done): %/done: %/commands $(MODEL_FILES) $(BUILD)/measuring $(filter $(MEASURES:%=$(BUILD)/analysis/stages/%.o),$(OBJECTS)) | $(BITGAP)
 	@echo "notebook $(notdir $(@D)): running its commands"
 	@$(SHELL_HERE) $<
 	@touch $@
@@ -240,10 +242,10 @@ endif
 # Contraction is off so that decoders round once per written operation; kernels ask for fma by name.
 ALL_CFLAGS := -std=c17 $(WARNINGS) -march=$(MARCH) -ffp-contract=off -fopenmp -I. $(PKG_CFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
 LIBS := $(PKG_LIBS) -lm
-# The code below what draws: a checkpoint's shard made by other code is no shard of this run (analysis/quantize_model.c).
-CODE = $(shell cat $(sort $(wildcard $(patsubst %,%/*.[ch],io quant quant/kernel analysis analysis/model))) | sha256sum | cut -c1-16)
-$(BUILD)/analysis/quantize_model.o: FILE_CFLAGS = -DBG_CODE_HASH='"$(CODE)"'
-$(BUILD)/analysis/quantize_model.o: $(BUILD)/with.CODE
+# The code below what draws: a checkpoint's shard made by other code is no shard of this run (analysis/conversion/quantize_model.c).
+CODE = $(shell cat $(sort $(filter-out reports/%,$(wildcard $(ROOMS:%=%/*.[ch])))) | sha256sum | cut -c1-16)
+$(BUILD)/analysis/conversion/quantize_model.o: FILE_CFLAGS = -DBG_CODE_HASH='"$(CODE)"'
+$(BUILD)/analysis/conversion/quantize_model.o: $(BUILD)/with.CODE
 # Where an installed program finds the texts of the report; a program in its source tree looks there first.
 $(BUILD)/reports/%.o: ALL_CFLAGS += -DBG_TEMPLATES='"$(PREFIX)/share/bitgap/templates"'
 
@@ -259,14 +261,14 @@ $(BUILD)/%.o: %.c $(BUILD)/with.COMPILE
 $(LIBRARY): $(OBJECTS)
 	@rm -f $@
 	$(say) '  ar   $@'
-	$(hush)$(AR) rcs $@ $^
+	$(hush)$(AR) qcs $@ $^
 
 $(BITGAP): $(BUILD)/bitgap.o $(LIBRARY)
 	$(say) '  link $@'
 	$(hush)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LIBS)
 
 # Changes when code below the stages does: whatever measures is stale then.
-$(BUILD)/measuring: $(filter-out $(BUILD)/reports/% $(BUILD)/analysis/stage_%,$(OBJECTS))
+$(BUILD)/measuring: $(filter-out $(BUILD)/reports/% $(BUILD)/analysis/stages/%,$(OBJECTS))
 	@touch $@
 
 COMPILE = $(CC) $(ALL_CFLAGS)
@@ -318,7 +320,7 @@ peer: all ## compare with other people's programs (PYTHON= an interpreter that h
 
 # ==== house ====
 
-VERSION = $(shell sed -n 's/.*bg_version\[\] = "\(.*\)".*/\1/p' io/doc.c)
+VERSION = $(shell sed -n 's/.*bg_version\[\] = "\(.*\)".*/\1/p' io/documents/document.c)
 
 INSTALLED = $(DESTDIR)$(PREFIX)
 
@@ -328,7 +330,7 @@ install: all ## into PREFIX (/usr/local), DESTDIR respected
 	install -m 755 $(BITGAP) $(INSTALLED)/bin/bitgap
 	install -m 644 README.md LICENSE CHANGELOG.md $(INSTALLED)/share/doc/bitgap
 	install -d $(INSTALLED)/include $(INSTALLED)/share/pkgconfig
-	install -m 644 quant/bitgap_quantizer.h $(INSTALLED)/include
+	install -m 644 quant/grid/bitgap_quantizer.h $(INSTALLED)/include
 	printf 'Name: bitgap\nDescription: header of quantizers for Bitgap\nVersion: %s\nCflags: -I%s/include\n' $(VERSION) $(PREFIX) \
 	    > $(INSTALLED)/share/pkgconfig/bitgap.pc
 	$(BITGAP) help --man > $(INSTALLED)/share/man/man1/bitgap.1

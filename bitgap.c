@@ -6,7 +6,7 @@
 #include <string.h>
 #include <omp.h>
 #include <unistd.h>
-#include "io/man.h"
+#include "io/base/manual.h"
 
 /* The table of stages, in the order of the pipeline, then the tools. To add one: its file, stage_NAME.c, and its line.
  */

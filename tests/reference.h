@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include "io/json.h"
+#include "io/base/json.h"
 
 static inline cJSON *reference_open(const char *name)
 {

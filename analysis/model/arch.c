@@ -3,8 +3,8 @@
 #include "analysis/model/arch.h"
 
 #include <string.h>
-#include "io/json.h"
-#include "io/opt.h"
+#include "io/base/json.h"
+#include "io/base/options.h"
 
 static const bg_config_keys llama_keys = {
     .hidden = "hidden_size",

@@ -5,7 +5,7 @@
 #define BG_ANALYSIS_MODEL_ARCH_H
 
 #include <cjson/cJSON.h>
-#include "io/err.h"
+#include "io/base/error.h"
 
 typedef enum bg_norm_kind { BG_RMS, BG_RMS_PLUS_ONE, BG_LAYER_NORM } bg_norm_kind;
 

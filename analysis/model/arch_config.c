@@ -4,7 +4,7 @@
 
 #include <math.h>
 #include <string.h>
-#include "io/json.h"
+#include "io/base/json.h"
 
 enum { MOST_LAYERS = 4096, MOST_WIDTH = 1 << 20, MOST_VOCABULARY = 1 << 26, MOST_POSITIONS = 1 << 28 };
 

@@ -26,7 +26,7 @@
 #define BG_ANALYSIS_MODEL_MODEL_H
 
 #include "analysis/model/arch.h"
-#include "io/ckpt.h"
+#include "io/checkpoints/checkpoint.h"
 
 /* One linear layer: y = x·wᵀ + bias. */
 typedef struct bg_linear {

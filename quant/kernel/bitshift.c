@@ -3,7 +3,7 @@
  */
 #include <math.h>
 #include <string.h>
-#include "io/dtype.h"
+#include "io/base/dtype.h"
 #include "quant/kernel/bitshift.h"
 #include "quant/kernel/simd.h"
 

@@ -9,11 +9,11 @@
  * which is Babai's nearest plane. It is the published algorithm (there U = M⁻¹ and U_ii = 1/M_ii) without forming H⁻¹:
  * one Cholesky factorisation, a third of the work of factor, inverse and factor again.
  */
-#ifndef BG_QUANT_CHOLESKY_H
-#define BG_QUANT_CHOLESKY_H
+#ifndef BG_QUANT_KERNEL_CHOLESKY_H
+#define BG_QUANT_KERNEL_CHOLESKY_H
 
 #include <stdint.h>
-#include "io/err.h"
+#include "io/base/error.h"
 
 typedef struct bg_factor {
     int64_t n;

@@ -4,11 +4,11 @@
  * DCT-II of size m (1 for m = 1), s random signs. T is orthogonal, so plain squared error does not change; what changes
  * is the shape of the marginals (QuIP#, Tseng et al. 2024; QuaRot, Ashkboos et al. 2024).
  */
-#ifndef BG_QUANT_HADAMARD_H
-#define BG_QUANT_HADAMARD_H
+#ifndef BG_QUANT_KERNEL_HADAMARD_H
+#define BG_QUANT_KERNEL_HADAMARD_H
 
 #include <stdint.h>
-#include "io/err.h"
+#include "io/base/error.h"
 
 typedef struct bg_rotation {
     int64_t n, power, odd; /* n = power·odd */

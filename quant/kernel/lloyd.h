@@ -4,10 +4,10 @@
  * Lloyd 1957/1982, Max 1960: levels are the means of their cells, thresholds the midpoints of levels. Check value: the
  * 16-level quantizer of N(0,1) has mean squared error 0.009501008.
  */
-#ifndef BG_QUANT_LLOYD_H
-#define BG_QUANT_LLOYD_H
+#ifndef BG_QUANT_KERNEL_LLOYD_H
+#define BG_QUANT_KERNEL_LLOYD_H
 
-#include "quant/kernel/hist.h"
+#include "quant/kernel/histogram.h"
 
 /* Levels start where their density is ∝ p^{1/3} (Panter and Dite 1951), then take damped Newton steps on the centroid
  * equations (tridiagonal) and Lloyd steps where Newton does not descend, until the levels are the centroids: residual

@@ -6,7 +6,7 @@
  * runs.
  */
 #include <string.h>
-#include "quant/kernel/product_room.h"
+#include "quant/kernel/product_workspace.h"
 
 #if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__))
 #include <immintrin.h>

@@ -4,8 +4,8 @@
  * result does not depend on which was compiled. min takes its second operand when either is NaN, as the instruction
  * does.
  */
-#ifndef BG_QUANT_SIMD_H
-#define BG_QUANT_SIMD_H
+#ifndef BG_QUANT_KERNEL_SIMD_H
+#define BG_QUANT_KERNEL_SIMD_H
 
 #include <math.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Sorting of float32 by radix; the caller brings the second array. */
-#ifndef BG_QUANT_SORT_H
-#define BG_QUANT_SORT_H
+#ifndef BG_QUANT_KERNEL_SORT_H
+#define BG_QUANT_KERNEL_SORT_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "quant/entropy.h"
+#include "quant/coding/index_stream.h"
 #include "quant/kernel/bitshift.h"
 #include "quant/kernel/trellis.h"
-#include "quant/quantize.h"
+#include "quant/engine/quantize.h"
 
 enum { SYMBOLS = 1 << 22, LENGTH = 4096, TILES = 64 };
 

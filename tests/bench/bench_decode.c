@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "io/ckpt.h"
-#include "io/gguf.h"
-#include "io/write_packed.h"
+#include "io/checkpoints/checkpoint.h"
+#include "io/checkpoints/formats/gguf_container.h"
+#include "io/checkpoints/writers/packed_writer.h"
 
 enum { SIDE = 4096, WEIGHTS = SIDE * SIDE, TILE = 256, REPEATS = 3, CHUNK = 1 << 16 };
 

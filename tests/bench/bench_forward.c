@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "analysis/model/model.h"
-#include "analysis/speed.h"
+#include "analysis/output/speed.h"
 #include "quant/kernel/gemm.h"
 
 enum { TOKENS = 512, REPEATS = 3, SIDE = 2048, STEPS = 32 };

@@ -13,12 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "analysis/activations.h"
-#include "analysis/speed.h"
-#include "io/source.h"
+#include "analysis/output/activations.h"
+#include "analysis/output/speed.h"
+#include "quant/probability/source.h"
 #include "quant/kernel/product.h"
-#include "quant/measure.h"
-#include "quant/quantize.h"
+#include "quant/engine/measure.h"
+#include "quant/engine/quantize.h"
 
 enum { ROWS = 2048, TOKENS = 512, BLOCKS = 8, ROUNDS = 16, FACTORS = 64, SIDE = 3072, BANDS = 16 };
 

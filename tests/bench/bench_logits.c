@@ -5,8 +5,8 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include "analysis/functional.h"
-#include "analysis/perplexity.h"
+#include "analysis/output/output_difference.h"
+#include "analysis/output/perplexity.h"
 
 enum { TOKENS = 512, SPECS = 4, REPEATS = 2 };
 static const char *const specs[SPECS] = {"uniform:bits=4,scope=channel", "uniform:bits=4,scope=128,zero=asym", "nf4",

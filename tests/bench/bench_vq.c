@@ -4,7 +4,7 @@
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "quant/codebook.h"
+#include "quant/grid/codebook.h"
 
 enum { WEIGHTS = 1 << 24, PIECE = 4096, FIT = 10000, REPEATS = 3 };
 

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "io/err.h"
+#include "io/base/error.h"
 
 enum { REPEAT = 5, PIECE = 512 << 10, BLOCK = 65536, CHAINS = 10 };
 

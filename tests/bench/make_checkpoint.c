@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "io/file.h"
+#include "io/base/file.h"
 
 enum { MOST_TENSORS = 512, QUANTILES = 65536, SHARD_BYTES = 700 << 20, ROWS_AT_ONCE = 256 };
 static const uint64_t SEED = 20240924;

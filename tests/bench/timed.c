@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "io/err.h"
+#include "io/base/error.h"
 
 static int once(char **command, double *seconds, double *mib)
 {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "io/file.h"
+#include "io/base/file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

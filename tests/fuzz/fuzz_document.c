@@ -1,6 +1,6 @@
 /* The reader of documents: header, schema, sections, every field. Seeds: tests/fuzz/seeds/document/?* */
 #include <unistd.h>
-#include "io/doc.h"
+#include "io/documents/document.h"
 #include "tests/fuzz/checkpoint.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -3,8 +3,8 @@
  * tests/golden/data/models/gguf_llama_q8/model.gguf tests/golden/data/models/gguf_llama3_f16/model.gguf
  * tests/golden/data/tokenizers_gguf/?*.gguf */
 #include <unistd.h>
-#include "io/gguf.h"
-#include "io/tokenizer.h"
+#include "io/checkpoints/formats/gguf_container.h"
+#include "io/tokenizer/tokenizer.h"
 #include "tests/fuzz/checkpoint.h"
 
 static void read_metadata(const char *path)

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "quant/entropy.h"
+#include "quant/coding/index_stream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,8 +1,8 @@
 /* The reader of tokenizer.json, encoding and decoding with whatever it let through, and its form in GGUF files. The
  * seeds together have every normalizer, pre-tokenizer, post-processor and decoder. Seeds: tests/fuzz/seeds/tokenizer/?*
  */
-#include "io/tokenizer.h"
-#include "io/write_gguf.h"
+#include "io/tokenizer/tokenizer.h"
+#include "io/checkpoints/writers/gguf_writer.h"
 #include "tests/fuzz/checkpoint.h"
 
 static void round_trip(const bg_tokenizer *t, const char *text, size_t length)

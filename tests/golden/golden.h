@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "io/ckpt.h"
+#include "io/checkpoints/checkpoint.h"
 
 #define GOLDEN "tests/golden/data/"
 

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <math.h>
 #include <cmocka.h>
-#include "analysis/perplexity.h"
-#include "analysis/qa.h"
-#include "io/file.h"
+#include "analysis/output/perplexity.h"
+#include "analysis/output/questions.h"
+#include "io/base/file.h"
 
 static bg_ckpt *ckpt;
 static bg_model *model;

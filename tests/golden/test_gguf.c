@@ -3,7 +3,7 @@
 #include "tests/golden/golden.h"
 
 #include <string.h>
-#include "io/gguf.h"
+#include "io/checkpoints/formats/gguf_container.h"
 
 /* A tensor of raw block bytes (U8 [rows, bytes]) decoded by the tuned and by the plain decoder. */
 static void check_blocks(const char *stem)

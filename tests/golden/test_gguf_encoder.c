@@ -4,7 +4,7 @@
 
 #include <math.h>
 #include <string.h>
-#include "quant/quantize.h"
+#include "quant/engine/quantize.h"
 
 static void reconstruct(const char *type, const float *x, int64_t rows, int64_t cols, float *out, bg_measure *r)
 {

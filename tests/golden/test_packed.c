@@ -6,10 +6,10 @@
 #include <glob.h>
 #include <string.h>
 #include <unistd.h>
-#include "io/file.h"
-#include "io/packed.h"
-#include "io/safetensors.h"
-#include "io/write_safetensors.h"
+#include "io/base/file.h"
+#include "io/checkpoints/formats/packed.h"
+#include "io/checkpoints/formats/safetensors.h"
+#include "io/checkpoints/writers/safetensors_writer.h"
 
 static char scratch[] = "/tmp/bitgap-packed-XXXXXX";
 

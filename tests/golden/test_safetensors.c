@@ -2,7 +2,7 @@
 #include "tests/golden/golden.h"
 
 #include <string.h>
-#include "io/safetensors.h"
+#include "io/checkpoints/formats/safetensors.h"
 
 static void test_every_type_decodes_exactly(void **state)
 {

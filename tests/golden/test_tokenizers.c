@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "io/file.h"
-#include "io/json.h"
-#include "io/tokenizer.h"
+#include "io/base/file.h"
+#include "io/base/json.h"
+#include "io/tokenizer/tokenizer.h"
 
 /* JSON of the cases holds U+0000, which our reader refuses: it is read as U+E0F0, which no case uses, and put back. */
 static const char stand_in[] = "\\ue0f0", stand_in_utf8[] = "\xEE\x83\xB0";

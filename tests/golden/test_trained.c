@@ -15,9 +15,9 @@
 
 #include <cmocka.h>
 
-#include "analysis/information.h"
+#include "analysis/output/divergence.h"
 #include "analysis/model/model.h"
-#include "analysis/corpus.h"
+#include "analysis/output/corpus.h"
 
 enum { WINDOWS = 3 };
 

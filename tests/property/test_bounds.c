@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "quant/quantize.h"
+#include "quant/engine/quantize.h"
 
 enum { N = 1 << 17 };
 static float x[N], out[N];

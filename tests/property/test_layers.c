@@ -11,11 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "analysis/calibrate.h"
-#include "analysis/corpus.h"
-#include "analysis/output_bound.h"
-#include "io/file.h"
-#include "quant/measure.h"
+#include "analysis/output/calibrate.h"
+#include "analysis/output/corpus.h"
+#include "analysis/bounds/output_bound.h"
+#include "io/base/file.h"
+#include "quant/engine/measure.h"
 
 #define MODEL "data/austen-3.7m"
 #define BAR   0.30

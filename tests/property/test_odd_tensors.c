@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "quant/quantize.h"
+#include "quant/engine/quantize.h"
 
 enum { ROWS = 16, COLS = 256, N = ROWS * COLS };
 static float x[N], out[N];

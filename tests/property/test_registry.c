@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "quant/quantize.h"
+#include "quant/engine/quantize.h"
 
 enum { ROWS = 48, COLS = 256, N = ROWS * COLS };
 

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdlib.h>
-#include "analysis/allocation.h"
-#include "io/source.h"
+#include "analysis/allocation/allocation.h"
+#include "quant/probability/source.h"
 #include "tests/reference.h"
 
 enum { MOST = 16 };

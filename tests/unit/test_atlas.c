@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "analysis/atlas.h"
+#include "analysis/curves/atlas.h"
 
 static const bg_atlas_point *at(const bg_atlas *a, const char *source, const char *spec)
 {

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "analysis/bdrate.h"
+#include "analysis/curves/bd_rate.h"
 #include "tests/reference.h"
 
 static bg_bd_curve curve_of(const cJSON *c, const char *which)

@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "io/json.h"
+#include "io/base/json.h"
 #include "quant/kernel/bitshift.h"
-#include "quant/quantize.h"
+#include "quant/engine/quantize.h"
 
 static float normal(uint64_t seed, uint64_t i)
 {

@@ -6,11 +6,11 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "analysis/blahut_arimoto.h"
-#include "analysis/entropy.h"
-#include "analysis/scale_bound.h"
-#include "analysis/shannon.h"
-#include "analysis/waterfill.h"
+#include "analysis/bounds/blahut_arimoto.h"
+#include "analysis/bounds/differential_entropy.h"
+#include "analysis/bounds/conditional_bound.h"
+#include "analysis/bounds/shannon.h"
+#include "analysis/bounds/water_filling.h"
 #include "tests/reference.h"
 
 static bg_hist density(const char *text)

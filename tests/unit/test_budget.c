@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "analysis/budget.h"
+#include "analysis/curves/error_budget.h"
 
 enum { N = 1 << 16, COLS = 256 };
 static float x[N];

@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "io/json.h"
-#include "io/source.h"
+#include "io/base/json.h"
+#include "quant/probability/source.h"
 #include "quant/kernel/hadamard.h"
-#include "quant/measure.h"
-#include "quant/quantize.h"
+#include "quant/engine/measure.h"
+#include "quant/engine/quantize.h"
 
 typedef struct layer {
     bg_matrix m;

@@ -11,9 +11,9 @@
 #include <math.h>
 #include <omp.h>
 #include <cmocka.h>
-#include "analysis/calibrate.h"
-#include "io/file.h"
-#include "io/source.h"
+#include "analysis/output/calibrate.h"
+#include "io/base/file.h"
+#include "quant/probability/source.h"
 #include "tests/scratch.h"
 
 static float *noise(int64_t n, uint64_t seed)

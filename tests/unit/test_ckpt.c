@@ -4,7 +4,7 @@
 
 #include <string.h>
 #include <unistd.h>
-#include "io/safetensors.h"
+#include "io/checkpoints/formats/safetensors.h"
 
 static void test_default_model(void **state)
 {

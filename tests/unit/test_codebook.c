@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "io/dtype.h"
-#include "io/json.h"
-#include "quant/codebook.h"
+#include "io/base/dtype.h"
+#include "io/base/json.h"
+#include "quant/grid/codebook.h"
 
 static float *gaussian(size_t n, const char *seed)
 {

@@ -8,8 +8,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <omp.h>
-#include "io/source.h"
-#include "quant/columns.h"
+#include "quant/probability/source.h"
+#include "quant/coding/column_coding.h"
 
 enum { ROWS = 512, COLS = 384 };
 static uint16_t symbols[ROWS * COLS];

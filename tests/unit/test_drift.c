@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <math.h>
 #include <cmocka.h>
-#include "analysis/drift.h"
-#include "io/source.h"
+#include "analysis/output/text_drift.h"
+#include "quant/probability/source.h"
 
 static size_t edits(const int32_t *a, size_t n, const int32_t *b, size_t m)
 {

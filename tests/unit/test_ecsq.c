@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "io/json.h"
-#include "quant/ecsq.h"
+#include "io/base/json.h"
+#include "quant/grid/ecsq_design.h"
 
 static int wrong, compared;
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "quant/engine.h"
+#include "quant/engine/engine.h"
 
 typedef struct fixture {
     int64_t rows, cols;

@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "io/source.h"
-#include "quant/entropy.h"
-#include "quant/quantize.h"
+#include "quant/probability/source.h"
+#include "quant/coding/index_stream.h"
+#include "quant/engine/quantize.h"
 
 extern const bg_coding bg_coding_entropy, bg_coding_adaptive, bg_coding_huffman;
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "quant/quantize.h"
+#include "quant/engine/quantize.h"
 
 enum { ROWS = 3, COLS = 8, NPY_HEADER = 128 };
 static char program[] = "/tmp/bitgap-exec-XXXXXX";

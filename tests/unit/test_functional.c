@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <omp.h>
 
-#include "analysis/linearity.h"
+#include "analysis/output/linearity.h"
 
 enum { TOKENS = 60, VOCAB = 256 };
 

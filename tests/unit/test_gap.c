@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "analysis/gap.h"
+#include "analysis/curves/gap.h"
 
 static cJSON *parse(const char *text)
 {

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "io/dtype.h"
-#include "quant/kernel/hist.h"
+#include "io/base/dtype.h"
+#include "quant/kernel/histogram.h"
 #include "quant/kernel/sort.h"
 
 static void close_to(double x, double want, double room)

@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "analysis/correlation.h"
-#include "analysis/information.h"
-#include "io/json.h"
+#include "analysis/output/correlation.h"
+#include "analysis/output/divergence.h"
+#include "io/base/json.h"
 
 static cJSON *read_cases(const char *path)
 {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "quant/quantize.h"
+#include "quant/engine/quantize.h"
 #include "tests/reference.h"
 
 static bg_measure measure(const char *source, const char *text)

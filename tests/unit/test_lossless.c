@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "analysis/lossless.h"
+#include "analysis/curves/lossless.h"
 
 enum { ROWS = 3000, COLS = 1024 };
 static uint16_t codes[ROWS * COLS];

@@ -14,10 +14,10 @@
 #include <unistd.h>
 #include <omp.h>
 #include <cmocka.h>
-#include "analysis/calibrate.h"
-#include "analysis/speed.h"
-#include "io/file.h"
-#include "io/source.h"
+#include "analysis/output/calibrate.h"
+#include "analysis/output/speed.h"
+#include "io/base/file.h"
+#include "quant/probability/source.h"
 #include "tests/scratch.h"
 
 #if defined __has_feature

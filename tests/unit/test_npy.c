@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "io/npy.h"
+#include "io/base/npy.h"
 
 static char path[] = "/tmp/bitgap-npy-XXXXXX";
 

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "analysis/output_band.h"
-#include "io/source.h"
-#include "quant/quantize.h"
+#include "analysis/bounds/output_bound_interval.h"
+#include "quant/probability/source.h"
+#include "quant/engine/quantize.h"
 #include "tests/reference.h"
 
 enum { MOST = 16 };

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "quant/quantize.h"
+#include "quant/engine/quantize.h"
 
 enum { N = 1 << 18 };
 static float x[N], out[N];

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "reports/report.h"
+#include "reports/pages/report.h"
 
 static const char *const kinds[] = {"groups", "bounds", "curves", "gaps"};
 static char directory[64];

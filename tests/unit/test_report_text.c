@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "reports/text.h"
+#include "reports/page/text.h"
 
 typedef void escape(bg_text *, const char *);
 

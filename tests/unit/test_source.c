@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "io/source.h"
+#include "quant/probability/source.h"
 #include "tests/reference.h"
 
 static bg_law law_of(const char *text)

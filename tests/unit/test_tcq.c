@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "io/json.h"
+#include "io/base/json.h"
 #include "quant/kernel/trellis.h"
-#include "quant/quantize.h"
+#include "quant/engine/quantize.h"
 
 static void test_search(void **state)
 {

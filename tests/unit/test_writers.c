@@ -5,12 +5,12 @@
 
 #include <string.h>
 #include <unistd.h>
-#include "analysis/audit.h"
-#include "io/bnb.h"
-#include "io/source.h"
-#include "io/write_gguf.h"
-#include "io/write_packed.h"
-#include "quant/quantize.h"
+#include "analysis/comparison/audit.h"
+#include "io/checkpoints/formats/bitsandbytes_tables.h"
+#include "quant/probability/source.h"
+#include "io/checkpoints/writers/gguf_writer.h"
+#include "io/checkpoints/writers/packed_writer.h"
+#include "quant/engine/quantize.h"
 
 enum { ROWS = 64, COLS = 160 };
 

@@ -1,0 +1,26 @@
+/* Mixed precision: a spec for each tensor, by name.
+ *
+ * Read from an allocation (bitgap allocate), or from lines of text, `PATTERN SPEC`: the first pattern (PCRE2,
+ * unanchored) that matches a tensor's name decides; `#` begins a comment.
+ */
+#ifndef BG_ANALYSIS_CONVERSION_RECIPE_H
+#define BG_ANALYSIS_CONVERSION_RECIPE_H
+
+#include "io/documents/document.h"
+#include "quant/spec/spec.h"
+
+typedef struct bg_mixed bg_mixed;
+
+/* BG_INPUT names the line or row that is wrong. */
+int bg_mixed_read(const char *path, bg_mixed **out, bg_provenance *p, bg_err *e);
+/* From n names and as many spec texts. */
+int bg_mixed_make(const char *name, const char *const *tensors, const char *const *specs, int n, bg_mixed **out,
+                  bg_err *e);
+void bg_mixed_free(bg_mixed *m);
+
+/* The file's base name, or the name it was made with. */
+const char *bg_mixed_name(const bg_mixed *m);
+/* The spec of a tensor, valid as long as m; NULL: it keeps its weights. Thread-safe. */
+const bg_spec *bg_mixed_spec(const bg_mixed *m, const char *tensor);
+
+#endif

@@ -1,0 +1,299 @@
+/* Owns gathering a model's calibration: which windows of the text, which layers share an input, layer after layer. */
+#include "analysis/output/calibrate.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "analysis/output/hidden_states.h"
+#include "quant/probability/source.h"
+
+/* ---- windows ---- */
+
+typedef struct windows {
+    int32_t *ids;
+    int *lengths;
+    int64_t n;
+} windows;
+
+static void windows_free(windows *w)
+{
+    free(w->ids);
+    free(w->lengths);
+}
+
+/* The text is cut into windows that do not overlap; `samples` of them are drawn by the seed (selection sampling, Knuth
+ * volume 2, algorithm S) and stay in the order of the text. */
+static int draw_windows(const int32_t *ids, int64_t n, const bg_calibrate_options *o, windows *w, bg_err *e)
+{
+    int length = n < o->length ? (int)n : o->length;
+    int64_t all = length ? n / length : 0, want = o->samples && o->samples < all ? o->samples : all;
+    if (!all)
+        return bg_fail(e, BG_INPUT, "the text is empty: there is nothing to calibrate on");
+    *w =
+        (windows){malloc((size_t)want * (size_t)length * sizeof *w->ids), malloc((size_t)want * sizeof *w->lengths), 0};
+    if (!w->ids || !w->lengths)
+        return bg_no_memory(e, "the samples", (unsigned long long)want * (unsigned)length * sizeof *w->ids);
+    for (int64_t i = 0; i < all && w->n < want; i++) {
+        double chance = (double)(want - w->n) / (double)(all - i);
+        if (bg_uniform_at(o->seed, (uint64_t)i) >= chance)
+            continue;
+        memcpy(w->ids + w->n * length, ids + i * length, (size_t)length * sizeof *ids);
+        w->lengths[w->n++] = length;
+    }
+    return BG_OK;
+}
+
+/* ---- one layer ---- */
+
+/* The first linear layer of a layer that reads the same input as this role: q for k and v, gate for up. */
+static const bg_linear *leader(const bg_layer *layer, bg_linear_role role)
+{
+    if ((role == BG_K || role == BG_V) && layer->linear[BG_Q])
+        return layer->linear[BG_Q];
+    if (role == BG_UP && layer->linear[BG_GATE])
+        return layer->linear[BG_GATE];
+    return layer->linear[role];
+}
+
+typedef struct gatherer {
+    const bg_layer *layer;
+    bg_activations at[BG_LINEARS]; /* of those that lead */
+    bg_folds folds[BG_LINEARS];    /* of those; n = 0: none */
+    int64_t tokens;                /* that will come */
+} gatherer;
+
+static int see(void *self, const bg_linear *l, const float *x, int64_t n, bg_err *e)
+{
+    gatherer *g = self;
+    (void)e;
+    for (int role = 0; role < BG_LINEARS; role++)
+        if (g->layer->linear[role] != l || leader(g->layer, (bg_linear_role)role) != l)
+            continue;
+        else if (g->folds[role].n)
+            bg_folds_add(&g->folds[role], &g->at[role], x, n, g->tokens);
+        else
+            bg_activations_add(&g->at[role], x, n);
+    return BG_OK;
+}
+
+static int gatherer_init(gatherer *g, const bg_layer *layer, int64_t tokens, const bg_calibrate_options *o, bg_err *e)
+{
+    int status = BG_OK, folds = bg_folds_of(tokens, o->folds);
+    *g = (gatherer){.layer = layer, .tokens = tokens};
+    for (int role = 0; role < BG_LINEARS && !status; role++) {
+        const bg_linear *l = layer->linear[role];
+        if (!l || leader(layer, (bg_linear_role)role) != l)
+            continue;
+        status = bg_activations_init(&g->at[role], l->in, e);
+        if (!status && folds && l->in <= o->fold_cols)
+            status = bg_folds_init(&g->folds[role], l->in, folds, e);
+    }
+    return status;
+}
+
+static void gatherer_free(gatherer *g)
+{
+    for (int role = 0; role < BG_LINEARS; role++) {
+        bg_activations_free(&g->at[role]);
+        bg_folds_free(&g->folds[role]);
+    }
+}
+
+/* ---- the side file ---- */
+
+static int put(bg_out *side, const void *v, size_t size, uint64_t *bytes, bg_err *e)
+{
+    if (fwrite(v, 1, size, side->file) != size)
+        return bg_fail(e, BG_RESOURCE, "%s: writing failed: %s", side->path, strerror(errno));
+    *bytes += size;
+    return BG_OK;
+}
+
+static int write_activations(bg_out *side, const bg_activations *s, const bg_folds *f, uint64_t *bytes, bg_err *e)
+{
+    const float zero = 0;
+    size_t triangle = (size_t)s->cols * (size_t)(s->cols + 1) / 2;
+    int status = put(side, s->mean_abs, (size_t)s->cols * sizeof(double), bytes, e);
+    if (!status)
+        status = put(side, s->max_abs, (size_t)s->cols * sizeof(double), bytes, e);
+    if (!status)
+        status = put(side, s->triangle, triangle * sizeof *s->triangle, bytes, e);
+    if (!status && f->n)
+        status = put(side, f->triangle, (size_t)f->n * triangle * sizeof *f->triangle, bytes, e);
+    if (!status && *bytes % 8) /* the next input begins at a double */
+        status = put(side, &zero, sizeof zero, bytes, e);
+    return status;
+}
+
+static void describe(const bg_activations *s, bg_calibrated *out)
+{
+    for (int64_t i = 0; i < s->cols; i++) {
+        out->trace += s->triangle[i * (i + 3) / 2];
+        out->mean_abs += s->mean_abs[i] / (double)s->cols;
+        out->max_abs = s->max_abs[i] > out->max_abs ? s->max_abs[i] : out->max_abs;
+    }
+}
+
+/* Finishes and writes what the input of role `lead` gathered; the linear layers that share it learn where it stands. */
+static int keep_input(gatherer *g, int lead, bg_out *side, bg_calibrate_result *out, bg_err *e)
+{
+    const bg_linear *first = g->layer->linear[lead];
+    bg_activations *s = &g->at[lead];
+    bg_calibrated row = {.shares = first, .offset = out->side_bytes, .folds = g->folds[lead].n};
+    int status = bg_activations_finish(s, first->name, e);
+    if (status)
+        return status;
+    describe(s, &row);
+    for (int role = lead; role < BG_LINEARS; role++)
+        if (g->layer->linear[role] && leader(g->layer, (bg_linear_role)role) == first) {
+            row.linear = g->layer->linear[role];
+            out->layers[row.linear->index] = row;
+        }
+    return write_activations(side, s, &g->folds[lead], &out->side_bytes, e);
+}
+
+/* ---- sequential ---- */
+
+/* The layer's own weights become what the spec makes of them, given the moments of their input. */
+static int quantize_linear(bg_linear *l, const bg_activations *s, const bg_calibrate_options *o, bg_err *e)
+{
+    bg_matrix matrix = bg_matrix_of(l->w, l->out, l->in);
+    bg_measure measure = {0};
+    size_t bytes = (size_t)(l->out * l->in) * sizeof *l->w;
+    matrix.second_moment = s->second_moment;
+    matrix.mean_abs = s->mean_abs;
+    matrix.max_abs = s->max_abs;
+    matrix.seed = o->seed;
+    float *hat = malloc(bytes);
+    int status =
+        hat ? bg_reconstruct(&matrix, o->sequential, l->w, hat, &measure, NULL, e) : bg_no_memory(e, l->name, bytes);
+    if (!status && measure.skipped)
+        status = bg_fail(e, BG_INPUT, "%s cannot run here: %s", o->sequential->text, measure.skipped);
+    if (status)
+        bg_context(e, "%s", l->name);
+    else
+        memcpy(l->w, hat, bytes);
+    free(hat);
+    return status;
+}
+
+/* All linear layers that read the input of role `lead`. */
+static int quantize_input(gatherer *g, int lead, const bg_calibrate_options *o, bg_err *e)
+{
+    int status = bg_activations_square(&g->at[lead], e);
+    for (int role = lead; role < BG_LINEARS && !status; role++)
+        if (g->layer->linear[role] && leader(g->layer, (bg_linear_role)role) == g->layer->linear[lead])
+            status = quantize_linear(g->layer->linear[role], &g->at[lead], o, e);
+    return status;
+}
+
+/* ---- the walk ---- */
+
+typedef struct walk {
+    bg_model *m;
+    const bg_calibrate_options *o;
+    bg_batch batch;
+    bg_states states; /* [tokens × D], between two layers */
+    int together;     /* samples, all of one length, in a block: what bg_model_layer would work on at once */
+    float *h;         /* one block of them */
+    bg_work *work;
+} walk;
+
+/* Block by block: `layer` of every sample's states (−1: the embedding), kept or, for a tap's sake alone, dropped. */
+static int pass_over(walk *w, int layer, const bg_pass *p, int keep, bg_err *e)
+{
+    int64_t at = 0;
+    int status = BG_OK;
+    for (int i = 0; i < w->batch.n && !status; i += w->together) {
+        int left = w->batch.n - i;
+        bg_batch b = {w->batch.ids + at, w->batch.lengths + i, left < w->together ? left : w->together};
+        int64_t n = bg_batch_tokens(&b);
+        status = layer < 0 ? bg_model_embed(w->m, &b, p, w->h, e) : bg_states_get(&w->states, at, n, w->h, e);
+        if (!status && layer >= 0)
+            status = bg_model_layer(w->m, layer, &b, p, w->h, w->work, e);
+        if (!status && keep)
+            status = bg_states_put(&w->states, at, n, w->h, e);
+        at += n;
+    }
+    return status;
+}
+
+/* An input's moments are written, used and freed one after the other: as a square there is at most one at a time. */
+static int settle(walk *w, gatherer *g, bg_out *side, bg_calibrate_result *out, bg_err *e)
+{
+    int status = BG_OK;
+    for (int role = 0; role < BG_LINEARS && !status; role++) {
+        if (!g->at[role].cols)
+            continue;
+        status = keep_input(g, role, side, out, e);
+        bg_folds_free(&g->folds[role]);
+        if (!status && w->o->sequential)
+            status = quantize_input(g, role, w->o, e);
+        bg_activations_free(&g->at[role]);
+    }
+    return status;
+}
+
+static int walk_layer(walk *w, int layer, bg_out *side, bg_calibrate_result *out, bg_err *e)
+{
+    gatherer g;
+    bg_tap tap = {see, &g};
+    int status = bg_model_load_layer(w->m, layer, e);
+    if (status)
+        return status;
+    status = gatherer_init(&g, &w->m->layers[layer], out->tokens, w->o, e);
+    if (!status)
+        status = pass_over(w, layer, &(bg_pass){.tap = &tap}, !w->o->sequential, e);
+    if (!status)
+        status = settle(w, &g, side, out, e);
+    gatherer_free(&g);
+    if (!status && w->o->sequential)
+        status = pass_over(w, layer, NULL, 1, e);
+    bg_model_drop_layer(w->m, layer);
+    return status;
+}
+
+static int walk_open(walk *w, const windows *text, const char *beside, bg_err *e)
+{
+    w->batch = (bg_batch){.ids = text->ids, .lengths = text->lengths, .n = (int)text->n};
+    int64_t tokens = bg_batch_tokens(&w->batch), width = w->m->config.hidden;
+    int status = bg_model_check(w->m, &w->batch, e);
+    if (!status)
+        status = bg_model_load_input(w->m, e);
+    if (!status)
+        status = bg_work_for(w->m, &w->batch, &w->work, e);
+    if (!status)
+        status = bg_states_open(&w->states, tokens, width, w->o->states_bytes, beside, e);
+    if (status)
+        return status;
+    w->together = bg_work_sequences(w->work, text->lengths[0]);
+    size_t bytes = (size_t)w->together * (size_t)text->lengths[0] * (size_t)width * sizeof *w->h;
+    w->h = malloc(bytes);
+    return w->h ? pass_over(w, -1, NULL, 1, e) : bg_no_memory(e, "a block of hidden states", bytes);
+}
+
+int bg_calibrate(bg_model *m, const int32_t *ids, int64_t n, const bg_calibrate_options *o, bg_out *side,
+                 bg_calibrate_result *out, bg_err *e)
+{
+    windows text = {0};
+    walk w = {.m = m, .o = o};
+    bg_progress bar;
+    *out = (bg_calibrate_result){.layers = calloc((size_t)m->n_linears + 1, sizeof *out->layers)};
+    int status = out->layers ? draw_windows(ids, n, o, &text, e) : bg_no_memory(e, "layers", (unsigned)m->n_linears);
+    if (!status)
+        status = walk_open(&w, &text, side->path, e);
+    out->samples = text.n;
+    out->tokens = status ? 0 : bg_batch_tokens(&w.batch);
+    bg_progress_begin(&bar, "calibrate", (unsigned)m->config.layers);
+    for (int l = 0; l < m->config.layers && !status; l++) {
+        status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted") : walk_layer(&w, l, side, out, e);
+        bg_progress_step(&bar, 1);
+    }
+    bg_progress_end(&bar);
+    bg_work_close(w.work);
+    bg_states_close(&w.states);
+    free(w.h);
+    windows_free(&text);
+    return status;
+}

@@ -1,0 +1,91 @@
+/* bitgap curve: one rate-distortion point for each tensor and spec. */
+#include <stdlib.h>
+#include "analysis/output/calibration.h"
+#include "analysis/curves/curve.h"
+#include "analysis/stages/timings.h"
+
+static int parse_specs(const bg_args *a, bg_spec **specs, int *n, bg_err *e)
+{
+    int status = BG_OK, given = bg_arg_count(a, "spec");
+    for (int i = 0; i < given && !status; i++)
+        status = bg_specs_parse(bg_arg_nth(a, "spec", i), specs, n, e);
+    return given ? status : bg_specs_parse("scalar", specs, n, e);
+}
+
+/* Seconds of each spec over all tensors, and of the whole. */
+static int write_timings(const bg_curves *c, const char *path, double began, const bg_provenance *p, bg_err *e)
+{
+    bg_timing *rows = calloc((size_t)c->n_specs + 1, sizeof *rows);
+    if (!rows)
+        return bg_no_memory(e, "timings", (size_t)c->n_specs * sizeof *rows);
+    for (int k = 0; k < c->n_specs; k++) {
+        rows[k] = (bg_timing){c->specs[k].text, 0, c->study->weights};
+        for (int i = 0; i < c->study->n; i++)
+            rows[k].seconds += c->at[i * c->n_specs + k].seconds;
+    }
+    rows[c->n_specs] = (bg_timing){"all", bg_now() - began, c->study->weights};
+    int status = bg_timings_write("curve", path, rows, c->n_specs + 1, p, e);
+    free(rows);
+    return status;
+}
+
+static int run(const bg_args *a, bg_provenance *p, bg_err *e)
+{
+    double began = bg_now();
+    const char *path = bg_arg_output(a, "curves.json");
+    bg_study study = {0};
+    bg_curves c = {0};
+    bg_calibration *calibration = NULL;
+    bg_spec *specs = NULL;
+    bg_doc d;
+    int n = 0, status = parse_specs(a, &specs, &n, e);
+    if (!status)
+        status = bg_study_open(&study, bg_args_word(a, 0), a, p, e);
+    if (!status && bg_arg(a, "calibration"))
+        status = bg_calibration_open(bg_arg(a, "calibration"), study.ckpt, &calibration, p, e);
+    if (!status)
+        status =
+            bg_curves_measure(&c, &study, specs, n, p->seed, calibration ? bg_calibration_dress : NULL, calibration, e);
+    if (!status)
+        status = bg_doc_begin(&d, "curves", path, p, e);
+    if (!status) {
+        bg_curves_write(&c, &d);
+        status = bg_doc_commit(&d, e);
+    }
+    if (!status)
+        status = write_timings(&c, path, began, p, e);
+    bg_curves_free(&c);
+    bg_calibration_close(calibration);
+    bg_study_close(&study);
+    free(specs);
+    return status;
+}
+
+static const bg_option options[] = {
+    {.name = "spec",
+     .letter = 'q',
+     .argument = "SPEC",
+     .many = 2,
+     .help = "quantizers, presets, aliases, sweeps (bitgap list); default: scalar"},
+    {.name = "calibration",
+     .argument = "FILE",
+     .help = "calibration.json of this model: output errors, and the specs that need one"},
+    BG_STUDY_OPTIONS,
+    {0},
+};
+
+const bg_stage bg_stage_curve = {
+    .name = "curve",
+    .arguments = "MODEL|groups.json",
+    .least = 1,
+    .most = 1,
+    .summary = "rate and distortion of every tensor under every quantizer",
+    .about =
+        "Reads each weight matrix once and runs the whole sweep on it. Rates count everything stored: indices, scales, "
+        "zero\n"
+        "points, codebooks. Per-tensor results are exact over all weights; a source without n is its density, and its\n"
+        "table needs no sampling. How long each spec took goes to timings.json beside the document.",
+    .example = "bitgap curve source:gaussian -q uniform:bits=2..8,clip=mse nf4 -o -",
+    .options = options,
+    .run = run,
+};

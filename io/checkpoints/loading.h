@@ -1,0 +1,44 @@
+/* Loading a checkpoint: what a format file uses to turn raw tensors into logical ones. Internal to io/. */
+#ifndef BG_IO_CHECKPOINTS_LOADING_H
+#define BG_IO_CHECKPOINTS_LOADING_H
+
+#include "io/checkpoints/tensor_store.h"
+
+struct bg_gguf;
+
+typedef struct bg_load {
+    bg_ckpt *ckpt;
+    bg_store *store;
+    struct bg_gguf *gguf;      /* metadata, when the files are GGUF */
+    const cJSON *quantization; /* quantization_config of config.json; NULL */
+    int room;
+} bg_load;
+
+/* Appends a logical tensor with copies of its name and storage; the format fills shape, bytes and layout and then calls
+ * bg_tensor_shape. NULL: out of memory (said in e). The pointer lives until the next call. */
+bg_tensor *bg_load_add(bg_load *l, const char *name, const bg_format *format, bg_err *e);
+/* Sets rank, shape, rows, cols, count. BG_INPUT on overflow. */
+int bg_tensor_shape(bg_tensor *t, const int64_t *shape, int rank, bg_err *e);
+/* Formats the text for people; BG_RESOURCE when memory is out. */
+int bg_tensor_storage(bg_tensor *t, bg_err *e, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Adds a raw tensor as it is, under `name`. turned: stored [in, out] and to be read as [out, in]. */
+int bg_load_plain(bg_load *l, bg_raw *r, const char *name, int turned, bg_err *e);
+
+/* The synthetic checkpoint that "source:" + text names. */
+int bg_source_load(bg_load *l, const char *text, bg_err *e);
+extern const bg_format bg_format_source;
+
+/* config.json of a directory, with the quantization descriptions that older writers put beside it. *out NULL: none. */
+int bg_config_read(const char *directory, cJSON **out, bg_err *e);
+
+/* Path of `org/name` in the local Hugging Face cache (malloc'ed), or NULL. No error: the caller says what was not
+ * found. */
+char *bg_hub_find(const char *name);
+
+/* Place of a role in the order of a layer, for sorting. */
+int bg_role_order(const char *group);
+/* Is it a weight matrix of the study? */
+int bg_role_is_linear(const char *group);
+
+#endif

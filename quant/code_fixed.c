@@ -1,4 +1,0 @@
-/* Fixed length: every index takes ⌈log2 K⌉ bits, so there is nothing to measure. */
-#include "quant/quantize.h"
-
-const bg_coding bg_coding_fixed = {.name = "fixed", .title = "indices of fixed length"};

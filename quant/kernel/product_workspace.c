@@ -1,0 +1,30 @@
+/* Owns the room in which a thread packs its blocks: one a thread, taken at its first product and given back when it
+ * ends. Thread-local arrays would be simpler, but they are taken from the thread's stack, of which a system may give
+ * little. */
+#include "quant/kernel/product_workspace.h"
+
+#include <stdlib.h>
+#include <threads.h>
+
+static _Thread_local void *room;
+static once_flag once = ONCE_FLAG_INIT;
+static tss_t key;
+static int keyed;
+
+static void make_key(void)
+{
+    keyed = tss_create(&key, free) == thrd_success;
+}
+
+void *bg_product_room(void)
+{
+    if (room)
+        return room;
+    call_once(&once, make_key);
+    void *fresh = keyed ? aligned_alloc(64, BG_PRODUCT_ROOM) : NULL;
+    if (!fresh || tss_set(key, fresh) != thrd_success) {
+        free(fresh);
+        return NULL;
+    }
+    return room = fresh;
+}

@@ -1,0 +1,11 @@
+/* The room in which a thread packs the blocks of its products. */
+#ifndef BG_QUANT_KERNEL_PRODUCT_WORKSPACE_H
+#define BG_QUANT_KERNEL_PRODUCT_WORKSPACE_H
+
+enum { BG_PRODUCT_ROOM = 5 << 18 }; /* bytes; a multiple of 64 */
+
+/* This thread's BG_PRODUCT_ROOM bytes, on a cache line's boundary, uninitialised; they stay the thread's. NULL: no
+ * memory. */
+void *bg_product_room(void);
+
+#endif

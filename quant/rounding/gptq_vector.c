@@ -1,0 +1,161 @@
+/* round=gptq over vectors: error feedback a vector of columns at a time.
+ *
+ * With H = M·Mᵀ (quant/kernel/cholesky.h) and M_bb the d × d block of a vector's columns, the loss of all vectors is
+ * Σ_b ‖(x_b − c_b)·M_bb + t_b‖², t_b = Σ_{i<b} δ_i·M_ib the errors before it brought to its columns. The vector is
+ * coded by the point nearest to x_b + t_b·M_bb⁻¹: BlockLDLQ of Tseng et al. 2024 (QuIP#), arXiv 2402.04396, section 4,
+ * and GPTVQ (van Baalen et al. 2024, arXiv 2402.15319) without its weighting inside a vector. The code is trained on
+ * the weights as they are.
+ *
+ * Check: with Σ = I it is nearest rounding; with d = 1 it is GPTQ.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "quant/rounding/gptq_walk.h"
+#include "quant/kernel/product.h"
+#include "quant/engine/measure.h"
+#include "quant/engine/shared_factor.h"
+
+enum { CHUNK = 64 /* rows */, BLOCK = 128 /* columns between two matrix products */ };
+
+typedef struct walk {
+    const bg_spec *s;
+    const bg_trained *code;
+    const bg_factor *f;
+    const float *w;
+    float *hat, *delta; /* [R × C] ŵ and w − ŵ */
+    bg_rate *rates;     /* by chunk of rows */
+    int64_t R, C;
+    int d;
+} walk;
+
+/* Codes vector [at, at+n) of `rows` rows; t [rows × width] are the errors brought to columns [b, b+width) so far. */
+static int code_vector(const walk *k, int64_t first, int64_t rows, int64_t b, int64_t width, int64_t at, int64_t n,
+                       float *t, float *y, bg_rate *rate, bg_err *e)
+{
+    int64_t N = k->f->n;
+    const float *M = k->f->M + at * N + at;
+    for (int64_t r = 0; r < rows; r++) {
+        const float *error = t + r * width + (at - b);
+        float *target = y + r * n;
+        for (int64_t j = 0; j < n; j++) { /* target·M_bb = error, column after column */
+            float sum = error[j];
+            for (int64_t i = 0; i < j; i++)
+                sum -= target[i] * M[i * N + j];
+            target[j] = sum / M[j * N + j];
+        }
+        for (int64_t j = 0; j < n; j++)
+            target[j] += k->f->dead[at + j] ? 0 : k->w[(first + r) * k->C + at + j];
+    }
+    int status = k->s->grid->tile(k->s, k->code, first, rows, n, y, y, rate, e);
+    for (int64_t r = 0; r < rows && !status; r++) {
+        float *delta = k->delta + (first + r) * k->C + at;
+        memcpy(k->hat + (first + r) * k->C + at, y + r * n, (size_t)n * sizeof *y);
+        for (int64_t i = 0; i < n; i++) {
+            delta[i] = (k->f->dead[at + i] ? 0 : k->w[(first + r) * k->C + at + i]) - y[r * n + i];
+            for (int64_t j = at + n - b; j < width; j++)
+                t[r * width + j] += delta[i] * k->f->M[(at + i) * N + b + j];
+        }
+    }
+    return status;
+}
+
+static int walk_chunk(const walk *k, int64_t first, int64_t block, float *t, float *y, bg_err *e)
+{
+    int64_t rows = first + CHUNK < k->R ? CHUNK : k->R - first;
+    int status = BG_OK;
+    for (int64_t b = 0; b < k->C && !status; b += block) {
+        int64_t width = b + block < k->C ? block : k->C - b;
+        if (b)
+            bg_sgemm(rows, width, b, 1, (bg_s_operand){k->delta + first * k->C, k->C, 1},
+                     (bg_s_operand){k->f->M + b, k->f->n, 1}, 0, t, width);
+        else
+            memset(t, 0, (size_t)(rows * width) * sizeof *t);
+        for (int64_t at = b; at < b + width && !status; at += k->d) {
+            int64_t n = at + k->d < k->C ? k->d : k->C - at;
+            status = code_vector(k, first, rows, b, width, at, n, t, y, &k->rates[first / CHUNK], e);
+        }
+    }
+    return status;
+}
+
+static int walk_all(const walk *k, bg_err *e)
+{
+    int64_t block = k->d >= BLOCK ? k->d : BLOCK / k->d * k->d;
+    int status = BG_OK;
+#pragma omp parallel
+    {
+        bg_err mine = {0};
+        float *t = malloc((size_t)(CHUNK * (block + k->d)) * sizeof *t);
+        int bad = t ? BG_OK : bg_no_memory(&mine, "error feedback", (unsigned long long)(CHUNK * block) * sizeof *t);
+#pragma omp for schedule(dynamic)
+        for (int64_t first = 0; first < k->R; first += CHUNK)
+            if (!bad)
+                bad = walk_chunk(k, first, block, t, t + CHUNK * block, &mine);
+        free(t);
+        if (bad) {
+#pragma omp critical(bg_gptq_error)
+            {
+                status = bad;
+                if (e)
+                    *e = mine;
+            }
+        }
+    }
+    return status;
+}
+
+static int finish(const walk *k, const bg_matrix *m, float *out, bg_measure *measure, bg_err *e)
+{
+    int64_t chunks = (k->R + CHUNK - 1) / CHUNK;
+    double *sum = (double *)&measure->rate;
+    for (int64_t i = 0; i < chunks; i++)
+        for (size_t part = 0; part < sizeof(bg_rate) / sizeof(double); part++)
+            sum[part] += ((const double *)&k->rates[i])[part];
+    if (k->s->grid->side)
+        k->s->grid->side(k->s, k->code, &measure->rate);
+    int status = bg_measure_difference(m, k->w, k->hat, k->R, k->C, measure, e);
+    if (!status)
+        memcpy(out, k->hat, (size_t)(k->R * k->C) * sizeof *out);
+    return status;
+}
+
+int bg_gptq_vectors(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_err *e)
+{
+    int d = s->grid->vector ? s->grid->vector : (int)bg_spec_number(s, "dim");
+    *measure = (bg_measure){.clipped = (double)NAN, .index_entropy = (double)NAN};
+    if (!bg_spec_is(s, "order", "natural"))
+        measure->skipped = "another order would tear the columns of a vector apart";
+    if (s->grid->vector && m->cols % s->grid->vector)
+        measure->skipped = "rows of this length do not suit the grid";
+    if (measure->skipped)
+        return BG_OK;
+    size_t cells = (size_t)(m->rows * m->cols);
+    walk k = {.s = s, .w = w, .R = m->rows, .C = m->cols, .d = d};
+    bg_trained *code = NULL;
+    bg_factor own = {0};
+    bg_matrix here = *m;
+    here.memory = w;
+    k.hat = malloc(cells * sizeof *k.hat);
+    k.delta = malloc(cells * sizeof *k.delta);
+    k.rates = calloc((size_t)(m->rows / CHUNK + 1), sizeof *k.rates);
+    int status = k.hat && k.delta && k.rates ? s->grid->train(s, &here, &code, e)
+                                             : bg_no_memory(e, "error feedback", 2 * cells * sizeof *k.hat);
+    if (status == BG_USAGE) { /* of this matrix, not of the sweep */
+        measure->skipped = "rows of this length do not suit the grid";
+        status = BG_OK;
+    }
+    if (!status && !measure->skipped)
+        status = bg_factor_shared(m, bg_spec_number(s, "percdamp"), 0, &own, &k.f, e);
+    k.code = code;
+    if (!status && !measure->skipped)
+        status = walk_all(&k, e);
+    if (!status && !measure->skipped)
+        status = finish(&k, m, out, measure, e);
+    s->grid->release(code);
+    bg_factor_free(&own);
+    free(k.hat);
+    free(k.delta);
+    free(k.rates);
+    return status;
+}

@@ -1,0 +1,159 @@
+/* transform=outliers: a few weights stay in 16 bits, the rest are quantized without them.
+ *
+ * kind=columns (LLM.int8, Dettmers et al. 2022, arXiv 2208.07339): the inputs whose |x_i| ever reaches `threshold` keep
+ * their whole column in f16; positions cost ⌈log2 C⌉ bits a column.
+ * kind=entries (SpQR, Dettmers et al. 2023, arXiv 2306.03078, in one step): the share `keep` of single weights whose
+ * rounding error costs most, (w−ŵ)²·Σ_ii (without calibration (w−ŵ)²), stored as f16 value and ⌈log2 C⌉ bits of column,
+ * with a 32-bit row pointer. Grids are fitted with the kept weights at 0, so that they do not stretch any range.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "io/base/dtype.h"
+#include "quant/engine/measure.h"
+#include "quant/transform/transform.h"
+
+enum { VALUE_BITS = 16, POINTER_BITS = 32 };
+
+static const bg_key keys[] = {
+    {"kind", BG_KEY_WORD, 0, 0, "columns|entries", "entries", "what is kept: whole input columns or single weights"},
+    {"threshold", BG_KEY_NUMBER, 0, 1e9, NULL, "6", "columns: smallest max|x| that makes an outlier"},
+    {"keep", BG_KEY_NUMBER, 0, 0.5, NULL, "0.01", "entries: share of the weights kept"},
+    {"activations", BG_KEY_INTEGER, 0, 16, NULL, "0",
+     "bits to which a run of the model rounds the layer's inputs, per token; 0: not"},
+    {0},
+};
+
+static double position_bits(int64_t C)
+{
+    int bits = 0;
+    while ((int64_t)1 << bits < C)
+        bits++;
+    return bits;
+}
+
+static int64_t mark_columns(const bg_spec *s, const bg_matrix *m, unsigned char *kept)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < m->cols; i++) {
+        if (m->max_abs[i] < bg_spec_number(s, "threshold"))
+            continue;
+        n++;
+        for (int64_t r = 0; r < m->rows; r++)
+            kept[r * m->cols + i] = 1;
+    }
+    return n;
+}
+
+static int rising(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* Marks the `keep` share with the largest cost. Equal costs at the border: the first ones in row order. */
+static int mark_entries(const bg_spec *s, const bg_matrix *m, const float *w, const float *hat, unsigned char *kept,
+                        int64_t *marked, bg_err *e)
+{
+    int64_t n = m->rows * m->cols, want = (int64_t)floor(bg_spec_number(s, "keep") * (double)n);
+    float *cost = malloc(2 * (size_t)n * sizeof *cost), *sorted = cost + n;
+    *marked = 0;
+    if (!cost)
+        return bg_no_memory(e, "outlier search", 2 * (unsigned long long)n * sizeof *cost);
+    for (int64_t i = 0; i < n; i++) {
+        double d = (double)w[i] - (double)hat[i], h = 1;
+        if (m->second_moment)
+            h = m->second_moment[(i % m->cols) * (m->cols + 1)];
+        cost[i] = sorted[i] = (float)(d * d * h);
+    }
+    qsort(sorted, (size_t)n, sizeof *sorted, rising);
+    float border = want ? sorted[n - want] : INFINITY;
+    int64_t above = 0;
+    for (int64_t i = n - 1; i >= 0 && sorted[i] > border; i--)
+        above++;
+    int64_t ties = want - above;
+    for (int64_t i = 0; i < n; i++)
+        if (cost[i] > border || (cost[i] == border && ties-- > 0)) {
+            kept[i] = 1;
+            ++*marked;
+        }
+    free(cost);
+    return BG_OK;
+}
+
+static int choose(const bg_spec *s, const bg_matrix *m, const float *w, float *hat, unsigned char *kept, double *bits,
+                  const char **skipped, bg_err *e)
+{
+    double position = position_bits(m->cols);
+    if (bg_spec_is(s, "kind", "columns")) {
+        int64_t n = mark_columns(s, m, kept);
+        *bits = (double)n * (position + (double)VALUE_BITS * (double)m->rows);
+        return BG_OK;
+    }
+    bg_measure first = {0};
+    int64_t n = 0;
+    int status = bg_transform_nearest(s, m, w, hat, &first, e);
+    *skipped = first.skipped;
+    if (!status && !*skipped)
+        status = mark_entries(s, m, w, hat, kept, &n, e);
+    *bits = (double)n * (position + VALUE_BITS) + (double)POINTER_BITS * (double)m->rows;
+    return status;
+}
+
+/* Quantizes the rest and puts the kept weights back. */
+static int apply(const bg_spec *s, const bg_matrix *m, const float *w, float *rest, const unsigned char *kept,
+                 double bits, float *out, bg_measure *measure, bg_err *e)
+{
+    int64_t n = m->rows * m->cols, count = 0;
+    for (int64_t i = 0; i < n; i++) {
+        count += kept[i];
+        rest[i] = kept[i] ? 0 : w[i];
+    }
+    bg_matrix inner = *m;
+    bg_matrix plain = bg_matrix_of(rest, m->rows, m->cols);
+    inner.read = plain.read;
+    inner.self = plain.self;
+    inner.codes16 = NULL;
+    inner.hist = NULL;
+    int status = bg_transform_inner(s, &inner, rest, rest, measure, e);
+    if (status || measure->skipped)
+        return status;
+    for (int64_t i = 0; i < n; i++)
+        if (kept[i])
+            rest[i] = bg_f16_to_f32(bg_f32_to_f16(fminf(fmaxf(w[i], -65504), 65504)));
+    /* Kept columns leave the index matrix; single entries leave a code behind that nothing reads. */
+    if (bg_spec_is(s, "kind", "columns"))
+        measure->rate.indices *= 1 - (double)count / (double)n;
+    measure->rate.positions += bits;
+    status = bg_measure_difference(m, w, rest, m->rows, m->cols, measure, e);
+    memcpy(out, rest, (size_t)n * sizeof *out);
+    return status;
+}
+
+static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_err *e)
+{
+    *measure = (bg_measure){0};
+    if (bg_spec_is(s, "kind", "columns") && !m->max_abs) {
+        measure->skipped = "kind=columns needs a calibration (bitgap calibrate)";
+        return BG_OK;
+    }
+    size_t n = (size_t)(m->rows * m->cols);
+    unsigned char *kept = calloc(n, 1);
+    float *rest = malloc(n * sizeof *rest);
+    double bits = 0;
+    int status = kept && rest ? choose(s, m, w, rest, kept, &bits, &measure->skipped, e)
+                              : bg_no_memory(e, "outliers", n * (1 + sizeof *rest));
+    if (!status && !measure->skipped)
+        status = apply(s, m, w, rest, kept, bits, out, measure, e);
+    free(kept);
+    free(rest);
+    return status;
+}
+
+const bg_transform bg_transform_outliers = {
+    .name = "outliers",
+    .title = "a few columns or weights kept in 16 bits",
+    .paper = "Dettmers et al. 2022, arXiv 2208.07339 (columns); Dettmers et al. 2023, arXiv 2306.03078 (entries)",
+    .keys = keys,
+    .run = run,
+};
