@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include "io/base/manual.h"
 
-/* The table of stages, in the order of the pipeline, then the tools. To add one: its file, stage_NAME.c, and its line.
+/* The table of stages, in the order of the pipeline, then the tools. To add one: its file, stages/NAME.c, and its line.
  */
 /* clang-format off */
 #define STAGES(ROW) \

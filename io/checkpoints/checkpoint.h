@@ -9,8 +9,8 @@
  *     bg_ckpt_close(c);
  *
  * A model is never copied whole: bg_tensor_rows reads with pread in pieces into the caller's buffer (any thread), and
- * memory is the caller's tile. A format is one file fmt_*.c and one row of bg_formats; it says how a logical tensor is
- * laid out in the file and decodes rows of it to float32, bit for bit as formats are defined.
+ * memory is the caller's tile. A format is one file formats/NAME.c and one row of bg_formats; it says how a logical
+ * tensor is laid out in the file and decodes rows of it to float32, bit for bit as formats are defined.
  */
 #ifndef BG_IO_CHECKPOINTS_CHECKPOINT_H
 #define BG_IO_CHECKPOINTS_CHECKPOINT_H

@@ -1,7 +1,7 @@
 /* The report: documents → report.md, report.html, report.csv and figures.
  *
- * A section is one file section_NAME.c with a `write` that fills the slots of templates/sections/NAME.md, and one line
- * in the table of report.c. A section whose documents are absent leaves *present at 0 and is not shown. */
+ * A section is one file reports/sections/NAME.c with a `write` that fills the slots of templates/sections/NAME.md, and
+ * one line in the table of report.c. A section whose documents are absent leaves *present at 0 and is not shown. */
 #ifndef BG_REPORTS_PAGES_REPORT_H
 #define BG_REPORTS_PAGES_REPORT_H
 

@@ -72,7 +72,7 @@ int bg_raw_scalar(const bg_store *s, const bg_raw *r, float *out, bg_err *e);
 typedef int bg_claim(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e);
 
 /* clang-format off */
-/* The packed formats: bg_format_NAME of each. To add one: its fmt_*.c, its line here and its claim below. */
+/* The packed formats: bg_format_NAME of each. To add one: its formats/NAME.c, its line here and its claim below. */
 #define BG_PACKED_FORMATS(ROW) \
     ROW(gptq) \
     ROW(awq) \
