@@ -283,6 +283,8 @@ TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c tests/property/test_*.c te
 FUZZ  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 BENCH := $(sort $(wildcard tests/bench/*.c))
 programs = $(patsubst %.c,$(BUILD)/%,$(1))
+# TESTS=word: only the programs whose path holds the word are built and run.
+TESTED := $(foreach s,$(TEST_SOURCES),$(if $(findstring $(TESTS),$s),$s))
 
 # A test program is one file and the library; cmocka runs its cases.
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBRARY)
@@ -291,8 +293,8 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBRARY)
 
 .SECONDARY: $(patsubst %.c,$(BUILD)/%.o,$(TEST_SOURCES) $(BENCH) $(FUZZ)) $(BUILD)/tests/fuzz/driver.o
 
-test: all $(call programs,$(TEST_SOURCES)) ## every test; the last line is "N passed, N failed" (TESTS=word: only those)
-	@BUILD=$(BUILD) tests/run $(call programs,$(TEST_SOURCES))
+test: all $(call programs,$(TESTED)) ## every test; the last line is "N passed, N failed" (TESTS=word: only those)
+	@BUILD=$(BUILD) TESTS=$(TESTS) tests/run $(call programs,$(TESTED))
 
 check: test ## test, and the same tests again under the sanitizers
 	@$(MAKE) SAN=1 test
