@@ -1,6 +1,6 @@
 /* Layouts: how other programs store a quantized matrix. A row says what it can hold, packs a matrix into tensors of a
  * safetensors file, and writes the part of config.json that describes them. To add one: its row in layout.c; readers
- * are io/checkpoints/formats/*.c.
+ * are the files of io/checkpoints/formats.
  *
  *     dense               the reconstructed weights in a plain float type
  *     compressed-tensors  packed integers (llm-compressor, vLLM, transformers)
