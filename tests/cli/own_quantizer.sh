@@ -13,13 +13,13 @@ cp "$2" "$3"
 END
 chmod +x "$scratch/copy"
 expect 0 '"mse": 0,' "$BITGAP" curve "${one[@]}" -q "exec:cmd=$scratch/copy" -o -
-${CC:-cc} -O2 -shared -fPIC -Iquant/grid/grid $here/sign.c -o "$scratch/sign.so"
+${CC:-cc} -O2 -shared -fPIC -Iquant/grid $here/sign.c -o "$scratch/sign.so"
 # One bit, and 32 bits for each row.
 expect 0 '"rate_bits": 1\.125,' "$BITGAP" curve "${one[@]}" -q "exec:lib=$scratch/sign.so,bits=1" -o -
 ${CC:-cc} -O2 $here/ternary.c -o "$scratch/ternary" -lm
 # Five values a byte, the last byte short, and 32 bits for each row: 8·(4·128 + ⌈32768/5⌉)/32768.
 expect 0 '"rate_bits": 1\.72509765625,' "$BITGAP" curve "${one[@]}" -q "exec:cmd=$scratch/ternary,bits=1.6" -o -
-if ${CC:-cc} -O2 -shared -fPIC -Iquant/grid/grid -DMODULE="\"$PWD/$here/ternary.py\"" $here/python.c -o "$scratch/python.so" \
+if ${CC:-cc} -O2 -shared -fPIC -Iquant/grid -DMODULE="\"$PWD/$here/ternary.py\"" $here/python.c -o "$scratch/python.so" \
     $(python3-config --includes --ldflags --embed 2>/dev/null) 2>/dev/null; then
     # An interpreter keeps memory until the process ends, which is no leak of ours.
     [ "$(ASAN_OPTIONS=detect_leaks=0 points "exec:lib=$scratch/python.so,bits=1.6")" = "$(points "exec:cmd=$scratch/ternary,bits=1.6")" ] || fail 'C and Python differ'
@@ -69,7 +69,7 @@ lose() {
     grep -q '"spec": "nf4", .*"mse"' "$scratch/lost.json" || fail "$2 stopped nf4"
     pass "$1"
 }
-object() { ${CC:-cc} -O1 -w -shared -fPIC -Iquant/grid/grid "-D$1" "$scratch/bad.c" -o "$scratch/$1.so"; }
+object() { ${CC:-cc} -O1 -w -shared -fPIC -Iquant/grid "-D$1" "$scratch/bad.c" -o "$scratch/$1.so"; }
 program() { printf '#!/bin/sh\n%s\n' "$2" >"$scratch/$1" && chmod +x "$scratch/$1"; }
 for how in CRASH HANG REFUSE BEYOND DECODE; do object $how; done
 lose 'the program crashed' "exec:lib=$scratch/CRASH.so"
