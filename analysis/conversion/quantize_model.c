@@ -351,7 +351,7 @@ static int prepare(writer *w, bg_err *e)
     if (!strcmp(type, "gpt2"))
         return bg_fail(e, BG_INPUT, "%s: GPT-2 stores its projections turned; quantize does not write them yet",
                        w->c->path);
-    if (w->c->law)
+    if (w->c->distribution)
         return bg_fail(e, BG_USAGE, "%s is a density; say how many samples, n=…", w->c->title);
     int n = 0;
     for (int i = 0; i < w->c->n_tensors; i++)

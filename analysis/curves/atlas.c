@@ -24,16 +24,16 @@ enum {
 
 /* ---- one source ---- */
 
-static bg_atlas_point point_of(const bg_atlas_point *at, const bg_spec *spec, const bg_law *law, double rate,
-                               double relative)
+static bg_atlas_point point_of(const bg_atlas_point *at, const bg_spec *spec, const bg_distribution *distribution,
+                               double rate, double relative)
 {
-    const bg_law *gaussian = bg_law_find("gaussian");
+    const bg_distribution *gaussian = bg_distribution_find("gaussian");
     bg_atlas_point p = *at;
     p.spec = spec;
     p.rate_bits = rate;
     p.relative = relative;
     p.gap_bits = bg_gap_bits(rate, 1, relative);
-    p.own_gap_bits = p.gap_bits + gaussian->entropy_bits(gaussian) - law->entropy_bits(law);
+    p.own_gap_bits = p.gap_bits + gaussian->entropy_bits(gaussian) - distribution->entropy_bits(distribution);
     p.error_bits = (double)NAN;
     return p;
 }
@@ -43,7 +43,7 @@ static int on_samples(const bg_source *s, const bg_spec *specs, int n, uint64_t 
 {
     float *x = malloc(BG_ATLAS_WEIGHTS * sizeof *x);
     bg_measure *m = calloc((size_t)n * BG_ATLAS_SEEDS, sizeof *m);
-    int status = x && m ? BG_OK : bg_no_memory(e, s->law.name, BG_ATLAS_WEIGHTS * sizeof *x);
+    int status = x && m ? BG_OK : bg_no_memory(e, s->distribution.name, BG_ATLAS_WEIGHTS * sizeof *x);
     for (int i = 0; i < BG_ATLAS_SEEDS && !status; i++) {
         bg_source drawn = *s;
         drawn.n = BG_ATLAS_WEIGHTS;
@@ -64,7 +64,7 @@ static int on_samples(const bg_source *s, const bg_spec *specs, int n, uint64_t 
             gaps += gap / BG_ATLAS_SEEDS;
             squares += gap * gap / BG_ATLAS_SEEDS;
         }
-        out[k] = point_of(&out[k], &specs[k], &s->law, rate, exp(logs));
+        out[k] = point_of(&out[k], &specs[k], &s->distribution, rate, exp(logs));
         out[k].error_bits = sqrt(fmax(0, squares - gaps * gaps) / (BG_ATLAS_SEEDS - 1));
         out[k].skipped = m[k].skipped;
     }
@@ -85,16 +85,16 @@ static int on_source(const bg_spec *specs, int n, uint64_t seed, bg_atlas_point 
     snprintf(text, sizeof text, "%s,n=%d", out->source, BG_ATLAS_WEIGHTS);
     if (!status)
         status = bg_source_parse(text, &s, e);
-    bg_matrix density = {.law = &s.law, .law_sigma = 1, .cols = 1};
-    if (!status && s.law.memoryless)
+    bg_matrix density = {.distribution = &s.distribution, .distribution_sigma = 1, .cols = 1};
+    if (!status && s.distribution.memoryless)
         status = bg_measure_specs(&density, specs, n, m, e);
     for (int k = 0; k < n && !status; k++) {
-        if (!s.law.memoryless || m[k].skipped) {
+        if (!s.distribution.memoryless || m[k].skipped) {
             drawn[left] = out[k];
             rest[left++] = specs[k];
             continue;
         }
-        out[k] = point_of(&out[k], &specs[k], &s.law, m[k].rate_bits, m[k].mse);
+        out[k] = point_of(&out[k], &specs[k], &s.distribution, m[k].rate_bits, m[k].mse);
         out[k].exact = 1;
     }
     if (!status && left)

@@ -18,7 +18,8 @@
 enum { BG_ATLAS_WEIGHTS = 1 << 16, BG_ATLAS_SEEDS = 3 };
 
 typedef struct bg_atlas_point {
-    const char *axis; /* student, ggd, ar1, outliers: its law; block: weights that share a scale, on a Gaussian */
+    const char
+        *axis; /* student, ggd, ar1, outliers: its distribution; block: weights that share a scale, on a Gaussian */
     char source[48];  /* "student,nu=5" */
     double parameter; /* ν, β, ρ, share, weights of a block */
     const bg_spec *spec;

@@ -246,7 +246,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
         status = bg_ckpt_open(bg_args_word(a, i), &o, &models[i].ckpt, e);
         if (!status)
             status = bg_ckpt_provenance(models[i].ckpt, p, e);
-        if (!status && models[i].ckpt->law)
+        if (!status && models[i].ckpt->distribution)
             status = bg_fail(e, BG_USAGE, "audit: %s is a density; say how many samples, n=…", models[i].ckpt->title);
         if (!status && (i || !has_base))
             status = bg_audit_all(has_base ? models[0].ckpt : NULL, models[i].ckpt, &models[i].rows, &models[i].n, e);

@@ -77,7 +77,8 @@ static int bounds_of(const job *j, const bg_tensor *t, tensor_bounds *out, bg_er
         return status;
     bg_statistics_of(&h.hist, h.mantissa_bits, &s);
     out->sigma2 = s.sigma2;
-    double entropy = h.hist.is_density ? t->ckpt->law->entropy_bits(t->ckpt->law) + log2(t->ckpt->law_sigma)
+    double entropy = h.hist.is_density ? t->ckpt->distribution->entropy_bits(t->ckpt->distribution) +
+                                             log2(t->ckpt->distribution_sigma)
                                        : s.differential_entropy_bits;
     for (int k = 0; k < j->n; k++) {
         double d = j->relative[k] * s.sigma2;

@@ -68,7 +68,7 @@ static int one_tensor(job *j, bg_doc *d, int at, bg_err *e)
 {
     const bg_tensor *t = j->study.tensors[at];
     bg_matrix m = bg_study_matrix(&j->study, t, j->seed);
-    if (m.law)
+    if (m.distribution)
         return bg_fail(e, BG_USAGE, "an error budget is of weights; give the source a length: source:gaussian,n=65536");
     float *w = malloc((size_t)(t->count + 1) * sizeof *w);
     int status = w ? bg_matrix_read(&m, 0, m.rows, w, e) : bg_no_memory(e, t->name, t->count * sizeof *w);

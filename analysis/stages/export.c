@@ -72,7 +72,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     int status = bg_ckpt_open(bg_args_word(a, 0), &o, &c, e);
     if (status)
         return status;
-    if (c->law)
+    if (c->distribution)
         status = bg_fail(e, BG_USAGE, "export: %s is a density; say how many samples, n=…", c->title);
     else
         status = write_all(c, path, e);

@@ -43,7 +43,7 @@ static void put_skipped(bg_doc *d, const bg_study *s)
         bg_doc_string(d, "tensor", s->tensors[i]->name);
         bg_doc_string(d, "group", s->tensors[i]->group);
         bg_doc_integer(d, "layer", s->tensors[i]->layer);
-        bg_doc_string(d, "reason", m.law ? "a density has no stored numbers" : "not stored as 16-bit floats");
+        bg_doc_string(d, "reason", m.distribution ? "a density has no stored numbers" : "not stored as 16-bit floats");
         bg_doc_row_end(d);
     }
 }

@@ -90,8 +90,8 @@ static double quantity(const bg_measure *m, double sigma2, const char *name)
 /* Variance of the weights that were drawn, or of the law. */
 static int variance_of(const bg_matrix *m, double *sigma2, bg_err *e)
 {
-    *sigma2 = m->law_sigma * m->law_sigma;
-    if (m->law)
+    *sigma2 = m->distribution_sigma * m->distribution_sigma;
+    if (m->distribution)
         return BG_OK;
     size_t n = (size_t)(m->rows * m->cols);
     float *x = malloc(n * sizeof *x);

@@ -174,9 +174,9 @@ int bg_tensor_hist_read(const bg_tensor *t, bg_tensor_hist *out, bg_err *e)
     *out = (bg_tensor_hist){.mantissa_bits = 23};
     const bg_ckpt *c = t->ckpt;
     int status;
-    if (c && c->law) {
+    if (c && c->distribution) {
         out->note = "a density: no samples";
-        return bg_hist_from_law(&out->hist, c->law, c->law_sigma, e);
+        return bg_hist_from_distribution(&out->hist, c->distribution, c->distribution_sigma, e);
     }
     if (t->dtype == BG_BF16 || t->dtype == BG_F16)
         status = read_codes(t, out, e);

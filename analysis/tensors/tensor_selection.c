@@ -108,7 +108,7 @@ static int select_tensors(bg_study *s, const bg_args *a, const cJSON *groups, bg
         any_linear |= s->ckpt->tensors[i].is_linear;
     for (int i = 0; i < s->ckpt->n_tensors; i++) {
         const bg_tensor *t = &s->ckpt->tensors[i];
-        if (!s->ckpt->law && !wanted(t, a, groups, any_linear))
+        if (!s->ckpt->distribution && !wanted(t, a, groups, any_linear))
             continue;
         s->tensors[s->n++] = t;
         s->weights += (double)t->count;
@@ -172,10 +172,10 @@ bg_matrix bg_study_matrix(const bg_study *s, const bg_tensor *t, uint64_t seed)
                    .seed = seed,
                    .codes16 = codes ? read_codes : NULL,
                    .code_dtype = t->dtype};
-    if (s->ckpt->law) {
+    if (s->ckpt->distribution) {
         m.rows = 0;
-        m.law = s->ckpt->law;
-        m.law_sigma = s->ckpt->law_sigma;
+        m.distribution = s->ckpt->distribution;
+        m.distribution_sigma = s->ckpt->distribution_sigma;
     }
     return m;
 }

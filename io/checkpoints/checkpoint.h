@@ -83,11 +83,11 @@ struct bg_ckpt {
     cJSON *config;      /* config.json, or GGUF metadata as an object of the same keys; NULL: a bare file or source */
     bg_tensor *tensors; /* in order of (layer, role, name); names unique */
     int n_tensors;
-    uint64_t file_bytes;     /* of all its weight files */
-    uint64_t overhead_bytes; /* of them, headers and alignment that belong to no tensor */
-    const struct bg_law
-        *law; /* a memoryless source without n: its density; else NULL. Such a checkpoint has one tensor, count 0 */
-    double law_sigma;
+    uint64_t file_bytes;                        /* of all its weight files */
+    uint64_t overhead_bytes;                    /* of them, headers and alignment that belong to no tensor */
+    const struct bg_distribution *distribution; /* a memoryless source without n: its density; else NULL. Such a
+                                                   checkpoint has one tensor, count 0 */
+    double distribution_sigma;
     void *impl;
 };
 

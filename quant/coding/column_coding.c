@@ -21,7 +21,7 @@ typedef struct bell {
 
 static void bell_make(bell *b, double shape)
 {
-    bg_law law = *bg_law_find("ggd");
+    bg_distribution law = *bg_distribution_find("ggd");
     law.shape = shape;
     for (int i = 0; i <= GRID; i++)
         b->below[i] = law.cdf(&law, (double)i / PER_SIGMA - REACH);

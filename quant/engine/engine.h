@@ -37,8 +37,9 @@ int bg_measure_hist(const bg_hist *h, const bg_spec *s, bg_code_room *room, bg_c
  */
 int bg_measure_coded(const bg_matrix *m, const bg_spec *s, const bg_code *c, bg_measure *out, bg_err *e);
 
-/* Any spec on the density m->law, whose histogram is h. Scales are ideal (not rounded) but counted at their type. */
-int bg_measure_law(const bg_matrix *m, const bg_hist *h, const bg_spec *s, bg_measure *out, bg_err *e);
+/* Any spec on the density m->distribution, whose histogram is h. Scales are ideal (not rounded) but counted at their
+ * type. */
+int bg_measure_distribution(const bg_matrix *m, const bg_hist *h, const bg_spec *s, bg_measure *out, bg_err *e);
 
 /* Plain specs with fixed-length indices in one pass over the rows for all of them together (two where a scale waits for
  * the whole tensor). counts[65536] (may be NULL) receives how often each 16-bit code occurs; then m->codes16 is needed.

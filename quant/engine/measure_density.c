@@ -22,7 +22,7 @@ enum { NODES = 8, MOST_EDGES = 1 << 11 };
 
 typedef struct problem {
     const bg_spec *s;
-    const bg_law *l;
+    const bg_distribution *l;
     double sigma, g;
     bg_code_room room;
     bg_err *e;
@@ -265,7 +265,7 @@ static int over_ends(problem *p, double *mse)
 
 /* ---- the choice ---- */
 
-static int bounded(const bg_law *l)
+static int bounded(const bg_distribution *l)
 {
     return isfinite(l->quantile(l, 1)) && l->cdf(l, l->quantile(l, 1) * (1 + 1e-9)) >= 1;
 }
@@ -281,7 +281,8 @@ static const char *reason_not_to(const bg_matrix *m, const bg_spec *s)
         return "a density has no rows: give the source n=, or scope=N";
     if (bg_spec_is_two_level(s))
         return "scales of scales need samples: give the source n=";
-    if (s->scope.kind == BG_SCOPE_TENSOR && (needs == BG_NEEDS_ABSMAX || needs == BG_NEEDS_RANGE) && !bounded(m->law))
+    if (s->scope.kind == BG_SCOPE_TENSOR && (needs == BG_NEEDS_ABSMAX || needs == BG_NEEDS_RANGE) &&
+        !bounded(m->distribution))
         return "a density has no largest weight: give the source n=, scope=N or clip=";
     if (s->scope.kind != BG_SCOPE_TENSOR && needs > BG_NEEDS_RANGE)
         return "needs the weights of each scope: give the source n=";
@@ -294,7 +295,7 @@ static const char *reason_not_to(const bg_matrix *m, const bg_spec *s)
 
 static int on_scope(const bg_matrix *m, const bg_spec *s, bg_measure *out, bg_err *e)
 {
-    problem p = {.s = s, .l = m->law, .sigma = m->law_sigma, .g = s->scope.size, .e = e};
+    problem p = {.s = s, .l = m->distribution, .sigma = m->distribution_sigma, .g = s->scope.size, .e = e};
     int status = bg_code_room_init(&p.room, s, e);
     if (!status)
         status = bg_spec_needs(s) == BG_NEEDS_RANGE && !bg_spec_is(s, "step", "signed") ? over_ends(&p, &out->mse)
@@ -307,10 +308,10 @@ static int on_scope(const bg_matrix *m, const bg_spec *s, bg_measure *out, bg_er
     return status;
 }
 
-int bg_measure_law(const bg_matrix *m, const bg_hist *h, const bg_spec *s, bg_measure *out, bg_err *e)
+int bg_measure_distribution(const bg_matrix *m, const bg_hist *h, const bg_spec *s, bg_measure *out, bg_err *e)
 {
-    if (s->grid->on_law && !s->transform->run && !s->rounding->run && !s->rounding->choose)
-        return s->grid->on_law(s, m, out, e);
+    if (s->grid->on_distribution && !s->transform->run && !s->rounding->run && !s->rounding->choose)
+        return s->grid->on_distribution(s, m, out, e);
     out->skipped = reason_not_to(m, s);
     if (out->skipped)
         return BG_OK;

@@ -619,10 +619,10 @@ static int sweep(const bg_matrix *m, const bg_spec *specs, const path *paths, in
 static int on_density(const bg_matrix *m, const bg_spec *specs, int n, bg_measure *out, bg_err *e)
 {
     bg_hist h;
-    int status = bg_hist_from_law(&h, m->law, m->law_sigma, e);
+    int status = bg_hist_from_distribution(&h, m->distribution, m->distribution_sigma, e);
     for (int i = 0; i < n && !status; i++) {
         double began = bg_now();
-        status = bg_measure_law(m, &h, &specs[i], &out[i], e);
+        status = bg_measure_distribution(m, &h, &specs[i], &out[i], e);
         out[i].seconds = bg_now() - began;
         out[i].sigma2 = h.sigma2;
         out[i].mean = h.mean;
@@ -636,7 +636,7 @@ static int on_density(const bg_matrix *m, const bg_spec *specs, int n, bg_measur
 int bg_measure_specs(const bg_matrix *m, const bg_spec *specs, int n, bg_measure *out, bg_err *e)
 {
     memset(out, 0, (size_t)n * sizeof *out);
-    if (m->law && m->rows == 0)
+    if (m->distribution && m->rows == 0)
         return on_density(m, specs, n, out, e);
     const char *reason = m->rows <= 0 || m->cols <= 0 ? empty_reason : NULL;
     path *paths = calloc((size_t)n + 1, sizeof *paths);

@@ -49,9 +49,9 @@ typedef struct bg_matrix {
     void *self;
     const float
         *memory; /* all of it, R × C, borrowed; then read and codes16 are not asked. NULL: rows come on demand */
-    const bg_hist *hist; /* exact, of all weights; NULL: the engine makes one when a spec needs it */
-    const bg_law *law;   /* a density instead of rows; then rows = 0 */
-    double law_sigma;
+    const bg_hist *hist;                 /* exact, of all weights; NULL: the engine makes one when a spec needs it */
+    const bg_distribution *distribution; /* a density instead of rows; then rows = 0 */
+    double distribution_sigma;
     const double *second_moment; /* Σ = E[xxᵀ], C × C row-major, both triangles; NULL without calibration */
     const double *mean_abs;      /* E|x_i|, C; NULL */
     const double *max_abs;       /* max|x_i| over the calibration, C; NULL */
@@ -168,7 +168,7 @@ struct bg_grid {
      * program); NULL, as the answer too: an error ends the run. */
     const char *(*excuse)(const bg_trained *t);
     /* All: measures on a density, exactly; NULL: the engine's histogram path, or "needs samples". */
-    int (*on_law)(const bg_spec *s, const bg_matrix *m, bg_measure *out, bg_err *e);
+    int (*on_distribution)(const bg_spec *s, const bg_matrix *m, bg_measure *out, bg_err *e);
 };
 
 struct bg_transform {

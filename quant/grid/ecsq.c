@@ -233,11 +233,11 @@ static void side(const bg_spec *s, const bg_trained *t, bg_rate *rate)
     rate->table += t->table_bits;
 }
 
-static int on_law(const bg_spec *s, const bg_matrix *m, bg_measure *out, bg_err *e)
+static int on_distribution(const bg_spec *s, const bg_matrix *m, bg_measure *out, bg_err *e)
 {
     bg_hist own = {0};
     bg_ecsq q = {0};
-    int status = m->hist ? BG_OK : bg_hist_from_law(&own, m->law, m->law_sigma, e);
+    int status = m->hist ? BG_OK : bg_hist_from_distribution(&own, m->distribution, m->distribution_sigma, e);
     if (!status)
         status = design(s, m->hist ? m->hist : &own, &q, e);
     if (!status) {
@@ -268,5 +268,5 @@ const bg_grid bg_grid_ecsq = {
     .tile = tile,
     .side = side,
     .release = release,
-    .on_law = on_law,
+    .on_distribution = on_distribution,
 };

@@ -521,7 +521,7 @@ int bg_gguf_blocks(const bg_spec *s, const float *w, int64_t n, uint8_t *out, bg
     return status;
 }
 
-static int on_law(const bg_spec *s, const bg_matrix *m, bg_measure *out, bg_err *e)
+static int on_distribution(const bg_spec *s, const bg_matrix *m, bg_measure *out, bg_err *e)
 {
     const type *t = type_of(s);
     bg_spec same;
@@ -562,5 +562,5 @@ const bg_grid bg_grid_gguf = {
     .kind = BG_GRID_VECTOR,
     .bits = bits,
     .tile = tile,
-    .on_law = on_law,
+    .on_distribution = on_distribution,
 };

@@ -181,7 +181,7 @@ done:
 /* ---- densities ---- */
 
 /* x where the mass of (−∞, −x] is below 1e-18, by bisection on the distribution function. */
-static double tail_end(const bg_law *l)
+static double tail_end(const bg_distribution *l)
 {
     double low = 0, high = 1;
     while (l->cdf(l, -high) > 1e-18 && high < 1e12)
@@ -208,7 +208,7 @@ static double stretch(double ratio)
 
 /* Edges −x … x through 0, evenly spaced where the mass is and ever wider in the tails: x·sinh(a·u)/sinh(a), u in [−1,
  * 1]. */
-static void lay_edges(const bg_law *l, double sigma, double *edge)
+static void lay_edges(const bg_distribution *l, double sigma, double *edge)
 {
     double end = tail_end(l), core = 4 * fabs(l->quantile(l, 0.25));
     double a = end > core ? stretch(end / core) : 0;
@@ -219,7 +219,7 @@ static void lay_edges(const bg_law *l, double sigma, double *edge)
     }
 }
 
-int bg_hist_from_law(bg_hist *h, const bg_law *l, double sigma, bg_err *e)
+int bg_hist_from_distribution(bg_hist *h, const bg_distribution *l, double sigma, bg_err *e)
 {
     size_t n = 2 * HALF_BINS;
     int status = allocate(h, n, 1, e);

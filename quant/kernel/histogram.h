@@ -34,7 +34,7 @@ int bg_hist_from_codes(bg_hist *h, const uint64_t *counts, const float *value_of
 /* From n floats, sorted inside (radix); weights (n) may be NULL. Not finite: BG_INPUT. */
 int bg_hist_from_values(bg_hist *h, const float *x, const double *weights, size_t n, bg_err *e);
 /* A density, unit variance × sigma². */
-int bg_hist_from_law(bg_hist *h, const bg_law *l, double sigma, bg_err *e);
+int bg_hist_from_distribution(bg_hist *h, const bg_distribution *l, double sigma, bg_err *e);
 /* From arrays already ascending (copied). */
 int bg_hist_from_sorted(bg_hist *h, const double *value, const double *weight, size_t n, bg_err *e);
 void bg_hist_free(bg_hist *h);

@@ -28,94 +28,94 @@ static double below(double left_value, double x)
 
 /* ---- gaussian; ar1 has the same margin ---- */
 
-static double gaussian_pdf(const bg_law *l, double x)
+static double gaussian_pdf(const bg_distribution *l, double x)
 {
     (void)l;
     return exp(-0.5 * x * x) / sqrt(2 * pi);
 }
 
-static double gaussian_cdf(const bg_law *l, double x)
+static double gaussian_cdf(const bg_distribution *l, double x)
 {
     (void)l;
     return 0.5 * erfc(-x / sqrt(2));
 }
 
-static double gaussian_quantile(const bg_law *l, double p)
+static double gaussian_quantile(const bg_distribution *l, double p)
 {
     (void)l;
     return gsl_cdf_ugaussian_Pinv(p);
 }
 
-static double gaussian_moment1(const bg_law *l, double x)
+static double gaussian_moment1(const bg_distribution *l, double x)
 {
     return -gaussian_pdf(l, x);
 }
 
-static double gaussian_moment2(const bg_law *l, double x)
+static double gaussian_moment2(const bg_distribution *l, double x)
 {
     double a = -fabs(x);
     return below(gaussian_cdf(l, a) - a * gaussian_pdf(l, a), x);
 }
 
-static double gaussian_entropy(const bg_law *l)
+static double gaussian_entropy(const bg_distribution *l)
 {
     (void)l;
     return 0.5 * log2(2 * pi * exp(1));
 }
 
-static double gaussian_kurtosis(const bg_law *l)
+static double gaussian_kurtosis(const bg_distribution *l)
 {
     (void)l;
     return 0;
 }
 
 /* Of a Gaussian AR(1) process: the entropy of a sample given all samples before it. */
-static double ar1_entropy(const bg_law *l)
+static double ar1_entropy(const bg_distribution *l)
 {
     return gaussian_entropy(l) + 0.5 * log2(1 - l->shape * l->shape);
 }
 
 /* ---- laplace: p = e^{−|x|/b}/2b, b = 1/√2 ---- */
 
-static double laplace_pdf(const bg_law *l, double x)
+static double laplace_pdf(const bg_distribution *l, double x)
 {
     (void)l;
     return exp(-sqrt(2) * fabs(x)) / sqrt(2);
 }
 
-static double laplace_cdf(const bg_law *l, double x)
+static double laplace_cdf(const bg_distribution *l, double x)
 {
     (void)l;
     return below(0.5 * exp(-sqrt(2) * fabs(x)), x);
 }
 
-static double laplace_quantile(const bg_law *l, double p)
+static double laplace_quantile(const bg_distribution *l, double p)
 {
     (void)l;
     return p < 0.5 ? log(2 * p) / sqrt(2) : -log(2 * (1 - p)) / sqrt(2);
 }
 
-static double laplace_moment1(const bg_law *l, double x)
+static double laplace_moment1(const bg_distribution *l, double x)
 {
     (void)l;
     double b = sqrt(0.5), a = -fabs(x);
     return 0.5 * exp(a / b) * (a - b);
 }
 
-static double laplace_moment2(const bg_law *l, double x)
+static double laplace_moment2(const bg_distribution *l, double x)
 {
     (void)l;
     double b = sqrt(0.5), a = -fabs(x);
     return below(0.5 * exp(a / b) * (a * a - 2 * a * b + 2 * b * b), x);
 }
 
-static double laplace_entropy(const bg_law *l)
+static double laplace_entropy(const bg_distribution *l)
 {
     (void)l;
     return log2(2 * exp(1) * sqrt(0.5));
 }
 
-static double laplace_kurtosis(const bg_law *l)
+static double laplace_kurtosis(const bg_distribution *l)
 {
     (void)l;
     return 3;
@@ -128,47 +128,47 @@ static double logistic_scale(void)
     return sqrt(3) / pi;
 }
 
-static double logistic_pdf(const bg_law *l, double x)
+static double logistic_pdf(const bg_distribution *l, double x)
 {
     (void)l;
     double s = logistic_scale(), t = exp(-fabs(x) / s);
     return t / (s * (1 + t) * (1 + t));
 }
 
-static double logistic_cdf(const bg_law *l, double x)
+static double logistic_cdf(const bg_distribution *l, double x)
 {
     (void)l;
     double t = exp(-fabs(x) / logistic_scale());
     return below(t / (1 + t), x);
 }
 
-static double logistic_quantile(const bg_law *l, double p)
+static double logistic_quantile(const bg_distribution *l, double p)
 {
     (void)l;
     return logistic_scale() * (log(p) - log1p(-p));
 }
 
 /* Parts: ∫F = s·ln(1 + e^{x/s}). */
-static double logistic_moment1(const bg_law *l, double x)
+static double logistic_moment1(const bg_distribution *l, double x)
 {
     double s = logistic_scale(), a = -fabs(x);
     return a * logistic_cdf(l, a) - s * log1p(exp(a / s));
 }
 
 /* Parts once more: ∫ln(1 + e^z) dz = −Li₂(−e^z). */
-static double logistic_moment2(const bg_law *l, double x)
+static double logistic_moment2(const bg_distribution *l, double x)
 {
     double s = logistic_scale(), a = -fabs(x), t = exp(a / s);
     return below(a * a * logistic_cdf(l, a) - 2 * a * s * log1p(t) - 2 * s * s * gsl_sf_dilog(-t), x);
 }
 
-static double logistic_entropy(const bg_law *l)
+static double logistic_entropy(const bg_distribution *l)
 {
     (void)l;
     return (log(logistic_scale()) + 2) / log(2);
 }
 
-static double logistic_kurtosis(const bg_law *l)
+static double logistic_kurtosis(const bg_distribution *l)
 {
     (void)l;
     return 1.2;
@@ -181,45 +181,45 @@ static double uniform_at(double x)
     return fmax(-sqrt(3), fmin(sqrt(3), x));
 }
 
-static double uniform_pdf(const bg_law *l, double x)
+static double uniform_pdf(const bg_distribution *l, double x)
 {
     (void)l;
     return fabs(x) <= sqrt(3) ? 0.5 / sqrt(3) : 0;
 }
 
-static double uniform_cdf(const bg_law *l, double x)
+static double uniform_cdf(const bg_distribution *l, double x)
 {
     (void)l;
     return (uniform_at(x) / sqrt(3) + 1) / 2;
 }
 
-static double uniform_quantile(const bg_law *l, double p)
+static double uniform_quantile(const bg_distribution *l, double p)
 {
     (void)l;
     return sqrt(3) * (2 * p - 1);
 }
 
-static double uniform_moment1(const bg_law *l, double x)
+static double uniform_moment1(const bg_distribution *l, double x)
 {
     (void)l;
     double a = uniform_at(x);
     return (a * a - 3) / (4 * sqrt(3));
 }
 
-static double uniform_moment2(const bg_law *l, double x)
+static double uniform_moment2(const bg_distribution *l, double x)
 {
     (void)l;
     double a = uniform_at(x) / sqrt(3);
     return (a * a * a + 1) / 2;
 }
 
-static double uniform_entropy(const bg_law *l)
+static double uniform_entropy(const bg_distribution *l)
 {
     (void)l;
     return log2(2 * sqrt(3));
 }
 
-static double uniform_kurtosis(const bg_law *l)
+static double uniform_kurtosis(const bg_distribution *l)
 {
     (void)l;
     return -1.2;
@@ -227,51 +227,51 @@ static double uniform_kurtosis(const bg_law *l)
 
 /* ---- ggd: p ∝ e^{−(|x|/α)^β}, α² = Γ(1/β)/Γ(3/β); partial moments are incomplete gamma functions ---- */
 
-static double ggd_alpha(const bg_law *l)
+static double ggd_alpha(const bg_distribution *l)
 {
     return exp(0.5 * (lgamma(1 / l->shape) - lgamma(3 / l->shape)));
 }
 
-static double ggd_power(const bg_law *l, double x)
+static double ggd_power(const bg_distribution *l, double x)
 {
     return pow(fabs(x) / ggd_alpha(l), l->shape);
 }
 
-static double ggd_pdf(const bg_law *l, double x)
+static double ggd_pdf(const bg_distribution *l, double x)
 {
     return l->shape / (2 * ggd_alpha(l)) * exp(-ggd_power(l, x) - lgamma(1 / l->shape));
 }
 
-static double ggd_cdf(const bg_law *l, double x)
+static double ggd_cdf(const bg_distribution *l, double x)
 {
     return below(0.5 * gsl_sf_gamma_inc_Q(1 / l->shape, ggd_power(l, x)), x);
 }
 
-static double ggd_quantile(const bg_law *l, double p)
+static double ggd_quantile(const bg_distribution *l, double p)
 {
     double tail = p < 0.5 ? p : 1 - p;
     double x = ggd_alpha(l) * pow(gsl_cdf_gamma_Qinv(2 * tail, 1 / l->shape, 1), 1 / l->shape);
     return p < 0.5 ? -x : x;
 }
 
-static double ggd_moment1(const bg_law *l, double x)
+static double ggd_moment1(const bg_distribution *l, double x)
 {
     double b = l->shape;
     return -0.5 * ggd_alpha(l) * exp(lgamma(2 / b) - lgamma(1 / b)) * gsl_sf_gamma_inc_Q(2 / b, ggd_power(l, x));
 }
 
-static double ggd_moment2(const bg_law *l, double x)
+static double ggd_moment2(const bg_distribution *l, double x)
 {
     return below(0.5 * gsl_sf_gamma_inc_Q(3 / l->shape, ggd_power(l, x)), x);
 }
 
-static double ggd_entropy(const bg_law *l)
+static double ggd_entropy(const bg_distribution *l)
 {
     double b = l->shape;
     return (1 / b + log(2 * ggd_alpha(l) / b) + lgamma(1 / b)) / log(2);
 }
 
-static double ggd_kurtosis(const bg_law *l)
+static double ggd_kurtosis(const bg_distribution *l)
 {
     double b = l->shape;
     return exp(lgamma(5 / b) + lgamma(1 / b) - 2 * lgamma(3 / b)) - 3;
@@ -280,40 +280,40 @@ static double ggd_kurtosis(const bg_law *l)
 /* ---- student: x = c·t with t Student of ν degrees, c² = (ν−2)/ν; partial moments are incomplete beta functions ----
  */
 
-static double student_c(const bg_law *l)
+static double student_c(const bg_distribution *l)
 {
     return sqrt((l->shape - 2) / l->shape);
 }
 
-static double student_pdf(const bg_law *l, double x)
+static double student_pdf(const bg_distribution *l, double x)
 {
     double nu = l->shape, c = student_c(l), t = x / c;
     return exp(-0.5 * (nu + 1) * log1p(t * t / nu) - gsl_sf_lnbeta(nu / 2, 0.5)) / (c * sqrt(nu));
 }
 
-static double student_cdf(const bg_law *l, double x)
+static double student_cdf(const bg_distribution *l, double x)
 {
     return below(gsl_cdf_tdist_P(-fabs(x) / student_c(l), l->shape), x);
 }
 
-static double student_quantile(const bg_law *l, double p)
+static double student_quantile(const bg_distribution *l, double p)
 {
     return student_c(l) * gsl_cdf_tdist_Pinv(p, l->shape);
 }
 
-static double student_moment1(const bg_law *l, double x)
+static double student_moment1(const bg_distribution *l, double x)
 {
     double nu = l->shape, c = student_c(l), t = x / c;
     return -c * c * (nu + t * t) / (nu - 1) * student_pdf(l, x);
 }
 
-static double student_moment2(const bg_law *l, double x)
+static double student_moment2(const bg_distribution *l, double x)
 {
     double nu = l->shape, t = x / student_c(l);
     return below(0.5 * gsl_sf_beta_inc(nu / 2 - 1, 1.5, nu / (nu + t * t)), x);
 }
 
-static double student_entropy(const bg_law *l)
+static double student_entropy(const bg_distribution *l)
 {
     double nu = l->shape;
     double h =
@@ -321,7 +321,7 @@ static double student_entropy(const bg_law *l)
     return (h + log(student_c(l))) / log(2);
 }
 
-static double student_kurtosis(const bg_law *l)
+static double student_kurtosis(const bg_distribution *l)
 {
     return l->shape > 4 ? 6 / (l->shape - 4) : (double)NAN;
 }
@@ -331,25 +331,25 @@ static double student_kurtosis(const bg_law *l)
 enum { WIDER = 10 };
 
 /* σ of the others, so that the whole has variance 1. */
-static double bulk_sigma(const bg_law *l)
+static double bulk_sigma(const bg_distribution *l)
 {
     return 1 / sqrt(1 + l->shape * (WIDER * WIDER - 1));
 }
 
-static double outliers_pdf(const bg_law *l, double x)
+static double outliers_pdf(const bg_distribution *l, double x)
 {
     double a = bulk_sigma(l), b = WIDER * a;
     return (1 - l->shape) * gaussian_pdf(l, x / a) / a + l->shape * gaussian_pdf(l, x / b) / b;
 }
 
-static double outliers_cdf(const bg_law *l, double x)
+static double outliers_cdf(const bg_distribution *l, double x)
 {
     double a = bulk_sigma(l);
     return (1 - l->shape) * gaussian_cdf(l, x / a) + l->shape * gaussian_cdf(l, x / (WIDER * a));
 }
 
 /* Newton's steps inside a bracket that shrinks; between the quantiles of the two parts. */
-static double outliers_quantile(const bg_law *l, double p)
+static double outliers_quantile(const bg_distribution *l, double p)
 {
     double z = gsl_cdf_ugaussian_Pinv(fmin(p, 1 - p)), a = bulk_sigma(l), low = WIDER * a * z, high = a * z, x = high;
     for (int i = 0; i < 100 && high - low > 1e-15 * -low; i++) {
@@ -363,20 +363,20 @@ static double outliers_quantile(const bg_law *l, double p)
     return p <= 0.5 ? x : -x;
 }
 
-static double outliers_moment1(const bg_law *l, double x)
+static double outliers_moment1(const bg_distribution *l, double x)
 {
     double a = bulk_sigma(l), b = WIDER * a;
     return -(1 - l->shape) * a * gaussian_pdf(l, x / a) - l->shape * b * gaussian_pdf(l, x / b);
 }
 
-static double outliers_moment2(const bg_law *l, double x)
+static double outliers_moment2(const bg_distribution *l, double x)
 {
     double a = bulk_sigma(l), b = WIDER * a;
     return (1 - l->shape) * a * a * gaussian_moment2(l, x / a) + l->shape * b * b * gaussian_moment2(l, x / b);
 }
 
 /* −∫ p log2 p by the trapezoid rule, which converges faster than any power for so smooth an integrand. */
-static double outliers_entropy(const bg_law *l)
+static double outliers_entropy(const bg_distribution *l)
 {
     double a = bulk_sigma(l), step = a / 16, sum = 0;
     for (int i = -16 * 12 * WIDER; i <= 16 * 12 * WIDER; i++) {
@@ -386,7 +386,7 @@ static double outliers_entropy(const bg_law *l)
     return sum;
 }
 
-static double outliers_kurtosis(const bg_law *l)
+static double outliers_kurtosis(const bg_distribution *l)
 {
     double a = bulk_sigma(l);
     return 3 * pow(a, 4) * (1 - l->shape + l->shape * pow(WIDER, 4)) - 3;
@@ -395,7 +395,7 @@ static double outliers_kurtosis(const bg_law *l)
 /* ---- the table ---- */
 
 #define LAW(law) law##_pdf, law##_cdf, law##_quantile, law##_moment1, law##_moment2
-const bg_law bg_laws[] = {
+const bg_distribution bg_distributions[] = {
     {"gaussian", "normal", 0, NULL, 1, LAW(gaussian), gaussian_entropy, gaussian_kurtosis},
     {"laplace", "double exponential", 0, NULL, 1, LAW(laplace), laplace_entropy, laplace_kurtosis},
     {"logistic", "logistic", 0, NULL, 1, LAW(logistic), logistic_entropy, logistic_kurtosis},
@@ -411,9 +411,9 @@ const bg_law bg_laws[] = {
 };
 #undef LAW
 
-const bg_law *bg_law_find(const char *name)
+const bg_distribution *bg_distribution_find(const char *name)
 {
-    for (const bg_law *l = bg_laws; l->name; l++)
+    for (const bg_distribution *l = bg_distributions; l->name; l++)
         if (!strcmp(l->name, name))
             return l;
     return NULL;
@@ -421,7 +421,7 @@ const bg_law *bg_law_find(const char *name)
 
 /* ---- source strings ---- */
 
-static int shape_range(const bg_law *l, double *least, double *most)
+static int shape_range(const bg_distribution *l, double *least, double *most)
 {
     *least = 0.2, *most = 100; /* ggd */
     if (!strcmp(l->name, "student"))
@@ -471,13 +471,13 @@ static int set_key(bg_source *s, const char *key, const char *value, bg_err *e)
         s->seed = (uint64_t)seed;
         return status;
     }
-    if (shape_range(&s->law, &least, &most) && !strcmp(key, s->law.shape_key))
-        return number_in(key, value, least, most, &s->law.shape, e);
-    const char *const keys[] = {"n", "cols", "sigma", "seed", s->law.shape_key};
+    if (shape_range(&s->distribution, &least, &most) && !strcmp(key, s->distribution.shape_key))
+        return number_in(key, value, least, most, &s->distribution.shape, e);
+    const char *const keys[] = {"n", "cols", "sigma", "seed", s->distribution.shape_key};
     const char *near = bg_nearest(key, keys, 5);
-    return bg_fail(e, BG_USAGE, "source:%s has no key '%s'%s%s; its keys are n, cols, seed, sigma%s%s", s->law.name,
-                   key, near ? ", did you mean " : "", near ? near : "", s->law.shape_key ? ", " : "",
-                   s->law.shape_key ? s->law.shape_key : "");
+    return bg_fail(e, BG_USAGE, "source:%s has no key '%s'%s%s; its keys are n, cols, seed, sigma%s%s",
+                   s->distribution.name, key, near ? ", did you mean " : "", near ? near : "",
+                   s->distribution.shape_key ? ", " : "", s->distribution.shape_key ? s->distribution.shape_key : "");
 }
 
 /* The largest power of two up to 4096 that divides n. */
@@ -491,26 +491,26 @@ static int64_t default_cols(int64_t n)
 
 static int finish(bg_source *s, bg_err *e)
 {
-    if (!s->n && !s->law.memoryless)
+    if (!s->n && !s->distribution.memoryless)
         return bg_fail(e, BG_USAGE, "source:%s has memory and no density of single weights: say how many samples, n=…",
-                       s->law.name);
+                       s->distribution.name);
     if (!s->n)
         return BG_OK;
     if (!s->cols)
         s->cols = default_cols(s->n);
     if (s->n % s->cols)
-        return bg_fail(e, BG_USAGE, "source:%s: cols=%lld does not divide n=%lld", s->law.name, (long long)s->cols,
-                       (long long)s->n);
+        return bg_fail(e, BG_USAGE, "source:%s: cols=%lld does not divide n=%lld", s->distribution.name,
+                       (long long)s->cols, (long long)s->n);
     return BG_OK;
 }
 
 static int find_law(const char *name, bg_source *s, bg_err *e)
 {
-    const bg_law *law = bg_law_find(name);
+    const bg_distribution *law = bg_distribution_find(name);
     if (!law) {
         const char *names[16];
         int n = 0;
-        for (const bg_law *l = bg_laws; l->name && n < 16; l++)
+        for (const bg_distribution *l = bg_distributions; l->name && n < 16; l++)
             names[n++] = l->name;
         const char *near = bg_nearest(name, names, n);
         return bg_fail(
@@ -518,7 +518,7 @@ static int find_law(const char *name, bg_source *s, bg_err *e)
             "source: no law '%s'%s%s; there are gaussian, laplace, logistic, uniform, ggd, student, ar1, outliers",
             name, near ? ", did you mean " : "", near ? near : "");
     }
-    *s = (bg_source){.law = *law, .sigma = 1, .seed = 1};
+    *s = (bg_source){.distribution = *law, .sigma = 1, .seed = 1};
     return BG_OK;
 }
 
@@ -533,7 +533,7 @@ int bg_source_parse(const char *text, bg_source *out, bg_err *e)
     while (!status && (word = strtok_r(NULL, ",", &save))) {
         char *value = strchr(word, '=');
         if (!value)
-            return bg_fail(e, BG_USAGE, "source:%s: '%s' should be key=value", out->law.name, word);
+            return bg_fail(e, BG_USAGE, "source:%s: '%s' should be key=value", out->distribution.name, word);
         *value++ = 0;
         status = set_key(out, word, value, e);
     }
@@ -579,14 +579,14 @@ static double gamma_from(uint64_t key, double a)
     }
 }
 
-static double ggd_sample(const bg_law *l, uint64_t seed, uint64_t index)
+static double ggd_sample(const bg_distribution *l, uint64_t seed, uint64_t index)
 {
     uint64_t key = bg_bits_at(seed, index);
     double x = ggd_alpha(l) * pow(gamma_from(key, 1 / l->shape), 1 / l->shape);
     return key & 1 ? x : -x;
 }
 
-static double student_sample(const bg_law *l, uint64_t seed, uint64_t index)
+static double student_sample(const bg_distribution *l, uint64_t seed, uint64_t index)
 {
     uint64_t key = bg_bits_at(seed, index);
     double z = normal_at(key ^ 0x5bf03635u, 0), chi2 = 2 * gamma_from(key, l->shape / 2);
@@ -596,7 +596,7 @@ static double student_sample(const bg_law *l, uint64_t seed, uint64_t index)
 /* A row starts stationary and runs x_j = ρ·x_{j−1} + √(1−ρ²)·z_j, so a sample needs the row's start, not the file's. */
 static void ar1_samples(const bg_source *s, int64_t first, int64_t n, float *out)
 {
-    double rho = s->law.shape, fresh = sqrt(1 - rho * rho), x = 0;
+    double rho = s->distribution.shape, fresh = sqrt(1 - rho * rho), x = 0;
     for (int64_t i = first - first % s->cols; i < first + n; i++) {
         double z = normal_at(s->seed, (uint64_t)i);
         x = i % s->cols ? rho * x + fresh * z : z;
@@ -607,7 +607,7 @@ static void ar1_samples(const bg_source *s, int64_t first, int64_t n, float *out
 
 void bg_source_samples(const bg_source *s, int64_t first, int64_t n, float *out)
 {
-    const bg_law *l = &s->law;
+    const bg_distribution *l = &s->distribution;
     if (!l->memoryless) {
         ar1_samples(s, first, n, out);
         return;

@@ -14,29 +14,29 @@
 #include "io/base/error.h"
 #include <stdint.h>
 
-typedef struct bg_law {
+typedef struct bg_distribution {
     const char *name, *help;
     double shape;          /* β of ggd, ν of student, ρ of ar1, share of outliers; 0 where there is none */
     const char *shape_key; /* "shape", "nu", "rho", "share"; NULL */
     int memoryless;
-    double (*pdf)(const struct bg_law *l, double x);
-    double (*cdf)(const struct bg_law *l, double x);
-    double (*quantile)(const struct bg_law *l, double p);
+    double (*pdf)(const struct bg_distribution *l, double x);
+    double (*cdf)(const struct bg_distribution *l, double x);
+    double (*quantile)(const struct bg_distribution *l, double p);
     /* ∫_{−∞}^{x} t·pdf dt and ∫_{−∞}^{x} t²·pdf dt */
-    double (*moment1)(const struct bg_law *l, double x);
-    double (*moment2)(const struct bg_law *l, double x);
+    double (*moment1)(const struct bg_distribution *l, double x);
+    double (*moment2)(const struct bg_distribution *l, double x);
     double (*entropy_bits)(
-        const struct bg_law *l); /* differential entropy a sample at unit variance (of ar1: the rate) */
-    double (*kurtosis_excess)(const struct bg_law *l); /* NaN where it does not exist */
-} bg_law;
+        const struct bg_distribution *l); /* differential entropy a sample at unit variance (of ar1: the rate) */
+    double (*kurtosis_excess)(const struct bg_distribution *l); /* NaN where it does not exist */
+} bg_distribution;
 
 /* All laws with their default shapes, ending with a NULL name. Every law is symmetric about 0. */
-extern const bg_law bg_laws[];
+extern const bg_distribution bg_distributions[];
 /* By name, with its default shape; NULL when unknown. */
-const bg_law *bg_law_find(const char *name);
+const bg_distribution *bg_distribution_find(const char *name);
 
 typedef struct bg_source {
-    bg_law law; /* with the shape asked for */
+    bg_distribution distribution; /* with the shape asked for */
     double sigma;
     int64_t n, cols; /* n 0: the density */
     uint64_t seed;

@@ -34,9 +34,9 @@ int bg_source_load(bg_load *l, const char *text, bg_err *e)
     t->dtype = BG_F32;
     t->bytes[BG_PART_INDICES] = (uint64_t)s->n * sizeof(float);
     c->file_bytes = t->bytes[BG_PART_INDICES];
-    c->law_sigma = s->sigma;
+    c->distribution_sigma = s->sigma;
     if (!s->n)
-        c->law = &s->law;
+        c->distribution = &s->distribution;
     status = bg_tensor_shape(t, (int64_t[]){s->n ? s->n / s->cols : 0, s->cols}, 2, e);
     return status ? status : bg_tensor_storage(t, e, "F32");
 }

@@ -18,7 +18,7 @@ static bg_hist density(const char *text)
     bg_source s;
     bg_hist h;
     assert_int_equal(bg_source_parse(text, &s, NULL), BG_OK);
-    assert_int_equal(bg_hist_from_law(&h, &s.law, 1, NULL), BG_OK);
+    assert_int_equal(bg_hist_from_distribution(&h, &s.distribution, 1, NULL), BG_OK);
     return h;
 }
 
@@ -44,7 +44,8 @@ static void binned(const cJSON *c)
     assert_int_equal(bg_source_parse(bg_json_string(c, "source", ""), &s, NULL), BG_OK);
     double d =
         bg_json_number(reference_expect(c, "D"), "value", 0); /* the closed forms, where the reference took them */
-    reference_check(c, "shannon_lower_bound_bits", bg_shannon_lower_bits(s.law.entropy_bits(&s.law), d));
+    reference_check(c, "shannon_lower_bound_bits",
+                    bg_shannon_lower_bits(s.distribution.entropy_bits(&s.distribution), d));
     if (reference_expect(c, "R_continuous_closed_form"))
         reference_check(c, "R_continuous_closed_form", bg_gaussian_rate_bits(1, d));
     free(p);
@@ -298,7 +299,7 @@ static void test_entropy_of_codes(void **state)
             memcpy(&x[k], &u, sizeof u);
         }
         assert_int_equal(bg_hist_from_values(&h, x, NULL, N, NULL), BG_OK);
-        double truth = s.law.entropy_bits(&s.law) + log2(s.sigma), got = bg_entropy_of_codes(&h, 7);
+        double truth = s.distribution.entropy_bits(&s.distribution) + log2(s.sigma), got = bg_entropy_of_codes(&h, 7);
         if (fabs(got - truth) > 0.01)
             fail_msg("%s: %.5f bits, not %.5f", texts[i], got, truth);
         /* and so say the estimators for samples, of draws spread over their codes */

@@ -127,12 +127,12 @@ static void test_sources(void **state)
 {
     (void)state;
     bg_ckpt *c = open_or_fail("source:gaussian");
-    assert_non_null(c->law);
+    assert_non_null(c->distribution);
     assert_int_equal(c->n_tensors, 1);
     assert_int_equal(c->tensors[0].count, 0);
     bg_ckpt_close(c);
     c = open_or_fail("source:laplace,n=3000,cols=100,seed=3");
-    assert_null(c->law);
+    assert_null(c->distribution);
     const bg_tensor *t = tensor_or_fail(c, "weight");
     assert_true(t->is_linear && t->rows == 30 && t->cols == 100);
     float *tiles = values_of(t), whole[3000];

@@ -71,7 +71,7 @@ static void test_reference(void **state)
         bg_source source;
         bg_hist h;
         assert_int_equal(bg_source_parse(bg_json_string(c, "source", ""), &source, NULL), BG_OK);
-        assert_int_equal(bg_hist_from_law(&h, &source.law, 1, NULL), BG_OK);
+        assert_int_equal(bg_hist_from_distribution(&h, &source.distribution, 1, NULL), BG_OK);
         one_case(c, &h);
         bg_hist_free(&h);
         cases++;

@@ -118,8 +118,8 @@ static void check_law(const char *text, double sigma)
     bg_source s;
     bg_hist h;
     assert_int_equal(bg_source_parse(text, &s, NULL), BG_OK);
-    const bg_law *l = &s.law;
-    assert_int_equal(bg_hist_from_law(&h, l, sigma, NULL), BG_OK);
+    const bg_distribution *l = &s.distribution;
+    assert_int_equal(bg_hist_from_distribution(&h, l, sigma, NULL), BG_OK);
     close_to(h.sigma2, sigma * sigma, 0);
     double mass = 0, moment = 0;
     for (size_t i = 0; i < h.n; i++) {

@@ -24,7 +24,7 @@ static bg_hist density(const char *name)
     bg_source s;
     bg_err e = {0};
     bg_hist h = {0};
-    if (bg_source_parse(text, &s, &e) || bg_hist_from_law(&h, &s.law, 1, &e))
+    if (bg_source_parse(text, &s, &e) || bg_hist_from_distribution(&h, &s.distribution, 1, &e))
         fail_msg("%s", e.text);
     return h;
 }

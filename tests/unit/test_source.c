@@ -9,13 +9,13 @@
 #include "quant/probability/source.h"
 #include "tests/reference.h"
 
-static bg_law law_of(const char *text)
+static bg_distribution law_of(const char *text)
 {
     bg_source s;
     bg_err e = {0};
     if (bg_source_parse(text, &s, &e))
         fail_msg("%s", e.text);
-    return s.law;
+    return s.distribution;
 }
 
 static const char *const laws[] = {"gaussian",      "laplace",       "logistic",     "uniform",      "ggd,shape=0.7",
@@ -32,7 +32,7 @@ static void test_derivatives(void **state)
 {
     (void)state;
     for (int i = 0; i < LAWS; i++) {
-        bg_law l = law_of(laws[i]);
+        bg_distribution l = law_of(laws[i]);
         for (double x = -6.05; x < 6; x += 0.1) {
             if (fabs(fabs(x) - sqrt(3)) < 0.01 || fabs(x) < 0.01)
                 continue; /* corners of the uniform law and cusps */
@@ -48,7 +48,7 @@ static void test_totals(void **state)
 {
     (void)state;
     for (int i = 0; i < LAWS; i++) {
-        bg_law l = law_of(laws[i]);
+        bg_distribution l = law_of(laws[i]);
         close_to(laws[i], "F", 0, l.cdf(&l, 0), 0.5, 1e-14);
         close_to(laws[i], "S", 0, l.moment2(&l, 0), 0.5, 1e-13);
         close_to(laws[i], "S", 1e7, l.moment2(&l, 1e7), 1, 1e-5); /* ν = 3 has lost 1e-7 there */
@@ -57,7 +57,7 @@ static void test_totals(void **state)
         for (double p = 0.001; p < 1; p += 0.037)
             close_to(laws[i], "F(quantile)", p, l.cdf(&l, l.quantile(&l, p)), p, 1e-11);
     }
-    bg_law g = law_of("gaussian");
+    bg_distribution g = law_of("gaussian");
     close_to("gaussian", "S", -1, g.moment2(&g, -1), 0.40062597, 1e-7);
 }
 
@@ -71,14 +71,14 @@ static void test_entropies(void **state)
                                     {"diff_entropy_ggd_0.7", "ggd,shape=0.7"},
                                     {"diff_entropy_student_t_5", "student,nu=5"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        bg_law l = law_of(names[i][1]);
+        bg_distribution l = law_of(names[i][1]);
         reference_check(reference_case(root, names[i][0]), "h_bits_unit_variance", l.entropy_bits(&l));
     }
     cJSON_Delete(root);
-    bg_law one = law_of("ggd,shape=1"), laplace = law_of("laplace");
+    bg_distribution one = law_of("ggd,shape=1"), laplace = law_of("laplace");
     close_to("ggd 1", "h", 0, one.entropy_bits(&one), laplace.entropy_bits(&laplace), 1e-12);
     close_to("ggd 1", "kurtosis", 0, one.kurtosis_excess(&one), 3, 1e-9);
-    bg_law t = law_of("student,nu=5"), heavy = law_of("student,nu=3.5");
+    bg_distribution t = law_of("student,nu=5"), heavy = law_of("student,nu=3.5");
     assert_true(fabs(t.kurtosis_excess(&t) - 6) < 1e-12 && isnan(heavy.kurtosis_excess(&heavy)));
 }
 
@@ -100,12 +100,13 @@ static void test_samples(void **state)
         snprintf(text, sizeof text, "%s,n=%d,seed=3", sampled[i], N);
         assert_int_equal(bg_source_parse(text, &s, &e), BG_OK);
         bg_source_samples(&s, 0, N, x);
-        double sum = 0, square = 0, quarter = 0, q = s.law.quantile(&s.law, 0.25);
+        double sum = 0, square = 0, quarter = 0, q = s.distribution.quantile(&s.distribution, 0.25);
         for (int j = 0; j < N; j++)
             sum += (double)x[j], square += (double)x[j] * (double)x[j], quarter += (double)x[j] < q;
-        double independent = s.law.memoryless ? 1 : sqrt(19); /* (1+ρ)/(1−ρ) */
+        double independent = s.distribution.memoryless ? 1 : sqrt(19); /* (1+ρ)/(1−ρ) */
         close_to(text, "mean", 0, sum / N, 0, 5 * independent / sqrt(N));
-        close_to(text, "variance", 0, square / N, 1, 5 * independent * sqrt((s.law.kurtosis_excess(&s.law) + 2) / N));
+        close_to(text, "variance", 0, square / N, 1,
+                 5 * independent * sqrt((s.distribution.kurtosis_excess(&s.distribution) + 2) / N));
         close_to(text, "quartile", 0, quarter / N, 0.25, 5 * independent * sqrt(0.1875 / N));
     }
     free(x);

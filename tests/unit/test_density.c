@@ -17,7 +17,7 @@ static bg_measure measure(const char *source, const char *text)
     bg_err e = {0};
     if (bg_source_parse(source, &src, &e) || bg_spec_parse(text, &s, &e))
         fail_msg("%s: %s", text, e.text);
-    bg_matrix m = {.law = &src.law, .law_sigma = src.sigma};
+    bg_matrix m = {.distribution = &src.distribution, .distribution_sigma = src.sigma};
     if (bg_measure_specs(&m, &s, 1, &r, &e))
         fail_msg("%s: %s", text, e.text);
     if (r.skipped)
