@@ -284,7 +284,7 @@ FUZZ  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 BENCH := $(sort $(wildcard tests/bench/*.c))
 programs = $(patsubst %.c,$(BUILD)/%,$(1))
 # TESTS=word: only the programs whose path holds the word are built and run.
-TESTED := $(foreach s,$(TEST_SOURCES),$(if $(findstring $(TESTS),$s),$s))
+TESTED := $(if $(TESTS),$(foreach s,$(TEST_SOURCES),$(if $(findstring $(TESTS),$s),$s)),$(TEST_SOURCES))
 
 # A test program is one file and the library; cmocka runs its cases.
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBRARY)
