@@ -2,6 +2,7 @@
 #include "analysis/allocation/recipe_trial.h"
 
 #include <stdlib.h>
+#include "quant/source/weights.h"
 
 enum { CONTEXT = 512 };
 
@@ -37,7 +38,7 @@ int bg_recipe_measure(const char *model, const char *text, int64_t windows, cons
     bg_mixed *mixed[2] = {NULL, NULL};
     bg_trial v[2] = {{.layer = -1}, {.layer = -1}};
     const char **same = malloc(((size_t)n + 1) * sizeof *same);
-    int status = same ? bg_ckpt_open(model, &(bg_ckpt_options){0}, &c, e) : bg_no_memory(e, "a recipe", (size_t)n);
+    int status = same ? bg_weights_open(model, &(bg_ckpt_options){0}, &c, e) : bg_no_memory(e, "a recipe", (size_t)n);
     for (int i = 0; i < n && same; i++)
         same[i] = uniform;
     if (!status)

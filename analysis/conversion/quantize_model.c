@@ -10,6 +10,7 @@
 #include <string.h>
 #include "io/base/file.h"
 #include "io/checkpoints/writers/safetensors_writer.h"
+#include "quant/source/weights.h"
 
 enum { HEADER_LIMIT = 64 << 20, SIDE_FILE_LIMIT = 512 << 20, TILE = 1 << 18 };
 
@@ -351,7 +352,7 @@ static int prepare(writer *w, bg_err *e)
     if (!strcmp(type, "gpt2"))
         return bg_fail(e, BG_INPUT, "%s: GPT-2 stores its projections turned; quantize does not write them yet",
                        w->c->path);
-    if (w->c->distribution)
+    if (bg_weights_density(w->c))
         return bg_fail(e, BG_USAGE, "%s is a density; say how many samples, n=…", w->c->title);
     int n = 0;
     for (int i = 0; i < w->c->n_tensors; i++)
@@ -419,7 +420,7 @@ static int check_tensor(const bg_tensor *t, const bg_quantized_tensor *want, con
 static int read_back(const char *path, const bg_quantized *q, bg_err *e)
 {
     bg_ckpt *c = NULL;
-    int status = bg_ckpt_open(path, &(bg_ckpt_options){0}, &c, e);
+    int status = bg_weights_open(path, &(bg_ckpt_options){0}, &c, e);
     for (int i = 0; i < q->n && !status; i++) {
         const bg_tensor *want = q->tensors[i].tensor, *t = bg_ckpt_find(c, want->name);
         if (!t || t->rows != want->rows || t->cols != want->cols)

@@ -9,6 +9,7 @@
 #include "analysis/output/text_drift.h"
 #include "analysis/output/weight_replacement.h"
 #include "io/base/file.h"
+#include "quant/source/weights.h"
 
 enum { TEXT_LIMIT = 1 << 30, CONTEXT_MOST = 2048 };
 
@@ -81,7 +82,7 @@ static int choose_prompts(subject *s, const bg_evaluation_options *o, bg_err *e)
 
 static int subject_open(subject *s, const bg_evaluation_options *o, bg_provenance *p, bg_err *e)
 {
-    int status = bg_ckpt_open(s->path, &(bg_ckpt_options){0}, &s->ckpt, e);
+    int status = bg_weights_open(s->path, &(bg_ckpt_options){0}, &s->ckpt, e);
     if (!status)
         status = bg_ckpt_provenance(s->ckpt, p, e);
     if (!status)

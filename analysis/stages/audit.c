@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "analysis/comparison/audit.h"
 #include "io/base/options.h"
+#include "quant/source/weights.h"
 
 typedef struct audited {
     bg_ckpt *ckpt;
@@ -243,10 +244,10 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!models)
         return bg_no_memory(e, "audit", (size_t)n * sizeof *models);
     for (int i = 0; !status && i < n; i++) {
-        status = bg_ckpt_open(bg_args_word(a, i), &o, &models[i].ckpt, e);
+        status = bg_weights_open(bg_args_word(a, i), &o, &models[i].ckpt, e);
         if (!status)
             status = bg_ckpt_provenance(models[i].ckpt, p, e);
-        if (!status && models[i].ckpt->distribution)
+        if (!status && bg_weights_density(models[i].ckpt))
             status = bg_fail(e, BG_USAGE, "audit: %s is a density; say how many samples, n=…", models[i].ckpt->title);
         if (!status && (i || !has_base))
             status = bg_audit_all(has_base ? models[0].ckpt : NULL, models[i].ckpt, &models[i].rows, &models[i].n, e);

@@ -10,6 +10,7 @@
 #include "analysis/tensors/tensor_selection.h"
 #include "analysis/tensors/tensor_histogram.h"
 #include "analysis/bounds/water_filling.h"
+#include "quant/source/weights.h"
 
 enum { GROUP = 128, MOST_DISTORTIONS = 64, MOST_ITERATIONS = 64 };
 static const double nats = 1e-4;
@@ -77,9 +78,9 @@ static int bounds_of(const job *j, const bg_tensor *t, tensor_bounds *out, bg_er
         return status;
     bg_statistics_of(&h.hist, h.mantissa_bits, &s);
     out->sigma2 = s.sigma2;
-    double entropy = h.hist.is_density ? t->ckpt->distribution->entropy_bits(t->ckpt->distribution) +
-                                             log2(t->ckpt->distribution_sigma)
-                                       : s.differential_entropy_bits;
+    const bg_source *density = bg_weights_density(t->ckpt);
+    double entropy = density ? density->distribution.entropy_bits(&density->distribution) + log2(density->sigma)
+                             : s.differential_entropy_bits;
     for (int k = 0; k < j->n; k++) {
         double d = j->relative[k] * s.sigma2;
         for (int i = 0; i < SCOPES; i++)

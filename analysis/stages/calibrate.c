@@ -4,6 +4,7 @@
 #include "analysis/output/calibrate.h"
 #include "analysis/output/corpus.h"
 #include "io/base/options.h"
+#include "quant/source/weights.h"
 
 enum { LENGTH_MOST = 2048, FOLD_COLS = 4096, STATES_MB = 64 };
 
@@ -112,7 +113,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!strcmp(path, "-"))
         return bg_fail(e, BG_USAGE, "calibrate writes two files; give -o FILE.json");
     char *side_name = side_path(path);
-    int status = side_name ? bg_ckpt_open(bg_args_word(a, 0), &(bg_ckpt_options){0}, &c, e)
+    int status = side_name ? bg_weights_open(bg_args_word(a, 0), &(bg_ckpt_options){0}, &c, e)
                            : bg_no_memory(e, path, strlen(path));
     if (!status)
         status = bg_ckpt_provenance(c, p, e);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "io/checkpoints/checkpoint.h"
 #include "io/base/options.h"
+#include "quant/source/weights.h"
 
 enum { TILE = 1 << 18, ZERO_RUN = 4096 };
 
@@ -130,7 +131,7 @@ static int check_tensor(const bg_ckpt *m, const bg_tensor *t, findings *f, bg_er
 static int check_model(const char *path, findings *f, bg_err *e)
 {
     bg_ckpt *m;
-    int status = bg_ckpt_open(path, &(bg_ckpt_options){0}, &m, e);
+    int status = bg_weights_open(path, &(bg_ckpt_options){0}, &m, e);
     if (status == BG_INPUT) {
         printf("damaged: %s\n", e->text);
         f->damaged++;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "analysis/comparison/audit.h"
 #include "io/base/options.h"
+#include "quant/source/weights.h"
 
 /* One tensor of one side; NaN where it is not known. */
 typedef struct entry {
@@ -125,7 +126,7 @@ static int is_document(const char *path)
 
 static int open_model(const char *path, bg_ckpt **c, bg_provenance *p, bg_err *e)
 {
-    int status = bg_ckpt_open(path, &(bg_ckpt_options){0}, c, e);
+    int status = bg_weights_open(path, &(bg_ckpt_options){0}, c, e);
     return status ? status : bg_ckpt_provenance(*c, p, e);
 }
 

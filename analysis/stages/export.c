@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "io/base/options.h"
 #include "io/checkpoints/writers/safetensors_writer.h"
+#include "quant/source/weights.h"
 
 enum { TILE = 1 << 18 }; /* weights decoded at a time */
 
@@ -69,10 +70,10 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!path)
         return bg_fail(e, BG_USAGE, "export: where to? give -o X.safetensors");
     bg_ckpt_options o = {.include = bg_arg(a, "include"), .exclude = bg_arg(a, "exclude")};
-    int status = bg_ckpt_open(bg_args_word(a, 0), &o, &c, e);
+    int status = bg_weights_open(bg_args_word(a, 0), &o, &c, e);
     if (status)
         return status;
-    if (c->distribution)
+    if (bg_weights_density(c))
         status = bg_fail(e, BG_USAGE, "export: %s is a density; say how many samples, n=…", c->title);
     else
         status = write_all(c, path, e);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "analysis/output/logits.h"
 #include "io/base/options.h"
+#include "quant/source/weights.h"
 
 enum {
     WINDOWS = 16, /* of the text, unless --windows says otherwise */
@@ -23,7 +24,7 @@ static int open_models(bg_logits *j, const bg_args *a, bg_provenance *p, bg_err 
     for (int i = 0; !status && i < words; i++) {
         bg_ckpt **c = i ? &j->others[j->n_candidates] : &j->ckpt;
         bg_model **m = i ? &j->candidates[j->n_candidates] : &j->base;
-        status = bg_ckpt_open(bg_args_word(a, i), &(bg_ckpt_options){0}, c, e);
+        status = bg_weights_open(bg_args_word(a, i), &(bg_ckpt_options){0}, c, e);
         j->n_candidates += i > 0;
         if (!status)
             status = bg_ckpt_provenance(*c, p, e);

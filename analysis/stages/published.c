@@ -4,6 +4,7 @@
 #include <string.h>
 #include "analysis/bounds/shannon.h"
 #include "analysis/tensors/tensor_selection.h"
+#include "quant/source/weights.h"
 
 enum { MOST_CASES = 256, LARGEST_FILE = 1 << 20 };
 
@@ -115,7 +116,7 @@ static int run_source(published_table *t, int first, uint64_t seed, bg_err *e)
     bg_measure *measures = calloc((size_t)t->n, sizeof *measures);
     int which[MOST_CASES], n = 0;
     double sigma2 = 1;
-    int status = specs && measures ? bg_ckpt_open(source, &(bg_ckpt_options){0}, &study.ckpt, e)
+    int status = specs && measures ? bg_weights_open(source, &(bg_ckpt_options){0}, &study.ckpt, e)
                                    : bg_no_memory(e, source, (size_t)t->n * sizeof *specs);
     for (int i = first; i < t->n && !status; i++) {
         if (t->cases[i].done || strcmp(t->cases[i].source, source))

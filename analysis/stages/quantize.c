@@ -5,6 +5,7 @@
 #include "analysis/conversion/quantize_model.h"
 #include "io/base/file.h"
 #include "io/base/options.h"
+#include "quant/source/weights.h"
 
 /* ---- sums over matrices ---- */
 
@@ -221,7 +222,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     bg_sha256 hash;
     int status = read_options(a, p, &spec, &recipe, &o, e);
     if (!status)
-        status = bg_ckpt_open(bg_args_word(a, 0), &(bg_ckpt_options){0}, &c, e);
+        status = bg_weights_open(bg_args_word(a, 0), &(bg_ckpt_options){0}, &c, e);
     if (!status)
         status = bg_ckpt_provenance(c, p, e);
     if (!status)

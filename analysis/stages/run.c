@@ -6,6 +6,7 @@
 #include "analysis/model/model.h"
 #include "analysis/output/corpus.h"
 #include "io/base/options.h"
+#include "quant/source/weights.h"
 
 /* "1, 2,3" */
 static int parse_ids(const char *text, bg_corpus *out, bg_err *e)
@@ -81,7 +82,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     bg_out out = {0};
     if (!bg_arg_given(a, "output"))
         return bg_fail(e, BG_USAGE, "run needs -o FILE.safetensors");
-    int status = bg_ckpt_open(bg_args_word(a, 0), &(bg_ckpt_options){0}, &c, e);
+    int status = bg_weights_open(bg_args_word(a, 0), &(bg_ckpt_options){0}, &c, e);
     if (!status)
         status = bg_model_open(c, &m, e);
     if (!status)

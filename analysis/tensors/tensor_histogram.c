@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "analysis/bounds/differential_entropy.h"
+#include "quant/source/weights.h"
 
 enum { TILE = 1 << 18, CODES = 65536 };
 
@@ -172,11 +173,11 @@ static int read_binned(const bg_tensor *t, bg_tensor_hist *out, bg_err *e)
 int bg_tensor_hist_read(const bg_tensor *t, bg_tensor_hist *out, bg_err *e)
 {
     *out = (bg_tensor_hist){.mantissa_bits = 23};
-    const bg_ckpt *c = t->ckpt;
+    const bg_source *density = t->ckpt ? bg_weights_density(t->ckpt) : NULL;
     int status;
-    if (c && c->distribution) {
+    if (density) {
         out->note = "a density: no samples";
-        return bg_hist_from_distribution(&out->hist, c->distribution, c->distribution_sigma, e);
+        return bg_hist_from_distribution(&out->hist, &density->distribution, density->sigma, e);
     }
     if (t->dtype == BG_BF16 || t->dtype == BG_F16)
         status = read_codes(t, out, e);

@@ -3,6 +3,7 @@
 #include "analysis/tensors/tensor_selection.h"
 #include <stdlib.h>
 #include <string.h>
+#include "quant/source/weights.h"
 
 /* ---- lists and shards ---- */
 
@@ -108,7 +109,7 @@ static int select_tensors(bg_study *s, const bg_args *a, const cJSON *groups, bg
         any_linear |= s->ckpt->tensors[i].is_linear;
     for (int i = 0; i < s->ckpt->n_tensors; i++) {
         const bg_tensor *t = &s->ckpt->tensors[i];
-        if (!s->ckpt->distribution && !wanted(t, a, groups, any_linear))
+        if (!bg_weights_density(s->ckpt) && !wanted(t, a, groups, any_linear))
             continue;
         s->tensors[s->n++] = t;
         s->weights += (double)t->count;
@@ -131,7 +132,7 @@ int bg_study_open(bg_study *s, const char *model, const bg_args *a, bg_provenanc
     if (!status && groups)
         status = model_of(groups, model, &path, e);
     if (!status)
-        status = bg_ckpt_open(path ? path : model, &options, &s->ckpt, e);
+        status = bg_weights_open(path ? path : model, &options, &s->ckpt, e);
     if (!status)
         status = select_tensors(s, a, groups, e);
     if (!status)
@@ -172,10 +173,11 @@ bg_matrix bg_study_matrix(const bg_study *s, const bg_tensor *t, uint64_t seed)
                    .seed = seed,
                    .codes16 = codes ? read_codes : NULL,
                    .code_dtype = t->dtype};
-    if (s->ckpt->distribution) {
+    const bg_source *density = bg_weights_density(s->ckpt);
+    if (density) {
         m.rows = 0;
-        m.distribution = s->ckpt->distribution;
-        m.distribution_sigma = s->ckpt->distribution_sigma;
+        m.distribution = &density->distribution;
+        m.distribution_sigma = density->sigma;
     }
     return m;
 }

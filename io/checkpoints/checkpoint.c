@@ -18,8 +18,7 @@
 const char *const bg_part_names[BG_PARTS] = {"indices", "scales", "zeros", "codebook", "order", "padding", "metadata"};
 
 #define POINT_FORMAT(name) &bg_format_##name,
-const bg_format *const bg_formats[] = {&bg_format_safetensors, &bg_format_gguf,
-                                       BG_PACKED_FORMATS(POINT_FORMAT) & bg_format_source, NULL};
+const bg_format *const bg_formats[] = {&bg_format_safetensors, &bg_format_gguf, BG_PACKED_FORMATS(POINT_FORMAT) NULL};
 
 #define POINT_CLAIM(suffix, name) {suffix, bg_claim_##name},
 static const struct {
@@ -296,8 +295,6 @@ static int read_config(bg_ckpt *c, const char *path, int is_directory, bg_err *e
 static int open_path(bg_load *l, const char *given, bg_err *e)
 {
     bg_ckpt *c = l->ckpt;
-    if (!strncmp(given, "source:", 7))
-        return (c->path = strdup(given)) ? bg_source_load(l, given + 7, e) : bg_no_memory(e, given, strlen(given));
     int directory = bg_is_directory(given);
     c->path = directory || bg_is_file(given) ? strdup(given) : bg_hub_find(given);
     if (!c->path)
@@ -320,8 +317,6 @@ static int open_path(bg_load *l, const char *given, bg_err *e)
 static char *title_of(const char *path)
 {
     size_t n = strlen(path);
-    if (!strncmp(path, "source:", 7))
-        return strdup(path);
     while (n > 1 && path[n - 1] == '/')
         n--;
     char *copy = strndup(path, n);
@@ -340,19 +335,22 @@ static char *title_of(const char *path)
 /* ---- finishing ---- */
 
 /* Names decide a role; a matrix with a name of its own is linear all the same. */
+static void assign_role(bg_tensor *t)
+{
+    t->group = bg_role_of(t->name, &t->layer);
+    int matrix = t->rank == 2 && t->rows > 1 && t->cols > 1;
+    if (bg_role_is_linear(t->group) && t->rank < 2)
+        t->group = "other";
+    else if (!strcmp(t->group, "other") && matrix && ends(t->name, ".weight"))
+        t->group = "linear";
+}
+
 static void assign_roles(bg_ckpt *c)
 {
     for (int i = 0; i < c->n_tensors; i++) {
-        bg_tensor *t = &c->tensors[i];
-        t->group = bg_role_of(t->name, &t->layer);
-        int matrix = t->rank == 2 && t->rows > 1 && t->cols > 1;
-        if (bg_role_is_linear(t->group) && t->rank < 2)
-            t->group = "other";
-        else if (!strcmp(t->group, "other") && matrix && ends(t->name, ".weight"))
-            t->group = "linear";
-        if (t->format == &bg_format_source)
-            t->group = "source";
-        t->is_linear = bg_role_is_linear(t->group);
+        if (!c->tensors[i].group)
+            assign_role(&c->tensors[i]);
+        c->tensors[i].is_linear = bg_role_is_linear(c->tensors[i].group);
     }
 }
 
@@ -456,13 +454,13 @@ static int finish(bg_load *l, const bg_ckpt_options *o, bg_err *e)
     return index_names(c, l->store, e);
 }
 
-int bg_ckpt_open(const char *path, const bg_ckpt_options *options, bg_ckpt **out, bg_err *e)
+/* Takes over `title`. */
+static int open_with(const char *path, char *title, bg_ckpt_fill *fill, const bg_ckpt_options *options, bg_ckpt **out,
+                     bg_err *e)
 {
     *out = NULL;
     bg_ckpt *c = calloc(1, sizeof *c);
     bg_store *s = calloc(1, sizeof *s);
-    char *title = title_of(path);
-    int status = BG_OK;
     if (!c || !s || !title) {
         free(c);
         free(s);
@@ -472,7 +470,7 @@ int bg_ckpt_open(const char *path, const bg_ckpt_options *options, bg_ckpt **out
     c->title = title;
     c->impl = s;
     bg_load l = {.ckpt = c, .store = s};
-    status = open_path(&l, path, e);
+    int status = fill(&l, path, e);
     if (!status)
         status = finish(&l, options, e);
     bg_gguf_close(l.gguf);
@@ -481,6 +479,16 @@ int bg_ckpt_open(const char *path, const bg_ckpt_options *options, bg_ckpt **out
     else
         *out = c;
     return status;
+}
+
+int bg_ckpt_open(const char *path, const bg_ckpt_options *options, bg_ckpt **out, bg_err *e)
+{
+    return open_with(path, title_of(path), open_path, options, out, e);
+}
+
+int bg_ckpt_build(const char *name, bg_ckpt_fill *fill, const bg_ckpt_options *options, bg_ckpt **out, bg_err *e)
+{
+    return open_with(name, strdup(name), fill, options, out, e);
 }
 
 void bg_ckpt_close(bg_ckpt *c)

@@ -78,20 +78,19 @@ typedef struct bg_ckpt_options {
 
 struct bg_ckpt {
     char *path;  /* as opened (a hub name is resolved) */
-    char *title; /* last path component (of model.gguf and model.safetensors the directory), or the source string */
+    char *title; /* last path component (of model.gguf and model.safetensors the directory), or the name given to
+                    bg_ckpt_build */
     const bg_format *container;
-    cJSON *config;      /* config.json, or GGUF metadata as an object of the same keys; NULL: a bare file or source */
+    cJSON *config;      /* config.json, or GGUF metadata as an object of the same keys; NULL: a bare file */
     bg_tensor *tensors; /* in order of (layer, role, name); names unique */
     int n_tensors;
-    uint64_t file_bytes;                        /* of all its weight files */
-    uint64_t overhead_bytes;                    /* of them, headers and alignment that belong to no tensor */
-    const struct bg_distribution *distribution; /* a memoryless source without n: its density; else NULL. Such a
-                                                   checkpoint has one tensor, count 0 */
-    double distribution_sigma;
+    uint64_t file_bytes;     /* of all its weight files */
+    uint64_t overhead_bytes; /* of them, headers and alignment that belong to no tensor */
     void *impl;
 };
 
-/* PATH: a Hugging Face directory, a .safetensors or .gguf file, `org/name` in the local hub cache, or `source:…`. */
+/* PATH: a Hugging Face directory, a .safetensors or .gguf file, or `org/name` in the local hub cache. (What a user
+ * names may also be a synthetic source: bg_weights_open of quant/source.) */
 int bg_ckpt_open(const char *path, const bg_ckpt_options *options, bg_ckpt **out, bg_err *e);
 void bg_ckpt_close(bg_ckpt *c);
 /* By Hugging Face name; NULL if absent. A tied lm_head is not a tensor of its own. */

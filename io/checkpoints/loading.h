@@ -1,4 +1,5 @@
-/* Loading a checkpoint: what a format file uses to turn raw tensors into logical ones. Internal to io/. */
+/* Loading a checkpoint: what a format uses to turn raw tensors into logical ones, and how code
+ * outside io makes a checkpoint of its own. */
 #ifndef BG_IO_CHECKPOINTS_LOADING_H
 #define BG_IO_CHECKPOINTS_LOADING_H
 
@@ -25,9 +26,13 @@ int bg_tensor_storage(bg_tensor *t, bg_err *e, const char *format, ...) __attrib
 /* Adds a raw tensor as it is, under `name`. turned: stored [in, out] and to be read as [out, in]. */
 int bg_load_plain(bg_load *l, bg_raw *r, const char *name, int turned, bg_err *e);
 
-/* The synthetic checkpoint that "source:" + text names. */
-int bg_source_load(bg_load *l, const char *text, bg_err *e);
-extern const bg_format bg_format_source;
+/* Fills an empty checkpoint with the tensors that `name` stands for. A tensor whose role (group) it sets keeps that
+ * role and its layer; the names of the others decide. */
+typedef int bg_ckpt_fill(bg_load *l, const char *name, bg_err *e);
+/* A checkpoint that does not come from a file: `fill` makes its tensors, and whatever bg_ckpt_open does after reading
+ * (roles, --include and --exclude, order, unique names) is done to them. Title and path are `name`. The caller frees
+ * *out with bg_ckpt_close; a tensor's `layout` is freed then. */
+int bg_ckpt_build(const char *name, bg_ckpt_fill *fill, const bg_ckpt_options *options, bg_ckpt **out, bg_err *e);
 
 /* config.json of a directory, with the quantization descriptions that older writers put beside it. *out NULL: none. */
 int bg_config_read(const char *directory, cJSON **out, bg_err *e);
