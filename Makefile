@@ -201,7 +201,7 @@ endef
 $(OUT)/with.%: FORCE
 	$(remember)
 
-.PHONY: all deps report documents layers audit study tables published notebooks test check bench fuzz peer install uninstall \
+.PHONY: all deps report documents layers audit study tables published notebooks test regression check bench fuzz peer install uninstall \
         dist deb clean help FORCE
 
 report: $(OUT)/report.html ## from MODEL= to out/MODEL/report.html and report.md (LAYERS= GROUPS= SPECS= TEXT=)
@@ -295,6 +295,9 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBRARY)
 
 test: all $(call programs,$(TESTED)) ## every test; the last line is "N passed, N failed" (TESTS=word: only those)
 	@BUILD=$(BUILD) TESTS=$(TESTS) tests/run $(call programs,$(TESTED))
+
+regression: all ## results.csv anew: what a change moved is then a diff of lines (the test `regression` compares)
+	@BITGAP=$(BITGAP) tests/regression/run write
 
 check: test ## test, and the same tests again under the sanitizers
 	@$(MAKE) SAN=1 test
