@@ -43,7 +43,7 @@
     keyed.sort(([a], [b]) => a === null || b === null ? (a === null) - (b === null) : down ? compare(b, a) : compare(a, b));
     body.append(...keyed.map(([, row]) => row));
   };
-  const columnOf = (table, name) => $("th", table).findIndex(th => th.textContent.trim() === name);
+  const columnOf = (table, name) => $("th", table).findIndex(th => th.dataset.column === name);
   const selected = { role: state.get("role") || "", layer: state.get("layer") || "", rate: state.get("rate") || "" };
   const rateOf = (table, row) => cellKey(row, table.columns.rate);
   const isNear = (rate, chosen) => typeof rate !== "number" || Math.abs(rate - chosen) <= 0.5;
@@ -65,7 +65,7 @@
   };
   const tables = $("table").filter(table => table.tHead && table.tBodies.length);
   tables.forEach((table, number) => {
-    table.columns = { role: columnOf(table, "role"), layer: columnOf(table, "layer"), rate: columnOf(table, "bits/weight") };
+    table.columns = { role: columnOf(table, "role"), layer: columnOf(table, "layer"), rate: columnOf(table, "rate") };
     $("th", table).forEach((heading, column) => {
       const button = make("button", { type: "button", title: "sort" }, ...heading.childNodes);
       button.addEventListener("click", () => {

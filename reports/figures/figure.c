@@ -79,8 +79,10 @@ int bg_figure_begin(bg_figure *f, bg_page *page, const char *name, const char *t
         return bg_no_memory(e, name, sizeof *f->shown);
     page->figures[page->n_figures++] = f->shown;
     snprintf(f->shown->name, sizeof f->shown->name, "%s%s", page->prefix ? page->prefix : "", name);
-    bg_text_add(&f->shown->title, title);
-    bg_text_gnuplot(bg_slots_at(&f->slots, "title"), title);
+    f->facts = bg_facts_new();
+    if (!f->facts)
+        return bg_no_memory(e, name, sizeof *f->facts);
+    bg_text_add(&f->shown->title, title ? title : "");
     bg_text_add(bg_slots_at(&f->slots, "name"), f->shown->name);
     bg_slots_at(&f->slots, "styles");
     return BG_OK;
@@ -157,6 +159,7 @@ static int make_files(bg_figure *f, const char *directory, bg_err *e)
     char name[80];
     snprintf(name, sizeof name, "figures/%s.gp", f->name);
     int status = bg_make_directories(directory, e);
+    bg_text_gnuplot(bg_slots_at(&f->slots, "title"), bg_text_string(&f->shown->title));
     if (!status)
         status = bg_page_fill(f->page, name, &f->slots, &gp, e);
     if (!status)
@@ -173,6 +176,8 @@ static void release(bg_figure *f)
     bg_slots_free(&f->slots);
     bg_strings_free(&f->tips);
     bg_strings_free(&f->curves);
+    bg_facts_free(f->facts);
+    f->facts = NULL;
 }
 
 /* The .dat beside the page must be the one its documents give; a drawing counts as there when its file is. */
@@ -237,4 +242,57 @@ void bg_figure_abandon(bg_figure *f)
         p->n_figures--;
     }
     release(f);
+}
+
+/* ---- figures whose words are in a template ---- */
+
+bg_facts *bg_figure_point(bg_figure *f, int *number)
+{
+    const bg_fact *tips = bg_fact_find(f->facts, "tips");
+    *number = tips ? tips->n : 0;
+    return bg_fact_add_row(f->facts, "tips");
+}
+
+static void add_tip(void *self, const char *text)
+{
+    bg_figure_tip(self, text);
+}
+
+static int finish_figure(void *self, bg_err *e)
+{
+    return bg_figure_finish(self, e);
+}
+
+static void release_figure(void *self)
+{
+    release(self);
+    free(self);
+}
+
+int bg_figure_offer(bg_figure *f, bg_facts *facts, const char *name, bg_err *e)
+{
+    bg_figure *own = malloc(sizeof *own);
+    if (!own) {
+        release(f);
+        return bg_no_memory(e, name, sizeof *own);
+    }
+    bg_facts *words = f->facts;
+    f->facts = NULL;
+    *own = *f;
+    bg_fact_drawing(facts, name,
+                    &(bg_drawing){.shown = f->shown,
+                                  .index = f->index,
+                                  .self = own,
+                                  .add_tip = add_tip,
+                                  .finish = finish_figure,
+                                  .release = release_figure},
+                    words);
+    return BG_OK;
+}
+
+int bg_figure_withhold(bg_figure *f, bg_facts *facts, const char *name)
+{
+    bg_fact_no_set(facts, name);
+    bg_figure_abandon(f);
+    return BG_OK;
 }

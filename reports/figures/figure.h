@@ -14,7 +14,7 @@
 #ifndef BG_REPORTS_FIGURES_FIGURE_H
 #define BG_REPORTS_FIGURES_FIGURE_H
 
-#include "reports/page/page.h"
+#include "reports/page/facts.h"
 
 typedef struct bg_strings {
     char **items;
@@ -32,11 +32,19 @@ typedef struct bg_figure {
     bg_text data;
     bg_slots slots;
     bg_strings tips, curves;
+    bg_facts *facts; /* the figure's own, for the words of its template; owned until offered */
     int n_styles;
 } bg_figure;
 
+/* Without a title (NULL): the template of the section says it. */
 int bg_figure_begin(bg_figure *f, bg_page *page, const char *name, const char *title, bg_err *e);
 int bg_figure_tip(bg_figure *f, const char *text);
+/* A point whose text the template says under {{tip}}: its facts, named `point` there, and its number. */
+bg_facts *bg_figure_point(bg_figure *f, int *number);
+/* Gives the figure to the section's facts: its template finishes it with {{figure NAME}}. */
+int bg_figure_offer(bg_figure *f, bg_facts *facts, const char *name, bg_err *e);
+/* Takes the figure back, if it is the last one begun: there is nothing to draw. */
+int bg_figure_withhold(bg_figure *f, bg_facts *facts, const char *name);
 /* Names the next curve and adds its line type to the slot `styles`: colour by family, dash and marker by its number
  * within the family; faint: thin and grey. Returns its number, from 0; gnuplot's linetype is one more. */
 int bg_figure_curve(bg_figure *f, const char *name, const char *family, int within, int faint);

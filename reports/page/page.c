@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "reports/page/marks.h"
+#include "reports/page/template_tree.h"
 
 void bg_page_figure_free(bg_page_figure *f)
 {
@@ -15,12 +16,17 @@ void bg_page_figure_free(bg_page_figure *f)
     free(f);
 }
 
-int bg_page_fill(bg_page *p, const char *name, const bg_slots *s, bg_text *out, bg_err *e)
+void bg_page_uses(bg_page *p, const char *name)
 {
     char line[96];
     snprintf(line, sizeof line, "%.90s\n", name);
     if (!strstr(bg_text_string(&p->used), line))
         bg_text_add(&p->used, line);
+}
+
+int bg_page_fill(bg_page *p, const char *name, const bg_slots *s, bg_text *out, bg_err *e)
+{
+    bg_page_uses(p, name);
     return bg_template_fill(p->templates, name, s, out, e);
 }
 
@@ -30,6 +36,10 @@ void bg_page_free(bg_page *p)
         free(p->references[i].from);
     free(p->references);
     bg_text_free(&p->used);
+    bg_text_free(&p->entry);
+    if (p->phrases)
+        bg_tree_free(p->phrases);
+    free(p->phrases);
     for (int i = 0; i < p->n_figures; i++)
         bg_page_figure_free(p->figures[i]);
     *p = (bg_page){0};
@@ -97,6 +107,11 @@ void bg_put_fold_end(bg_text *t)
     directive(t, "fold-end", "");
 }
 
+void bg_put_table_title(bg_text *t, const char *title)
+{
+    directive(t, "table", title);
+}
+
 void bg_put_page_only(bg_text *t)
 {
     directive(t, "page-only", "");
@@ -129,6 +144,15 @@ void bg_put_section_end(bg_text *t)
 
 /* ---- tables ---- */
 
+/* What the page's script calls a column; nothing for most. */
+static void put_column_key(bg_text *t, const char *heading, size_t n)
+{
+    static const char *const keys[][2] = {{"role", "role"}, {"layer", "layer"}, {"bits/weight", "rate"}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strlen(keys[i][0]) == n && !strncmp(keys[i][0], heading, n))
+            bg_text_format(t, "%c%s%c", BG_MARK_COLUMN, keys[i][1], BG_MARK_COLUMN_END);
+}
+
 void bg_table_begin(bg_table *b, bg_page *p, bg_text *out, const char *title, const char *columns)
 {
     *b = (bg_table){.page = p, .out = out};
@@ -138,6 +162,7 @@ void bg_table_begin(bg_table *b, bg_page *p, bg_text *out, const char *title, co
         size_t n = strcspn(c, "|");
         int right = n && c[n - 1] == '>';
         bg_text_add(out, "| ");
+        put_column_key(out, c, n - (size_t)right);
         bg_text_add_n(out, c, n - (size_t)right);
         bg_text_add(out, " ");
         bg_text_add(&rule, right ? "|---:" : "|---");

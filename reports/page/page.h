@@ -33,6 +33,18 @@ typedef struct bg_page_figure {
 /* CHECK: no file is written and nothing drawn; a figure's .dat must already hold what would be written (verify). */
 typedef enum bg_figure_mode { BG_FIGURES_DRAW, BG_FIGURES_CHECK } bg_figure_mode;
 
+struct bg_tree;
+struct bg_facts;
+
+/* For tests: which arm of every if is rendered, and which bodies of a template were (see template_tree.h). */
+typedef struct bg_watch {
+    /* Of `arms` arms whose bodies are numbered from `first`, the one to take, where the page would take `natural`;
+     * −1: none. */
+    int (*choose)(void *self, const char *path, int first, int arms, int natural);
+    void (*visit)(void *self, const char *path, int body);
+    void *self;
+} bg_watch;
+
 enum { BG_FIGURES = 64 };
 typedef struct bg_page {
     const bg_docset *docs;
@@ -44,21 +56,29 @@ typedef struct bg_page {
     int n_figures;
     int failed; /* memory gave out */
     bg_figure_mode drawing;
+    struct bg_tree *phrases;  /* of templates/phrases.md, once read */
+    bg_text entry;            /* of the last template rendered: its words in the contents, HTML */
+    const bg_watch *watch;    /* NULL but in tests */
     bg_text used;             /* the templates that were filled, a line each */
     char gnuplot_reason[256]; /* why gnuplot cannot run at all: it is not tried again */
 } bg_page;
 
 void bg_page_free(bg_page *p);
 /* bg_template_fill with the page's templates, remembering which. */
+void bg_page_uses(bg_page *p, const char *name); /* remembers a template */
 int bg_page_fill(bg_page *p, const char *name, const bg_slots *s, bg_text *out, bg_err *e);
 void bg_page_figure_free(bg_page_figure *f);
+/* Renders a template of the language of templates/README.md with these facts to the stream. BG_INPUT names file and
+ * line. */
+int bg_page_render(bg_page *p, const char *name, const struct bg_facts *facts, bg_text *out, bg_err *e);
 
 void bg_put_number(bg_page *p, bg_text *t, bg_num n, bg_style style);
 /* "layer 7's" and such are words; these put words with a name in them. */
 void bg_put_method(bg_text *t, const char *label); /* bold */
 /* Block directives; each on lines of its own. */
 void bg_put_figure(bg_page *p, bg_text *t, int figure);
-void bg_put_fold(bg_text *t, const char *summary); /* <details>: until bg_put_fold_end */
+void bg_put_table_title(bg_text *t, const char *title); /* of the table that follows */
+void bg_put_fold(bg_text *t, const char *summary);      /* <details>: until bg_put_fold_end */
 void bg_put_fold_end(bg_text *t);
 void bg_put_page_only(bg_text *t); /* not in the Markdown: until bg_put_page_only_end */
 void bg_put_page_only_end(bg_text *t);

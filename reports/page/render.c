@@ -105,6 +105,11 @@ static int markdown_text(walker *w, const char *text, size_t n)
                 i++;
             continue;
         }
+        if (c == BG_MARK_COLUMN) {
+            while (i < n && text[i] != BG_MARK_COLUMN_END)
+                i++;
+            continue;
+        }
         const bg_text *o = w->out;
         int empty =
             o->length == 0 || (o->length > 1 && o->data[o->length - 1] == '\n' && o->data[o->length - 2] == '\n');
@@ -213,6 +218,23 @@ static void table_html(walker *w)
     w->table[0] = 0;
 }
 
+/* A heading of a table whose text begins with what the column holds: that becomes an attribute. Returns the last
+ * character taken. */
+static const char *column_html(walker *w, const char *p)
+{
+    const char *shut = strchr(p, '>');
+    if (!shut || shut[1] != BG_MARK_COLUMN) {
+        bg_text_add(w->out, "<th");
+        return p + 2;
+    }
+    const char *end = strchr(shut, BG_MARK_COLUMN_END);
+    bg_text_add(w->out, "<th data-column=\"");
+    bg_text_add_n(w->out, shut + 2, end ? (size_t)(end - shut - 2) : 0);
+    bg_text_add(w->out, "\"");
+    bg_text_add_n(w->out, p + 3, (size_t)(shut + 1 - p - 3));
+    return end ? end : shut;
+}
+
 static void heading_html(walker *w, const char *p, char level)
 {
     const char *text = p + 4, *end = strstr(text, "</h");
@@ -245,6 +267,8 @@ static int html_text(walker *w, const char *text, size_t n)
         } else if (!strncmp(p, "</table>", 8)) {
             bg_text_add(w->out, "</table></div>");
             p += 7;
+        } else if (!strncmp(p, "<th", 3) && (p[3] == '>' || p[3] == ' ')) {
+            p = column_html(w, p);
         } else if (!strncmp(p, "<h2>", 4) || !strncmp(p, "<h3>", 4)) {
             heading_html(w, p, p[2]);
             p += 3;

@@ -280,6 +280,10 @@ bg_num bg_num_operate(bg_num a, char operator, bg_num b)
     double v = apply(a.value, operator, b.value);
     if (!isfinite(v))
         return n;
+    if (!a.from[0] || !b.from[0]) { /* of a number that no document holds */
+        n.value = v;
+        return n;
+    }
     bg_text t = {0};
     bg_text_format(&t, "%s %s %c", a.from, b.from, operator);
     if (!t.failed && t.length < sizeof n.from) {

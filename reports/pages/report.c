@@ -70,8 +70,29 @@ void bg_report_close(bg_report *r)
     *r = (bg_report){0};
 }
 
+/* A section whose template has its own language. */
+static int render_section(bg_report *r, const bg_report_section *section, bg_text *stream, int *present, bg_err *e)
+{
+    char name[80];
+    bg_facts *facts = bg_facts_new();
+    if (!facts)
+        return bg_no_memory(e, section->id, sizeof *facts);
+    bg_fact_page(r, facts);
+    int status = section->collect(r, facts, present, e);
+    if (!status && *present) {
+        bg_put_section(stream, section->id);
+        snprintf(name, sizeof name, "sections/%s.md", section->id);
+        status = bg_page_render(&r->page, name, facts, stream, e);
+        bg_put_section_end(stream);
+    }
+    bg_facts_free(facts);
+    return status;
+}
+
 static int put_section(bg_report *r, const bg_report_section *section, bg_text *stream, int *present, bg_err *e)
 {
+    if (section->collect)
+        return render_section(r, section, stream, present, e);
     bg_slots slots = {0};
     char name[80];
     int status = section->write(r, &slots, present, e);
@@ -117,7 +138,8 @@ int bg_report_compose(bg_report *r, bg_text *stream, bg_text *contents, bg_err *
             continue;
         status = put_section(r, sections[i], stream, &present, e);
         if (!status && present)
-            bg_text_format(contents, "<li><a href=\"#%s\">%s</a></li>\n", sections[i]->id, sections[i]->title);
+            bg_text_format(contents, "<li><a href=\"#%s\">%s</a></li>\n", sections[i]->id,
+                           sections[i]->title ? sections[i]->title : bg_text_string(&r->page.entry));
     }
     if (!status && (r->page.failed || stream->failed))
         status = bg_no_memory(e, "report", stream->length);

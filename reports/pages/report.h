@@ -7,6 +7,7 @@
 
 #include "reports/figures/figure.h"
 #include "reports/page/curve_summary.h"
+#include "reports/page/facts.h"
 
 typedef struct bg_report {
     bg_docset docs;
@@ -61,6 +62,8 @@ int bg_report_put_pages(bg_report *r, const char *name, const bg_text *stream, c
 typedef struct bg_report_section {
     const char *id, *title; /* file name of its template and of its anchor; entry in the contents */
     int (*write)(bg_report *r, bg_slots *slots, int *present, bg_err *e);
+    /* In place of the two above: the facts of the section; its template says the rest. */
+    int (*collect)(bg_report *r, bg_facts *facts, int *present, bg_err *e);
 } bg_report_section;
 
 extern const bg_report_section bg_section_overview, bg_section_weights, bg_section_rate_distortion, bg_section_gap,
@@ -68,9 +71,17 @@ extern const bg_report_section bg_section_overview, bg_section_weights, bg_secti
     bg_section_output, bg_section_bounds, bg_section_cost, bg_section_allocation, bg_section_atlas,
     bg_section_published, bg_section_provenance;
 
-/* error_budget.c: where each quantizer's error and bits go, a table for the section on gaps; nothing without its
- * document. */
-void bg_put_error_budget(bg_report *r, bg_text *t);
+/* error_budget.c: the two largest parts of the first quantizer's error, for the section on gaps. */
+void bg_put_error_budget(bg_report *r, bg_facts *facts);
+
+/* ---- facts that several sections give (curve_facts.c) ---- */
+
+/* A method near a rate: {{method.label}}, quantizer, family, kind ("trellis code", for a name that does not say it),
+ * spec, gap with gap_low and gap_high (95 %), rate, sqnr; an absent set without a step. */
+void bg_fact_method(bg_report *r, bg_facts *facts, const char *name, const bg_curve *c, const bg_step *step);
+bg_facts *bg_fact_add_method(bg_report *r, bg_facts *facts, const char *list, const bg_curve *c, const bg_step *step);
+/* What every template may use: rate, title, one_layer (a page of one layer), run facts of the page. */
+void bg_fact_page(bg_report *r, bg_facts *facts);
 
 /* ---- shared by sections (say.c) ---- */
 

@@ -263,4 +263,4 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     return status ? status : draw_layers(r, layers, e);
 }
 
-const bg_report_section bg_section_allocation = {"allocation", "Allocation", write};
+const bg_report_section bg_section_allocation = {.id = "allocation", .title = "Allocation", .write = write};

@@ -357,4 +357,4 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     return draw(r, figure, points, specs, n, e);
 }
 
-const bg_report_section bg_section_atlas = {"atlas", "Atlas", write};
+const bg_report_section bg_section_atlas = {.id = "atlas", .title = "Atlas", .write = write};

@@ -414,4 +414,4 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     return draw(r, figure, rows, roles, n_roles, lines, n, e);
 }
 
-const bg_report_section bg_section_bounds = {"bounds", "Bounds", write};
+const bg_report_section bg_section_bounds = {.id = "bounds", .title = "Bounds", .write = write};

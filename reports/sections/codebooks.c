@@ -139,4 +139,4 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     return draw(r, figure, group, rows, n, e);
 }
 
-const bg_report_section bg_section_codebooks = {"codebooks", "Codebooks", write};
+const bg_report_section bg_section_codebooks = {.id = "codebooks", .title = "Codebooks", .write = write};

@@ -253,4 +253,4 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     return status ? status : draw(r, speed, rows, 1, e);
 }
 
-const bg_report_section bg_section_cost = {"cost", "Cost", write};
+const bg_report_section bg_section_cost = {.id = "cost", .title = "Cost", .write = write};

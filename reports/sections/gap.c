@@ -51,46 +51,27 @@ static int split(const bg_report *r, const bg_curve *c, const bg_step *step, par
     return isfinite(p->fixed.value) && isfinite(p->range.value);
 }
 
-/* ---- sentences ---- */
+/* The parts of a method's gap, as facts of its set. */
+static void put_parts(bg_facts *set, const parts *p)
+{
+    const struct {
+        const char *name;
+        const bg_num *number;
+    } all[] = {{"space", &p->space}, {"fixed", &p->fixed}, {"overhead", &p->overhead}, {"range", &p->range}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        bg_fact_number(set, all[i].name, *all[i].number, BG_SIG3);
+}
 
-static void say_finding(bg_report *r, bg_text *t)
+static void put_reference(bg_report *r, bg_facts *facts)
 {
     const bg_curve *c = bg_reference_curve(r);
     const bg_step *step = c ? bg_curve_near(c, r->rate, r->within) : NULL;
     parts p;
-    if (!step || !split(r, c, step, &p)) {
-        bg_text_format(t, "The gap is the distance to the dashed bound, in bits that every weight pays%s",
-                       step ? "; its parts need an optimal scalar code (k-means or Lloyd–Max) at the same width."
-                            : ".");
-        return;
-    }
-    bg_text_add(t, "Of the ");
-    bg_put_number(&r->page, t, p.gap, BG_SIG3);
-    bg_text_add(t, " bit");
-    bg_put_interval(r, t, bg_num_over(&r->docs, "low", "gap_bits", NULL, step->spec),
-                    bg_num_over(&r->docs, "high", "gap_bits", NULL, step->spec));
-    bg_text_add(t, " between ");
-    bg_put_method(t, c->label);
-    bg_text_add(t, " and the bound, ");
-    bg_put_number(&r->page, t, p.space, BG_SIG3);
-    if (p.gap.value > 0) {
-        bg_text_add(t, " (");
-        bg_put_number(&r->page, t, bg_num_operate(p.space, '/', p.gap), BG_PERCENT);
-        bg_text_add(t, " %)");
-    }
-    bg_text_add(t, " is space-filling loss, which no scalar grid avoids; ");
-    bg_put_number(&r->page, t, p.fixed, BG_SIG3);
-    bg_text_add(t, " is the price of indices of fixed length; ");
-    bg_put_number(&r->page, t, p.overhead, BG_SIG3);
-    bg_text_add(t, " is scales and other overhead; ");
-    if (p.range.value >= 0) {
-        bg_put_number(&r->page, t, p.range, BG_SIG3);
-        bg_text_add(t, " is range waste, a grid spread to the largest weight.");
-    } else {
-        bg_text_add(t, "and ");
-        bg_put_number(&r->page, t, bg_num_operate(bg_num_constant(0), '-', p.range), BG_SIG3);
-        bg_text_add(t, " is won back because the scales follow the local spread of the weights.");
-    }
+    int known = step && split(r, c, step, &p);
+    bg_fact_method(r, facts, "reference", c, step);
+    bg_fact_flag(facts, "parts_known", known);
+    if (known)
+        put_parts(bg_fact_set(facts, "reference"), &p);
 }
 
 /* ---- gap against rate ---- */
@@ -107,11 +88,12 @@ static void put_lines(bg_figure *f, const bg_summary *m)
             bg_text_column(&f->data, c->quantizer);
             bg_text_add(&f->data, "; rate (bits/weight), gap (bit), text of the point\n");
             for (int k = 0; k < c->n; k++) {
-                char tip[256], rate[BG_NUMBER_TEXT], gap[BG_NUMBER_TEXT];
-                snprintf(tip, sizeof tip, "%s: %s bits/weight, gap %s bit", c->label,
-                         bg_number_text(rate, c->steps[k].rate, BG_SIG3),
-                         bg_number_text(gap, c->steps[k].gap, BG_SIG3));
-                bg_text_format(&f->data, "%.6g %.6g %d\n", c->steps[k].rate, c->steps[k].gap, bg_figure_tip(f, tip));
+                int at;
+                bg_facts *point = bg_figure_point(f, &at);
+                bg_fact_text(point, "method", c->label);
+                bg_fact_number(point, "rate", (bg_num){.value = c->steps[k].rate}, BG_SIG3);
+                bg_fact_number(point, "gap", (bg_num){.value = c->steps[k].gap}, BG_SIG3);
+                bg_text_format(&f->data, "%.6g %.6g %d\n", c->steps[k].rate, c->steps[k].gap, at);
             }
             bg_text_add(&f->data, "\n\n");
         }
@@ -164,66 +146,29 @@ static void put_window(bg_figure *f, const bg_summary *m)
     bg_text_format(bg_slots_at(&f->slots, "top"), "%g", top);
 }
 
-static void put_targets(bg_report *r, bg_text *t)
-{
-    static const double relatives[] = {0.01, 0.001};
-    bg_table b;
-    bg_table_begin(&b, &r->page, t, "Rate and gap where a curve reaches a distortion",
-                   "method|bits at 0.01σ²>|gap at 0.01σ² (bit)>|bits at 0.001σ²>|gap at 0.001σ² (bit)>");
-    for (int i = 0; i < r->all.n; i++) {
-        const bg_curve *c = &r->all.curves[i];
-        bg_table_text(&b, c->label);
-        for (int k = 0; k < 2; k++) {
-            bg_table_number_or(&b, bg_num_target(&r->docs, "rate_bits", relatives[k], c->quantizer), BG_SIG3,
-                               "not reached");
-            bg_table_number_or(&b, bg_num_target(&r->docs, "gap_bits", relatives[k], c->quantizer), BG_SIG3,
-                               "not reached");
-        }
-    }
-    bg_table_end(&b);
-    bg_text_add(t, "Interpolated in log D within each tensor's curve, never extrapolated, then averaged by weights "
-                   "over the tensors "
-                   "whose curve reaches the distortion.\n");
-}
-
-static int draw_gap(bg_report *r, bg_text *where, bg_err *e)
+static int draw_gap(bg_report *r, bg_facts *facts, bg_err *e)
 {
     bg_figure f;
-    int status = bg_figure_begin(&f, &r->page, "gap-rate", "Gap to the Shannon bound against rate", e);
+    int status = bg_figure_begin(&f, &r->page, "gap-rate", NULL, e);
     if (status)
         return status;
     put_lines(&f, &r->all);
     put_window(&f, &r->all);
     bg_text_format(bg_slots_at(&f.slots, "curves"), "%d", r->all.n);
-    bg_text_add(
-        &f.shown->caption,
-        "A line that climbs wastes more with every bit it is given. The two horizontal rules are what scalar codes "
-        "tend to at high rate for a Gaussian: 0.2546 bit with entropy coding, 0.7220 bit at fixed rate.");
-    bg_text_format(&f.shown->alt,
-                   "Gap in bits against effective bits for %d methods, with rules at 0.2546 and 0.7220 bit.", r->all.n);
-    put_targets(r, &f.shown->table);
-    status = bg_figure_finish(&f, e);
-    bg_put_figure(&r->page, where, f.index);
-    return status;
+    bg_fact_number(f.facts, "curves", (bg_num){.value = r->all.n}, BG_COUNT);
+    return bg_figure_offer(&f, facts, "gap_rate", e);
 }
 
 /* ---- stacked bars ---- */
 
-static int draw_parts(bg_report *r, bg_text *where, bg_err *e)
+static int draw_parts(bg_report *r, bg_facts *facts, bg_err *e)
 {
+    enum { BARS = 16 };
     int *order, n = bg_summary_rank(&r->all, r->rate, r->within, &order), drawn = 0;
     bg_figure f;
-    bg_table b;
-    int status = bg_figure_begin(&f, &r->page, "gap-parts", "Where the bits go", e);
-    if (status) {
-        free(order);
-        return status;
-    }
-    bg_table_begin(&b, &r->page, &f.shown->table, "Parts of the gap in bits",
-                   "method|spec|gap>|space filling>|fixed rate>|overhead>|range>");
+    int status = bg_figure_begin(&f, &r->page, "gap-parts", NULL, e);
     bg_text *names = bg_slots_at(&f.slots, "names");
-    bg_text_format(&f.shown->alt, "Parts of the gap near %g bits per weight:", r->rate);
-    for (int i = 0; i < n && drawn < 16; i++) {
+    for (int i = 0; i < n && drawn < BARS && !status; i++) {
         const bg_curve *c = &r->all.curves[order[i]];
         const bg_step *step = bg_curve_near(c, r->rate, r->within);
         parts p;
@@ -233,39 +178,35 @@ static int draw_parts(bg_report *r, bg_text *where, bg_err *e)
                        p.range.value);
         bg_text_add(names, drawn ? ", " : "");
         bg_text_gnuplot(names, c->label);
-        bg_table_text(&b, c->label);
-        bg_table_code(&b, step->spec);
-        const bg_num *all[] = {&p.gap, &p.space, &p.fixed, &p.overhead, &p.range};
-        for (int k = 0; k < 5; k++)
-            bg_table_number(&b, *all[k], BG_SIG3);
-        bg_text_format(&f.shown->alt, "%s %s %.3g bit", drawn ? "," : "", c->label, p.gap.value);
+        put_parts(bg_fact_add_method(r, f.facts, "bars", c, step), &p);
         drawn++;
     }
-    bg_table_end(&b);
     free(order);
     bg_text_format(bg_slots_at(&f.slots, "bars"), "%d", drawn);
-    bg_text_add(
-        &f.shown->caption,
-        "Blue is paid by every scalar grid; what better scales, grids and entropy coding can save is to its right. "
-        "A bar that begins left of zero wins bits because its scales follow the weights.");
-    status = drawn ? bg_figure_finish(&f, e) : BG_OK;
-    if (drawn)
-        bg_put_figure(&r->page, where, f.index);
-    else
-        bg_figure_abandon(&f);
-    return status;
+    return status  ? status
+           : drawn ? bg_figure_offer(&f, facts, "gap_parts", e)
+                   : bg_figure_withhold(&f, facts, "gap_parts");
 }
 
-static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
+static void list_curves(const bg_report *r, bg_facts *facts)
 {
-    bg_text *finding = bg_slots_at(s, "finding"), *figure = bg_slots_at(s, "figure"), *bars = bg_slots_at(s, "parts");
+    for (int i = 0; i < r->all.n; i++) {
+        bg_facts *row = bg_fact_add_row(facts, "all_curves");
+        bg_fact_text(row, "label", r->all.curves[i].label);
+        bg_fact_text(row, "quantizer", r->all.curves[i].quantizer);
+    }
+}
+
+static int collect(bg_report *r, bg_facts *facts, int *present, bg_err *e)
+{
     if (!r->all.n)
         return BG_OK;
     *present = 1;
-    say_finding(r, finding);
-    int status = draw_gap(r, figure, e);
-    bg_put_error_budget(r, bg_slots_at(s, "budget"));
-    return status ? status : draw_parts(r, bars, e);
+    put_reference(r, facts);
+    list_curves(r, facts);
+    bg_put_error_budget(r, facts);
+    int status = draw_gap(r, facts, e);
+    return status ? status : draw_parts(r, facts, e);
 }
 
-const bg_report_section bg_section_gap = {"gap", "Gap", write};
+const bg_report_section bg_section_gap = {.id = "gap", .collect = collect};

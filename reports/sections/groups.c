@@ -242,4 +242,4 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     return n ? draw(r, figure, rows, roles, n_roles, lines, n, e) : BG_OK;
 }
 
-const bg_report_section bg_section_groups = {"groups", "Roles", write};
+const bg_report_section bg_section_groups = {.id = "groups", .title = "Roles", .write = write};

@@ -58,4 +58,4 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     return BG_OK;
 }
 
-const bg_report_section bg_section_lossless = {"lossless", "Lossless floor", write};
+const bg_report_section bg_section_lossless = {.id = "lossless", .title = "Lossless floor", .write = write};

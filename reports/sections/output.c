@@ -417,4 +417,4 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     return status ? status : draw_linearity(r, bg_slots_at(s, "linearity"), e);
 }
 
-const bg_report_section bg_section_output = {"output", "Output", write};
+const bg_report_section bg_section_output = {.id = "output", .title = "Output", .write = write};

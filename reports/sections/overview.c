@@ -422,4 +422,4 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     return r->all.n ? bg_report_draw_curves(r, figure, e) : BG_OK;
 }
 
-const bg_report_section bg_section_overview = {"overview", "Overview", write};
+const bg_report_section bg_section_overview = {.id = "overview", .title = "Overview", .write = write};

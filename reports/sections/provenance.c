@@ -102,4 +102,4 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     return BG_OK;
 }
 
-const bg_report_section bg_section_provenance = {"provenance", "Provenance", write};
+const bg_report_section bg_section_provenance = {.id = "provenance", .title = "Provenance", .write = write};

@@ -111,4 +111,4 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     return BG_OK;
 }
 
-const bg_report_section bg_section_published = {"published", "Published", write};
+const bg_report_section bg_section_published = {.id = "published", .title = "Published", .write = write};

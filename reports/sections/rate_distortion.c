@@ -163,4 +163,5 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     return BG_OK;
 }
 
-const bg_report_section bg_section_rate_distortion = {"rate-distortion", "Rate and distortion", write};
+const bg_report_section bg_section_rate_distortion = {
+    .id = "rate-distortion", .title = "Rate and distortion", .write = write};

@@ -439,4 +439,4 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     return status ? status : draw_layers(r, layers, models, tensors, list, n, e);
 }
 
-const bg_report_section bg_section_shipped = {"shipped", "Shipped checkpoints", write};
+const bg_report_section bg_section_shipped = {.id = "shipped", .title = "Shipped checkpoints", .write = write};

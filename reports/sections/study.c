@@ -381,4 +381,4 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     return bg_study_draw(r, figures, rows, n, e);
 }
 
-const bg_report_section bg_section_study = {"study", "Comparison", write};
+const bg_report_section bg_section_study = {.id = "study", .title = "Comparison", .write = write};

@@ -269,4 +269,4 @@ static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
     return BG_OK;
 }
 
-const bg_report_section bg_section_weights = {"weights", "Weights", write};
+const bg_report_section bg_section_weights = {.id = "weights", .title = "Weights", .write = write};

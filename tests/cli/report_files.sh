@@ -62,8 +62,8 @@ pass 'a page of one layer and role'
 
 # Mistakes: one line, status, nothing left.
 cp -R templates "$scratch/templates"
-echo '{{findin}}' >>"$scratch/templates/sections/gap.md"
-expect 3 'gap.md:[0-9]+: unknown placeholder \{\{findin\}\}, did you mean \{\{finding\}\}' \
+echo '{{referenc}}' >>"$scratch/templates/sections/gap.md"
+expect 3 "gap.md:[0-9]+: unknown name 'referenc', did you mean reference\?" \
     "$BITGAP" report $documents --templates "$scratch/templates" -o "$scratch/bad"
 [ ! -e "$scratch/bad/report.html" ] || fail 'half a page was written'
 expect 3 'no such directory of templates' "$BITGAP" report $documents --templates "$scratch/none" -o "$scratch/bad"

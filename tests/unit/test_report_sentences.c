@@ -177,7 +177,7 @@ static void test_layers(void **state)
     (void)state;
     cJSON *s = rows(3, "sensitivity"), *row;
     set(s->child, "sqnr_db", 10);
-    says("layers", "hurts most: 10.0 dB");
+    says("layers", "hurts most: it has an SQNR of 10.0 dB");
     cJSON_ArrayForEach(row, s) set(row, "sqnr_db", 20);
     set(s->child, "sqnr_db", 19.5);
     says("layers", "No layer stands out");
