@@ -4,6 +4,7 @@
 #include <gsl/gsl_sf_psi.h>
 #include <math.h>
 #include <stdlib.h>
+#include "quant/probability/random.h"
 
 double bg_entropy_vasicek(const double *x, size_t n, size_t m)
 {

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/bounds/shannon.h"
+#include "quant/probability/random.h"
+#include "quant/source/source.h"
 
 static const struct {
     const char *axis, *key;

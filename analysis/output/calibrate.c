@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/output/hidden_states.h"
-#include "quant/probability/source.h"
+#include "quant/probability/random.h"
 
 /* ---- windows ---- */
 

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "quant/probability/source.h"
+#include "quant/probability/random.h"
 
 static const uint64_t default_budget = 2ull << 30;
 enum { SUM_CHUNK = 1 << 16 /* weights whose squares make one partial sum */ };

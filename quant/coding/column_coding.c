@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "quant/probability/source.h"
+#include "quant/probability/distribution.h"
 #include "quant/kernel/rans.h"
 
 enum { P = BG_COLUMNS_BLOCK, LANES = 8 /* rows side by side */, SLOT_BITS = 24 };

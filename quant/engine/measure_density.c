@@ -17,6 +17,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "quant/engine/engine.h"
+#include "quant/probability/distribution.h"
 
 enum { NODES = 8, MOST_EDGES = 1 << 11 };
 

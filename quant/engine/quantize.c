@@ -8,6 +8,7 @@
 #include "quant/kernel/group.h"
 #include "quant/engine/measure.h"
 #include "quant/engine/shared_factor.h"
+#include "quant/probability/random.h"
 
 static const char *const not_finite_reason = "the tensor holds NaN or infinite weights";
 static const char *const empty_reason = "the tensor is empty";

@@ -8,6 +8,7 @@
 #include "io/base/dtype.h"
 #include "quant/kernel/histogram.h"
 #include "quant/spec/spec.h"
+#include "quant/probability/distribution.h"
 
 /* ---- what is stored: bits of the whole tensor, by purpose. rate_bits = Σ / weights. ---- */
 typedef struct bg_rate {

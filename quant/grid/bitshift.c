@@ -13,6 +13,7 @@
 #include <string.h>
 #include "quant/grid/codebook.h"
 #include "quant/kernel/bitshift.h"
+#include "quant/probability/random.h"
 
 enum { PAIRS = 512, PAIR_SAMPLE = 32768, FIT_WEIGHTS = 8192, UNIT = 8192, MERGED = 6 };
 

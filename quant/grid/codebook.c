@@ -13,6 +13,7 @@
 #include <string.h>
 #include "io/base/dtype.h"
 #include "quant/grid/codebook.h"
+#include "quant/probability/random.h"
 
 enum { CHUNKS = 32, CHUNK_LEAST = 2048, PIECE = 512, MOST_ITERATIONS = 300, PLANE_WORDS = 256, PLANE_TRAINING = 1024 };
 static const double SETTLED = 1e-5, STRETCH = 1.5, SUM_BYTES = 64e6;

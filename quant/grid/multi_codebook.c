@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "quant/grid/multi_codebook.h"
+#include "quant/probability/random.h"
 
 enum { PIECE = 256 };
 

@@ -18,6 +18,7 @@
 #include "quant/coding/index_stream.h"
 #include "quant/kernel/simd.h"
 #include "quant/kernel/trellis.h"
+#include "quant/probability/random.h"
 
 enum { MOST_LEVELS = 8192, STRETCHES = 2048, PASSES = 48, OUTER = 6, INNER = 8, SAMPLE = 1 << 17, PIECE = 4096 };
 

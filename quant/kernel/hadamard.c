@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "quant/probability/source.h"
+#include "quant/probability/random.h"
 
 static double dct_entry(int64_t odd, int64_t i, int64_t j)
 {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "quant/kernel/sort.h"
+#include "quant/probability/distribution.h"
 
 enum { HALF_BINS = 1 << 15 }; /* of a density, on each side of its centre */
 

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "io/base/error.h"
-#include "quant/probability/source.h"
+#include "quant/probability/distribution.h"
 
 typedef struct bg_hist {
     size_t n;       /* atoms or bins */

@@ -1,9 +1,9 @@
-/* Owns the bootstrap (resample.h). */
+/* Owns the bootstrap. */
 #include "quant/probability/bootstrap.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include "quant/probability/source.h"
+#include "quant/probability/random.h"
 
 int bg_resample_at(uint64_t seed, int b, int i, int n)
 {

@@ -3,7 +3,7 @@
 #define BG_QUANT_SOURCE_WEIGHTS_H
 
 #include "io/checkpoints/checkpoint.h"
-#include "quant/probability/source.h"
+#include "quant/source/source.h"
 
 /* bg_ckpt_open of a path, or, for "source:…", the synthetic checkpoint: one matrix named "weight" in the role "source",
  * whose samples are made on demand, or, without n, a tensor of no rows that stands for the density itself. BG_USAGE for

@@ -9,6 +9,7 @@
 #include "quant/kernel/bitshift.h"
 #include "quant/kernel/trellis.h"
 #include "quant/engine/quantize.h"
+#include "quant/source/source.h"
 
 enum { SYMBOLS = 1 << 22, LENGTH = 4096, TILES = 64 };
 

@@ -15,7 +15,7 @@
 #include <string.h>
 #include "analysis/output/activations.h"
 #include "analysis/output/speed.h"
-#include "quant/probability/source.h"
+#include "quant/source/source.h"
 #include "quant/kernel/product.h"
 #include "quant/engine/measure.h"
 #include "quant/engine/quantize.h"

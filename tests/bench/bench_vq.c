@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "quant/grid/codebook.h"
+#include "quant/source/source.h"
 
 enum { WEIGHTS = 1 << 24, PIECE = 4096, FIT = 10000, REPEATS = 3 };
 

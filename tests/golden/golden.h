@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "io/checkpoints/checkpoint.h"
+#include "quant/source/weights.h"
 
 #define GOLDEN "tests/golden/data/"
 
@@ -18,7 +19,7 @@ static inline bg_ckpt *open_or_fail(const char *path)
 {
     bg_err e = {0};
     bg_ckpt *c = NULL;
-    if (bg_ckpt_open(path, &(bg_ckpt_options){0}, &c, &e))
+    if (bg_weights_open(path, &(bg_ckpt_options){0}, &c, &e))
         fail_msg("%s: %s", path, e.text);
     return c;
 }

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include "quant/engine/quantize.h"
+#include "quant/source/source.h"
 
 enum { N = 1 << 21, COLS = 4096 };
 static float *x, *out;

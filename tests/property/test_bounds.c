@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include "quant/engine/quantize.h"
+#include "quant/source/source.h"
 
 enum { N = 1 << 17 };
 static float x[N], out[N];

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include "quant/engine/quantize.h"
+#include "quant/probability/random.h"
 
 enum { ROWS = 16, COLS = 256, N = ROWS * COLS };
 static float x[N], out[N];

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "quant/engine/quantize.h"
+#include "quant/source/source.h"
 
 enum { ROWS = 48, COLS = 256, N = ROWS * COLS };
 

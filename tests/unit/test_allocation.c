@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include "analysis/allocation/allocation.h"
-#include "quant/probability/source.h"
+#include "quant/probability/random.h"
 #include "tests/reference.h"
 
 enum { MOST = 16 };

@@ -9,6 +9,7 @@
 #include "io/base/json.h"
 #include "quant/kernel/bitshift.h"
 #include "quant/engine/quantize.h"
+#include "quant/probability/random.h"
 
 static float normal(uint64_t seed, uint64_t i)
 {

@@ -12,6 +12,7 @@
 #include "analysis/bounds/shannon.h"
 #include "analysis/bounds/water_filling.h"
 #include "tests/reference.h"
+#include "quant/source/source.h"
 
 static bg_hist density(const char *text)
 {

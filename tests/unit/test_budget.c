@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include "analysis/curves/error_budget.h"
+#include "quant/source/source.h"
 
 enum { N = 1 << 16, COLS = 256 };
 static float x[N];

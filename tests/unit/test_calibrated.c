@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "io/base/json.h"
-#include "quant/probability/source.h"
+#include "quant/source/source.h"
 #include "quant/kernel/hadamard.h"
 #include "quant/engine/measure.h"
 #include "quant/engine/quantize.h"

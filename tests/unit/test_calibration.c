@@ -13,7 +13,7 @@
 #include <cmocka.h>
 #include "analysis/output/calibrate.h"
 #include "io/base/file.h"
-#include "quant/probability/source.h"
+#include "quant/probability/random.h"
 #include "tests/scratch.h"
 
 static float *noise(int64_t n, uint64_t seed)

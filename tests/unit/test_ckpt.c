@@ -124,26 +124,17 @@ static void test_conv1d_is_turned(void **state)
     bg_ckpt_close(c);
 }
 
-static bg_ckpt *open_source(const char *name)
-{
-    bg_ckpt *c;
-    bg_err e = {0};
-    if (bg_weights_open(name, &(bg_ckpt_options){0}, &c, &e))
-        fail_msg("%s: %s", name, e.text);
-    return c;
-}
-
 static void test_sources(void **state)
 {
     (void)state;
-    bg_ckpt *c = open_source("source:gaussian");
+    bg_ckpt *c = open_or_fail("source:gaussian");
     assert_non_null(bg_weights_density(c));
     assert_string_equal(c->title, "source:gaussian");
     assert_string_equal(c->tensors[0].group, "source");
     assert_int_equal(c->n_tensors, 1);
     assert_int_equal(c->tensors[0].count, 0);
     bg_ckpt_close(c);
-    c = open_source("source:laplace,n=3000,cols=100,seed=3");
+    c = open_or_fail("source:laplace,n=3000,cols=100,seed=3");
     assert_null(bg_weights_density(c));
     const bg_tensor *t = tensor_or_fail(c, "weight");
     assert_true(t->is_linear && t->rows == 30 && t->cols == 100);

@@ -11,6 +11,7 @@
 #include "io/base/dtype.h"
 #include "io/base/json.h"
 #include "quant/grid/codebook.h"
+#include "quant/source/source.h"
 
 static float *gaussian(size_t n, const char *seed)
 {

@@ -8,7 +8,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <omp.h>
-#include "quant/probability/source.h"
+#include "quant/source/source.h"
 #include "quant/coding/column_coding.h"
 
 enum { ROWS = 512, COLS = 384 };

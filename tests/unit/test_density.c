@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include "quant/engine/quantize.h"
 #include "tests/reference.h"
+#include "quant/source/source.h"
 
 static bg_measure measure(const char *source, const char *text)
 {

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <cmocka.h>
 #include "analysis/output/text_drift.h"
-#include "quant/probability/source.h"
+#include "quant/probability/random.h"
 
 static size_t edits(const int32_t *a, size_t n, const int32_t *b, size_t m)
 {

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include "io/base/json.h"
 #include "quant/grid/ecsq_design.h"
+#include "quant/source/source.h"
 
 static int wrong, compared;
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "quant/engine/engine.h"
+#include "quant/source/source.h"
 
 typedef struct fixture {
     int64_t rows, cols;

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "quant/probability/source.h"
+#include "quant/probability/random.h"
 #include "quant/coding/index_stream.h"
 #include "quant/engine/quantize.h"
 

@@ -9,6 +9,7 @@
 #include "io/base/dtype.h"
 #include "quant/kernel/histogram.h"
 #include "quant/kernel/sort.h"
+#include "quant/source/source.h"
 
 static void close_to(double x, double want, double room)
 {

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "quant/probability/source.h"
+#include "quant/probability/random.h"
 #include "quant/kernel/lattice.h"
 
 static double distance(const bg_lattice *l, const float *x, const int32_t *v)

@@ -8,6 +8,7 @@
 #include "quant/kernel/kmeans1d.h"
 #include "quant/kernel/lloyd.h"
 #include "tests/reference.h"
+#include "quant/source/source.h"
 
 enum { MOST = 256 };
 

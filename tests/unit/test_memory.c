@@ -17,7 +17,7 @@
 #include "analysis/output/calibrate.h"
 #include "analysis/output/speed.h"
 #include "io/base/file.h"
-#include "quant/probability/source.h"
+#include "quant/probability/random.h"
 #include "tests/scratch.h"
 
 #if defined __has_feature

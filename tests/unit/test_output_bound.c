@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "analysis/bounds/output_bound_interval.h"
-#include "quant/probability/source.h"
+#include "quant/source/source.h"
 #include "quant/engine/quantize.h"
 #include "tests/reference.h"
 

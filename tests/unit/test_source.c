@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "quant/probability/source.h"
+#include "quant/source/source.h"
 #include "tests/reference.h"
 
-static bg_distribution law_of(const char *text)
+static bg_distribution distribution_of(const char *text)
 {
     bg_source s;
     bg_err e = {0};
@@ -32,7 +32,7 @@ static void test_derivatives(void **state)
 {
     (void)state;
     for (int i = 0; i < LAWS; i++) {
-        bg_distribution l = law_of(laws[i]);
+        bg_distribution l = distribution_of(laws[i]);
         for (double x = -6.05; x < 6; x += 0.1) {
             if (fabs(fabs(x) - sqrt(3)) < 0.01 || fabs(x) < 0.01)
                 continue; /* corners of the uniform law and cusps */
@@ -48,7 +48,7 @@ static void test_totals(void **state)
 {
     (void)state;
     for (int i = 0; i < LAWS; i++) {
-        bg_distribution l = law_of(laws[i]);
+        bg_distribution l = distribution_of(laws[i]);
         close_to(laws[i], "F", 0, l.cdf(&l, 0), 0.5, 1e-14);
         close_to(laws[i], "S", 0, l.moment2(&l, 0), 0.5, 1e-13);
         close_to(laws[i], "S", 1e7, l.moment2(&l, 1e7), 1, 1e-5); /* ν = 3 has lost 1e-7 there */
@@ -57,7 +57,7 @@ static void test_totals(void **state)
         for (double p = 0.001; p < 1; p += 0.037)
             close_to(laws[i], "F(quantile)", p, l.cdf(&l, l.quantile(&l, p)), p, 1e-11);
     }
-    bg_distribution g = law_of("gaussian");
+    bg_distribution g = distribution_of("gaussian");
     close_to("gaussian", "S", -1, g.moment2(&g, -1), 0.40062597, 1e-7);
 }
 
@@ -71,14 +71,14 @@ static void test_entropies(void **state)
                                     {"diff_entropy_ggd_0.7", "ggd,shape=0.7"},
                                     {"diff_entropy_student_t_5", "student,nu=5"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        bg_distribution l = law_of(names[i][1]);
+        bg_distribution l = distribution_of(names[i][1]);
         reference_check(reference_case(root, names[i][0]), "h_bits_unit_variance", l.entropy_bits(&l));
     }
     cJSON_Delete(root);
-    bg_distribution one = law_of("ggd,shape=1"), laplace = law_of("laplace");
+    bg_distribution one = distribution_of("ggd,shape=1"), laplace = distribution_of("laplace");
     close_to("ggd 1", "h", 0, one.entropy_bits(&one), laplace.entropy_bits(&laplace), 1e-12);
     close_to("ggd 1", "kurtosis", 0, one.kurtosis_excess(&one), 3, 1e-9);
-    bg_distribution t = law_of("student,nu=5"), heavy = law_of("student,nu=3.5");
+    bg_distribution t = distribution_of("student,nu=5"), heavy = distribution_of("student,nu=3.5");
     assert_true(fabs(t.kurtosis_excess(&t) - 6) < 1e-12 && isnan(heavy.kurtosis_excess(&heavy)));
 }
 
@@ -165,7 +165,7 @@ static void test_refusals(void **state)
 {
     (void)state;
     refused("gausian", "did you mean gaussian");
-    refused("", "no law");
+    refused("", "no distribution");
     refused("gaussian,m=3", "no key 'm'");
     refused("gaussian,shape=3", "no key 'shape'");
     refused("gaussian,n", "key=value");

@@ -10,6 +10,8 @@
 #include "io/base/json.h"
 #include "quant/kernel/trellis.h"
 #include "quant/engine/quantize.h"
+#include "quant/probability/random.h"
+#include "quant/source/source.h"
 
 static void test_search(void **state)
 {

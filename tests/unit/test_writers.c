@@ -7,7 +7,8 @@
 #include <unistd.h>
 #include "analysis/comparison/audit.h"
 #include "io/checkpoints/formats/bitsandbytes_tables.h"
-#include "quant/probability/source.h"
+#include "quant/source/source.h"
+#include "quant/probability/random.h"
 #include "io/checkpoints/writers/gguf_writer.h"
 #include "io/checkpoints/writers/packed_writer.h"
 #include "quant/engine/quantize.h"
