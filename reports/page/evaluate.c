@@ -172,7 +172,7 @@ static int find_rows(const bg_scope *s, const char *kind, const char *section, i
     const bg_doc_kind *k = bg_doc_kind_find(kind);
     if (!k || !section) {
         int n = list_names(&whole, names);
-        for (int i = 0; i < s->n_variables && n < 128; i++)
+        for (int i = s->first_variable; i < s->n_variables && n < 128; i++)
             names[n++] = s->variables[i].name;
         return fail_unknown(s, line, kind, names, n, e);
     }
@@ -185,7 +185,7 @@ static int find_rows(const bg_scope *s, const char *kind, const char *section, i
 
 static int find_first(const bg_scope *s, const char *name, bg_value *out)
 {
-    for (int i = s->n_variables - 1; i >= 0; i--)
+    for (int i = s->n_variables - 1; i >= s->first_variable; i--)
         if (!strcmp(s->variables[i].name, name)) {
             *out = s->variables[i].value;
             return 1;

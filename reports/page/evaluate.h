@@ -32,6 +32,7 @@ typedef struct bg_scope {
     const char *path; /* of the template, for messages */
     bg_variable variables[BG_VARIABLES];
     int n_variables;
+    int first_variable; /* a phrase sees only its own */
     const bg_facts *sets[BG_SETS];
     int n_sets;
     int loop_index, loop_count; /* {{loop.first}}, {{loop.last}}, {{loop.number}} */

@@ -341,10 +341,11 @@ static int render_phrase(renderer *r, const bg_node *node, const bg_definition *
 {
     const bg_tree *held_tree = r->tree;
     const char *held_path = r->scope.path;
-    int held = r->scope.n_variables;
+    int held = r->scope.n_variables, first = r->scope.first_variable;
     if (r->depth == DEEPEST)
         return bg_fail(e, BG_INPUT, "%s:%d: phrases nest too deep", r->scope.path, node->line);
     int status = push_arguments(r, node, d, e);
+    r->scope.first_variable = held;
     r->depth++;
     r->tree = tree;
     r->scope.path = tree->path;
@@ -366,6 +367,7 @@ static int render_phrase(renderer *r, const bg_node *node, const bg_definition *
     r->tree = held_tree;
     r->scope.path = held_path;
     r->scope.n_variables = held;
+    r->scope.first_variable = first;
     return status;
 }
 

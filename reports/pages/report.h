@@ -80,6 +80,8 @@ void bg_put_error_budget(bg_report *r, bg_facts *facts);
  * spec, gap with gap_low and gap_high (95 %), rate, sqnr; an absent set without a step. */
 void bg_fact_method(bg_report *r, bg_facts *facts, const char *name, const bg_curve *c, const bg_step *step);
 bg_facts *bg_fact_add_method(bg_report *r, bg_facts *facts, const char *list, const bg_curve *c, const bg_step *step);
+/* A spec as a reader knows it: {{worst_spec.label}} "uniform g128", and bits where it was measured. */
+void bg_fact_spec(const bg_report *r, bg_facts *facts, const char *name, const char *spec);
 /* What every template may use: rate, title, one_layer (a page of one layer), run facts of the page. */
 void bg_fact_page(bg_report *r, bg_facts *facts);
 

@@ -1,4 +1,5 @@
 /* Owns the facts about methods that several sections give to their templates. */
+#include <math.h>
 #include <string.h>
 #include "io/documents/document.h"
 #include "reports/pages/report.h"
@@ -44,6 +45,24 @@ bg_facts *bg_fact_add_method(bg_report *r, bg_facts *facts, const char *list, co
     bg_facts *set = bg_fact_add_row(facts, list);
     put_method_facts(r, set, c, step);
     return set;
+}
+
+void bg_fact_spec(const bg_report *r, bg_facts *facts, const char *name, const char *spec)
+{
+    char label[BG_LABEL];
+    bg_num bits = {.value = NAN};
+    int n = 0;
+    if (!spec) {
+        bg_fact_no_set(facts, name);
+        return;
+    }
+    const bg_point *p = bg_docset_spec(&r->docs, spec, &n);
+    bg_facts *set = bg_fact_set(facts, name);
+    bg_method_label(n ? p->quantizer : spec, label);
+    if (n)
+        bits.value = bg_row_number(p->curve, "bits");
+    bg_fact_text(set, "label", label);
+    bg_fact_number(set, "bits", bits, BG_PLAIN);
 }
 
 void bg_fact_page(bg_report *r, bg_facts *facts)
