@@ -313,7 +313,7 @@ static void water_steps(walk *k)
     float finest = base.scale;
     for (int64_t at = 0; at < k->C; at++) {
         double share = 0.5 * k->f->mean_log2 - log2((double)k->f->M[at * (k->C + 1)]);
-        int step = (int)lrint(fmin(fmax(BG_COLUMNS_PER_OCTAVE * share, -BG_COLUMNS_MOST_STEP), BG_COLUMNS_MOST_STEP));
+        int step = (int)lrint(fmin(fmax(BG_COLUMNS_PER_OCTAVE * share, -BG_COLUMNS_MAX_STEP), BG_COLUMNS_MAX_STEP));
         k->step[column(k, at)] = step;
         k->codes[at] = base;
         k->codes[at].scale = base.scale * exp2f((float)step / BG_COLUMNS_PER_OCTAVE);

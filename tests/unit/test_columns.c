@@ -95,7 +95,7 @@ static void test_odd_matrices(void **state)
     assert_true(bits < 0.75 * ROWS * COLS);
     assert_true(code(ROWS * COLS, 1, 1000, &entropy) > 0 && code(1, ROWS * COLS / 512, 1000, &entropy) > 0);
     symbols[0] = 65535, symbols[1] = 0; /* the whole range */
-    step[0] = BG_COLUMNS_MOST_STEP, step[1] = -BG_COLUMNS_MOST_STEP;
+    step[0] = BG_COLUMNS_MAX_STEP, step[1] = -BG_COLUMNS_MAX_STEP;
     assert_true(code(2, 2, 32768, &entropy) > 0);
     bg_columns none = {.rows = 0, .cols = 2, .symbols = symbols, .step = step};
     assert_int_equal(bg_columns_code(&none, &bits, &entropy, NULL), BG_USAGE);
