@@ -160,7 +160,9 @@ static int read_scores(bg_gguf_tokenizer *t, bg_err *e)
             status = bg_fail(e, BG_INPUT, "merge %zu is no pair of tokens", k);
             break;
         }
-        const named *found = bsearch(&(named){joined, 0}, index, t->size, sizeof *index, by_text);
+        /* A variable of its own: bsearch may be a macro, to which a compound literal with a comma is two arguments. */
+        const named key = {joined, 0};
+        const named *found = bsearch(&key, index, t->size, sizeof *index, by_text);
         if (found)
             t->scores[found->id] = -(double)k - 1;
         free(joined);
