@@ -69,6 +69,11 @@ expect 3 '1 rows repeat the row before' "$BITGAP" check "$scratch/damaged.safete
 damage
 piece $((row + 2)) 254 | poke "$scratch/damaged.safetensors" $((row + 256))
 expect 3 '1 rows are the row before them, shifted' "$BITGAP" check "$scratch/damaged.safetensors"
+# two tokens that training never saw: the model is whole
+damage
+row=$(($(offset "$scratch/damaged.safetensors" model.embed_tokens.weight) + 10 * 256))
+piece $row 256 | poke "$scratch/damaged.safetensors" $((row + 256))
+expect 0 'odd: .*embed_tokens.weight: 1 rows repeat the row before' "$BITGAP" check "$scratch/damaged.safetensors"
 packed() { # a fresh copy of a packed layer in $scratch/packed
     mkdir -p "$scratch/packed"
     cp "tests/golden/data/gptq/$1.json" "$scratch/packed/config.json"
