@@ -1,12 +1,14 @@
 /* bitgap: the table of stages. The only file that prints an error and chooses an exit status. */
 #define _POSIX_C_SOURCE 200809L
 #include <signal.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <omp.h>
 #include <unistd.h>
 #include "io/base/manual.h"
+#include "io/base/overwrite.h"
 
 /* The table of stages, in the order of the pipeline, then the tools. To add one: its file, stages/NAME.c, and its line.
  */
@@ -122,6 +124,16 @@ static int help(int argc, char **argv)
     return BG_OK;
 }
 
+/* What -o names is looked at again when it is opened; here, so that a mistake does not cost the time of the run. */
+static int check_output(const bg_args *a, bg_err *e)
+{
+    const char *output = bg_arg(a, "output");
+    for (int i = 0; i < bg_args_words(a); i++)
+        if (bg_is_file(bg_args_word(a, i)))
+            bg_input_path(bg_args_word(a, i));
+    return output && bg_is_file(output) ? bg_output_allowed(output, e) : BG_OK;
+}
+
 /* Threads are a matter of speed only: every parallel loop uses fixed chunks and adds them in order. */
 static int prepare(const bg_args *a, bg_provenance *p, bg_err *e)
 {
@@ -132,9 +144,27 @@ static int prepare(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status && threads)
         omp_set_num_threads((int)threads);
     bg_set_quiet(bg_arg_given(a, "quiet"));
+    bg_set_force(bg_arg_given(a, "force"));
     p->seed = (uint64_t)seed;
     p->argc = bg_args_recorded(a, &p->argv);
-    return status;
+    return status ? status : check_output(a, e);
+}
+
+/* What tools print reaches its reader, or the command fails: a full disk shows when the last bytes are flushed. */
+static int flush_output(int status)
+{
+    int bad = ferror(stdout);
+    errno = 0;
+    bad |= fflush(stdout);
+    if (!bad || status)
+        return status;
+    if (errno == EPIPE) { /* a reader that has seen enough: end as others do then, without a word */
+        signal(SIGPIPE, SIG_DFL);
+        raise(SIGPIPE);
+    }
+    fprintf(stderr, "bitgap: standard output: write failed%s%s; is the disk full?\n", errno ? ": " : "",
+            errno ? strerror(errno) : "");
+    return BG_RESOURCE;
 }
 
 static int run_stage(const bg_stage *s, int argc, char **argv)
@@ -171,13 +201,8 @@ static void sleep_while_waiting(char **argv)
     execv(self, argv);
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
-    sleep_while_waiting(argv);
-    struct sigaction action = {.sa_handler = interrupted};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
         usage(stderr);
         return BG_USAGE;
@@ -194,4 +219,14 @@ int main(int argc, char **argv)
         return help(argc - 2, argv + 2);
     const bg_stage *s = find_stage(argv[1]);
     return s ? run_stage(s, argc - 1, argv + 1) : unknown_stage(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    sleep_while_waiting(argv);
+    struct sigaction action = {.sa_handler = interrupted};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return flush_output(run_command(argc, argv));
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "io/base/file.h"
+#include "io/base/overwrite.h"
 #include "io/checkpoints/writers/safetensors_writer.h"
 #include "quant/source/weights.h"
 
@@ -370,7 +371,7 @@ static int prepare(writer *w, bg_err *e)
         if (bg_quantize_spec(w->o, &w->c->tensors[i]))
             w->out->tensors[n++] =
                 (bg_quantized_tensor){.tensor = &w->c->tensors[i], .spec = bg_quantize_spec(w->o, &w->c->tensors[i])};
-    int status = bg_make_directories(w->directory, e);
+    int status = bg_output_directory(w->directory, e);
     return status ? status : make_key(w, e);
 }
 

@@ -1,7 +1,6 @@
 /* Owns gathering a model's calibration: which windows of the text, which layers share an input, layer after layer. */
 #include "analysis/output/calibrate.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +104,7 @@ static void gatherer_free(gatherer *g)
 static int put(bg_out *side, const void *v, size_t size, uint64_t *bytes, bg_err *e)
 {
     if (fwrite(v, 1, size, side->file) != size)
-        return bg_fail(e, BG_RESOURCE, "%s: writing failed: %s", side->path, strerror(errno));
+        return bg_out_failed(side, e);
     *bytes += size;
     return BG_OK;
 }

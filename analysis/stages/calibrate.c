@@ -22,13 +22,15 @@ static char *side_path(const char *path)
     return side;
 }
 
-static int write_document(const char *path, const char *side, const bg_ckpt *c, const bg_model *m,
+static int write_document(const char *path, bg_out *side, const bg_ckpt *c, const bg_model *m,
                           const bg_calibrate_options *o, const bg_calibrate_result *r, const bg_provenance *p,
                           bg_err *e)
 {
     bg_sha256 *tensor = calloc((size_t)m->n_linears + 1, sizeof *tensor), hash;
     bg_doc d;
-    int status = tensor ? bg_sha256_file(side, 0, &hash, NULL, e) : bg_no_memory(e, "hashes", (unsigned)m->n_linears);
+    int status = tensor ? bg_out_finish(side, e) : bg_no_memory(e, "hashes", (unsigned)m->n_linears);
+    if (!status)
+        status = bg_sha256_file(side->temporary ? side->temporary : side->path, 0, &hash, NULL, e);
     for (int i = 0; i < m->n_linears && !status; i++)
         status = bg_calibration_tensor_hash(m->linears[i].tensor, &tensor[i], e);
     if (!status)
@@ -44,7 +46,7 @@ static int write_document(const char *path, const char *side, const bg_ckpt *c, 
     bg_doc_integer(&d, "length", r->samples ? r->tokens / r->samples : 0);
     bg_doc_integer(&d, "tokens", r->tokens);
     bg_doc_string(&d, "sequential", o->sequential ? o->sequential->text : "none");
-    bg_doc_string(&d, "side_file", bg_path_base(side));
+    bg_doc_string(&d, "side_file", bg_path_base(side->path));
     bg_doc_integer(&d, "side_bytes", (int64_t)r->side_bytes);
     bg_doc_string(&d, "side_sha256", hash.hex);
     bg_doc_row_end(&d);
@@ -68,7 +70,7 @@ static int write_document(const char *path, const char *side, const bg_ckpt *c, 
         bg_doc_row_end(&d);
     }
     free(tensor);
-    return bg_doc_commit(&d, e);
+    return bg_doc_commit_with(&d, side, e);
 }
 
 static int read_options(const bg_args *a, const bg_provenance *p, bg_model *m, bg_calibrate_options *o, bg_spec *spec,
@@ -127,13 +129,11 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
         status = bg_out_open(&side, side_name, e);
     if (!status)
         status = bg_calibrate(m, text.ids, text.n, &o, &side, &r, e);
-    if (!status)
-        status = bg_out_commit(&side, e);
     if (!status && o.samples > r.samples)
         bg_warn("%s gives %lld samples of %lld tokens, not %lld", bg_arg(a, "text"), (long long)r.samples,
                 (long long)(r.tokens / r.samples), (long long)o.samples);
     if (!status)
-        status = write_document(path, side_name, c, m, &o, &r, p, e);
+        status = write_document(path, &side, c, m, &o, &r, p, e);
     bg_out_abandon(&side);
     free(r.layers);
     free(side_name);

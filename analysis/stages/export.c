@@ -46,7 +46,8 @@ static int write_all(const bg_ckpt *c, const char *path, bg_err *e)
     bg_safetensors_writer w;
     float *tile = NULL;
     size_t room = 0;
-    int status = bg_safetensors_begin(&w, path, entries, c->n_tensors, (const char *const[]){"format", "pt", NULL}, e);
+    int status = bg_safetensors_begin(&w, path, entries, c->n_tensors,
+                                      (const char *const[]){"format", "pt", "bitgap", "export", NULL}, e);
     bg_progress p;
     bg_progress_begin(&p, "export", (unsigned long long)c->n_tensors);
     for (int i = 0; !status && i < c->n_tensors; i++) {

@@ -213,9 +213,7 @@ static int extract(job *j, const char *path, const bg_provenance *p, const char 
     bg_progress_end(&bar);
     if (!status)
         put_groups(j);
-    if (!status && j->side.path)
-        status = bg_out_commit(&j->side, e);
-    return status ? status : bg_doc_commit(&j->doc, e);
+    return status ? status : bg_doc_commit_with(&j->doc, &j->side, e);
 }
 
 static int run(const bg_args *a, bg_provenance *p, bg_err *e)

@@ -43,7 +43,7 @@ static int matrix_of_environment(bitgap_matrix *m, bg_err *e)
 static int write_bytes(const char *path, const uint8_t *bytes, size_t n, bg_err *e)
 {
     bg_out out = {0};
-    int status = bg_out_open(&out, path, e);
+    int status = bg_out_replace(&out, path, e);
     if (status)
         return status;
     fwrite(bytes, 1, n, out.file);

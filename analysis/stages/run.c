@@ -6,6 +6,7 @@
 #include "analysis/model/model.h"
 #include "analysis/output/corpus.h"
 #include "io/base/options.h"
+#include "io/checkpoints/writers/safetensors_writer.h"
 #include "quant/source/weights.h"
 
 /* "1, 2,3" */
@@ -30,35 +31,22 @@ static int parse_ids(const char *text, bg_corpus *out, bg_err *e)
 }
 
 /* The header of a safetensors file with one float32 tensor: its length, then JSON padded to 8 bytes. */
-static void write_header(FILE *f, int64_t rows, int64_t cols)
-{
-    char json[160];
-    int n =
-        snprintf(json, sizeof json, "{\"logits\":{\"dtype\":\"F32\",\"shape\":[%lld,%lld],\"data_offsets\":[0,%lld]}}",
-                 (long long)rows, (long long)cols, (long long)(rows * cols * 4));
-    while (n % 8)
-        json[n++] = ' ';
-    for (int i = 0; i < 8; i++)
-        putc((int)((uint64_t)n >> (8 * i) & 255), f);
-    fwrite(json, 1, (size_t)n, f);
-}
-
 typedef struct writer {
-    FILE *file;
+    bg_safetensors_writer *out;
     int64_t vocab;
 } writer;
+
+static int begin_logits(bg_safetensors_writer *out, const char *path, int64_t rows, int64_t cols, bg_err *e)
+{
+    const bg_safetensors_entry entry = {.name = "logits", .dtype = BG_F32, .rank = 2, .shape = {rows, cols}};
+    return bg_safetensors_begin(out, path, &entry, 1, (const char *const[]){"format", "pt", "bitgap", "run", NULL}, e);
+}
 
 static int write_rows(void *self, int64_t first, int64_t n, const float *logits, bg_err *e)
 {
     const writer *w = self;
     (void)first;
-    for (int64_t i = 0; i < n * w->vocab; i++) {
-        uint32_t u;
-        memcpy(&u, &logits[i], sizeof u);
-        unsigned char bytes[4] = {u & 255, u >> 8 & 255, u >> 16 & 255, u >> 24};
-        fwrite(bytes, 1, 4, w->file);
-    }
-    return ferror(w->file) ? bg_fail(e, BG_RESOURCE, "writing logits: %s", strerror(errno)) : BG_OK;
+    return bg_safetensors_put(w->out, logits, (uint64_t)(n * w->vocab) * sizeof *logits, e);
 }
 
 static int read_tokens(const bg_args *a, const bg_ckpt *c, bg_corpus *out, bg_err *e)
@@ -79,7 +67,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     bg_ckpt *c = NULL;
     bg_model *m = NULL;
     bg_corpus text = {0};
-    bg_out out = {0};
+    bg_safetensors_writer out = {0};
     if (!bg_arg_given(a, "output"))
         return bg_fail(e, BG_USAGE, "run needs -o FILE.safetensors");
     int status = bg_weights_open(bg_args_word(a, 0), &(bg_ckpt_options){0}, &c, e);
@@ -92,15 +80,12 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status)
         status = bg_model_check(m, &b, e);
     if (!status)
-        status = bg_out_open(&out, bg_arg(a, "output"), e);
-    if (!status) {
-        writer w = {out.file, m->config.vocab};
-        write_header(out.file, n, m->config.vocab);
-        status = bg_model_forward(m, &b, NULL, write_rows, &w, e);
-    }
+        status = begin_logits(&out, bg_arg(a, "output"), n, m->config.vocab, e);
     if (!status)
-        status = bg_out_commit(&out, e);
-    bg_out_abandon(&out);
+        status = bg_model_forward(m, &b, NULL, write_rows, &(writer){&out, m->config.vocab}, e);
+    if (!status)
+        status = bg_safetensors_commit(&out, e);
+    bg_safetensors_abandon(&out);
     bg_corpus_free(&text);
     bg_model_close(m);
     bg_ckpt_close(c);

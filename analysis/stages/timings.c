@@ -4,6 +4,7 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include "io/base/overwrite.h"
 
 static void copy_row(bg_doc *d, const cJSON *row)
 {
@@ -50,6 +51,7 @@ int bg_timings_write(const char *stage, const char *document, const bg_timing *r
     bg_err ignored = {0}; /* a damaged or foreign old file is replaced: it held measurements only */
     if (bg_is_file(path) && bg_doc_read(path, "timings", &old, NULL, &ignored))
         old = NULL;
+    bg_output_made(path); /* read in order to be replaced */
     bg_doc d;
     int status = bg_doc_begin(&d, "timings", path, p, e);
     if (!status) {

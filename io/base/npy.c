@@ -19,7 +19,7 @@ int bg_npy_write(const char *path, const float *w, int64_t rows, int64_t cols, b
     const unsigned char preamble[PREAMBLE] = {
         0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(length & 0xff), (unsigned char)(length >> 8)};
     bg_out out = {0};
-    int status = bg_out_open(&out, path, e);
+    int status = bg_out_replace(&out, path, e);
     if (status)
         return status;
     fwrite(preamble, 1, sizeof preamble, out.file);

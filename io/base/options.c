@@ -10,6 +10,7 @@ const bg_option bg_common_options[] = {
     {.name = "output", .letter = 'o', .argument = "FILE", .help = "write the document here; - is standard output"},
     {.name = "threads", .letter = 'j', .argument = "N", .help = "threads (results do not depend on it)"},
     {.name = "seed", .argument = "N", .otherwise = "1", .help = "seed of everything random"},
+    {.name = "force", .help = "replace an existing file that Bitgap did not write; never one that this run reads"},
     {.name = "quiet", .help = "no progress, no warnings"},
     {.name = "help", .letter = 'h', .help = "this text"},
     {0},
@@ -125,7 +126,7 @@ static int take(bg_args *a, int argc, char *const *argv, int *i, bg_err *e)
 
 static int decides_the_result(const bg_option *o)
 {
-    static const char *const others[] = {"output", "threads", "quiet", "help"};
+    static const char *const others[] = {"output", "threads", "force", "quiet", "help"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (!strcmp(o->name, others[i]))
             return 0;

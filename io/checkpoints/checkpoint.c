@@ -4,6 +4,7 @@
 #include "io/checkpoints/formats/gguf_container.h"
 #include "io/checkpoints/loading.h"
 #include "io/checkpoints/formats/packed.h"
+#include "io/base/overwrite.h"
 #include "io/checkpoints/formats/safetensors.h"
 
 #include <dirent.h>
@@ -217,12 +218,7 @@ static int add_gguf(bg_load *l, const char *path, bg_err *e)
 
 static int is_gguf(const char *path)
 {
-    char magic[4] = "";
-    FILE *f = fopen(path, "rbe");
-    size_t n = f ? fread(magic, 1, sizeof magic, f) : 0;
-    if (f)
-        fclose(f);
-    return ends(path, ".gguf") || (n == sizeof magic && !memcmp(magic, "GGUF", 4));
+    return ends(path, ".gguf") || bg_file_begins_with(path, "GGUF");
 }
 
 static int add_file(bg_load *l, const char *path, bg_err *e)
@@ -303,6 +299,8 @@ static int open_path(bg_load *l, const char *given, bg_err *e)
                        "download it first (huggingface-cli download)",
                        given);
     directory = bg_is_directory(c->path);
+    if (directory)
+        bg_input_path(c->path);
     int status = directory ? add_directory(l, c->path, e) : add_file(l, c->path, e);
     if (!status && l->gguf)
         return bg_gguf_load(l, l->gguf, e);

@@ -2,24 +2,17 @@
 #define _GNU_SOURCE
 #include "io/checkpoints/tensor_store.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 int bg_store_open(bg_store *s, const char *path, int *index, bg_err *e)
 {
-    struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return bg_fail(e, BG_INPUT, "%s: cannot open: %s", path, strerror(errno));
-    if (fstat(fd, &info) || !S_ISREG(info.st_mode)) {
-        close(fd);
-        return bg_fail(e, BG_INPUT, "%s: not a regular file", path);
-    }
+    int fd, status;
+    uint64_t size;
+    if ((status = bg_file_open(path, &fd, &size, e)))
+        return status;
     bg_store_file *files = realloc(s->files, (size_t)(s->n_files + 1) * sizeof *files);
     char *copy = strdup(path);
     if (files)
@@ -30,8 +23,7 @@ int bg_store_open(bg_store *s, const char *path, int *index, bg_err *e)
         return bg_no_memory(e, path, sizeof *files);
     }
     *index = s->n_files;
-    s->files[s->n_files++] =
-        (bg_store_file){.fd = fd, .path = copy, .size = (uint64_t)info.st_size, .name = bg_path_base(copy)};
+    s->files[s->n_files++] = (bg_store_file){.fd = fd, .path = copy, .size = size, .name = bg_path_base(copy)};
     return BG_OK;
 }
 

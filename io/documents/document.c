@@ -192,18 +192,34 @@ void bg_doc_numbers(bg_doc *d, const char *field, const double *values, size_t n
     bg_jsonw_end(&d->json, ']');
 }
 
-int bg_doc_commit(bg_doc *d, bg_err *e)
+static int finish_document(bg_doc *d, bg_err *e)
 {
     close_section(d);
     bg_jsonw_end(&d->json, '}');
     int status = bg_jsonw_finish(&d->json, e);
     if (!status && d->status)
         status = bg_fail(e, d->status, "internal: %s", d->complaint);
-    if (status)
-        bg_out_abandon(&d->out);
-    else
-        status = bg_out_commit(&d->out, e);
+    if (!status)
+        status = bg_out_finish(&d->out, e);
     return status;
+}
+
+int bg_doc_commit_with(bg_doc *d, bg_out *side, bg_err *e)
+{
+    int status = finish_document(d, e);
+    if (!status && side)
+        status = bg_out_commit(side, e);
+    if (!status)
+        status = bg_out_commit(&d->out, e);
+    bg_out_abandon(&d->out);
+    if (side)
+        bg_out_abandon(side);
+    return status;
+}
+
+int bg_doc_commit(bg_doc *d, bg_err *e)
+{
+    return bg_doc_commit_with(d, NULL, e);
 }
 
 void bg_doc_abandon(bg_doc *d)

@@ -89,6 +89,9 @@ void bg_doc_integer(bg_doc *d, const char *field, int64_t value);
 void bg_doc_bool(bg_doc *d, const char *field, int value);
 void bg_doc_numbers(bg_doc *d, const char *field, const double *values, size_t n);
 int bg_doc_commit(bg_doc *d, bg_err *e);
+/* Commits a file that belongs to the document, then the document. Both are written and checked before either takes its
+ * place: after a failure the old pair is whole. On failure `side` is abandoned too. */
+int bg_doc_commit_with(bg_doc *d, bg_out *side, bg_err *e);
 void bg_doc_abandon(bg_doc *d);
 
 /* Reads a document and checks header, schema, sections and every row against the table. kind NULL: any kind.

@@ -141,23 +141,12 @@ static int open_gguf(const char *path, bg_tokenizer **out, bg_err *e)
     return status;
 }
 
-/* Files are told apart by how they begin, not by their names. */
-static int is_gguf(const char *path)
-{
-    char magic[4] = {0};
-    FILE *f = fopen(path, "rb");
-    size_t n = f ? fread(magic, 1, 4, f) : 0;
-    if (f)
-        fclose(f);
-    return n == 4 && !memcmp(magic, "GGUF", 4);
-}
-
 int bg_tokenizer_open(const char *path, bg_tokenizer **out, bg_err *e)
 {
     *out = NULL;
     if (bg_is_directory(path))
         return open_directory(path, out, e);
-    if (is_gguf(path))
+    if (bg_file_begins_with(path, "GGUF")) /* told apart by how they begin, not by their names */
         return open_gguf(path, out, e);
     const char *base = bg_path_base(path);
     size_t parent = (size_t)(base - path);

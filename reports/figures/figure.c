@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "io/base/overwrite.h"
 
 enum { TIME_LIMIT = 30, SVG_LIMIT = 1 << 26 };
 
@@ -142,6 +143,8 @@ static int draw(bg_figure *f, const char *directory, bg_err *e)
     int status = bg_gnuplot_run(directory, file, TIME_LIMIT, e);
     if (!status)
         status = bg_file_read(bg_text_string(&path), SVG_LIMIT, &raw, NULL, e);
+    if (!status)
+        bg_output_made(bg_text_string(&path)); /* by gnuplot: what follows replaces it */
     for (int standalone = 0; !status && standalone < 2; standalone++)
         status = bg_svg_adopt(raw, s->name, bg_text_string(&s->title), bg_text_string(&s->alt), &f->tips, &f->curves,
                               standalone, standalone ? &alone : &s->svg, e);

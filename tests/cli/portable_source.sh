@@ -8,7 +8,7 @@ for name in strchr strrchr strpbrk strstr; do macros+=("-D$name(a,b)=($name)(a,b
 
 flags=$(pkg-config --cflags gsl lapacke openblas libcjson libpcre2-8 libutf8proc libcmark-gfm nettle)
 preprocess() { # shellcheck disable=SC2086 # words
-    "${CC:-cc}" -std=gnu17 -E -w -I. $flags "${macros[@]}" "$1" >/dev/null
+    ${CC:-cc} -std=gnu17 -E -w -I. $flags "${macros[@]}" "$1" >/dev/null
 }
 
 printf '#include <stdlib.h>\nstruct s { int a, b; };\nvoid *f(void);\nvoid *f(void) { return bsearch(&(struct s){1, 2}, 0, 0, 0, 0); }\n' >"$scratch/bad.c"

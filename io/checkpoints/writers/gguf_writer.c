@@ -2,7 +2,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "io/checkpoints/writers/gguf_writer.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 enum { ALIGNMENT = 32, ARRAY = 9 };
@@ -117,7 +116,7 @@ int bg_gguf_begin(bg_gguf_writer *w, const char *path, const bg_gguf_pair *pairs
     if (!status)
         status = bg_out_open(&w->out, path, e);
     if (!status && fwrite(head, 1, length, w->out.file) != length)
-        status = bg_fail(e, BG_RESOURCE, "%s: write failed: %s; is the disk full?", path, strerror(errno));
+        status = bg_out_failed(&w->out, e);
     free(head);
     return status || !n ? status : size_of(&entries[0], &w->left, e);
 }
@@ -129,8 +128,7 @@ int bg_gguf_put(bg_gguf_writer *w, const void *data, uint64_t bytes, bg_err *e)
     while (w->at < w->n && (bytes || !w->left)) {
         uint64_t m = bytes < w->left ? bytes : w->left, size;
         if (m && fwrite(from, 1, (size_t)m, w->out.file) != m)
-            return bg_fail(e, BG_RESOURCE, "%s: write failed: %s; is the disk full?",
-                           w->out.path ? w->out.path : "standard output", strerror(errno));
+            return bg_out_failed(&w->out, e);
         from += m;
         bytes -= m;
         w->left -= m;

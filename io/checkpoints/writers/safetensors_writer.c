@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "io/checkpoints/writers/safetensors_writer.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include "io/checkpoints/tensor_store.h"
 
@@ -94,8 +93,7 @@ int bg_safetensors_put(bg_safetensors_writer *w, const void *data, uint64_t byte
 {
     w->written += bytes;
     if (bytes && fwrite(data, 1, (size_t)bytes, w->out.file) != bytes)
-        return bg_fail(e, BG_RESOURCE, "%s: write failed: %s; is the disk full?",
-                       w->out.path ? w->out.path : "standard output", strerror(errno));
+        return bg_out_failed(&w->out, e);
     return BG_OK;
 }
 
