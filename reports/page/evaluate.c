@@ -332,6 +332,33 @@ static int call_target(bg_scope *s, const bg_expr *call, int line, bg_value *out
     return status;
 }
 
+/* rows_mean(DOCUMENT.SECTION, FIELD [, role [, relative]]) and rows_count: over rows, each counting once. */
+static int call_rows(bg_scope *s, const bg_expr *call, int line, bg_value *out, bg_err *e)
+{
+    char kind[128], section[128];
+    const bg_expr *role = call->a->next->next, *relative = role ? role->next : NULL;
+    const char *where = NULL;
+    bg_value list, at = nothing;
+    int status = find_path(s, call->a->text, line, &list, e);
+    if (!status && (!list.schema || list.list || !find_field(list.schema, call->a->next->text)))
+        status = bg_fail(e, BG_INPUT, "%s:%d: '%s' has no rows with '%s'", s->path, line, call->a->text,
+                         call->a->next->text);
+    if (!status && role)
+        status = take_text(s, role, line, &where, e);
+    if (!status && relative)
+        status = take_number(s, relative, line, &at, e);
+    if (status)
+        return status;
+    snprintf(kind, sizeof kind, "%.*s", (int)strcspn(call->a->text, "."), call->a->text);
+    snprintf(section, sizeof section, "%s", list.schema->name);
+    if (relative)
+        snprintf(section, sizeof section, "%.60s[relative=%g]", list.schema->name, at.number.value);
+    const char *how = call->text + strlen("rows_");
+    *out = number_value(bg_num_rows(s->page->docs, how, kind, section, call->a->next->text, where),
+                        !strcmp(how, "count") ? BG_COUNT : BG_SIG3);
+    return BG_OK;
+}
+
 /* plural(n, "matrix", "matrices") */
 static int call_plural(bg_scope *s, const bg_expr *call, int line, bg_value *out, bg_err *e)
 {
@@ -369,9 +396,10 @@ static int evaluate_call(bg_scope *s, const bg_expr *x, int line, bg_value *out,
         const char *name;
         function *call;
         int min_arguments;
-    } functions[] = {{"mean", call_over, 2},   {"min", call_over, 2},      {"max", call_over, 2},
-                     {"count", call_over, 2},  {"low", call_over, 2},      {"high", call_over, 2},
-                     {"label", call_label, 1}, {"plural", call_plural, 2}, {"target", call_target, 2}};
+    } functions[] = {{"mean", call_over, 2},      {"min", call_over, 2},       {"max", call_over, 2},
+                     {"count", call_over, 2},     {"low", call_over, 2},       {"high", call_over, 2},
+                     {"label", call_label, 1},    {"plural", call_plural, 2},  {"target", call_target, 2},
+                     {"rows_mean", call_rows, 2}, {"rows_count", call_rows, 2}};
     int given = 0;
     for (const bg_expr *a = x->a; a; a = a->next)
         given++;

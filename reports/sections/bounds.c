@@ -54,14 +54,7 @@ static int choose(const bg_report *r, const bg_curve *lines[LINES])
     return n;
 }
 
-/* ---- sentences ---- */
-
-static void put_gap(bg_report *r, bg_text *t, const char *spec)
-{
-    bg_put_number(&r->page, t, output_gap(r, "mean", NULL, spec), BG_SIG3);
-    bg_text_add(t, " bit");
-    bg_put_interval(r, t, output_gap(r, "low", NULL, spec), output_gap(r, "high", NULL, spec));
-}
+/* ---- facts ---- */
 
 static const bg_curve *nearest_to_bound(const bg_report *r, const bg_curve *const *lines, int n, int from)
 {
@@ -73,187 +66,59 @@ static const bg_curve *nearest_to_bound(const bg_report *r, const bg_curve *cons
     return best;
 }
 
-/* Of two methods, what one saves over the other, tensor by tensor, or that it cannot be told. */
-static void say_difference(bg_report *r, bg_text *t, const bg_curve *plain, const bg_curve *best)
+/* A method and what it pays above the bound; an absent set for NULL. */
+static void put_method(const bg_report *r, bg_facts *facts, const char *name, const bg_curve *c)
 {
-    const char *a = measured_near(r, plain)->spec, *b = measured_near(r, best)->spec;
-    bg_num mean = bg_num_difference(&r->docs, "mean", "output_gap_bits", a, b),
-           low = bg_num_difference(&r->docs, "low", "output_gap_bits", a, b),
-           high = bg_num_difference(&r->docs, "high", "output_gap_bits", a, b);
-    bg_text_add(t, "; ");
-    bg_put_method(t, plain->label);
-    bg_text_add(t, " pays ");
-    put_gap(r, t, a);
-    if (isfinite(low.value) && low.value <= 0 && high.value >= 0) {
-        bg_text_add(t, ", which these layers cannot tell from it");
-    } else {
-        bg_text_add(t, ", ");
-        bg_put_number(&r->page, t, mean.value < 0 ? bg_num_operate(bg_num_constant(0), '-', mean) : mean, BG_SIG3);
-        bg_text_add(t, mean.value < 0 ? " less" : " more");
-        if (mean.value >= 0)
-            bg_put_interval(r, t, low, high);
-    }
-}
-
-static void say_finding(bg_report *r, bg_text *t, const bg_curve *const *lines, int n)
-{
-    int plain = n > 0 && strcmp(lines[0]->family, "calibrated") != 0;
-    const bg_curve *best = nearest_to_bound(r, lines, n, plain);
-    if (!best) {
-        bg_text_add(t, "The least output error of each layer at a rate; no calibrated method was measured beside it.");
+    if (!c) {
+        bg_fact_no_set(facts, name);
         return;
     }
-    bg_text_format(t, "Near %g bits per weight, ", r->rate);
-    bg_put_method(t, best->label);
-    bg_text_add(t, " is the nearest to the least rate at which its output error can be had, ");
-    put_gap(r, t, measured_near(r, best)->spec);
-    bg_text_add(t, " above it");
-    if (plain)
-        say_difference(r, t, lines[0], best);
-    bg_text_add(t, ".");
-    bg_num held = bg_num_rows(&r->docs, "mean", "bounds", "outputs", "held_out_bits", NULL);
-    if (isfinite(held.value)) {
-        bg_text_add(t, " On text that was held out the bound itself lies ");
-        bg_put_number(&r->page, t, held, BG_SIG3);
-        bg_text_add(t, " bit higher");
-        bg_put_interval(r, t, bg_num_rows(&r->docs, "mean", "bounds", "outputs", "held_out_low_bits", NULL),
-                        bg_num_rows(&r->docs, "mean", "bounds", "outputs", "held_out_high_bits", NULL));
-        bg_text_add(t, "; by at most so much is the bound of a calibration text of this length too low.");
+    bg_facts *set = bg_fact_set(facts, name);
+    const char *spec = measured_near(r, c)->spec;
+    bg_fact_text(set, "label", c->label);
+    bg_fact_text(set, "spec", spec);
+    bg_fact_number(set, "gap", output_gap(r, "mean", NULL, spec), BG_SIG3);
+    bg_fact_number(set, "gap_low", output_gap(r, "low", NULL, spec), BG_SIG3);
+    bg_fact_number(set, "gap_high", output_gap(r, "high", NULL, spec), BG_SIG3);
+}
+
+/* The method nearest to the bound, the plain one, and what the plain one pays more, tensor by tensor. */
+static void put_nearest(bg_report *r, bg_facts *facts, const bg_curve *const *lines, int n)
+{
+    static const char *const ends[][2] = {{"mean", "more"}, {"low", "more_low"}, {"high", "more_high"}};
+    const bg_curve *plain = n > 0 && strcmp(lines[0]->family, "calibrated") != 0 ? lines[0] : NULL;
+    const bg_curve *best = nearest_to_bound(r, lines, n, plain != NULL);
+    put_method(r, facts, "nearest", best);
+    put_method(r, facts, "plain", plain);
+    for (int i = 0; i < 3; i++) {
+        bg_num difference = {.value = NAN};
+        if (plain && best)
+            difference = bg_num_difference(&r->docs, ends[i][0], "output_gap_bits", measured_near(r, plain)->spec,
+                                           measured_near(r, best)->spec);
+        bg_fact_number(facts, ends[i][1], difference, BG_SIG3);
     }
 }
 
-/* ---- tables ---- */
-
-static void put_inputs(bg_report *r, bg_text *t, const char *const *roles, int n_roles)
+static void put_names(bg_facts *facts, const char *list, const char *const *names, int n)
 {
-    static const struct {
-        const char *field, *head;
-    } columns[] = {{"effective_rank", "effective rank>"},     {"nearest_loss_bits", "rounding to nearest>"},
-                   {"feedback_loss_bits", "error feedback>"}, {"shrinkage", "shrinkage ρ>"},
-                   {"shrinkage_bits", "shrinkage (bit)>"},    {"held_out_bits", "held out (bit)>"},
-                   {"held_out_low_bits", "2.5 %>"},           {"held_out_high_bits", "97.5 %>"}};
-    enum { COLUMNS = sizeof columns / sizeof *columns };
-    bg_text head = {0};
-    bg_table b;
-    bg_text_add(&head, "role|layers>");
-    for (int k = 0; k < COLUMNS; k++)
-        bg_text_format(&head, "|%s", columns[k].head);
-    bg_text_add(t, "**What the inputs allow**, means over the layers of a role\n\n");
-    bg_table_begin(&b, &r->page, t, "What the inputs allow", bg_text_string(&head));
-    for (int i = 0; i < n_roles; i++) {
-        bg_table_code(&b, roles[i]);
-        bg_table_number(&b, bg_num_rows(&r->docs, "count", "bounds", "outputs", "mean_diagonal", roles[i]), BG_COUNT);
-        for (int k = 0; k < COLUMNS; k++)
-            bg_table_number_or(&b, bg_num_rows(&r->docs, "mean", "bounds", "outputs", columns[k].field, roles[i]),
-                               BG_SIG3, k < 3 ? "singular" : "calibrated without folds");
-    }
-    bg_table_end(&b);
-    bg_text_free(&head);
-    bg_text_add(t, "\n\nRounding to nearest and error feedback: what each loses at high rate beside the loss of its "
-                   "scalar code, in bits. Shrinkage "
-                   "(Ledoit and Wolf 2004) and held-out text: what they add to the bound at 4 bits per weight; the "
-                   "interval is a bootstrap over parts of the text.\n");
+    bg_fact_rows(facts, list);
+    for (int i = 0; i < n; i++)
+        bg_fact_text(bg_fact_add_row(facts, list), "name", names[i]);
 }
 
-static void put_methods(bg_report *r, bg_text *t, const bg_curve *const *lines, int n)
+/* Every step of the methods drawn whose output error was measured. */
+static void list_steps(const bg_report *r, bg_facts *facts, const bg_curve *const *lines, int n)
 {
-    bg_table b;
-    bg_table_begin(&b, &r->page, t, "Bits above the functional bound",
-                   "method|spec|tensors>|bits/weight>|above the bound (bit)>|2.5 %>|97.5 %>|least>|most>");
+    bg_fact_rows(facts, "steps");
     for (int i = 0; i < n; i++)
         for (int k = 0; k < lines[i]->n; k++) {
             const char *spec = lines[i]->steps[k].spec;
             if (!isfinite(output_gap(r, "mean", NULL, spec).value))
                 continue;
-            bg_table_text(&b, lines[i]->label);
-            bg_table_code(&b, spec);
-            bg_table_number(&b, output_gap(r, "count", NULL, spec), BG_COUNT);
-            bg_table_number(&b, bg_mean(r, "rate_bits", NULL, spec), BG_SIG3);
-            static const char *const hows[] = {"mean", "low", "high", "least", "most"};
-            for (int h = 0; h < 5; h++)
-                bg_table_number_or(&b, output_gap(r, hows[h], NULL, spec), BG_SIG3, "one tensor");
+            bg_facts *row = bg_fact_add_row(facts, "steps");
+            bg_fact_text(row, "label", lines[i]->label);
+            bg_fact_text(row, "spec", spec);
         }
-    bg_table_end(&b);
-}
-
-/* ---- the weights themselves: known scales, entropies ---- */
-
-static const double GAUSSIAN_ENTROPY = 2.047095585180641; /* ½·log2(2πe) */
-static const char at_one_percent[] = "rows[relative=0.01]";
-
-static bg_num bound_of(const bg_report *r, const char *field, const char *where)
-{
-    return bg_num_rows(&r->docs, "mean", "bounds", at_one_percent, field, where);
-}
-
-/* What is saved between two certified intervals: at least the lower end of one less the upper of the other, at most the
- * reverse. */
-static void put_saving(bg_report *r, bg_text *t, const char *from_lower, const char *from_upper, const char *to_lower,
-                       const char *to_upper)
-{
-    bg_num least = bg_num_operate(bound_of(r, from_lower, NULL), '-', bound_of(r, to_upper, NULL));
-    if (least.value < 0)
-        least = bg_num_constant(0);
-    bg_put_number(&r->page, t, least, BG_SIG3);
-    bg_text_add(t, " to ");
-    bg_put_number(&r->page, t, bg_num_operate(bound_of(r, from_upper, NULL), '-', bound_of(r, to_lower, NULL)),
-                  BG_SIG3);
-    bg_text_add(t, " bit");
-}
-
-static void put_weights(bg_report *r, bg_text *t)
-{
-    static const char *const fields[] = {"shannon_lower_bits", "upper_bits",         "lower_bits",
-                                         "channel_bits",       "channel_upper_bits", "channel_lower_bits",
-                                         "group_bits",         "group_upper_bits",   "group_lower_bits"};
-    static const char *const entropies[] = {"codes_bits", "vasicek_bits", "kozachenko_leonenko_bits",
-                                            "miller_madow_bits"};
-    bg_rows rows = bg_docset_rows(&r->docs, "bounds", "rows");
-    const char *roles[PANELS];
-    int n = list_roles(rows, roles);
-    bg_table b;
-    if (!isfinite(bound_of(r, "channel_upper_bits", NULL).value))
-        return;
-    bg_text_add(t, "**The weights themselves.** At D = 0.01σ², knowing the scale of every row would save a code ");
-    put_saving(r, t, "lower_bits", "upper_bits", "channel_lower_bits", "channel_upper_bits");
-    bg_text_add(t, " per weight beyond the weights' own law, and that of every group of 128 ");
-    put_saving(r, t, "lower_bits", "upper_bits", "group_lower_bits", "group_upper_bits");
-    bg_text_add(t, ", where such scales in 16 bits cost ");
-    bg_put_number(&r->page, t, bg_num_operate(bg_num_constant(16), '/', bg_num_constant(128)), BG_SIG3);
-    bg_text_add(t, " bit and even weights of one scale would seem to gain ");
-    bg_put_number(&r->page, t, bg_num_operate(bg_num_constant(1.4426950408889634), '/', bg_num_constant(128)), BG_SIG3);
-    bg_text_add(t, " from means and scales fitted to so few.\n\n");
-    bg_table_begin(&b, &r->page, t, "Bits below the Gaussian bound at D = 0.01σ²",
-                   "role|Shannon, about>|own law, from>|to>|rows known, Gaussian>|own law, from>|to>|groups of 128 "
-                   "known, Gaussian>|own law, from>|to>");
-    for (int i = 0; i < n; i++) {
-        bg_table_code(&b, roles[i]);
-        for (size_t k = 0; k < sizeof fields / sizeof *fields; k++)
-            bg_table_number(
-                &b, bg_num_operate(bound_of(r, "gaussian_bits", roles[i]), '-', bound_of(r, fields[k], roles[i])),
-                BG_SIG3);
-    }
-    bg_table_end(&b);
-    bg_text_add(
-        t, "\n\nBits per weight below the Gaussian bound at D = 0.01σ², means over the layers of a role. Intervals are "
-           "certified from both sides (Blahut–Arimoto); bounds with known scales do not count the scales.\n\n");
-    bg_put_fold(t, "Differential entropy by four estimators");
-    bg_text_add(t, "How far below a Gaussian's of the same σ (½·log2 2πeσ²), in bits. The Shannon bound uses the "
-                   "first, of all stored codes; the others see at most 32,768 "
-                   "draws, so that a few thousandths of a bit between them are chance.\n");
-    bg_table_begin(&b, &r->page, t, "Bits of entropy below a Gaussian",
-                   "role|all codes>|Vasicek>|Kozachenko–Leonenko>|histogram, Miller–Madow>");
-    for (int i = 0; i < n; i++) {
-        bg_table_code(&b, roles[i]);
-        for (int k = 0; k < 4; k++)
-            bg_table_number(
-                &b,
-                bg_num_operate(bg_num_constant(GAUSSIAN_ENTROPY), '-',
-                               bg_num_rows(&r->docs, "mean", "bounds", "entropies", entropies[k], roles[i])),
-                BG_SIG3);
-    }
-    bg_table_end(&b);
-    bg_put_fold_end(t);
 }
 
 /* ---- the figure: geometric means over the layers of a role of the output error, as a share of the output's own power
@@ -334,10 +199,12 @@ static void put_points(const bg_report *r, bg_figure *f, bg_rows rows, const cha
         }
         if (!layers)
             continue;
-        char tip[256], text[BG_NUMBER_TEXT];
-        snprintf(tip, sizeof tip, "%s, %s: %s bits/weight", role, c->label,
-                 bg_number_text(text, rate / layers, BG_SIG3));
-        bg_text_format(&f->data, "%.6g %.6g %d\n", rate / layers, exp(logs / layers), bg_figure_tip(f, tip));
+        int number;
+        bg_facts *point = bg_figure_point(f, &number);
+        bg_fact_text(point, "role", role);
+        bg_fact_text(point, "method", c->label);
+        bg_fact_number(point, "rate", (bg_num){.value = rate / layers}, BG_SIG3);
+        bg_text_format(&f->data, "%.6g %.6g %d\n", rate / layers, exp(logs / layers), number);
         some = 1;
     }
     bg_text_add(&f->data, some ? "\n\n" : "NaN NaN 0\n\n\n");
@@ -356,62 +223,54 @@ static void put_legend(bg_figure *f, const bg_curve *const *lines, int n)
     }
 }
 
-static int draw(bg_report *r, bg_text *where, bg_rows rows, const char *const *roles, int n_roles,
-                const bg_curve *const *lines, int n, bg_err *e)
+/* What the figure shows: roles in panels, methods as lines in each. */
+typedef struct panels {
+    const char *roles[PANELS];
+    int n_roles;
+    const bg_curve *lines[LINES];
+    int n_lines;
+} panels;
+
+static int draw(bg_report *r, bg_facts *facts, bg_rows rows, const panels *p, bg_err *e)
 {
     bg_figure f;
-    int status =
-            bg_figure_begin(&f, &r->page, "bounds", "Output error against rate by role, with the functional bound", e),
-        banded = 0;
+    int status = bg_figure_begin(&f, &r->page, "bounds", NULL, e), banded = 0;
     if (status)
         return status;
     bg_text *titles = bg_slots_at(&f.slots, "titles");
-    for (int i = 0; i < n_roles; i++) {
+    for (int i = 0; i < p->n_roles; i++) {
         bg_text_add(titles, i ? ", " : "");
-        bg_text_gnuplot(titles, roles[i]);
-        banded |= put_bound(r, &f.data, rows, roles[i]);
-        for (int k = 0; k < n; k++)
-            put_points(r, &f, rows, roles[i], lines[k]);
+        bg_text_gnuplot(titles, p->roles[i]);
+        banded |= put_bound(r, &f.data, rows, p->roles[i]);
+        for (int k = 0; k < p->n_lines; k++)
+            put_points(r, &f, rows, p->roles[i], p->lines[k]);
     }
-    put_legend(&f, lines, n);
-    bg_figure_panels(&f, n_roles);
-    bg_text_format(bg_slots_at(&f.slots, "lines"), "%d", n);
-    bg_text_add(&f.shown->caption, "The horizontal distance of a point from the dashed line is what it pays above the "
-                                   "functional bound. Geometric means over the "
-                                   "layers of a role; 1 is an output of zeros.");
-    if (banded)
-        bg_text_add(&f.shown->caption, " The grey band is the same bound on held-out text (95 %).");
-    bg_text_format(&f.shown->alt, "Output error against rate in %d roles: the functional bound%s and %d methods.",
-                   n_roles, banded ? " with its band" : "", n);
-    put_methods(r, &f.shown->table, lines, n);
-    status = bg_figure_finish(&f, e);
-    bg_put_figure(&r->page, where, f.index);
-    return status;
+    put_legend(&f, p->lines, p->n_lines);
+    bg_figure_panels(&f, p->n_roles);
+    bg_text_format(bg_slots_at(&f.slots, "lines"), "%d", p->n_lines);
+    bg_fact_flag(f.facts, "banded", banded);
+    bg_fact_number(f.facts, "panels", (bg_num){.value = p->n_roles}, BG_COUNT);
+    bg_fact_number(f.facts, "lines", (bg_num){.value = p->n_lines}, BG_COUNT);
+    list_steps(r, f.facts, p->lines, p->n_lines);
+    return bg_figure_offer(&f, facts, "output_error", e);
 }
 
-static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
+static int collect(bg_report *r, bg_facts *facts, int *present, bg_err *e)
 {
-    bg_rows rows = bg_docset_rows(&r->docs, "bounds", "outputs");
-    const char *roles[PANELS];
-    const bg_curve *lines[LINES];
-    bg_text *finding = bg_slots_at(s, "finding"), *figure = bg_slots_at(s, "figure"),
-            *inputs = bg_slots_at(s, "inputs");
-    bg_text *weights = bg_slots_at(s, "weights"), *what = bg_slots_at(s, "what");
-    int n_roles = list_roles(rows, roles);
-    put_weights(r, weights);
-    *present = n_roles || weights->length;
-    if (!n_roles)
-        return BG_OK;
-    bg_text_add(what, "Output error is tr((W − Ŵ)Σ(W − Ŵ)ᵀ), Σ the second moment of the layer's input on the "
-                      "calibration text. The functional bound is the "
-                      "least of it at a rate, for independent Gaussian weights, by reverse water-filling over the "
-                      "eigenvalues of Σ. Trained weights "
-                      "are not independent: a code that learns how they go together, as that of steps=water does, can "
-                      "stay below it.");
-    int n = choose(r, lines);
-    say_finding(r, finding, lines, n);
-    put_inputs(r, inputs, roles, n_roles);
-    return draw(r, figure, rows, roles, n_roles, lines, n, e);
+    bg_rows rows = bg_docset_rows(&r->docs, "bounds", "outputs"), weights = bg_docset_rows(&r->docs, "bounds", "rows");
+    const char *weight_roles[PANELS];
+    panels p = {.n_roles = 0};
+    p.n_roles = list_roles(rows, p.roles);
+    int known =
+        isfinite(bg_num_rows(&r->docs, "mean", "bounds", "rows[relative=0.01]", "channel_upper_bits", NULL).value);
+    put_names(facts, "roles", p.roles, p.n_roles);
+    put_names(facts, "weight_roles", weight_roles, list_roles(weights, weight_roles));
+    bg_fact_flag(facts, "scales_known", known);
+    bg_fact_no_set(facts, "output_error");
+    *present = p.n_roles || known;
+    p.n_lines = p.n_roles ? choose(r, p.lines) : 0;
+    put_nearest(r, facts, p.lines, p.n_lines);
+    return p.n_roles ? draw(r, facts, rows, &p, e) : BG_OK;
 }
 
-const bg_report_section bg_section_bounds = {.id = "bounds", .title = "Bounds", .write = write};
+const bg_report_section bg_section_bounds = {.id = "bounds", .collect = collect};

@@ -5,128 +5,6 @@
 
 enum { PANELS = 12, RUGS = 6 };
 
-static void say_finding(bg_report *r, bg_text *t, bg_rows groups)
-{
-    const bg_row *heavy = NULL, *light = NULL;
-    for (int i = 0; i < groups.n; i++) {
-        double k = bg_row_number(&groups.rows[i], "kurtosis_excess");
-        if (!isfinite(k))
-            continue;
-        if (!heavy || k > bg_row_number(heavy, "kurtosis_excess"))
-            heavy = &groups.rows[i];
-        if (!light || k < bg_row_number(light, "kurtosis_excess"))
-            light = &groups.rows[i];
-    }
-    if (!heavy) {
-        bg_text_add(t, "No role has enough spread for a shape to be told.");
-        return;
-    }
-    bg_num most = bg_num_cell(&r->docs, heavy, "kurtosis_excess");
-    if (most.value < 0.1)
-        bg_text_add(t, "Every role is as light in its tails as a Gaussian or lighter: the heaviest, ");
-    else
-        bg_text_add(t, "The heaviest tails are in ");
-    bg_text_code(t, bg_row_string(heavy, "group"));
-    bg_text_add(t, most.value < 0.1 ? ", has an excess kurtosis of " : " (excess kurtosis ");
-    bg_put_number(&r->page, t, most, BG_SIG3);
-    bg_num reach = bg_num_cell(&r->docs, heavy, "max_over_sigma");
-    if (isfinite(reach.value)) {
-        bg_text_add(t, ", largest weight ");
-        bg_put_number(&r->page, t, reach, BG_SIG3);
-        bg_text_add(t, " σ");
-    }
-    bg_text_add(t, most.value < 0.1 ? "" : ")");
-    if (light != heavy) {
-        bg_text_add(t, "; nearest to a Gaussian or below it is ");
-        bg_text_code(t, bg_row_string(light, "group"));
-        bg_text_add(t, " (");
-        bg_put_number(&r->page, t, bg_num_cell(&r->docs, light, "kurtosis_excess"), BG_SIG3);
-        bg_text_add(t, ")");
-    }
-    bg_text_add(t, ". Heavy tails are what a grid spread to the largest weight pays for.");
-    if (r->docs.filter.n_layers)
-        bg_text_add(t, " These are statistics of whole roles; the tensors of this page are in the inventory.");
-}
-
-/* The tensor whose Blahut–Arimoto rate at 0.01σ² is farthest below the Gaussian one. */
-static void say_source(bg_report *r, bg_text *t)
-{
-    bg_rows rows = bg_docset_rows(&r->docs, "bounds", "rows");
-    bg_num most = {.value = NAN};
-    const bg_row *which = NULL;
-    for (int i = 0; i < rows.n; i++) {
-        if (fabs(bg_row_number(&rows.rows[i], "relative") - 0.01) > 1e-9)
-            continue;
-        bg_num d = bg_num_operate(bg_num_cell(&r->docs, &rows.rows[i], "gaussian_bits"), '-',
-                                  bg_num_cell(&r->docs, &rows.rows[i], "upper_bits"));
-        if (isfinite(d.value) && !(d.value <= most.value)) {
-            most = d;
-            which = &rows.rows[i];
-        }
-    }
-    if (!which || most.value <= 0)
-        return;
-    bg_text_add(
-        t,
-        most.value < 0.05
-            ? " An ideal code gains little from them: at D = 0.01σ² the weights are easier than a Gaussian by at most "
-            : " An ideal code gains from them: at D = 0.01σ² the weights are easier than a Gaussian by as much as ");
-    bg_put_number(&r->page, t, most, BG_SIG3);
-    bg_text_add(t, " bit, in ");
-    bg_say_place(t, which);
-    bg_text_add(t, " (Blahut–Arimoto).");
-}
-
-static void put_table(bg_report *r, bg_text *t, bg_rows groups)
-{
-    static const struct {
-        const char *field;
-        bg_style style;
-    } columns[] = {{"tensors", BG_COUNT},        {"weights", BG_COUNT},       {"sigma2", BG_SIG3},
-                   {"kurtosis_excess", BG_SIG3}, {"max_over_sigma", BG_SIG3}, {"ggd_shape", BG_SIG3},
-                   {"entropy_bits", BG_SIG3},    {"zeros", BG_COUNT},         {"nans", BG_COUNT}};
-    bg_table b;
-    bg_table_begin(
-        &b, &r->page, t, "Roles and their statistics",
-        "role|matrices>|weights>|σ² (weight²)>|excess kurtosis>|max/σ>|GGD shape β>|entropy (bits)>|zeros>|NaN>");
-    for (int i = 0; i < groups.n; i++) {
-        bg_table_code(&b, bg_row_string(&groups.rows[i], "group"));
-        for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
-            bg_table_number_or(&b, bg_num_cell(&r->docs, &groups.rows[i], columns[c].field), columns[c].style,
-                               "not defined");
-    }
-    bg_table_end(&b);
-}
-
-static void put_inventory(bg_report *r, bg_text *t)
-{
-    bg_rows tensors = bg_docset_rows(&r->docs, "groups", "tensors");
-    bg_table b;
-    bg_put_fold(t, "Every tensor");
-    bg_table_begin(&b, &r->page, t, "Inventory of tensors",
-                   "tensor|role|layer>|rows>|columns>|stored as|σ²>|excess kurtosis>|max/σ>|entropy (bits)>|note");
-    for (int i = 0; i < tensors.n; i++) {
-        const bg_row *row = &tensors.rows[i];
-        const char *note = bg_row_string(row, "note");
-        bg_table_code(&b, bg_row_string(row, "tensor"));
-        bg_table_code(&b, bg_row_string(row, "group"));
-        if (bg_row_integer(row, "layer", -1) >= 0)
-            bg_table_number(&b, bg_num_cell(&r->docs, row, "layer"), BG_PLAIN);
-        else
-            bg_table_dash(&b, "");
-        bg_table_number(&b, bg_num_cell(&r->docs, row, "rows"), BG_COUNT);
-        bg_table_number(&b, bg_num_cell(&r->docs, row, "cols"), BG_COUNT);
-        bg_table_text(&b, bg_row_string(row, "dtype"));
-        bg_table_number(&b, bg_num_cell(&r->docs, row, "sigma2"), BG_SIG3);
-        bg_table_number(&b, bg_num_cell(&r->docs, row, "kurtosis_excess"), BG_SIG3);
-        bg_table_number(&b, bg_num_cell(&r->docs, row, "max_over_sigma"), BG_SIG3);
-        bg_table_number(&b, bg_num_cell(&r->docs, row, "entropy_bits"), BG_SIG3);
-        bg_table_text(&b, note ? note : "");
-    }
-    bg_table_end(&b);
-    bg_put_fold_end(t);
-}
-
 /* ---- the figure ---- */
 
 static const bg_row *group_row(bg_rows groups, const char *name)
@@ -209,64 +87,44 @@ static void name_rugs(bg_figure *f, const char *const names[RUGS], int n)
     }
 }
 
-static int draw(bg_report *r, bg_text *where, bg_rows groups, bg_rows histograms, bg_err *e)
+static int draw(bg_report *r, bg_facts *facts, bg_rows groups, bg_rows histograms, bg_err *e)
 {
     bg_figure f;
     const char *names[RUGS];
     bg_rows grids = bg_docset_rows(&r->docs, "curves", "grids");
     int rugs = rug_names(r, bg_row_string(&histograms.rows[0], "group"), names),
         panels = histograms.n < PANELS ? histograms.n : PANELS;
-    int status = bg_figure_begin(&f, &r->page, "weights", "Histograms of the weights by role", e);
+    int status = bg_figure_begin(&f, &r->page, "weights", NULL, e);
     if (status)
         return status;
     bg_text *titles = bg_slots_at(&f.slots, "titles"), *shapes = bg_slots_at(&f.slots, "shapes");
-    bg_text_format(&f.shown->alt,
-                   "Histograms of %d roles in units of their σ, with the Gaussian and a fitted generalised Gaussian.",
-                   panels);
     for (int i = 0; i < panels; i++) {
         const char *name = bg_row_string(&histograms.rows[i], "group");
-        double beta = bg_row_number(group_row(groups, name), "ggd_shape"),
-               k = bg_row_number(group_row(groups, name), "kurtosis_excess");
+        double beta = bg_row_number(group_row(groups, name), "ggd_shape");
         put_density(&f.data, &histograms.rows[i]);
         put_rugs(&f.data, grids, name, names, rugs);
         bg_text_add(titles, i ? ", " : "");
         bg_text_gnuplot(titles, name);
         bg_text_format(shapes, "%s%.6g", i ? ", " : "", isfinite(beta) ? beta : 0);
-        if (isfinite(k))
-            bg_text_format(&f.shown->alt, " %s: excess kurtosis %.3g.", name, k);
+        bg_fact_row(bg_fact_add_row(f.facts, "panels"), "role", group_row(groups, name));
     }
     name_rugs(&f, names, rugs);
     bg_figure_panels(&f, panels);
     bg_text_format(bg_slots_at(&f.slots, "floor"), "%.4g", pow(10, rugs ? -5.4 - 0.5 * (rugs - 1) : -5));
-    bg_text_add(&f.shown->caption, "A histogram that leaves the dashed Gaussian upwards at the sides has heavy tails; "
-                                   "the thin line is the generalised "
-                                   "Gaussian fitted to it.");
-    if (rugs)
-        bg_text_add(
-            &f.shown->caption,
-            " The ticks below are the levels of each 4-bit grid: levels where there are no weights are wasted.");
-    put_table(r, &f.shown->table, groups);
-    status = bg_figure_finish(&f, e);
-    bg_put_figure(&r->page, where, f.index);
-    return status;
+    bg_fact_number(f.facts, "panel_count", (bg_num){.value = panels}, BG_COUNT);
+    bg_fact_flag(f.facts, "rugs", rugs > 0);
+    return bg_figure_offer(&f, facts, "histograms", e);
 }
 
-static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
+static int collect(bg_report *r, bg_facts *facts, int *present, bg_err *e)
 {
     bg_rows groups = bg_docset_rows(&r->docs, "groups", "groups"),
             histograms = bg_docset_rows(&r->docs, "groups", "histograms");
-    bg_text *finding = bg_slots_at(s, "finding"), *figure = bg_slots_at(s, "figure"),
-            *inventory = bg_slots_at(s, "inventory");
     if (!groups.n)
         return BG_OK;
     *present = 1;
-    say_finding(r, finding, groups);
-    say_source(r, finding);
-    put_inventory(r, inventory);
-    if (histograms.n)
-        return draw(r, figure, groups, histograms, e);
-    put_table(r, figure, groups);
-    return BG_OK;
+    bg_fact_no_set(facts, "histograms");
+    return histograms.n ? draw(r, facts, groups, histograms, e) : BG_OK;
 }
 
-const bg_report_section bg_section_weights = {.id = "weights", .title = "Weights", .write = write};
+const bg_report_section bg_section_weights = {.id = "weights", .collect = collect};
