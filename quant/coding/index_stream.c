@@ -76,15 +76,15 @@ static uint32_t get_bits(bg_bits *b, int n)
     return value;
 }
 
-static int width(uint32_t v)
+static int bit_width(uint32_t v)
 {
     return 32 - __builtin_clz(v);
 } /* bits of v ≥ 1 */
 
 static void put_gamma(bg_bits *b, uint32_t v)
 {
-    put_bits(b, 0, width(v) - 1);
-    put_bits(b, v, width(v));
+    put_bits(b, 0, bit_width(v) - 1);
+    put_bits(b, v, bit_width(v));
 }
 
 static uint32_t get_gamma(bg_bits *b)
@@ -239,7 +239,7 @@ static int adaptive_compare(bg_adaptive *a, const uint16_t *symbols, size_t n, c
 }
 
 /* Symbols moved down by the least of them; *span: how many values lie between the extremes. */
-static uint16_t *shifted(const uint16_t *symbols, size_t n, int *span)
+static uint16_t *shift_to_zero(const uint16_t *symbols, size_t n, int *span)
 {
     unsigned lo = 65535, hi = 0;
     for (size_t i = 0; i < n; i++) {
@@ -261,7 +261,7 @@ int bg_entropy_adaptive(const uint16_t *symbols, size_t n, int K, double *bits, 
     bg_adaptive a = {0};
     size_t room = bg_rans_room(n), at = 0;
     uint32_t *words = malloc(room * sizeof *words);
-    uint16_t *from_0 = shifted(symbols, n, &span);
+    uint16_t *from_0 = shift_to_zero(symbols, n, &span);
     s = words && from_0 ? adaptive_new(&a, span, e) : bg_no_memory(e, "coded stream", (room + n) * sizeof *words);
     if (!s)
         s = adaptive_encode(&a, from_0, n, words, room, &at, e);

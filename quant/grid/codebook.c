@@ -54,8 +54,8 @@ static size_t chunk_first(const bg_training *t, int c)
     return t->n * (size_t)c / (size_t)t->chunks;
 }
 
-static void search(const bg_plane *plane, const float *packed, int K, int d, const float *x, size_t n, size_t stride,
-                   uint16_t *index, float *score)
+static void search_words(const bg_plane *plane, const float *packed, int K, int d, const float *x, size_t n,
+                         size_t stride, uint16_t *index, float *score)
 {
     if (plane)
         bg_plane_nearest(plane, x, n, stride, packed, K, index, score);
@@ -132,7 +132,7 @@ static void search_listed(const bg_training *t, const float *x, const uint16_t *
 }
 
 /* Brings own[] of m vectors at number `at` up to date with the words. */
-static void reassign(const bg_training *t, const float *x, size_t m, size_t at)
+static void update_words_of(const bg_training *t, const float *x, size_t m, size_t at)
 {
     uint16_t list[PIECE];
     size_t doubtful = 0;
@@ -164,9 +164,9 @@ static void add_chunk(const bg_training *t, size_t first, size_t n, double *sums
         const float *x = t->x + (first + a) * t->stride;
         const uint16_t *own = t->own ? t->own + first + a : index;
         if (t->own)
-            reassign(t, x, m, first + a);
+            update_words_of(t, x, m, first + a);
         else
-            search(t->plane, t->packed, t->K, t->d, x, m, t->stride, index, NULL);
+            search_words(t->plane, t->packed, t->K, t->d, x, m, t->stride, index, NULL);
         for (size_t v = 0; v < m; v++, x += t->stride) {
             double *s = sums + (size_t)own[v] * width, q = 0;
             s[0] += 1;
@@ -197,7 +197,7 @@ typedef struct bg_cell {
     int k;
 } bg_cell;
 
-static int worse(const void *a, const void *b)
+static int compare_losses(const void *a, const void *b)
 {
     const bg_cell *x = a, *y = b;
     return x->loss != y->loss ? (x->loss > y->loss ? -1 : 1) : x->k - y->k;
@@ -217,7 +217,7 @@ static int split_worst(const bg_training *t, int empty, bg_err *e)
             mass += s[1 + i] * s[1 + i];
         cells[k] = (bg_cell){s[0] > 1 ? s[1 + d] - mass / s[0] : 0, k};
     }
-    qsort(cells, (size_t)t->K, sizeof *cells, worse);
+    qsort(cells, (size_t)t->K, sizeof *cells, compare_losses);
     int from = 0;
     for (int k = 0; k < t->K && from < empty; k++) {
         if (t->sums[(size_t)k * width] > 0)
@@ -261,7 +261,7 @@ static int move_words(const bg_training *t, double *distortion, bg_err *e)
 }
 
 /* Packs the words for the search, and how far each is from where `before` has it. */
-static int refresh(bg_training *t, const float *before, bg_err *e)
+static int pack_words(bg_training *t, const float *before, bg_err *e)
 {
     bg_vq_pack(t->words, t->K, t->d, t->d, t->packed);
     t->widest = 0;
@@ -275,7 +275,7 @@ static int refresh(bg_training *t, const float *before, bg_err *e)
     return t->plane ? make_plane(t->plane, t->words, t->K, t->scratch, e) : BG_OK;
 }
 
-static int lloyd(bg_training *t, double *distortion, int *iterations, bg_err *e)
+static int run_lloyd(bg_training *t, double *distortion, int *iterations, bg_err *e)
 {
     double last = HUGE_VAL;
     t->stretch = STRETCH;
@@ -289,7 +289,7 @@ static int lloyd(bg_training *t, double *distortion, int *iterations, bg_err *e)
             s = bg_fail(e, BG_RESOURCE, "interrupted");
             break;
         }
-        if ((s = refresh(t, i ? before : NULL, e)))
+        if ((s = pack_words(t, i ? before : NULL, e)))
             break;
         memcpy(before, t->words, bytes);
         assign_all(t);
@@ -310,7 +310,7 @@ static int lloyd(bg_training *t, double *distortion, int *iterations, bg_err *e)
 /* ---- seeding ---- */
 
 /* Lowers distance[n] to the nearest of the `count` words from `first` on. */
-static void lower(const bg_training *t, const float *x, size_t n, int first, int count, float *distance)
+static void lower_distances(const bg_training *t, const float *x, size_t n, int first, int count, float *distance)
 {
     bg_vq_pack(t->words + (size_t)first * (size_t)t->d, count, t->d, t->d, t->packed);
 #pragma omp parallel for schedule(static)
@@ -326,7 +326,7 @@ static void lower(const bg_training *t, const float *x, size_t n, int first, int
     }
 }
 
-static size_t draw(const double *below, size_t n, double u)
+static size_t draw_vector(const double *below, size_t n, double u)
 {
     size_t lo = 0, hi = n;
     while (lo + 1 < hi) {
@@ -360,10 +360,10 @@ static int seed_words(const bg_training *t, const float *x, size_t n, bg_err *e)
             below[v + 1] = below[v] + (double)distance[v];
         for (int b = 0; b < batch; b++) {
             double u = bg_uniform_at(t->seed, (uint64_t)(k + b));
-            size_t v = k && below[n] > 0 ? draw(below, n, u * below[n]) : (size_t)(u * (double)n);
+            size_t v = k && below[n] > 0 ? draw_vector(below, n, u * below[n]) : (size_t)(u * (double)n);
             memcpy(t->words + (size_t)(k + b) * d, x + (v < n ? v : n - 1) * t->stride, d * sizeof(float));
         }
-        lower(t, x, n, k, batch, distance);
+        lower_distances(t, x, n, k, batch, distance);
         k += batch;
     }
     free(distance), free(below);
@@ -387,7 +387,7 @@ static int train_once(bg_training *t, double *distortion, int *iterations, bg_er
                 t->energy += (double)t->x[v * t->stride + (size_t)i] * (double)t->x[v * t->stride + (size_t)i];
         if (!isfinite(t->energy))
             return bg_fail(e, BG_INPUT, "weights that are NaN or infinite cannot train a codebook");
-        s = lloyd(t, distortion, iterations, e);
+        s = run_lloyd(t, distortion, iterations, e);
         if (part == 1)
             break;
     }
@@ -413,7 +413,7 @@ void bg_words_round(float *words, size_t n)
         words[i] = ldexpf(bg_f16_to_f32(bg_f32_to_f16(ldexpf(words[i], -exponent))), exponent);
 }
 
-static int finish(bg_codebook *c, bg_err *e)
+static int finish_codebook(bg_codebook *c, bg_err *e)
 {
     bg_words_round(c->words, (size_t)c->K * (size_t)c->d);
     bg_vq_pack(c->words, c->K, c->d, c->d, c->packed);
@@ -428,7 +428,7 @@ static int finish(bg_codebook *c, bg_err *e)
     return s;
 }
 
-static int allocate(bg_codebook *c, bg_training *t, bg_err *e)
+static int allocate_training(bg_codebook *c, bg_training *t, bg_err *e)
 {
     size_t K = (size_t)c->K, d = (size_t)c->d, cells = K * (d + 2) * sizeof(double);
     double fit = SUM_BYTES / (double)cells;
@@ -459,7 +459,7 @@ int bg_codebook_train(bg_codebook *c, const float *x, size_t n, size_t stride, c
 {
     *c = (bg_codebook){.K = o->K, .d = o->d, .tail = o->tail, .mse = HUGE_VAL};
     bg_training t = {.x = x, .n = n, .stride = stride, .K = o->K, .d = o->d};
-    int s = allocate(c, &t, e);
+    int s = allocate_training(c, &t, e);
     for (int r = 0; !s && r < (o->restarts > 1 ? o->restarts : 1); r++) {
         double distortion = 0;
         int iterations = 0;
@@ -471,7 +471,7 @@ int bg_codebook_train(bg_codebook *c, const float *x, size_t n, size_t stride, c
         }
     }
     if (!s)
-        s = finish(c, e);
+        s = finish_codebook(c, e);
     free(t.words), free(t.packed), free(t.sums), free(t.scratch), free(t.drift), free(t.own), free(t.upper),
         free(t.lower);
     free_plane(t.plane);
@@ -491,7 +491,7 @@ void bg_codebook_free(bg_codebook *c)
 void bg_codebook_assign(const bg_codebook *c, const float *x, size_t n, size_t stride, int dims, uint16_t *index)
 {
     if (dims == c->d)
-        search(c->plane, c->packed, c->K, c->d, x, n, stride, index, NULL);
+        search_words(c->plane, c->packed, c->K, c->d, x, n, stride, index, NULL);
     else
         bg_vq_nearest(x, n, stride, dims, c->packed_tail, c->K, index, NULL);
 }
@@ -499,8 +499,8 @@ void bg_codebook_assign(const bg_codebook *c, const float *x, size_t n, size_t s
 /* ---- vectors of a matrix ---- */
 
 /* Copies the vectors of rows [first, first + rows) that belong to the sample; w holds these rows. */
-static void take(const bg_matrix *m, int d, size_t total, size_t n, int64_t first, int64_t rows, const float *w,
-                 float *x)
+static void copy_vectors(const bg_matrix *m, int d, size_t total, size_t n, int64_t first, int64_t rows, const float *w,
+                         float *x)
 {
     size_t per_row = (size_t)(m->cols / d), lo = (size_t)first * per_row, hi = (size_t)(first + rows) * per_row;
     size_t i = (size_t)((double)lo * (double)n / (double)total);
@@ -536,7 +536,7 @@ int bg_vectors_read(const bg_matrix *m, int d, int64_t limit, float **x, size_t 
                 : room    ? bg_matrix_read(m, row, rows, room, &own)
                           : bg_no_memory(&own, "rows", (size_t)(rows * m->cols) * 4);
         if (!s)
-            take(m, d, total, *n, row, rows, w, *x);
+            copy_vectors(m, d, total, *n, row, rows, w, *x);
         free(room);
         if (s) {
 #pragma omp critical(bg_vectors_error)

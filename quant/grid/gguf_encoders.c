@@ -38,7 +38,7 @@ static void put_half(uint8_t *out, float v)
 }
 
 /* Places codes of a block of 32: scale, minimum, fifth bits, nibbles. */
-static void place(uint32_t type, const uint8_t *code, float d, float m, uint8_t *out)
+static void place_block(uint32_t type, const uint8_t *code, float d, float m, uint8_t *out)
 {
     int five = type == Q5_0 || type == Q5_1, minimum = type == Q4_1 || type == Q5_1;
     uint32_t high = 0;
@@ -141,7 +141,7 @@ int bg_gguf_encode(uint32_t type, const float *x, int64_t n, uint8_t *out, bg_er
             d = encode_signed(x + i, type == Q4_0 ? 8 : 16, code);
         else
             d = encode_ranged(x + i, type == Q4_1 ? 15 : 31, code, &m);
-        place(type, code, d, m, out);
+        place_block(type, code, d, m, out);
     }
     return BG_OK;
 }
@@ -160,7 +160,7 @@ int bg_gguf_pack(uint32_t type, const uint16_t *codes, const float *scales, cons
                 return bg_fail(e, BG_USAGE, "code %u does not fit %s", codes[k * BLOCK + i], t->name);
             code[i] = (uint8_t)codes[k * BLOCK + i];
         }
-        place(type, code, scales[k], minima ? minima[k] : 0, out);
+        place_block(type, code, scales[k], minima ? minima[k] : 0, out);
     }
     return BG_OK;
 }
@@ -168,14 +168,14 @@ int bg_gguf_pack(uint32_t type, const uint16_t *codes, const float *scales, cons
 /* ---- fields of the other types ---- */
 
 /* Weight n < 16 of a block of 32 is a low nibble, the others are the high nibbles of the same 16 bytes. */
-static void place32(const uint8_t *q, uint8_t *out)
+static void place_nibbles(const uint8_t *q, uint8_t *out)
 {
     for (int n = 0; n < BLOCK; n++)
         out[n % 16] |= (uint8_t)(q[n] << (n < 16 ? 0 : 4));
 }
 
 /* Two bits of 256 weights: halves of 128, in each four planes of 32. */
-static void place2(const uint8_t *q, uint8_t *out)
+static void place_bit_pairs(const uint8_t *q, uint8_t *out)
 {
     for (int n = 0; n < SUPER; n++)
         out[32 * (n / 128) + n % 32] |= (uint8_t)((q[n] & 3) << (2 * (n % 128 / 32)));
@@ -185,7 +185,7 @@ static void pack_q2_k(const bg_gguf_fields *f, uint8_t *b)
 {
     for (int g = 0; g < 16; g++)
         b[g] = (uint8_t)(f->scale[g] | f->minimum[g] << 4);
-    place2(f->q, b + 16);
+    place_bit_pairs(f->q, b + 16);
     put_half(b + 80, f->d);
     put_half(b + 82, f->dmin);
 }
@@ -194,7 +194,7 @@ static void pack_q3_k(const bg_gguf_fields *f, uint8_t *b)
 {
     for (int n = 0; n < SUPER; n++)
         b[n % 32] |= (uint8_t)(f->q[n] >> 2 << (n / 32));
-    place2(f->q, b + 32);
+    place_bit_pairs(f->q, b + 32);
     for (int g = 0; g < 16; g++) {
         int v = f->scale[g] + 32;
         b[96 + g % 8] |= (uint8_t)((v & 15) << (g < 8 ? 0 : 4));
@@ -246,14 +246,14 @@ static void pack_iq4_xs(const bg_gguf_fields *f, uint8_t *b)
         unsigned v = (unsigned)(f->scale[j] + 32);
         b[4 + j / 2] |= (uint8_t)((v & 15) << (4 * (j & 1)));
         high |= v >> 4 << (2 * j);
-        place32(f->q + BLOCK * j, b + 8 + 16 * j);
+        place_nibbles(f->q + BLOCK * j, b + 8 + 16 * j);
     }
     b[2] = (uint8_t)high;
     b[3] = (uint8_t)(high >> 8);
 }
 
 /* `n` digits of q, `step` weights apart, as a fraction in base 3 (of five digits, the missing ones 0), rounded up. */
-static uint8_t trits(const uint8_t *q, int step, int n)
+static uint8_t pack_trits(const uint8_t *q, int step, int n)
 {
     unsigned v = 0;
     for (int k = 0; k < 5; k++)
@@ -264,11 +264,11 @@ static uint8_t trits(const uint8_t *q, int step, int n)
 static void pack_tq1_0(const bg_gguf_fields *f, uint8_t *b)
 {
     for (int i = 0; i < 32; i++)
-        b[i] = trits(f->q + i, 32, 5);
+        b[i] = pack_trits(f->q + i, 32, 5);
     for (int i = 0; i < 16; i++)
-        b[32 + i] = trits(f->q + 160 + i, 16, 5);
+        b[32 + i] = pack_trits(f->q + 160 + i, 16, 5);
     for (int i = 0; i < 4; i++)
-        b[48 + i] = trits(f->q + 240 + i, 4, 4);
+        b[48 + i] = pack_trits(f->q + 240 + i, 4, 4);
     put_half(b + 52, f->d);
 }
 
@@ -311,14 +311,14 @@ int bg_gguf_pack_fields(uint32_t type, const bg_gguf_fields *f, uint8_t *b, bg_e
         return BG_OK;
     case IQ4_NL:
         put_half(b, f->d);
-        place32(f->q, b + 2);
+        place_nibbles(f->q, b + 2);
         return BG_OK;
     case MXFP4:
         b[0] = (uint8_t)f->scale[0];
-        place32(f->q, b + 1);
+        place_nibbles(f->q, b + 1);
         return BG_OK;
     case TQ2_0:
-        place2(f->q, b);
+        place_bit_pairs(f->q, b);
         put_half(b + 64, f->d);
         return BG_OK;
     default:

@@ -7,28 +7,28 @@
 #include "quant/kernel/bitshift.h"
 #include "quant/kernel/simd.h"
 
-static size_t remainders(const bg_bitshift *b)
+static size_t count_remainders(const bg_bitshift *b)
 {
     return (size_t)1 << (b->L - b->K);
 }
-static size_t steps_a_byte(const bg_bitshift *b)
+static size_t steps_per_byte(const bg_bitshift *b)
 {
     return 8 / (size_t)b->K;
 }
 
 size_t bg_bitshift_choices(const bg_bitshift *b, size_t steps)
 {
-    return (steps + steps_a_byte(b) - 1) / steps_a_byte(b) * remainders(b);
+    return (steps + steps_per_byte(b) - 1) / steps_per_byte(b) * count_remainders(b);
 }
 
 size_t bg_bitshift_metrics(const bg_bitshift *b)
 {
-    return 2 * (remainders(b) + BG_BITSHIFT_ROOM);
+    return 2 * (count_remainders(b) + BG_BITSHIFT_ROOM);
 }
 
-static void begin(const bg_bitshift *b, int start, uint16_t *m)
+static void init_metrics(const bg_bitshift *b, int start, uint16_t *m)
 {
-    for (size_t q = 0; q < remainders(b); q++)
+    for (size_t q = 0; q < count_remainders(b); q++)
         m[q] = start == BG_BITSHIFT_FREE || (size_t)start == q ? 0 : UINT16_MAX;
 }
 
@@ -46,10 +46,10 @@ static unsigned keep_start(const bg_bitshift *b, int start, size_t t, unsigned p
     return from << (b->K - held) | (p & low);
 }
 
-static unsigned trace(const bg_bitshift *b, const uint16_t *m, size_t steps, int start, int end, const uint8_t *choices,
-                      uint16_t *state)
+static unsigned trace_path(const bg_bitshift *b, const uint16_t *m, size_t steps, int start, int end,
+                           const uint8_t *choices, uint16_t *state)
 {
-    size_t Q = remainders(b), q = end == BG_BITSHIFT_FREE ? 0 : (size_t)end, pack = steps_a_byte(b);
+    size_t Q = count_remainders(b), q = end == BG_BITSHIFT_FREE ? 0 : (size_t)end, pack = steps_per_byte(b);
     for (size_t i = 1; end == BG_BITSHIFT_FREE && i < Q; i++)
         q = m[i] < m[q] ? i : q;
     unsigned least = m[q];
@@ -62,20 +62,20 @@ static unsigned trace(const bg_bitshift *b, const uint16_t *m, size_t steps, int
     return least;
 }
 
-static int clamp(int v)
+static int clamp_int16(int v)
 {
     return v > INT16_MAX ? INT16_MAX : v < INT16_MIN ? INT16_MIN : v;
 }
 
 unsigned bg_bitshift_cost(int doublings, int16_t x, int16_t entry)
 {
-    int r = clamp(x - entry);
+    int r = clamp_int16(x - entry);
     for (int i = 0; i < doublings; i++)
-        r = clamp(2 * r);
+        r = clamp_int16(2 * r);
     return (unsigned)(r * r) >> 16;
 }
 
-static unsigned add(unsigned a, unsigned b)
+static unsigned add_saturated(unsigned a, unsigned b)
 {
     return a + b < UINT16_MAX ? a + b : UINT16_MAX;
 }
@@ -83,10 +83,10 @@ static unsigned add(unsigned a, unsigned b)
 uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t steps, int start, int end,
                                 uint16_t *metrics, uint8_t *choices, uint16_t *state)
 {
-    size_t Q = remainders(b), pack = steps_a_byte(b), N = (size_t)1 << b->L;
+    size_t Q = count_remainders(b), pack = steps_per_byte(b), N = (size_t)1 << b->L;
     uint16_t *m = metrics, *next = metrics + Q + BG_BITSHIFT_ROOM;
     uint64_t taken = 0;
-    begin(b, start, m);
+    init_metrics(b, start, m);
     for (size_t t = 0; t < steps; t++) {
         uint8_t *row = choices + t / pack * Q;
         unsigned least = UINT16_MAX;
@@ -98,9 +98,9 @@ uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t s
                 size_t s = p * Q + q;
                 unsigned cost = 0;
                 for (int v = 0; v < b->V; v++)
-                    cost = add(cost, bg_bitshift_cost(b->doublings, x[t * (size_t)b->V + (size_t)v],
-                                                      b->table[(size_t)v * N + s]));
-                unsigned c = add(m[s >> b->K], cost);
+                    cost = add_saturated(cost, bg_bitshift_cost(b->doublings, x[t * (size_t)b->V + (size_t)v],
+                                                                b->table[(size_t)v * N + s]));
+                unsigned c = add_saturated(m[s >> b->K], cost);
                 if (p == 0 || c < best)
                     best = c, arg = p;
             }
@@ -110,7 +110,7 @@ uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t s
         uint16_t *swap = m;
         m = next, next = swap, taken += least;
     }
-    return taken + trace(b, m, steps, start, end, choices, state);
+    return taken + trace_path(b, m, steps, start, end, choices, state);
 }
 
 BG_INLINE bg_h16 cost_of(bg_s16 x, const int16_t *table, int doublings)
@@ -132,7 +132,7 @@ typedef struct bg_row {
 
 /* One step for all remainders; K, V and doublings are constants where it is inlined. Sixteen neighbours follow sixteen
  * >> K. */
-BG_INLINE void step(bg_row *r, int L, int K, int V, int doublings)
+BG_INLINE void run_step(bg_row *r, int L, int K, int V, int doublings)
 {
     size_t Q = (size_t)1 << (L - K), N = (size_t)1 << L;
     bg_h16 before, least = bg_h16_all(UINT16_MAX), nowhere = bg_h16_all(UINT16_MAX);
@@ -170,41 +170,41 @@ BG_INLINE void step(bg_row *r, int L, int K, int V, int doublings)
 uint64_t bg_bitshift_search(const bg_bitshift *b, const int16_t *x, size_t steps, int start, int end, uint16_t *metrics,
                             uint8_t *choices, uint16_t *state)
 {
-    size_t Q = remainders(b), pack = steps_a_byte(b);
+    size_t Q = count_remainders(b), pack = steps_per_byte(b);
     bg_row r = {.table = b->table, .x = x, .m = metrics, .least = bg_h16_all(0)};
     uint16_t *m = metrics, *next = metrics + Q + BG_BITSHIFT_ROOM;
     uint64_t taken = 0;
-    begin(b, start, m);
+    init_metrics(b, start, m);
     for (size_t t = 0; t < steps; t++) {
         r.x = x + t * (size_t)b->V, r.m = m, r.next = next;
         r.choices = choices + t / pack * Q, r.fresh = t % pack == 0;
         taken += r.least[0];
         switch (b->doublings * 100 + b->V * 10 + b->K) {
         case 11:
-            step(&r, b->L, 1, 1, 0);
+            run_step(&r, b->L, 1, 1, 0);
             break;
         case 12:
-            step(&r, b->L, 2, 1, 0);
+            run_step(&r, b->L, 2, 1, 0);
             break;
         case 113:
-            step(&r, b->L, 3, 1, 1);
+            run_step(&r, b->L, 3, 1, 1);
             break;
         case 214:
-            step(&r, b->L, 4, 1, 2);
+            run_step(&r, b->L, 4, 1, 2);
             break;
         case 22:
-            step(&r, b->L, 2, 2, 0);
+            run_step(&r, b->L, 2, 2, 0);
             break;
         case 24:
-            step(&r, b->L, 4, 2, 0);
+            run_step(&r, b->L, 4, 2, 0);
             break;
         default:
-            step(&r, b->L, b->K, b->V, b->doublings);
+            run_step(&r, b->L, b->K, b->V, b->doublings);
         }
         uint16_t *swap = m;
         m = next, next = swap;
     }
-    return taken + trace(b, m, steps, start, end, choices, state);
+    return taken + trace_path(b, m, steps, start, end, choices, state);
 }
 
 /* ---- computed codes (QTIP, algorithms 1 to 3) ---- */

@@ -16,7 +16,7 @@ typedef struct ranked {
     int64_t column;
 } ranked;
 
-static int falling(const void *a, const void *b)
+static int compare_falling(const void *a, const void *b)
 {
     const ranked *p = a, *q = b;
     if (p->diagonal != q->diagonal)
@@ -37,11 +37,11 @@ static int choose_order(bg_factor *f, const double *H, int64_t G, bg_err *e)
     for (int64_t i = 0; i < n; i++)
         r[i] = (ranked){H[i * n + i], i};
     for (int64_t g = 0; g < whole; g++) {
-        qsort(r + g * G, (size_t)G, sizeof *r, falling);
+        qsort(r + g * G, (size_t)G, sizeof *r, compare_falling);
         group[g] = (ranked){r[g * G].diagonal, g};
     }
-    qsort(group, (size_t)whole, sizeof *group, falling);
-    qsort(r + whole * G, (size_t)(n - whole * G), sizeof *r, falling);
+    qsort(group, (size_t)whole, sizeof *group, compare_falling);
+    qsort(r + whole * G, (size_t)(n - whole * G), sizeof *r, compare_falling);
     for (int64_t k = 0; k < n; k++)
         f->order[k] = k < whole * G ? r[group[k / G].column * G + k % G].column : r[k].column;
     free(r);
@@ -54,36 +54,36 @@ static int choose_order(bg_factor *f, const double *H, int64_t G, bg_err *e)
  * given back. */
 enum { PANEL = 192 };
 
-static int64_t offset(int64_t n, int64_t p)
+static int64_t panel_offset(int64_t n, int64_t p)
 {
     return PANEL * (p * n - PANEL * (p * (p - 1) / 2));
 }
 
-static double *panel(double *A, int64_t n, int64_t p)
+static double *panel_at(double *A, int64_t n, int64_t p)
 {
-    return A + offset(n, p);
+    return A + panel_offset(n, p);
 }
 
-static int64_t panels(int64_t n)
+static int64_t count_panels(int64_t n)
 {
     return (n + PANEL - 1) / PANEL;
 }
 
-static int64_t least(int64_t a, int64_t b)
+static int64_t min_int(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
 
 /* A = J·P·(H + λI)·Pᵀ·J with J the reversal: its lower factor L gives M = J·L·J, upper triangular, H = M·Mᵀ. */
-static void fill(const bg_factor *f, const double *H, double lambda, double *A)
+static void fill_panels(const bg_factor *f, const double *H, double lambda, double *A)
 {
     int64_t n = f->n;
 #pragma omp parallel for schedule(dynamic, 16)
     for (int64_t i = 0; i < n; i++) {
         int64_t p = f->order ? f->order[n - 1 - i] : n - 1 - i;
         for (int64_t first = 0; first <= i; first += PANEL) {
-            double *row = panel(A, n, first / PANEL) + (i - first) * PANEL;
-            for (int64_t j = first; j <= least(i, first + PANEL - 1); j++) {
+            double *row = panel_at(A, n, first / PANEL) + (i - first) * PANEL;
+            for (int64_t j = first; j <= min_int(i, first + PANEL - 1); j++) {
                 int64_t q = f->order ? f->order[n - 1 - j] : n - 1 - j;
                 double v = p <= q ? H[p * n + q] : H[q * n + p];
                 row[j - first] = j < i ? v : (f->dead[p] ? 1.0 : v) + lambda;
@@ -106,20 +106,20 @@ static void keep_row(bg_factor *f, double *A, int64_t i)
     int64_t n = f->n;
     float *M = f->M + (n - 1 - i) * n;
     for (int64_t first = 0; first <= i; first += PANEL) {
-        const double *row = panel(A, n, first / PANEL) + (i - first) * PANEL;
-        for (int64_t j = first; j <= least(i, first + PANEL - 1); j++)
+        const double *row = panel_at(A, n, first / PANEL) + (i - first) * PANEL;
+        for (int64_t j = first; j <= min_int(i, first + PANEL - 1); j++)
             M[n - 1 - j] = (float)row[j - first];
     }
 }
 
 /* M from A's factor, a band of A's rows at a time, the last first: pages of M come as those of A go. Below the diagonal
  * M stays as calloc gave it, and pages never written take no memory. */
-static void keep(bg_factor *f, double *A)
+static void keep_factor(bg_factor *f, double *A)
 {
     enum { BAND = 256 };
     int64_t n = f->n;
     for (int64_t i = 0; i < n; i++) {
-        double l = panel(A, n, i / PANEL)[i % PANEL * (PANEL + 1)];
+        double l = panel_at(A, n, i / PANEL)[i % PANEL * (PANEL + 1)];
         f->mean_log2 += log2(l * l) / (double)n;
         f->mean_square += l * l / (double)n;
     }
@@ -128,20 +128,20 @@ static void keep(bg_factor *f, double *A)
 #pragma omp parallel for schedule(static)
         for (int64_t i = first; i < last; i++)
             keep_row(f, A, i);
-        for (int64_t p = 0; p < panels(n); p++)
-            give_back(panel(A, n, p) + (first > p * PANEL ? first - p * PANEL : 0) * PANEL, panel(A, n, p + 1));
+        for (int64_t p = 0; p < count_panels(n); p++)
+            give_back(panel_at(A, n, p) + (first > p * PANEL ? first - p * PANEL : 0) * PANEL, panel_at(A, n, p + 1));
     }
 }
 
 /* Right-looking blocked Cholesky of the lower triangle of A, in place. Tiles are fixed and every BLAS call is made
  * inside a parallel region, where it runs on one thread, so that the digits do not depend on how many there are.
  * Returns 0, or LAPACK's number of the leading minor that is not positive. */
-static int cholesky(double *A, int64_t n)
+static int factor_panels(double *A, int64_t n)
 {
     int info = 0;
-    for (int64_t p = 0; p < panels(n) && !info; p++) {
-        int64_t kb = least(PANEL, n - p * PANEL), tiles = panels(n) - p - 1, height = n - p * PANEL;
-        double *L = panel(A, n, p);
+    for (int64_t p = 0; p < count_panels(n) && !info; p++) {
+        int64_t kb = min_int(PANEL, n - p * PANEL), tiles = count_panels(n) - p - 1, height = n - p * PANEL;
+        double *L = panel_at(A, n, p);
 #pragma omp parallel
         {
 #pragma omp single
@@ -151,16 +151,16 @@ static int cholesky(double *A, int64_t n)
 #pragma omp for schedule(dynamic)
                 for (int64_t t = 1; t <= tiles; t++)
                     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit,
-                                (int)least(PANEL, height - t * PANEL), (int)kb, 1.0, L, PANEL, L + t * PANEL * PANEL,
+                                (int)min_int(PANEL, height - t * PANEL), (int)kb, 1.0, L, PANEL, L + t * PANEL * PANEL,
                                 PANEL);
 #pragma omp for schedule(dynamic)
                 for (int64_t t = 0; t < tiles * tiles; t++) {
                     int64_t i = t / tiles + 1, j = t % tiles + 1;
                     if (j <= i)
-                        bg_dgemm(least(PANEL, height - i * PANEL), least(PANEL, height - j * PANEL), kb, -1,
+                        bg_dgemm(min_int(PANEL, height - i * PANEL), min_int(PANEL, height - j * PANEL), kb, -1,
                                  (bg_d_operand){L + i * PANEL * PANEL, PANEL, 1},
                                  (bg_d_operand){L + j * PANEL * PANEL, 1, PANEL}, 1,
-                                 panel(A, n, p + j) + (i - j) * PANEL * PANEL, PANEL);
+                                 panel_at(A, n, p + j) + (i - j) * PANEL * PANEL, PANEL);
                 }
             }
         }
@@ -168,18 +168,18 @@ static int cholesky(double *A, int64_t n)
     return info;
 }
 
-static int factorise(bg_factor *f, const double *H, double percdamp, bg_err *e)
+static int factor_damped(bg_factor *f, const double *H, double percdamp, bg_err *e)
 {
     int64_t n = f->n;
-    size_t bytes = (size_t)offset(n, panels(n)) * sizeof(double);
+    size_t bytes = (size_t)panel_offset(n, count_panels(n)) * sizeof(double);
     double *A = malloc(bytes);
     if (!A)
         return bg_no_memory(e, "Cholesky factor", bytes);
     int status = BG_OK;
     for (f->damp = percdamp;; f->damp = f->damp < 1e-7 ? 1e-6 : 10 * f->damp) {
         f->lambda = f->damp * f->mean;
-        fill(f, H, f->lambda, A);
-        int info = cholesky(A, n);
+        fill_panels(f, H, f->lambda, A);
+        int info = factor_panels(A, n);
         if (info == 0)
             break;
         if (info < 0 || f->damp > 1e6) {
@@ -189,7 +189,7 @@ static int factorise(bg_factor *f, const double *H, double percdamp, bg_err *e)
     }
     f->M = status ? NULL : calloc((size_t)n * (size_t)n, sizeof *f->M);
     if (f->M)
-        keep(f, A);
+        keep_factor(f, A);
     else if (!status)
         status = bg_no_memory(e, "Cholesky factor", (unsigned long long)n * (unsigned long long)n * sizeof *f->M);
     free(A);
@@ -216,7 +216,7 @@ int bg_factor_init(bg_factor *f, const double *H, int64_t n, double percdamp, in
     f->mean = sum / (double)n;
     int status = order != BG_ORDER_NATURAL ? choose_order(f, H, order, e) : BG_OK;
     if (!status)
-        status = factorise(f, H, percdamp, e);
+        status = factor_damped(f, H, percdamp, e);
     if (status)
         bg_factor_free(f);
     return status;

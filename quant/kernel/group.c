@@ -7,7 +7,7 @@
 #include "quant/kernel/group.h"
 #include "quant/kernel/simd.h"
 
-static void merge(bg_error *e, bg_f8 sum, bg_f8 most)
+static void merge_lanes(bg_error *e, bg_f8 sum, bg_f8 most)
 {
     double total = 0;
     float largest = 0;
@@ -21,7 +21,7 @@ static void merge(bg_error *e, bg_f8 sum, bg_f8 most)
 }
 
 /* Whether s² of all of them is a normal float, and so the lanes may be kept in float. Zero scales are not. */
-static int moderate(const float *scale, size_t groups)
+static int are_moderate(const float *scale, size_t groups)
 {
     bg_f8 least = bg_f8_all(1), most = least;
     size_t k = 0;
@@ -166,12 +166,12 @@ BG_INLINE void affine_row(const float *x, size_t groups, size_t g, const bg_affi
             row = bg_f8_fma(square, sum, row);
         }
     }
-    merge(e, row, row_most);
+    merge_lanes(e, row, row_most);
 }
 
 void bg_group_affine(const float *x, size_t n, size_t g, const bg_affine *a, bg_error *e)
 {
-    size_t whole = g % 16 || !moderate(a->scale, (n + g - 1) / g) ? 0 : n / g;
+    size_t whole = g % 16 || !are_moderate(a->scale, (n + g - 1) / g) ? 0 : n / g;
     if (g % 32 && a->shift)
         affine_row(x, whole, g, a, 1, 2, e);
     else if (g % 32)
@@ -219,7 +219,7 @@ typedef struct halves {
     bg_f8 middle, second[2], third, even[2], odd[2]; /* of 8 levels only even[0] and odd[0] */
 } halves;
 
-static bg_f8 four(const float *at, int stride)
+static bg_f8 load_four(const float *at, int stride)
 {
     float a = at[0], b = at[stride], c = at[2 * stride], d = at[3 * stride];
     return (bg_f8){a, d, c, b, a, d, c, b};
@@ -229,12 +229,12 @@ static void halves_of_16(halves *h, const float *level, const float *cut)
 {
     h->middle = bg_f8_all(cut[7]);
     h->second[0] = bg_f8_all(cut[3]), h->second[1] = bg_f8_all(cut[11]);
-    h->third = four(cut + 1, 4);
+    h->third = load_four(cut + 1, 4);
     for (int b = 0; b < 2; b++)
-        h->even[b] = four(level + 8 * b, 2), h->odd[b] = four(level + 8 * b + 1, 2);
+        h->even[b] = load_four(level + 8 * b, 2), h->odd[b] = load_four(level + 8 * b + 1, 2);
 }
 
-BG_INLINE bg_f8 least_square(bg_f8 y, bg_f8 a, bg_f8 b)
+BG_INLINE bg_f8 smaller_square(bg_f8 y, bg_f8 a, bg_f8 b)
 {
     bg_f8 u = y - a, v = y - b;
     return bg_f8_min(u * u, v * v);
@@ -246,8 +246,8 @@ BG_INLINE bg_f8 square_of_16(bg_f8 y, const halves *h)
     bg_i8 a = y > h->middle, b = y > bg_f8_either(a, h->second[1], h->second[0]),
           c = y > bg_f8_among_four(h->third, a + a + b);
     bg_i8 bc = b + b + c;
-    return least_square(y, bg_f8_either(a, bg_f8_among_four(h->even[1], bc), bg_f8_among_four(h->even[0], bc)),
-                        bg_f8_either(a, bg_f8_among_four(h->odd[1], bc), bg_f8_among_four(h->odd[0], bc)));
+    return smaller_square(y, bg_f8_either(a, bg_f8_among_four(h->even[1], bc), bg_f8_among_four(h->even[0], bc)),
+                          bg_f8_either(a, bg_f8_among_four(h->odd[1], bc), bg_f8_among_four(h->odd[0], bc)));
 }
 
 /* Tables that mirror themselves: |y| among the 8 magnitudes. */
@@ -255,13 +255,13 @@ static void halves_of_8(halves *h, const float *level, const float *cut)
 {
     h->middle = bg_f8_all(cut[3]);
     h->second[0] = bg_f8_all(cut[1]), h->second[1] = bg_f8_all(cut[5]);
-    h->even[0] = four(level, 2), h->odd[0] = four(level + 1, 2);
+    h->even[0] = load_four(level, 2), h->odd[0] = load_four(level + 1, 2);
 }
 
 BG_INLINE bg_f8 square_of_8(bg_f8 y, const halves *h)
 {
     bg_i8 a = y > h->middle, b = y > bg_f8_either(a, h->second[1], h->second[0]), ab = a + a + b;
-    return least_square(y, bg_f8_among_four(h->even[0], ab), bg_f8_among_four(h->odd[0], ab));
+    return smaller_square(y, bg_f8_among_four(h->even[0], ab), bg_f8_among_four(h->odd[0], ab));
 }
 
 /* Whether the search by halves finds the nearest level by `cuts`: they stand midway, to float rounding. */
@@ -291,13 +291,13 @@ BG_INLINE void table_row(const float *x, size_t groups, size_t g, const float *s
         row = bg_f8_fma(square, sum, row);
         row_most = bg_f8_max(row_most, square * most);
     }
-    merge(e, row, row_most);
+    merge_lanes(e, row, row_most);
 }
 
 void bg_group_table(const float *x, size_t n, size_t g, const float *scale, const float *inverse, const float *levels,
                     const float *cuts, int K, bg_error *e)
 {
-    size_t whole = g % 8 || K > 16 || !moderate(scale, (n + g - 1) / g) || !are_midway(levels, cuts, K) ? 0 : n / g;
+    size_t whole = g % 8 || K > 16 || !are_moderate(scale, (n + g - 1) / g) || !are_midway(levels, cuts, K) ? 0 : n / g;
     if (whole) {
         float level[16], cut[16];
         int mirrored = K == 15;

@@ -39,7 +39,7 @@ void bg_rotation_free(bg_rotation *t)
 }
 
 /* H_power along the slow index: butterflies over rows of `odd` neighbouring values; then the 1/√power. */
-static void butterflies(const bg_rotation *t, double *x)
+static void apply_hadamard(const bg_rotation *t, double *x)
 {
     int64_t row = t->odd;
     for (int64_t half = 1; half < t->power; half *= 2)
@@ -55,7 +55,7 @@ static void butterflies(const bg_rotation *t, double *x)
 }
 
 /* Each run of `odd` values times Q, or times its transpose. */
-static void mix(const bg_rotation *t, double *x, double *scratch, int transpose)
+static void apply_dct(const bg_rotation *t, double *x, double *scratch, int transpose)
 {
     int64_t m = t->odd;
     if (m == 1)
@@ -72,14 +72,14 @@ void bg_rotate(const bg_rotation *t, double *x, double *scratch)
 {
     for (int64_t i = 0; i < t->n; i++)
         x[i] *= t->sign[i];
-    mix(t, x, scratch, 0);
-    butterflies(t, x);
+    apply_dct(t, x, scratch, 0);
+    apply_hadamard(t, x);
 }
 
 void bg_rotate_back(const bg_rotation *t, double *y, double *scratch)
 {
-    butterflies(t, y);
-    mix(t, y, scratch, 1);
+    apply_hadamard(t, y);
+    apply_dct(t, y, scratch, 1);
     for (int64_t i = 0; i < t->n; i++)
         y[i] *= t->sign[i];
 }

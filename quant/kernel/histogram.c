@@ -11,7 +11,7 @@
 
 enum { HALF_BINS = 1 << 15 }; /* of a density, on each side of its centre */
 
-static int allocate(bg_hist *h, size_t n, int density, bg_err *e)
+static int allocate_histogram(bg_hist *h, size_t n, int density, bg_err *e)
 {
     size_t numbers = 5 * n + 3 + (density ? n + 1 : 0);
     *h = (bg_hist){.n = n, .is_density = density};
@@ -36,7 +36,7 @@ void bg_hist_free(bg_hist *h)
 }
 
 /* Fills everything else from value and weight. */
-static void accumulate(bg_hist *h)
+static void accumulate_moments(bg_hist *h)
 {
     long double w = 0, m = 0, s = 0;
     for (size_t i = 0; i < h->n; i++) {
@@ -79,7 +79,7 @@ int bg_hist_from_codes(bg_hist *h, const uint64_t *counts, const float *value_of
         if (counts[c])
             atoms[n++] = (atom){value_of[c], c};
     qsort(atoms, n, sizeof *atoms, by_value);
-    int status = allocate(h, n, 0, e);
+    int status = allocate_histogram(h, n, 0, e);
     size_t k = 0;
     for (size_t i = 0; i < n && !status; i++) {
         double value = (double)atoms[i].value, count = (double)counts[atoms[i].code];
@@ -98,7 +98,7 @@ int bg_hist_from_codes(bg_hist *h, const uint64_t *counts, const float *value_of
         return status;
     }
     h->n = k;
-    accumulate(h);
+    accumulate_moments(h);
     return BG_OK;
 }
 
@@ -108,12 +108,12 @@ int bg_hist_from_sorted(bg_hist *h, const double *value, const double *weight, s
     for (size_t i = 0; i < n; i++)
         if (!isfinite(value[i]) || !(weight[i] >= 0) || !isfinite(weight[i]) || (i && value[i] < value[i - 1]))
             return bg_fail(e, BG_INPUT, "a histogram of values that are not finite or not ascending");
-    int status = allocate(h, n, 0, e);
+    int status = allocate_histogram(h, n, 0, e);
     if (status)
         return status;
     memcpy(h->value, value, n * sizeof *value);
     memcpy(h->weight, weight, n * sizeof *weight);
-    accumulate(h);
+    accumulate_moments(h);
     return BG_OK;
 }
 
@@ -124,7 +124,7 @@ static int from_sorted_floats(bg_hist *h, const float *x, const uint64_t *pairs,
     size_t distinct = 0;
     for (size_t i = 0; i < n; i++)
         distinct += !i || x[i] != x[i - 1];
-    int status = allocate(h, distinct, 0, e);
+    int status = allocate_histogram(h, distinct, 0, e);
     if (status)
         return status;
     size_t k = 0;
@@ -137,7 +137,7 @@ static int from_sorted_floats(bg_hist *h, const float *x, const uint64_t *pairs,
             h->weight[k++] = weight;
         }
     }
-    accumulate(h);
+    accumulate_moments(h);
     return BG_OK;
 }
 
@@ -182,7 +182,7 @@ done:
 /* ---- densities ---- */
 
 /* x where the mass of (−∞, −x] is below 1e-18, by bisection on the distribution function. */
-static double tail_end(const bg_distribution *l)
+static double find_tail_end(const bg_distribution *l)
 {
     double low = 0, high = 1;
     while (l->cdf(l, -high) > 1e-18 && high < 1e12)
@@ -195,7 +195,7 @@ static double tail_end(const bg_distribution *l)
 }
 
 /* a with sinh(a)/a = ratio ≥ 1. */
-static double stretch(double ratio)
+static double solve_stretch(double ratio)
 {
     double low = 0, high = 1;
     while (sinh(high) < ratio * high)
@@ -211,8 +211,8 @@ static double stretch(double ratio)
  * 1]. */
 static void lay_edges(const bg_distribution *l, double sigma, double *edge)
 {
-    double end = tail_end(l), core = 4 * fabs(l->quantile(l, 0.25));
-    double a = end > core ? stretch(end / core) : 0;
+    double end = find_tail_end(l), core = 4 * fabs(l->quantile(l, 0.25));
+    double a = end > core ? solve_stretch(end / core) : 0;
     for (int i = 0; i <= HALF_BINS; i++) {
         double u = (double)i / HALF_BINS, x = end * (a > 1e-6 ? sinh(a * u) / sinh(a) : u);
         edge[HALF_BINS + i] = sigma * x;
@@ -223,7 +223,7 @@ static void lay_edges(const bg_distribution *l, double sigma, double *edge)
 int bg_hist_from_distribution(bg_hist *h, const bg_distribution *l, double sigma, bg_err *e)
 {
     size_t n = 2 * HALF_BINS;
-    int status = allocate(h, n, 1, e);
+    int status = allocate_histogram(h, n, 1, e);
     if (status)
         return status;
     lay_edges(l, sigma, h->edge);

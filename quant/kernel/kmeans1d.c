@@ -57,7 +57,7 @@ typedef struct layer {
 } layer;
 
 /* Candidates a … b that can come before (after) the row at all. */
-static size_t in_order(const layer *l, size_t a, size_t b, size_t row)
+static size_t end_of_order(const layer *l, size_t a, size_t b, size_t row)
 {
     size_t limit = l->row_far[row], low = a, high = b + 1;
     if (l->backward ? l->far_edge[b] >= limit : l->far_edge[b] <= limit)
@@ -74,7 +74,7 @@ static size_t in_order(const layer *l, size_t a, size_t b, size_t row)
 
 /* Least from + c over candidates a … end−1; the first that reaches it. Two forms: few candidates, and many at a time.
  */
-static size_t least_of_few(const layer *l, size_t a, size_t end, size_t edge, double *least)
+static size_t min_of_few(const layer *l, size_t a, size_t end, size_t edge, double *least)
 {
     double W = l->h->W[edge], M = l->h->M[edge], S = l->h->S[edge], sign = l->backward ? -1 : 1;
     size_t at = a;
@@ -88,11 +88,11 @@ static size_t least_of_few(const layer *l, size_t a, size_t end, size_t edge, do
     return at;
 }
 
-static size_t least_of(const layer *l, size_t a, size_t end, size_t edge, double *least)
+static size_t min_of(const layer *l, size_t a, size_t end, size_t edge, double *least)
 {
     enum { FEW = 8, BLOCK = 256 };
     if (end - a <= FEW)
-        return least_of_few(l, a, end, edge, least);
+        return min_of_few(l, a, end, edge, least);
     double sums[BLOCK], W = l->h->W[edge], M = l->h->M[edge], S = l->h->S[edge], sign = l->backward ? -1 : 1;
     size_t at = a;
     *least = (double)INFINITY;
@@ -112,14 +112,14 @@ static size_t least_of(const layer *l, size_t a, size_t end, size_t edge, double
 
 /* Rows low … high−1 with candidates a … b inclusive: the middle row by trying all, the others on either side of its
  * best. */
-static void solve(const layer *l, size_t low, size_t high, size_t a, size_t b)
+static void solve_rows(const layer *l, size_t low, size_t high, size_t a, size_t b)
 {
     while (low < high) {
         size_t mid = low + (high - low) / 2, row = l->backward ? l->rows - 1 - mid : mid;
-        size_t at = least_of(l, a, in_order(l, a, b, row), l->row_near[row], &l->to[row]);
+        size_t at = min_of(l, a, end_of_order(l, a, b, row), l->row_near[row], &l->to[row]);
         if (l->best)
             l->best[row] = (uint32_t)at;
-        solve(l, low, mid, a, at);
+        solve_rows(l, low, mid, a, at);
         low = mid + 1;
         a = at;
     }
@@ -149,7 +149,7 @@ static void run_layer(const bg_hist *h, plan *p, int k, int backward, double *ro
         l.W[i] = h->W[near], l.M[i] = h->M[near], l.S[i] = h->S[near];
         l.far_edge[i] = backward ? p->q[at] : p->p[at];
     }
-    solve(&l, 0, l.rows, 0, n - 1);
+    solve_rows(&l, 0, l.rows, 0, n - 1);
 }
 
 static void run_forward(const bg_hist *h, plan *p)
@@ -229,7 +229,7 @@ static size_t atoms_up_to(const bg_hist *h, double x)
 }
 
 /* Takes the partition of the levels into account. */
-static void learn(const bg_hist *h, plan *p)
+static void note_partition(const bg_hist *h, plan *p)
 {
     double sum = 0;
     for (size_t k = 0, i = 0; k < (size_t)p->K; k++) {
@@ -241,7 +241,7 @@ static void learn(const bg_hist *h, plan *p)
 }
 
 /* The path of the lower bound, made a partition and improved by Lloyd–Max, is near the optimum. */
-static void learn_from_path(const bg_hist *h, plan *p)
+static void note_path(const bg_hist *h, plan *p)
 {
     size_t at = 0, end = h->n;
     for (int k = p->K; k >= 1; k--) {
@@ -251,12 +251,12 @@ static void learn_from_path(const bg_hist *h, plan *p)
         p->levels[k - 1] = w > 0 ? h->mean + (h->M[end] - h->M[begin]) / w : h->value[begin < h->n ? begin : h->n - 1];
         end = begin < end ? begin : end;
     }
-    learn(h, p);
+    note_partition(h, p);
     bg_lloyd_refine(h, p->K, p->levels, 8, p->levels + p->K);
-    learn(h, p);
+    note_partition(h, p);
 }
 
-static int search(const bg_hist *h, plan *p, bg_err *e)
+static int search_bands(const bg_hist *h, plan *p, bg_err *e)
 {
     size_t most = (size_t)p->K * BUCKETS_A_CELL, size = h->n / (most > LEAST_BUCKETS ? most : LEAST_BUCKETS);
     for (int k = 0; k <= p->K; k++) {
@@ -266,7 +266,7 @@ static int search(const bg_hist *h, plan *p, bg_err *e)
     p->hi[0] = 0;
     p->lo[p->K] = h->n;
     p->known = (double)INFINITY;
-    learn(h, p);
+    note_partition(h, p);
     for (; size >= LEAST_SIZE; size /= FINER) {
         int status = lay_buckets(p, size, e);
         if (status)
@@ -278,7 +278,7 @@ static int search(const bg_hist *h, plan *p, bg_err *e)
 #pragma omp section
             run_backward(h, p);
         }
-        learn_from_path(h, p);
+        note_path(h, p);
         shrink_bands(p);
     }
     int status = lay_buckets(p, 1, e);
@@ -289,7 +289,7 @@ static int search(const bg_hist *h, plan *p, bg_err *e)
 
 /* ---- levels ---- */
 
-static void few_atoms(const bg_hist *h, int K, double *levels, double *sse)
+static void copy_atoms(const bg_hist *h, int K, double *levels, double *sse)
 {
     for (int k = 0; k < K; k++)
         levels[k] = h->n ? h->value[(size_t)k < h->n ? (size_t)k : h->n - 1] : 0;
@@ -297,7 +297,7 @@ static void few_atoms(const bg_hist *h, int K, double *levels, double *sse)
 }
 
 /* Level of the cell of atoms i … j−1, and its error summed atom by atom, which does not cancel. */
-static double cell_level(const bg_hist *h, size_t i, size_t j, double *sse)
+static double fit_cell(const bg_hist *h, size_t i, size_t j, double *sse)
 {
     double w = h->W[j] - h->W[i], level = w > 0 ? h->mean + (h->M[j] - h->M[i]) / w : h->value[i < h->n ? i : h->n - 1];
     for (size_t a = i; a < j; a++)
@@ -305,7 +305,7 @@ static double cell_level(const bg_hist *h, size_t i, size_t j, double *sse)
     return level;
 }
 
-static int finish(const bg_hist *h, int K, double *levels, double *sse, bg_err *e)
+static int refine_density(const bg_hist *h, int K, double *levels, double *sse, bg_err *e)
 {
     if (!h->is_density)
         return BG_OK;
@@ -320,7 +320,7 @@ static int finish(const bg_hist *h, int K, double *levels, double *sse, bg_err *
 /* cut[K+1] by buckets. */
 static int cuts_by_bands(const bg_hist *h, plan *p, size_t *cut, bg_err *e)
 {
-    int status = search(h, p, e);
+    int status = search_bands(h, p, e);
     for (size_t k = (size_t)p->K + 1, at = 0; !status && k-- > 0;) {
         cut[k] = p->p[p->start[k] + at];
         at = k ? p->best[p->start[k] + at] : 0;
@@ -332,7 +332,7 @@ static int cuts_by_bands(const bg_hist *h, plan *p, size_t *cut, bg_err *e)
 int bg_kmeans1d(const bg_hist *h, int K, double *levels, double *sse, bg_err *e)
 {
     if (h->n <= (size_t)K) {
-        few_atoms(h, K, levels, sse);
+        copy_atoms(h, K, levels, sse);
         return BG_OK;
     }
     size_t numbers = 4 * (size_t)K + 8, doubles = (size_t)K + bg_lloyd_work(K);
@@ -351,9 +351,9 @@ int bg_kmeans1d(const bg_hist *h, int K, double *levels, double *sse, bg_err *e)
         status = cuts_by_bands(h, &p, cut, e);
     *sse = 0;
     for (int k = 0; !status && k < K; k++)
-        levels[k] = cell_level(h, cut[k], cut[k + 1], sse);
+        levels[k] = fit_cell(h, cut[k], cut[k + 1], sse);
     if (!status)
-        status = finish(h, K, levels, sse, e);
+        status = refine_density(h, K, levels, sse, e);
     free(p.start);
     return status;
 }
@@ -361,7 +361,7 @@ int bg_kmeans1d(const bg_hist *h, int K, double *levels, double *sse, bg_err *e)
 int bg_kmeans1d_ref(const bg_hist *h, int K, double *levels, double *sse, bg_err *e)
 {
     if (h->n <= (size_t)K) {
-        few_atoms(h, K, levels, sse);
+        copy_atoms(h, K, levels, sse);
         return BG_OK;
     }
     size_t n = h->n, row = n + 1;
@@ -384,7 +384,7 @@ int bg_kmeans1d_ref(const bg_hist *h, int K, double *levels, double *sse, bg_err
     *sse = 0;
     for (int k = K; !status && k >= 1; k--) {
         size_t begin = best[(size_t)k * row + end];
-        levels[k - 1] = cell_level(h, begin, end, sse);
+        levels[k - 1] = fit_cell(h, begin, end, sse);
         end = begin;
     }
     free(sum);

@@ -19,7 +19,7 @@ typedef struct price {
     size_t *candidate, *since; /* [n+1] the queue: a candidate wins from `since` to the next one's */
 } price;
 
-static double via(const price *p, size_t i, size_t t)
+static double cost_via(const price *p, size_t i, size_t t)
 {
     return p->least[i] + bg_kmeans1d_cost(p->h, i, t);
 }
@@ -28,16 +28,16 @@ static double via(const price *p, size_t i, size_t t)
 static size_t takes_over(const price *p, size_t i, size_t j, size_t wins)
 {
     size_t n = p->h->n, step = 1, high = wins + 1;
-    while (high <= n && !(via(p, j, high) < via(p, i, high)))
+    while (high <= n && !(cost_via(p, j, high) < cost_via(p, i, high)))
         wins = high, high += step, step *= 2;
     if (high > n) {
         high = n;
-        if (wins >= n || !(via(p, j, n) < via(p, i, n)))
+        if (wins >= n || !(cost_via(p, j, n) < cost_via(p, i, n)))
             return n + 1;
     }
     while (high - wins > 1) {
         size_t middle = wins + (high - wins) / 2;
-        if (via(p, j, middle) < via(p, i, middle))
+        if (cost_via(p, j, middle) < cost_via(p, i, middle))
             high = middle;
         else
             wins = middle;
@@ -46,7 +46,7 @@ static size_t takes_over(const price *p, size_t i, size_t j, size_t wins)
 }
 
 /* Cells of the best partition. */
-static size_t best_at(price *p)
+static size_t solve_at_price(price *p)
 {
     size_t n = p->h->n, front = 0, back = 1, cells = 0;
     p->least[0] = 0, p->candidate[0] = 0, p->since[0] = 1;
@@ -54,11 +54,11 @@ static size_t best_at(price *p)
         while (front + 1 < back && p->since[front + 1] <= t)
             front++;
         p->from[t] = p->candidate[front];
-        p->least[t] = via(p, p->candidate[front], t) + p->lambda;
+        p->least[t] = cost_via(p, p->candidate[front], t) + p->lambda;
         size_t at = t + 1;
         for (; t < n && back > front; back--) {
             size_t i = p->candidate[back - 1], s = p->since[back - 1] > t ? p->since[back - 1] : t + 1;
-            if (!(via(p, t, s) < via(p, i, s))) {
+            if (!(cost_via(p, t, s) < cost_via(p, i, s))) {
                 at = takes_over(p, i, t, s);
                 break;
             }
@@ -80,7 +80,7 @@ int bg_kmeans1d_lagrange(const bg_hist *h, int K, double near, size_t *cut, int 
         return bg_no_memory(e, "optimal k-means", room);
     p.from = (size_t *)(void *)(p.least + n + 2), p.candidate = p.from + n + 2, p.since = p.candidate + n + 2;
     double low = 0, high = (double)INFINITY;
-    for (int i = 0; i < TRIALS && p.lambda > 0 && (cells = best_at(&p)) != (size_t)K; i++) {
+    for (int i = 0; i < TRIALS && p.lambda > 0 && (cells = solve_at_price(&p)) != (size_t)K; i++) {
         *(cells > (size_t)K ? &low : &high) = p.lambda;
         p.lambda *= pow((double)cells / K, 3);
         if (!(p.lambda > low && p.lambda < high) || i > 8)

@@ -38,7 +38,7 @@ void bg_lattice_init(bg_lattice *l, bg_lattice_kind kind)
 /* ---- the small ones ---- */
 
 /* Nearest point of D_n + shift: v are the integers to which shift is added. Returns the squared distance. */
-static float checkerboard(const float *x, int n, float shift, int32_t *v)
+static float nearest_checkerboard(const float *x, int n, float shift, int32_t *v)
 {
     float sum = 0, worst = -1;
     int at = 0, odd = 0;
@@ -56,7 +56,7 @@ static float checkerboard(const float *x, int n, float shift, int32_t *v)
     return sum;
 }
 
-static void hexagonal(const float *x, int32_t *v)
+static void nearest_a2(const float *x, int32_t *v)
 {
     const float h = 1.7320508f;
     int32_t a = (int32_t)rintf(x[0]), b = (int32_t)rintf(x[1] / h);
@@ -67,10 +67,10 @@ static void hexagonal(const float *x, int32_t *v)
     v[0] = second ? 2 * c + 1 : 2 * a, v[1] = second ? 2 * d + 1 : 2 * b;
 }
 
-static void gosset(const float *x, int32_t *v)
+static void nearest_e8(const float *x, int32_t *v)
 {
     int32_t w[8];
-    float whole = checkerboard(x, 8, 0, v), half = checkerboard(x, 8, 0.5f, w);
+    float whole = nearest_checkerboard(x, 8, 0, v), half = nearest_checkerboard(x, 8, 0.5f, w);
     for (int i = 0; i < 8; i++)
         v[i] = half < whole ? 2 * w[i] + 1 : 2 * v[i];
 }
@@ -83,7 +83,7 @@ typedef struct choice {
 } choice;
 
 /* Cost, parity and price of each coordinate for class 4k + 2c + m, c = 0, 1. */
-static void classes(const float *x, int m, choice at[24][2])
+static void price_classes(const float *x, int m, choice at[24][2])
 {
     for (int i = 0; i < 24; i++)
         for (int c = 0; c < 2; c++) {
@@ -93,7 +93,7 @@ static void classes(const float *x, int m, choice at[24][2])
 }
 
 /* Sums over the eight coordinates of a byte of the word, for all its values. */
-static void bytes(choice at[24][2], int first, choice *sum)
+static void sum_byte(choice at[24][2], int first, choice *sum)
 {
     sum[0] = (choice){0, 1e30f, 0};
     for (int b = 0, n = 1; b < 8; b++, n *= 2)
@@ -109,7 +109,7 @@ static float best_word(const bg_lattice *l, choice at[24][2], int m, uint32_t *w
     choice sum[3][256];
     float best = 1e30f;
     for (int j = 0; j < 3; j++)
-        bytes(at, 8 * j, sum[j]);
+        sum_byte(at, 8 * j, sum[j]);
     for (int i = 0; i < BG_GOLAY_WORDS; i++) {
         uint32_t w = l->golay[i];
         const choice *a = &sum[0][w & 255], *b = &sum[1][w >> 8 & 255], *c = &sum[2][w >> 16];
@@ -125,7 +125,7 @@ static float best_word(const bg_lattice *l, choice at[24][2], int m, uint32_t *w
     return best;
 }
 
-static void leech(const bg_lattice *l, const float *x, int32_t *v)
+static void nearest_leech(const bg_lattice *l, const float *x, int32_t *v)
 {
     choice at[2][24][2];
     uint32_t word[2] = {0, 0};
@@ -133,7 +133,7 @@ static void leech(const bg_lattice *l, const float *x, int32_t *v)
     for (int i = 0; i < 24; i++)
         y[i] = x[i] * 2.8284271f;
     for (int m = 0; m < 2; m++) {
-        classes(y, m, at[m]);
+        price_classes(y, m, at[m]);
         cost[m] = best_word(l, at[m], m, &word[m]);
     }
     int m = cost[1] < cost[0], odd = m, worst = 0;
@@ -153,16 +153,16 @@ void bg_lattice_nearest(const bg_lattice *l, const float *x, int32_t *v)
 {
     switch (l->kind) {
     case BG_LATTICE_A2:
-        hexagonal(x, v);
+        nearest_a2(x, v);
         break;
     case BG_LATTICE_D4:
-        checkerboard(x, 4, 0, v);
+        nearest_checkerboard(x, 4, 0, v);
         break;
     case BG_LATTICE_E8:
-        gosset(x, v);
+        nearest_e8(x, v);
         break;
     case BG_LATTICE_LEECH:
-        leech(l, x, v);
+        nearest_leech(l, x, v);
         break;
     default:
         v[0] = (int32_t)rintf(x[0]);

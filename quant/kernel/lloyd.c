@@ -32,24 +32,24 @@ size_t bg_lloyd_work(int K)
     return 8 * (size_t)K;
 }
 
-static cells lay_out(double *work, int K)
+static cells split_work(double *work, int K)
 {
     size_t k = (size_t)K;
     return (cells){work, work + k, work + 2 * k, work + 3 * k, work + 4 * k, work + 5 * k, work + 6 * k, 0, 0};
 }
 
-static bg_moments whole(const bg_hist *h)
+static bg_moments whole_moments(const bg_hist *h)
 {
     return (bg_moments){h->W[h->n], h->M[h->n], h->S[h->n]};
 }
 
 /* Centroids, masses and the error of the nearest-level rule. */
-static void measure(const bg_hist *h, const double *y, int K, cells *c)
+static void measure_cells(const bg_hist *h, const double *y, int K, cells *c)
 {
     bg_moments low = {0, 0, 0};
     double error = 0, residual = 0;
     for (int k = 0; k < K; k++) {
-        bg_moments high = k + 1 < K ? bg_hist_below(h, 0.5 * (y[k] + y[k + 1])) : whole(h);
+        bg_moments high = k + 1 < K ? bg_hist_below(h, 0.5 * (y[k] + y[k + 1])) : whole_moments(h);
         double w = high.w - low.w, m = high.m - low.m, s = high.s - low.s, d = y[k] - h->mean;
         int empty = w <= 1e-15 * h->total;
         c->mass[k] = empty ? 0 : w;
@@ -95,7 +95,7 @@ static int newton_step(const bg_hist *h, const double *y, int K, cells *c)
     return 1;
 }
 
-static int ascends(const double *y, int K)
+static int is_ascending(const double *y, int K)
 {
     for (int k = 0; k + 1 < K; k++)
         if (!(y[k] < y[k + 1]))
@@ -104,10 +104,10 @@ static int ascends(const double *y, int K)
 }
 
 /* Newton with halving; ends when no halved step lowers the error or the residual is met. */
-static void newton(const bg_hist *h, int K, double *y, double *spare, cells *c)
+static void run_newton(const bg_hist *h, int K, double *y, double *spare, cells *c)
 {
     double goal = 1e-12 * sqrt(h->sigma2);
-    measure(h, y, K, c);
+    measure_cells(h, y, K, c);
     for (int i = 0; i < MOST_NEWTON && c->residual > goal; i++) {
         double error = c->error, residual = c->residual, damping = 1;
         if (!newton_step(h, y, K, c))
@@ -117,14 +117,14 @@ static void newton(const bg_hist *h, int K, double *y, double *spare, cells *c)
         for (int halved = 0; halved < 5 && !better; halved++, damping /= 2) {
             for (int k = 0; k < K; k++)
                 y[k] = spare[k] + damping * c->step[k];
-            if (!ascends(y, K))
+            if (!is_ascending(y, K))
                 continue;
-            measure(h, y, K, c);
+            measure_cells(h, y, K, c);
             better = c->error < error || (c->error <= error * (1 + 1e-12) && c->residual < 0.9 * residual);
         }
         if (!better) {
             memcpy(y, spare, (size_t)K * sizeof *y);
-            measure(h, y, K, c);
+            measure_cells(h, y, K, c);
             return;
         }
     }
@@ -158,23 +158,23 @@ static int fill_empty(const bg_hist *h, int K, double *y, cells *c)
         }
         for (int j = 1; j < K; j++)
             y[j] = fmax(y[j], y[j - 1]);
-        measure(h, y, K, c);
+        measure_cells(h, y, K, c);
         moved = 1;
     }
     return moved;
 }
 
-static double polish(const bg_hist *h, int K, double *y, int most, cells *c)
+static double run_lloyd(const bg_hist *h, int K, double *y, int most, cells *c)
 {
     double goal = 1e-12 * sqrt(h->sigma2);
-    measure(h, y, K, c);
+    measure_cells(h, y, K, c);
     for (int i = 0; i < most; i++) {
         int filled = i < MOST_FILLS && fill_empty(h, K, y, c);
         if (c->residual <= goal && !filled)
             break;
         memcpy(y, c->centroid, (size_t)K * sizeof *y);
         double before = c->residual;
-        measure(h, y, K, c);
+        measure_cells(h, y, K, c);
         if (c->residual >= before && c->residual < 1e-9 * sqrt(h->sigma2))
             break; /* below what double precision can tell */
     }
@@ -182,7 +182,7 @@ static double polish(const bg_hist *h, int K, double *y, int most, cells *c)
 }
 
 /* The place where the share q of the mass is reached: an atom, or an edge of a bin. */
-static double quantile(const bg_hist *h, double q)
+static double find_quantile(const bg_hist *h, double q)
 {
     size_t low = 0, high = h->n;
     while (low < high) {
@@ -205,7 +205,7 @@ static int start_edges(const bg_hist *h, double *edge)
         double q = i <= 0            ? exp2(i) / START_BINS
                    : i >= START_BINS ? 1 - exp2(START_BINS - i) / START_BINS
                                      : (double)i / START_BINS;
-        double x = i == START_BINS + TAIL_BINS ? h->max : quantile(h, q);
+        double x = i == START_BINS + TAIL_BINS ? h->max : find_quantile(h, q);
         if (x > edge[n - 1] && n < START_EDGES)
             edge[n++] = x;
     }
@@ -213,7 +213,7 @@ static int start_edges(const bg_hist *h, double *edge)
 }
 
 /* Levels at the quantiles of p^{1/3}: a bin of mass m and width w has m^{1/3}·w^{2/3} of them. */
-static void start(const bg_hist *h, int K, double *y)
+static void init_levels(const bg_hist *h, int K, double *y)
 {
     double edge[START_EDGES], part[START_EDGES], sum = 0, passed = 0;
     int n = start_edges(h, edge) - 1, k = 0;
@@ -243,34 +243,34 @@ double bg_lloyd_fit(const bg_hist *h, int K, double *levels, double *work)
             levels[k] = h->n ? h->value[(size_t)k < h->n ? (size_t)k : h->n - 1] : 0;
         return 0;
     }
-    cells c = lay_out(work, K);
-    start(h, K, levels);
-    measure(h, levels, K, &c);
+    cells c = split_work(work, K);
+    init_levels(h, K, levels);
+    measure_cells(h, levels, K, &c);
     for (int i = 0; i < 4; i++) { /* a few Lloyd steps bring the start into Newton's reach */
         if (!fill_empty(h, K, levels, &c))
             memcpy(levels, c.centroid, (size_t)K * sizeof *levels);
-        measure(h, levels, K, &c);
+        measure_cells(h, levels, K, &c);
     }
     return bg_lloyd_refine(h, K, levels, MOST_LLOYD, work);
 }
 
 double bg_lloyd_refine(const bg_hist *h, int K, double *levels, int most, double *work)
 {
-    cells c = lay_out(work, K);
-    newton(h, K, levels, c.trial, &c);
-    return polish(h, K, levels, most, &c);
+    cells c = split_work(work, K);
+    run_newton(h, K, levels, c.trial, &c);
+    return run_lloyd(h, K, levels, most, &c);
 }
 
 double bg_lloyd_percentiles(const bg_hist *h, int K, int iterations, double *levels)
 {
     for (int k = 0; k < K; k++)
-        levels[k] = h->n ? quantile(h, (k + 1.0) / (K + 1)) : 0;
+        levels[k] = h->n ? find_quantile(h, (k + 1.0) / (K + 1)) : 0;
     for (int i = 0; i < iterations && h->n; i++) {
         bg_moments low = {0, 0, 0};
         double old = levels[0];
         for (int k = 0; k < K; k++) {
             double next = k + 1 < K ? levels[k + 1] : old;
-            bg_moments high = k + 1 < K ? bg_hist_below(h, 0.5 * (old + next)) : whole(h);
+            bg_moments high = k + 1 < K ? bg_hist_below(h, 0.5 * (old + next)) : whole_moments(h);
             if (high.w > low.w)
                 levels[k] = h->mean + (high.m - low.m) / (high.w - low.w);
             low = high, old = next;
@@ -286,7 +286,7 @@ double bg_uniform_mse(const bg_hist *h, int lo, int hi, double shift, double ste
     double sum = 0;
     bg_moments low = {0, 0, 0};
     for (int q = lo; q <= hi; q++) {
-        bg_moments high = q < hi ? bg_hist_below(h, step * (q + shift + 0.5)) : whole(h);
+        bg_moments high = q < hi ? bg_hist_below(h, step * (q + shift + 0.5)) : whole_moments(h);
         double d = step * (q + shift) - h->mean;
         sum += high.s - low.s - 2 * d * (high.m - low.m) + d * d * (high.w - low.w);
         low = high;

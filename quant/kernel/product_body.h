@@ -66,7 +66,7 @@ static inline __attribute__((always_inline)) tile tile_product(int64_t depth, co
 }
 
 /* c = alpha·t + beta·c on a whole tile */
-static inline __attribute__((always_inline)) void put(const tile *t, REAL alpha, REAL beta, REAL *c, int64_t ldc)
+static inline __attribute__((always_inline)) void store_tile(const tile *t, REAL alpha, REAL beta, REAL *c, int64_t ldc)
 {
 #pragma GCC unroll 16
     for (int r = 0; r < ROWS; r++)
@@ -84,18 +84,18 @@ static inline __attribute__((always_inline)) void put(const tile *t, REAL alpha,
 
 /* The same on the part of a tile that is inside c: the part goes through a whole tile beside it, so that its digits are
  * those of any other. */
-static void put_part(const tile *t, REAL alpha, REAL beta, REAL *c, int64_t ldc, int64_t rows, int64_t cols)
+static void store_part(const tile *t, REAL alpha, REAL beta, REAL *c, int64_t ldc, int64_t rows, int64_t cols)
 {
     REAL whole[ROWS * COLS] = {0};
     size_t bytes = (size_t)cols * sizeof *c;
     for (int64_t r = 0; beta != 0 && r < rows; r++)
         memcpy(whole + r * COLS, c + r * ldc, bytes);
-    put(t, alpha, beta, whole, COLS);
+    store_tile(t, alpha, beta, whole, COLS);
     for (int64_t r = 0; r < rows; r++)
         memcpy(c + r * ldc, whole + r * COLS, bytes);
 }
 
-static int64_t least(int64_t a, int64_t b)
+static int64_t min_int(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
@@ -125,7 +125,7 @@ static inline __attribute__((always_inline)) void copy_panels(OPERAND m, int64_t
 {
     for (int64_t d = 0; d < depth; d += STEPS)
         for (int64_t i = 0; i < rows; i += width)
-            for (int64_t k = d; k < least(d + STEPS, depth); k++) {
+            for (int64_t k = d; k < min_int(d + STEPS, depth); k++) {
                 REAL *at = to + i * depth + k * width;
                 if (rows - i >= width)
                     memcpy(at, m.at + k * m.col + i, (size_t)width * sizeof *at); /* a width the compiler knows */
@@ -143,13 +143,14 @@ static inline __attribute__((always_inline)) void turn_panel(OPERAND m, int64_t 
         for (; m.col == 1 && rows - i >= FOUR && depth - k >= FOUR; k += FOUR)
             turn_four(m.at + i * m.row + k, m.row, to + k * width + i, width);
         for (; k < depth; k++)
-            for (int64_t r = i; r < least(i + FOUR, rows); r++)
+            for (int64_t r = i; r < min_int(i + FOUR, rows); r++)
                 to[k * width + r] = m.at[r * m.row + k * m.col];
     }
 }
 
 /* to[i/width][k][i%width] = m(i, k), i < rows, k < depth; a panel's rows beyond the last are zero. */
-static inline __attribute__((always_inline)) void pack(OPERAND m, int64_t rows, int64_t depth, int width, REAL *to)
+static inline __attribute__((always_inline)) void pack_panels(OPERAND m, int64_t rows, int64_t depth, int width,
+                                                              REAL *to)
 {
     int64_t last = rows / width * width;
     if (last < rows)
@@ -158,7 +159,8 @@ static inline __attribute__((always_inline)) void pack(OPERAND m, int64_t rows, 
         copy_panels(m, rows, depth, width, to);
     else
         for (int64_t i = 0; i < rows; i += width)
-            turn_panel((OPERAND){m.at + i * m.row, m.row, m.col}, least(width, rows - i), depth, width, to + i * depth);
+            turn_panel((OPERAND){m.at + i * m.row, m.row, m.col}, min_int(width, rows - i), depth, width,
+                       to + i * depth);
 }
 
 /* c of one packed block of a and one of b */
@@ -170,13 +172,13 @@ static void multiply_blocks(const packed *p, int64_t rows, int64_t cols, int64_t
             tile t = tile_product(depth, p->a + i * depth, p->b + j * depth);
             REAL *to = c + i * ldc + j;
             if (rows - i >= ROWS && cols - j >= COLS)
-                put(&t, alpha, beta, to, ldc);
+                store_tile(&t, alpha, beta, to, ldc);
             else
-                put_part(&t, alpha, beta, to, ldc, least(ROWS, rows - i), least(COLS, cols - j));
+                store_part(&t, alpha, beta, to, ldc, min_int(ROWS, rows - i), min_int(COLS, cols - j));
         }
 }
 
-static void scale(int64_t m, int64_t n, REAL beta, REAL *c, int64_t ldc)
+static void scale_result(int64_t m, int64_t n, REAL beta, REAL *c, int64_t ldc)
 {
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++)
@@ -191,14 +193,14 @@ void PRODUCT(int64_t m, int64_t n, int64_t k, REAL alpha, OPERAND a, OPERAND b, 
         return;
     }
     if (k <= 0)
-        scale(m, n, beta, c, ldc);
+        scale_result(m, n, beta, c, ldc);
     for (int64_t j = 0; j < n; j += BLOCK_COLS)
         for (int64_t d = 0; d < k; d += DEPTH) {
-            int64_t depth = least(DEPTH, k - d), cols = least(BLOCK_COLS, n - j);
-            pack((OPERAND){b.at + d * b.row + j * b.col, b.col, b.row}, cols, depth, COLS, p->b);
+            int64_t depth = min_int(DEPTH, k - d), cols = min_int(BLOCK_COLS, n - j);
+            pack_panels((OPERAND){b.at + d * b.row + j * b.col, b.col, b.row}, cols, depth, COLS, p->b);
             for (int64_t i = 0; i < m; i += BLOCK_ROWS) {
-                int64_t rows = least(BLOCK_ROWS, m - i);
-                pack((OPERAND){a.at + i * a.row + d * a.col, a.row, a.col}, rows, depth, ROWS, p->a);
+                int64_t rows = min_int(BLOCK_ROWS, m - i);
+                pack_panels((OPERAND){a.at + i * a.row + d * a.col, a.row, a.col}, rows, depth, ROWS, p->a);
                 multiply_blocks(p, rows, cols, depth, alpha, d ? 1 : beta, c + i * ldc + j, ldc);
             }
         }

@@ -11,7 +11,7 @@ int bg_rans_bits(int K)
     return bits;
 }
 
-static double total_at(const double *count, int K, int all, double scale)
+static double count_slots(const double *count, int K, int all, double scale)
 {
     double sum = 0;
     for (int k = 0; k < K; k++)
@@ -27,7 +27,7 @@ void bg_rans_scale(const double *count, int K, int bits, int all, uint32_t *freq
     double lo = 0, hi = 2 * slots / total;
     for (int i = 0; i < 60; i++) { /* the largest scale whose frequencies fit */
         double mid = (lo + hi) / 2;
-        if (total_at(count, K, all, mid) <= slots)
+        if (count_slots(count, K, all, mid) <= slots)
             lo = mid;
         else
             hi = mid;
@@ -71,7 +71,7 @@ size_t bg_rans_room(size_t n)
     return n + 2 * BG_RANS_WIDE;
 }
 
-static int lanes_of(size_t n)
+static int count_lanes(size_t n)
 {
     return n < BG_RANS_LONG ? BG_RANS_LANES : BG_RANS_WIDE;
 }
@@ -82,7 +82,7 @@ size_t bg_rans_encode_ref(const bg_rans_table *t, const uint16_t *symbols, size_
 {
     uint64_t x[BG_RANS_WIDE];
     uint32_t *out = words + room;
-    size_t lanes = (size_t)lanes_of(n);
+    size_t lanes = (size_t)count_lanes(n);
     for (size_t l = 0; l < lanes; l++)
         x[l] = BG_RANS_START;
     for (size_t i = n; i-- > 0;)
@@ -107,7 +107,7 @@ int bg_rans_decode_ref(const bg_rans_table *t, const uint32_t *words, size_t len
 {
     uint64_t x[BG_RANS_WIDE];
     const uint32_t *in = words, *end = words + length;
-    int lanes = lanes_of(n);
+    int lanes = count_lanes(n);
     if (length < 2 * (size_t)lanes)
         return -1;
     bg_rans_open_lanes(x, lanes, &in);
@@ -117,8 +117,8 @@ int bg_rans_decode_ref(const bg_rans_table *t, const uint32_t *words, size_t len
 /* ---- without branches that depend on the symbols ---- */
 
 /* One step of the encoder: the word is written in any case, and counted only when it leaves. */
-static inline __attribute__((always_inline)) uint64_t put(const bg_rans_table *t, uint64_t x, unsigned symbol,
-                                                          uint32_t **out)
+static inline __attribute__((always_inline)) uint64_t encode_symbol(const bg_rans_table *t, uint64_t x, unsigned symbol,
+                                                                    uint32_t **out)
 {
     uint64_t f = t->frequency[symbol];
     unsigned leaves = x >= f << (63 - t->bits);
@@ -130,8 +130,8 @@ static inline __attribute__((always_inline)) uint64_t put(const bg_rans_table *t
 }
 
 /* One step of the decoder: a word is read in any case, and used only when it is wanted. */
-static inline __attribute__((always_inline)) uint64_t get(const bg_rans_table *t, uint64_t x, uint16_t *symbol,
-                                                          const uint32_t **in)
+static inline __attribute__((always_inline)) uint64_t decode_symbol(const bg_rans_table *t, uint64_t x,
+                                                                    uint16_t *symbol, const uint32_t **in)
 {
     uint64_t slot = x & ((1u << t->bits) - 1);
     unsigned s = t->symbol[slot];
@@ -145,7 +145,7 @@ static inline __attribute__((always_inline)) uint64_t get(const bg_rans_table *t
 
 size_t bg_rans_encode(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t room)
 {
-    if (lanes_of(n) != BG_RANS_WIDE)
+    if (count_lanes(n) != BG_RANS_WIDE)
         return bg_rans_encode_ref(t, symbols, n, words, room);
     uint64_t x[BG_RANS_WIDE];
     uint32_t *out = words + room;
@@ -156,14 +156,14 @@ size_t bg_rans_encode(const bg_rans_table *t, const uint16_t *symbols, size_t n,
         x[(i - 1) % BG_RANS_WIDE] = bg_rans_put(t, x[(i - 1) % BG_RANS_WIDE], symbols[i - 1], &out);
     for (; i; i -= BG_RANS_WIDE)
         for (size_t l = BG_RANS_WIDE; l-- > 0;)
-            x[l] = put(t, x[l], symbols[i - BG_RANS_WIDE + l], &out);
+            x[l] = encode_symbol(t, x[l], symbols[i - BG_RANS_WIDE + l], &out);
     bg_rans_close_lanes(x, BG_RANS_WIDE, &out);
     return (size_t)(out - words);
 }
 
 int bg_rans_decode(const bg_rans_table *t, const uint32_t *words, size_t length, uint16_t *symbols, size_t n)
 {
-    if (lanes_of(n) != BG_RANS_WIDE)
+    if (count_lanes(n) != BG_RANS_WIDE)
         return bg_rans_decode_ref(t, words, length, symbols, n);
     uint64_t x[BG_RANS_WIDE];
     const uint32_t *in = words, *end = words + length;
@@ -173,6 +173,6 @@ int bg_rans_decode(const bg_rans_table *t, const uint32_t *words, size_t length,
     bg_rans_open_lanes(x, BG_RANS_WIDE, &in);
     for (; i + BG_RANS_WIDE <= n && end - in >= BG_RANS_WIDE; i += BG_RANS_WIDE)
         for (size_t l = 0; l < BG_RANS_WIDE; l++)
-            x[l] = get(t, x[l], &symbols[i + l], &in);
+            x[l] = decode_symbol(t, x[l], &symbols[i + l], &in);
     return decode_rest(t, x, BG_RANS_WIDE, in, end, symbols, i, n);
 }

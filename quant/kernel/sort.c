@@ -38,7 +38,7 @@ static void digit_pass(const key *from, key *to, size_t n, int shift, unsigned m
         to[at[from[i] >> shift & mask]++] = from[i];
 }
 
-static void insertion(key *x, size_t n)
+static void sort_by_insertion(key *x, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
         key v = x[i];
@@ -53,7 +53,7 @@ static void insertion(key *x, size_t n)
 static void sort_low_bits(key *x, key *y, size_t n)
 {
     if (n < 64) {
-        insertion(x, n);
+        sort_by_insertion(x, n);
         return;
     }
     digit_pass(x, y, n, 0, BUCKETS - 1);
@@ -61,7 +61,7 @@ static void sort_low_bits(key *x, key *y, size_t n)
 }
 
 /* Counts of the top digit by chunk, turned into the places where each chunk puts its keys. */
-static void top_places(const key *x, size_t n, size_t places[CHUNKS][BUCKETS], size_t start[BUCKETS + 1])
+static void find_places(const key *x, size_t n, size_t places[CHUNKS][BUCKETS], size_t start[BUCKETS + 1])
 {
 #pragma omp parallel for schedule(static, 1)
     for (int c = 0; c < CHUNKS; c++) {
@@ -84,7 +84,7 @@ static void top_places(const key *x, size_t n, size_t places[CHUNKS][BUCKETS], s
 static void sort_large(key *x, key *y, size_t n)
 {
     size_t places[CHUNKS][BUCKETS], start[BUCKETS + 1];
-    top_places(x, n, places, start);
+    find_places(x, n, places, start);
 #pragma omp parallel for schedule(static, 1)
     for (int c = 0; c < CHUNKS; c++)
         for (size_t i = n * (size_t)c / CHUNKS, end = n * (size_t)(c + 1) / CHUNKS; i < end; i++)
@@ -100,7 +100,7 @@ static void sort_large(key *x, key *y, size_t n)
 static void sort_keys(key *x, key *y, size_t n)
 {
     if (n < 64) {
-        insertion(x, n);
+        sort_by_insertion(x, n);
     } else if (n < PARALLEL_FROM) {
         digit_pass(x, y, n, 0, BUCKETS - 1);
         digit_pass(y, x, n, BITS, BUCKETS - 1);

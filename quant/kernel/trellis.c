@@ -49,13 +49,13 @@ size_t bg_trellis_room(const bg_trellis *t, size_t n)
     return n * step_bytes(t);
 }
 
-static void start(const bg_trellis *t, uint16_t *m)
+static void init_metrics(const bg_trellis *t, uint16_t *m)
 {
     for (int s = 0; s < t->states; s++)
         m[s] = s ? UINT16_MAX : 0;
 }
 
-static void trace(const bg_trellis *t, const uint16_t *m, size_t n, const uint8_t *choices, uint8_t *input)
+static void trace_path(const bg_trellis *t, const uint16_t *m, size_t n, const uint8_t *choices, uint8_t *input)
 {
     int s = 0;
     for (int i = 1; i < t->states; i++)
@@ -67,7 +67,7 @@ static void trace(const bg_trellis *t, const uint16_t *m, size_t n, const uint8_
     }
 }
 
-static unsigned add(unsigned a, unsigned b)
+static unsigned add_saturated(unsigned a, unsigned b)
 {
     return a + b < UINT16_MAX ? a + b : UINT16_MAX;
 }
@@ -76,14 +76,15 @@ void bg_trellis_search_ref(const bg_trellis *t, const uint16_t (*cost)[4], size_
 {
     uint16_t m[BG_TRELLIS_MOST], next[BG_TRELLIS_MOST];
     size_t bytes = step_bytes(t);
-    start(t, m);
+    init_metrics(t, m);
     for (size_t i = 0; i < n; i++) {
         uint8_t *row = choices + i * bytes;
         unsigned least = i % EASE == EASE - 1 ? UINT16_MAX : 0;
         memset(row, 0, bytes);
         for (int j = 0; j < t->half; j++) {
             unsigned a = cost[i][t->pair[j]], b = cost[i][t->pair[j] ^ 2];
-            unsigned e0 = add(m[j], a), e1 = add(m[j + t->half], b), o0 = add(m[j], b), o1 = add(m[j + t->half], a);
+            unsigned e0 = add_saturated(m[j], a), e1 = add_saturated(m[j + t->half], b), o0 = add_saturated(m[j], b),
+                     o1 = add_saturated(m[j + t->half], a);
             next[2 * j] = (uint16_t)(e1 < e0 ? e1 : e0), next[2 * j + 1] = (uint16_t)(o1 < o0 ? o1 : o0);
             row[choice_byte(t, j, 0)] |= (uint8_t)((e0 <= e1) << choice_bit(t, j, 0));
             row[choice_byte(t, j, 1)] |= (uint8_t)((o0 <= o1) << choice_bit(t, j, 1));
@@ -93,11 +94,11 @@ void bg_trellis_search_ref(const bg_trellis *t, const uint16_t (*cost)[4], size_
         for (int s = 0; s < t->states; s++)
             m[s] = (uint16_t)(next[s] - least);
     }
-    trace(t, m, n, choices, input);
+    trace_path(t, m, n, choices, input);
 }
 
 /* The least metric, from all of them. */
-static void ease(uint16_t *m, int states)
+static void subtract_min(uint16_t *m, int states)
 {
     bg_h8 least = bg_h8_load(m);
     for (int s = 8; s < states; s += 8)
@@ -118,7 +119,7 @@ static void search_small(const bg_trellis *t, const uint16_t (*cost)[4], size_t 
         cost_low[b] = (uint8_t)(2 * low + b % 2), cost_high[b] = (uint8_t)(2 * (low ^ 2) + b % 2);
     }
     uint16_t room[8] = {0};
-    start(t, room);
+    init_metrics(t, room);
     for (int s = t->states; s < 8; s++)
         room[s] = room[s & (t->states - 1)];
     bg_h8 m = bg_h8_load(room);
@@ -131,7 +132,7 @@ static void search_small(const bg_trellis *t, const uint16_t (*cost)[4], size_t 
             m -= bg_h8_least(m);
     }
     bg_h8_store(room, m);
-    trace(t, room, n, choices, input);
+    trace_path(t, room, n, choices, input);
 }
 
 /* 16 states: eight j, one half. Because z is linear in the bits of j, its pattern over eight (sixteen) neighbours is
@@ -144,7 +145,7 @@ static void search_sixteen(const bg_trellis *t, const uint16_t (*cost)[4], size_
     for (int c = 0; c < 4; c++)
         for (int l = 0; l < 16; l++)
             lane[c][l] = (uint8_t)(2 * (t->pair[l / 2] ^ c) + l % 2);
-    start(t, m);
+    init_metrics(t, m);
     for (size_t i = 0; i < n; i++) {
         bg_h8 lo = bg_h8_load(m), hi = bg_h8_load(m + 8), a = bg_h8_spread(cost[i], lane[0]),
               b = bg_h8_spread(cost[i], lane[2]);
@@ -154,9 +155,9 @@ static void search_sixteen(const bg_trellis *t, const uint16_t (*cost)[4], size_
         uint16_t kept = bg_h8_equal(e, e0, o, o0);
         memcpy(choices + 2 * i, &kept, sizeof kept);
         if (i % EASE == EASE - 1)
-            ease(m, 16);
+            subtract_min(m, 16);
     }
-    trace(t, m, n, choices, input);
+    trace_path(t, m, n, choices, input);
 }
 
 void bg_trellis_search(const bg_trellis *t, const uint16_t (*cost)[4], size_t n, uint8_t *choices, uint8_t *input)
@@ -170,7 +171,7 @@ void bg_trellis_search(const bg_trellis *t, const uint16_t (*cost)[4], size_t n,
     for (int c = 0; c < 4; c++)
         for (int l = 0; l < 16; l++)
             lane[c][l] = (uint16_t)(2 * (t->pair[l] ^ c) * 0x101 + 0x100);
-    start(t, m);
+    init_metrics(t, m);
     uint8_t *row = choices;
     for (size_t i = 0; i < n; i++) {
         bg_h16 by[4];
@@ -186,9 +187,9 @@ void bg_trellis_search(const bg_trellis *t, const uint16_t (*cost)[4], size_t n,
             memcpy(row, &kept, sizeof kept);
         }
         if (i % EASE == EASE - 1)
-            ease(next, t->states);
+            subtract_min(next, t->states);
         uint16_t *swap = m;
         m = next, next = swap;
     }
-    trace(t, m, n, choices, input);
+    trace_path(t, m, n, choices, input);
 }

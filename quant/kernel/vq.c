@@ -54,7 +54,7 @@ void bg_vq_nearest_ref(const float *x, size_t n, size_t stride, int dims, const 
 }
 
 /* The first word of the block whose score is the best one: the vector's answer. */
-BG_INLINE int winner(const float *block, const float *x, int dims, float best)
+BG_INLINE int find_winner(const float *block, const float *x, int dims, float best)
 {
     bg_f8 s0 = bg_f8_load(block), s1 = bg_f8_load(block + 8), b = bg_f8_all(best);
     for (int i = 0; i < dims; i++) {
@@ -69,8 +69,8 @@ BG_INLINE int winner(const float *block, const float *x, int dims, float best)
 /* Sixteen vectors against all words. xt[dims][16] holds them by dimension; best[16], where[16] receive the least score
  * and the block it stands in, next[16] (if two) the second least. `dims` and `two` are constants where this is inlined,
  * so the loops unroll into registers. */
-BG_INLINE void sixteen(const float *xt, int dims, const float *packed, int blocks, int two, float *best, int32_t *where,
-                       float *next)
+BG_INLINE void score_sixteen(const float *xt, int dims, const float *packed, int blocks, int two, float *best,
+                             int32_t *where, float *next)
 {
     bg_f8 b0 = bg_f8_all(INFINITY), b1 = b0, n0 = b0, n1 = b0;
     bg_i8 w0 = bg_i8_all(0), w1 = w0;
@@ -97,8 +97,8 @@ BG_INLINE void sixteen(const float *xt, int dims, const float *packed, int block
     memcpy(where, &w0, sizeof w0), memcpy(where + 8, &w1, sizeof w1);
 }
 
-BG_INLINE void nearest(const float *x, size_t n, size_t stride, int dims, const float *packed, int K, uint16_t *index,
-                       float *score, float *second)
+BG_INLINE void search_words(const float *x, size_t n, size_t stride, int dims, const float *packed, int K,
+                            uint16_t *index, float *score, float *second)
 {
     float xt[BG_VQ_MAX_DIM * 16], best[16], next[16];
     int32_t where[16];
@@ -108,10 +108,10 @@ BG_INLINE void nearest(const float *x, size_t n, size_t stride, int dims, const 
         for (size_t l = 0; l < 16; l++) /* the last vectors are repeated to fill the lanes */
             for (int i = 0; i < dims; i++)
                 xt[(size_t)i * 16 + l] = x[(v + (l < m ? l : 0)) * stride + (size_t)i];
-        sixteen(xt, dims, packed, blocks, second != NULL, best, where, next);
+        score_sixteen(xt, dims, packed, blocks, second != NULL, best, where, next);
         for (size_t l = 0; l < m; l++) {
             const float *block = packed + (size_t)where[l] * BG_VQ_BLOCK * (size_t)(dims + 1);
-            index[v + l] = (uint16_t)(where[l] * BG_VQ_BLOCK + winner(block, x + (v + l) * stride, dims, best[l]));
+            index[v + l] = (uint16_t)(where[l] * BG_VQ_BLOCK + find_winner(block, x + (v + l) * stride, dims, best[l]));
             if (score)
                 score[v + l] = best[l];
             if (second)
@@ -123,25 +123,25 @@ BG_INLINE void nearest(const float *x, size_t n, size_t stride, int dims, const 
 #define BY_DIMENSION(second)                                                                                           \
     switch (dims) {                                                                                                    \
     case 1:                                                                                                            \
-        nearest(x, n, stride, 1, packed, K, index, score, second);                                                     \
+        search_words(x, n, stride, 1, packed, K, index, score, second);                                                \
         break;                                                                                                         \
     case 2:                                                                                                            \
-        nearest(x, n, stride, 2, packed, K, index, score, second);                                                     \
+        search_words(x, n, stride, 2, packed, K, index, score, second);                                                \
         break;                                                                                                         \
     case 3:                                                                                                            \
-        nearest(x, n, stride, 3, packed, K, index, score, second);                                                     \
+        search_words(x, n, stride, 3, packed, K, index, score, second);                                                \
         break;                                                                                                         \
     case 4:                                                                                                            \
-        nearest(x, n, stride, 4, packed, K, index, score, second);                                                     \
+        search_words(x, n, stride, 4, packed, K, index, score, second);                                                \
         break;                                                                                                         \
     case 6:                                                                                                            \
-        nearest(x, n, stride, 6, packed, K, index, score, second);                                                     \
+        search_words(x, n, stride, 6, packed, K, index, score, second);                                                \
         break;                                                                                                         \
     case 8:                                                                                                            \
-        nearest(x, n, stride, 8, packed, K, index, score, second);                                                     \
+        search_words(x, n, stride, 8, packed, K, index, score, second);                                                \
         break;                                                                                                         \
     default:                                                                                                           \
-        nearest(x, n, stride, dims, packed, K, index, score, second);                                                  \
+        search_words(x, n, stride, dims, packed, K, index, score, second);                                             \
     }
 
 void bg_vq_nearest(const float *x, size_t n, size_t stride, int dims, const float *packed, int K, uint16_t *index,
@@ -159,7 +159,7 @@ void bg_vq_two_nearest(const float *x, size_t n, size_t stride, int dims, const 
 /* ---- the plane ---- */
 
 /* Squared distance from c to the nearest and to the farthest point of the interval [a, b]. */
-static void interval(double c, double a, double b, double *near, double *far)
+static void add_interval(double c, double a, double b, double *near, double *far)
 {
     double d = c < a ? a - c : c > b ? c - b : 0, f = fmax(fabs(c - a), fabs(c - b));
     *near += d * d, *far += f * f;
@@ -170,21 +170,21 @@ typedef struct bg_square {
 } bg_square;
 
 /* The words of list[n] that may win somewhere in the square, to out; returns how many. */
-static size_t contenders(const float *words, const bg_square *q, const uint16_t *list, size_t n, uint16_t *out)
+static size_t list_contenders(const float *words, const bg_square *q, const uint16_t *list, size_t n, uint16_t *out)
 {
     double bound = HUGE_VAL;
     for (size_t i = 0; i < n; i++) {
         double near = 0, far = 0;
-        interval((double)words[2 * list[i]], q->x0, q->x1, &near, &far);
-        interval((double)words[2 * list[i] + 1], q->y0, q->y1, &near, &far);
+        add_interval((double)words[2 * list[i]], q->x0, q->x1, &near, &far);
+        add_interval((double)words[2 * list[i] + 1], q->y0, q->y1, &near, &far);
         bound = fmin(bound, far);
     }
     bound *= 1 + 1e-4; /* room for the rounding of float scores */
     size_t m = 0;
     for (size_t i = 0; i < n; i++) {
         double near = 0, far = 0;
-        interval((double)words[2 * list[i]], q->x0, q->x1, &near, &far);
-        interval((double)words[2 * list[i] + 1], q->y0, q->y1, &near, &far);
+        add_interval((double)words[2 * list[i]], q->x0, q->x1, &near, &far);
+        add_interval((double)words[2 * list[i] + 1], q->y0, q->y1, &near, &far);
         if (near <= bound)
             out[m++] = list[i];
     }
@@ -199,7 +199,7 @@ typedef struct bg_build {
 } bg_build;
 
 /* Lists the squares below one of the given level, whose words are list[n] (directly before its children's scratch). */
-static void descend(bg_build *b, const bg_square *q, uint32_t morton, int level, uint16_t *list, size_t n)
+static void divide_square(bg_build *b, const bg_square *q, uint32_t morton, int level, uint16_t *list, size_t n)
 {
     if (level == b->plane->levels) {
         b->plane->start[morton] = (uint32_t)b->n;
@@ -214,8 +214,8 @@ static void descend(bg_build *b, const bg_square *q, uint32_t morton, int level,
     for (uint32_t c = 0; c < 4; c++) {
         bg_square child = {c & 1 ? x : q->x0, c & 1 ? q->x1 : x, c & 2 ? y : q->y0, c & 2 ? q->y1 : y};
         bg_square wide = {child.x0 - w, child.x1 + w, child.y0 - h, child.y1 + h};
-        size_t m = contenders(b->words, &wide, list, n, list + n);
-        descend(b, &child, morton * 4 + c, level + 1, list + n, m);
+        size_t m = list_contenders(b->words, &wide, list, n, list + n);
+        divide_square(b, &child, morton * 4 + c, level + 1, list + n, m);
     }
 }
 
@@ -237,7 +237,7 @@ size_t bg_plane_build(bg_plane *p, const float *words, int K, uint16_t *scratch)
     }
     bg_build b = {p, words, K, 0};
     bg_square all = {(double)p->left, (double)p->right, (double)p->bottom, (double)p->top};
-    descend(&b, &all, 0, 0, scratch, (size_t)K);
+    divide_square(&b, &all, 0, 0, scratch, (size_t)K);
     p->start[(size_t)cells * (size_t)cells] = (uint32_t)b.n;
     return b.n;
 }

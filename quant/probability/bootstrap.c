@@ -10,7 +10,7 @@ int bg_resample_at(uint64_t seed, int b, int i, int n)
     return (int)(bg_uniform_at(seed, (uint64_t)b * (uint64_t)n + (uint64_t)i) * n);
 }
 
-static int rising(const void *a, const void *b)
+static int compare_rising(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -18,7 +18,7 @@ static int rising(const void *a, const void *b)
 
 void bg_resample_interval(double *values, double *low, double *high)
 {
-    qsort(values, BG_RESAMPLES, sizeof *values, rising);
+    qsort(values, BG_RESAMPLES, sizeof *values, compare_rising);
     *low = values[(int)(0.025 * BG_RESAMPLES)];
     *high = values[(int)(0.975 * BG_RESAMPLES)];
 }

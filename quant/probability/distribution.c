@@ -22,7 +22,7 @@
 
 static const double pi = 3.14159265358979323846;
 
-static double below(double left_value, double x)
+static double mirror_value(double left_value, double x)
 {
     return x > 0 ? 1 - left_value : left_value;
 }
@@ -55,7 +55,7 @@ static double gaussian_moment1(const bg_distribution *d, double x)
 static double gaussian_moment2(const bg_distribution *d, double x)
 {
     double a = -fabs(x);
-    return below(gaussian_cdf(d, a) - a * gaussian_pdf(d, a), x);
+    return mirror_value(gaussian_cdf(d, a) - a * gaussian_pdf(d, a), x);
 }
 
 static double gaussian_entropy(const bg_distribution *d)
@@ -87,7 +87,7 @@ static double laplace_pdf(const bg_distribution *d, double x)
 static double laplace_cdf(const bg_distribution *d, double x)
 {
     (void)d;
-    return below(0.5 * exp(-sqrt(2) * fabs(x)), x);
+    return mirror_value(0.5 * exp(-sqrt(2) * fabs(x)), x);
 }
 
 static double laplace_quantile(const bg_distribution *d, double p)
@@ -107,7 +107,7 @@ static double laplace_moment2(const bg_distribution *d, double x)
 {
     (void)d;
     double b = sqrt(0.5), a = -fabs(x);
-    return below(0.5 * exp(a / b) * (a * a - 2 * a * b + 2 * b * b), x);
+    return mirror_value(0.5 * exp(a / b) * (a * a - 2 * a * b + 2 * b * b), x);
 }
 
 static double laplace_entropy(const bg_distribution *d)
@@ -140,7 +140,7 @@ static double logistic_cdf(const bg_distribution *d, double x)
 {
     (void)d;
     double t = exp(-fabs(x) / logistic_scale());
-    return below(t / (1 + t), x);
+    return mirror_value(t / (1 + t), x);
 }
 
 static double logistic_quantile(const bg_distribution *d, double p)
@@ -160,7 +160,7 @@ static double logistic_moment1(const bg_distribution *d, double x)
 static double logistic_moment2(const bg_distribution *d, double x)
 {
     double s = logistic_scale(), a = -fabs(x), t = exp(a / s);
-    return below(a * a * logistic_cdf(d, a) - 2 * a * s * log1p(t) - 2 * s * s * gsl_sf_dilog(-t), x);
+    return mirror_value(a * a * logistic_cdf(d, a) - 2 * a * s * log1p(t) - 2 * s * s * gsl_sf_dilog(-t), x);
 }
 
 static double logistic_entropy(const bg_distribution *d)
@@ -245,7 +245,7 @@ static double ggd_pdf(const bg_distribution *d, double x)
 
 static double ggd_cdf(const bg_distribution *d, double x)
 {
-    return below(0.5 * gsl_sf_gamma_inc_Q(1 / d->shape, ggd_power(d, x)), x);
+    return mirror_value(0.5 * gsl_sf_gamma_inc_Q(1 / d->shape, ggd_power(d, x)), x);
 }
 
 static double ggd_quantile(const bg_distribution *d, double p)
@@ -263,7 +263,7 @@ static double ggd_moment1(const bg_distribution *d, double x)
 
 static double ggd_moment2(const bg_distribution *d, double x)
 {
-    return below(0.5 * gsl_sf_gamma_inc_Q(3 / d->shape, ggd_power(d, x)), x);
+    return mirror_value(0.5 * gsl_sf_gamma_inc_Q(3 / d->shape, ggd_power(d, x)), x);
 }
 
 static double ggd_entropy(const bg_distribution *d)
@@ -294,7 +294,7 @@ static double student_pdf(const bg_distribution *d, double x)
 
 static double student_cdf(const bg_distribution *d, double x)
 {
-    return below(gsl_cdf_tdist_P(-fabs(x) / student_c(d), d->shape), x);
+    return mirror_value(gsl_cdf_tdist_P(-fabs(x) / student_c(d), d->shape), x);
 }
 
 static double student_quantile(const bg_distribution *d, double p)
@@ -311,7 +311,7 @@ static double student_moment1(const bg_distribution *d, double x)
 static double student_moment2(const bg_distribution *d, double x)
 {
     double nu = d->shape, t = x / student_c(d);
-    return below(0.5 * gsl_sf_beta_inc(nu / 2 - 1, 1.5, nu / (nu + t * t)), x);
+    return mirror_value(0.5 * gsl_sf_beta_inc(nu / 2 - 1, 1.5, nu / (nu + t * t)), x);
 }
 
 static double student_entropy(const bg_distribution *d)
