@@ -458,7 +458,7 @@ int bg_columns_code(const bg_columns *c, double *bits, double *entropy, bg_err *
         return bg_no_memory(e, "columns", sizeof *w);
     w->c = c;
     int status = make_header(c, &w->h, e);
-    size_t cells = status ? 0 : (size_t)(c->rows * c->cols), room = bg_rans_room(cells + (size_t)c->cols);
+    size_t cells = status ? 0 : (size_t)(c->rows * c->cols), room = bg_rans_max_words(cells + (size_t)c->cols);
     w->predictions = malloc(cells * sizeof *w->predictions);
     w->lengths = calloc((size_t)(c->rows / LANES + 1) * SHAPES, sizeof *w->lengths);
     uint32_t *words = malloc(room * sizeof *words);

@@ -6,7 +6,7 @@
 
 int bg_entropy_check(const uint16_t *symbols, size_t n, int K, bg_err *e)
 {
-    if (K < 1 || K > BG_RANS_MOST_SYMBOLS)
+    if (K < 1 || K > BG_RANS_MAX_SYMBOLS)
         return bg_fail(e, BG_INPUT, "an alphabet of %d symbols cannot be entropy coded: indices have at most 16 bits",
                        K);
     for (size_t i = 0; i < n; i++)
@@ -124,7 +124,7 @@ int bg_rans_describe(const bg_rans_table *t, double *bits, bg_err *e)
 
 int bg_rans_stream(const bg_rans_table *t, const uint16_t *symbols, size_t n, double *bits, bg_err *e)
 {
-    size_t room = bg_rans_room(n);
+    size_t room = bg_rans_max_words(n);
     uint32_t *words = malloc(room * sizeof *words);
     uint16_t *back = malloc((n + 1) * sizeof *back);
     int s = words && back ? BG_OK : bg_no_memory(e, "coded stream", room * 4 + n * 2);
@@ -259,7 +259,7 @@ int bg_entropy_adaptive(const uint16_t *symbols, size_t n, int K, double *bits, 
     if (s)
         return s;
     bg_adaptive a = {0};
-    size_t room = bg_rans_room(n), at = 0;
+    size_t room = bg_rans_max_words(n), at = 0;
     uint32_t *words = malloc(room * sizeof *words);
     uint16_t *from_0 = shift_to_zero(symbols, n, &span);
     s = words && from_0 ? adaptive_new(&a, span, e) : bg_no_memory(e, "coded stream", (room + n) * sizeof *words);

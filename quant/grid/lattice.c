@@ -126,7 +126,7 @@ static int least_modulus(const bg_lattice *l)
 
 static void nearest(const bg_trained *t, const float *w, size_t n, int32_t *v)
 {
-    float x[BG_LATTICE_MOST_DIM] = {0};
+    float x[BG_LATTICE_MAX_DIM] = {0};
     for (size_t i = 0; i < n; i++)
         x[i] = fminf(fmaxf((w[i] - t->mean) / t->step, -t->farthest), t->farthest);
     bg_lattice_nearest(&t->lattice, x, v);
@@ -163,9 +163,9 @@ static double rate_now(bg_trained *t, const bg_sample *z)
     double xy = 0, yy = 0, rate = 0;
     memset(z->count, 0, CLASSES * MOST * sizeof *z->count);
     for (size_t a = 0; a < z->n; a += (size_t)l->dim) {
-        int32_t v[BG_LATTICE_MOST_DIM];
-        uint8_t klass[BG_LATTICE_MOST_DIM];
-        uint16_t symbol[BG_LATTICE_MOST_DIM];
+        int32_t v[BG_LATTICE_MAX_DIM];
+        uint8_t klass[BG_LATTICE_MAX_DIM];
+        uint16_t symbol[BG_LATTICE_MAX_DIM];
         nearest(t, z->x + a, (size_t)l->dim, v);
         spell(l, v, coset_of(l, v), klass, symbol);
         for (int i = 0; i < l->dim; i++) {
@@ -287,8 +287,8 @@ static void encode(const bg_trained *t, const int32_t *v, size_t n, uint32_t **o
     const bg_lattice *l = &t->lattice;
     uint64_t x[BG_RANS_LANES] = {BG_RANS_START, BG_RANS_START};
     for (size_t p = n; p-- > 0;) {
-        uint8_t klass[BG_LATTICE_MOST_DIM];
-        uint16_t symbol[BG_LATTICE_MOST_DIM];
+        uint8_t klass[BG_LATTICE_MAX_DIM];
+        uint16_t symbol[BG_LATTICE_MAX_DIM];
         unsigned coset = coset_of(l, v + p * (size_t)l->dim);
         spell(l, v + p * (size_t)l->dim, coset, klass, symbol);
         for (int i = l->dim; i-- > 0;)
@@ -326,7 +326,7 @@ static int tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t ro
 {
     (void)s, (void)first;
     size_t count = (size_t)(rows * C), d = (size_t)t->lattice.dim, n = (count + d - 1) / d;
-    size_t room = bg_rans_room(n * (d + (size_t)coset_bits(&t->lattice)));
+    size_t room = bg_rans_max_words(n * (d + (size_t)coset_bits(&t->lattice)));
     int32_t *v = malloc(n * d * sizeof *v);
     uint32_t *words = malloc(room * sizeof *words), *at = words + room;
     int status = v && words ? BG_OK : bg_no_memory(e, "coded stream", (room + n * d) * 4);

@@ -155,8 +155,8 @@ static void work_free(bg_work *w)
 
 static int work_new(bg_work *w, const bg_trained *t, size_t n, bg_err *e)
 {
-    *w = (bg_work){malloc(n * sizeof *w->cost), malloc(n * sizeof *w->best), malloc(bg_trellis_room(&t->trellis, n)),
-                   malloc(n)};
+    *w = (bg_work){malloc(n * sizeof *w->cost), malloc(n * sizeof *w->best),
+                   malloc(bg_trellis_choice_bytes(&t->trellis, n)), malloc(n)};
     if (w->cost && w->best && w->choices && w->input)
         return BG_OK;
     work_free(w);
@@ -472,7 +472,7 @@ static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err 
  * knows only the stream, and compared with the indices. */
 static int stream(const bg_trained *t, const uint16_t *index, size_t n, double *stored, bg_err *e)
 {
-    size_t room = bg_rans_room(n);
+    size_t room = bg_rans_max_words(n);
     uint32_t *words = malloc(room * sizeof *words), *out = words + room;
     if (!words)
         return bg_no_memory(e, "coded stream", room * sizeof *words);

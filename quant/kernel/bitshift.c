@@ -23,7 +23,7 @@ size_t bg_bitshift_choices(const bg_bitshift *b, size_t steps)
 
 size_t bg_bitshift_metrics(const bg_bitshift *b)
 {
-    return 2 * (count_remainders(b) + BG_BITSHIFT_ROOM);
+    return 2 * (count_remainders(b) + BG_BITSHIFT_MARGIN);
 }
 
 static void init_metrics(const bg_bitshift *b, int start, uint16_t *m)
@@ -84,7 +84,7 @@ uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t s
                                 uint16_t *metrics, uint8_t *choices, uint16_t *state)
 {
     size_t Q = count_remainders(b), pack = steps_per_byte(b), N = (size_t)1 << b->L;
-    uint16_t *m = metrics, *next = metrics + Q + BG_BITSHIFT_ROOM;
+    uint16_t *m = metrics, *next = metrics + Q + BG_BITSHIFT_MARGIN;
     uint64_t taken = 0;
     init_metrics(b, start, m);
     for (size_t t = 0; t < steps; t++) {
@@ -172,7 +172,7 @@ uint64_t bg_bitshift_search(const bg_bitshift *b, const int16_t *x, size_t steps
 {
     size_t Q = count_remainders(b), pack = steps_per_byte(b);
     bg_row r = {.table = b->table, .x = x, .m = metrics, .least = bg_h16_all(0)};
-    uint16_t *m = metrics, *next = metrics + Q + BG_BITSHIFT_ROOM;
+    uint16_t *m = metrics, *next = metrics + Q + BG_BITSHIFT_MARGIN;
     uint64_t taken = 0;
     init_metrics(b, start, m);
     for (size_t t = 0; t < steps; t++) {

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BG_BITSHIFT_MOST = 16, BG_BITSHIFT_ROOM = 8, BG_BITSHIFT_FREE = -1 };
+enum { BG_BITSHIFT_MOST = 16, BG_BITSHIFT_MARGIN = 8, BG_BITSHIFT_FREE = -1 };
 
 typedef struct bg_bitshift {
     int L, K, V, doublings; /* K: bits of a step, that is of V weights (1 or 2); L − K ≥ 4, K ≤ 8 */

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BG_LATTICE_MOST_DIM = 24, BG_GOLAY_WORDS = 4096, BG_E8P_PATTERNS = 256 };
+enum { BG_LATTICE_MAX_DIM = 24, BG_GOLAY_WORDS = 4096, BG_E8P_PATTERNS = 256 };
 
 typedef enum bg_lattice_kind {
     BG_LATTICE_Z,

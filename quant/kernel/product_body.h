@@ -45,7 +45,7 @@ typedef struct packed {
     _Alignas(64) REAL a[BLOCK_ROWS * DEPTH];
     _Alignas(64) REAL b[BLOCK_COLS * DEPTH];
 } packed;
-_Static_assert(sizeof(packed) <= BG_PRODUCT_ROOM, "a thread's room holds its packed blocks");
+_Static_assert(sizeof(packed) <= BG_PRODUCT_WORKSPACE, "a thread's room holds its packed blocks");
 
 /* a [depth][ROWS], b [depth][COLS], both packed */
 static inline __attribute__((always_inline)) tile tile_product(int64_t depth, const REAL *a, const REAL *b)
@@ -187,7 +187,7 @@ static void scale_result(int64_t m, int64_t n, REAL beta, REAL *c, int64_t ldc)
 
 void PRODUCT(int64_t m, int64_t n, int64_t k, REAL alpha, OPERAND a, OPERAND b, REAL beta, REAL *c, int64_t ldc)
 {
-    packed *p = bg_product_room();
+    packed *p = bg_product_workspace();
     if (!p) {
         PRODUCT_REF(m, n, k, alpha, a, b, beta, c, ldc);
         return;

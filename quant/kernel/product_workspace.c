@@ -16,12 +16,12 @@ static void make_key(void)
     keyed = tss_create(&key, free) == thrd_success;
 }
 
-void *bg_product_room(void)
+void *bg_product_workspace(void)
 {
     if (room)
         return room;
     call_once(&once, make_key);
-    void *fresh = keyed ? aligned_alloc(64, BG_PRODUCT_ROOM) : NULL;
+    void *fresh = keyed ? aligned_alloc(64, BG_PRODUCT_WORKSPACE) : NULL;
     if (!fresh || tss_set(key, fresh) != thrd_success) {
         free(fresh);
         return NULL;

@@ -2,10 +2,10 @@
 #ifndef BG_QUANT_KERNEL_PRODUCT_WORKSPACE_H
 #define BG_QUANT_KERNEL_PRODUCT_WORKSPACE_H
 
-enum { BG_PRODUCT_ROOM = 5 << 18 }; /* bytes; a multiple of 64 */
+enum { BG_PRODUCT_WORKSPACE = 5 << 18 }; /* bytes; a multiple of 64 */
 
-/* This thread's BG_PRODUCT_ROOM bytes, on a cache line's boundary, uninitialised; they stay the thread's. NULL: no
+/* This thread's BG_PRODUCT_WORKSPACE bytes, on a cache line's boundary, uninitialised; they stay the thread's. NULL: no
  * memory. */
-void *bg_product_room(void);
+void *bg_product_workspace(void);
 
 #endif

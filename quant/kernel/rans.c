@@ -5,8 +5,8 @@
 
 int bg_rans_bits(int K)
 {
-    int bits = BG_RANS_LEAST_BITS;
-    while (bits < BG_RANS_MOST_BITS && (1 << bits) < 256 * K)
+    int bits = BG_RANS_MIN_BITS;
+    while (bits < BG_RANS_MAX_BITS && (1 << bits) < 256 * K)
         bits++;
     return bits;
 }
@@ -66,7 +66,7 @@ void bg_rans_fill(bg_rans_table *t)
     }
 }
 
-size_t bg_rans_room(size_t n)
+size_t bg_rans_max_words(size_t n)
 {
     return n + 2 * BG_RANS_WIDE;
 }

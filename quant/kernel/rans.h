@@ -20,7 +20,7 @@ enum {
     BG_RANS_WIDE = 8,
     BG_RANS_LONG = 1 << 17 /* symbols from which on a stream has wide lanes */
 };
-enum { BG_RANS_LEAST_BITS = 14, BG_RANS_MOST_BITS = 16, BG_RANS_MOST_SYMBOLS = 65536 };
+enum { BG_RANS_MIN_BITS = 14, BG_RANS_MAX_BITS = 16, BG_RANS_MAX_SYMBOLS = 65536 };
 #define BG_RANS_START 0x80000000u
 
 /* The caller owns the arrays: frequency[K], first[K] (start of its slots), inverse[K] and shift[K] to divide by
@@ -123,7 +123,7 @@ static inline void bg_rans_open(uint64_t *x, const uint32_t **in)
 }
 
 /* 32-bit words that n symbols can need at most, states included. */
-size_t bg_rans_room(size_t n);
+size_t bg_rans_max_words(size_t n);
 /* Codes n symbols into the end of words[room]; returns where the stream begins. */
 size_t bg_rans_encode(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t room);
 size_t bg_rans_encode_ref(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t room);

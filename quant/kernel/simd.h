@@ -225,7 +225,7 @@ BG_INLINE bg_h8 bg_h8_shuffle(bg_h8 v, bg_b16 byte)
     return (bg_h8)_mm_shuffle_epi8((__m128i)v, (__m128i)byte);
 }
 /* the least lane, in all lanes */
-BG_INLINE bg_h8 bg_h8_least(bg_h8 v)
+BG_INLINE bg_h8 bg_h8_min_lane(bg_h8 v)
 {
     return (bg_h8)_mm_broadcastw_epi16(_mm_minpos_epu16((__m128i)v));
 }
@@ -260,7 +260,7 @@ BG_INLINE bg_h8 bg_h8_shuffle(bg_h8 v, bg_b16 byte)
         out[l] = v[byte[2 * l] / 2];
     return out;
 }
-BG_INLINE bg_h8 bg_h8_least(bg_h8 v)
+BG_INLINE bg_h8 bg_h8_min_lane(bg_h8 v)
 {
     uint16_t low = v[0];
     for (int l = 1; l < 8; l++)

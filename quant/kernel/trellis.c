@@ -44,7 +44,7 @@ static int choice_bit(const bg_trellis *t, int j, int odd)
     return is_small(t) ? 2 * j + odd : j & 7;
 }
 
-size_t bg_trellis_room(const bg_trellis *t, size_t n)
+size_t bg_trellis_choice_bytes(const bg_trellis *t, size_t n)
 {
     return n * step_bytes(t);
 }
@@ -74,7 +74,7 @@ static unsigned add_saturated(unsigned a, unsigned b)
 
 void bg_trellis_search_ref(const bg_trellis *t, const uint16_t (*cost)[4], size_t n, uint8_t *choices, uint8_t *input)
 {
-    uint16_t m[BG_TRELLIS_MOST], next[BG_TRELLIS_MOST];
+    uint16_t m[BG_TRELLIS_MAX_STATES], next[BG_TRELLIS_MAX_STATES];
     size_t bytes = step_bytes(t);
     init_metrics(t, m);
     for (size_t i = 0; i < n; i++) {
@@ -103,7 +103,7 @@ static void subtract_min(uint16_t *m, int states)
     bg_h8 least = bg_h8_load(m);
     for (int s = 8; s < states; s += 8)
         least = bg_h8_min(least, bg_h8_load(m + s));
-    bg_h8 all = bg_h8_least(least);
+    bg_h8 all = bg_h8_min_lane(least);
     for (int s = 0; s < states; s += 8)
         bg_h8_store(m + s, bg_h8_load(m + s) - all);
 }
@@ -129,7 +129,7 @@ static void search_small(const bg_trellis *t, const uint16_t (*cost)[4], size_t 
         m = bg_h8_min(low, high);
         choices[i] = (uint8_t)bg_h8_equal(m, low, m, low);
         if (i % EASE == EASE - 1)
-            m -= bg_h8_least(m);
+            m -= bg_h8_min_lane(m);
     }
     bg_h8_store(room, m);
     trace_path(t, room, n, choices, input);
@@ -166,7 +166,7 @@ void bg_trellis_search(const bg_trellis *t, const uint16_t (*cost)[4], size_t n,
         (is_small(t) ? search_small : search_sixteen)(t, cost, n, choices, input);
         return;
     }
-    uint16_t rows[2][BG_TRELLIS_MOST], *m = rows[0], *next = rows[1];
+    uint16_t rows[2][BG_TRELLIS_MAX_STATES], *m = rows[0], *next = rows[1];
     bg_h16 lane[4];
     for (int c = 0; c < 4; c++)
         for (int l = 0; l < 16; l++)

@@ -16,11 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BG_TRELLIS_MOST = 256 };
+enum { BG_TRELLIS_MAX_STATES = 256 };
 
 typedef struct bg_trellis {
     int states, half;
-    uint8_t pair[BG_TRELLIS_MOST / 2]; /* z(j) = z0 + 2·z1 of state j < half for u = 0 */
+    uint8_t pair[BG_TRELLIS_MAX_STATES / 2]; /* z(j) = z0 + 2·z1 of state j < half for u = 0 */
 } bg_trellis;
 
 /* states: 4, 8, … 256; 0 when another number is asked for, else 1. */
@@ -39,7 +39,7 @@ static inline int bg_trellis_next(const bg_trellis *t, int state, int u)
 }
 
 /* Bytes of choices[] for n steps. */
-size_t bg_trellis_room(const bg_trellis *t, size_t n);
+size_t bg_trellis_choice_bytes(const bg_trellis *t, size_t n);
 /* The path of least Σ cost[i][subset of step i] from state 0 to any state: input[n]. cost[n][4] ≤ BG_TRELLIS_COST;
  * metrics that fall behind the best by 2^15 or more count as equally hopeless. Ties prefer the lower state. */
 enum { BG_TRELLIS_COST = 8191 };

@@ -41,7 +41,7 @@ static void rans(const float *x)
         double began = 0;
 #pragma omp parallel
         {
-            size_t room = bg_rans_room(SYMBOLS);
+            size_t room = bg_rans_max_words(SYMBOLS);
             uint32_t *words = malloc(room * sizeof *words);
             uint16_t *back = malloc(SYMBOLS * sizeof *back);
             if (!words || !back)
@@ -103,7 +103,7 @@ static void viterbi(int states, const float *x)
     double began = bg_now();
 #pragma omp parallel
     {
-        uint8_t *choices = malloc(bg_trellis_room(&t, LENGTH)), *input = malloc(LENGTH);
+        uint8_t *choices = malloc(bg_trellis_choice_bytes(&t, LENGTH)), *input = malloc(LENGTH);
 #pragma omp for schedule(static)
         for (int k = 0; k < TILES * 8; k++)
             bg_trellis_search(&t, (const uint16_t(*)[4])cost, LENGTH, choices, input);

@@ -62,7 +62,7 @@ static void test_hopeless(void **state)
     (void)state;
     enum { L = 12, K = 1, STEPS = 16, N = 1 << L };
     static int16_t table[N], x[STEPS];
-    static uint16_t m[2 * (N / 2 + BG_BITSHIFT_ROOM)], path[STEPS];
+    static uint16_t m[2 * (N / 2 + BG_BITSHIFT_MARGIN)], path[STEPS];
     static uint8_t choices[2 * N];
     for (int s = 0; s < N; s++)
         table[s] = s & 1 ? -32768 : 32767;

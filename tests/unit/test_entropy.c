@@ -90,7 +90,7 @@ static void damage(size_t n, size_t every)
         count[x[i]] += 1;
     assert_int_equal(bg_rans_new(&t, 31, NULL), BG_OK);
     assert_int_equal(bg_rans_fit(&t, count, 0, NULL), BG_OK);
-    size_t room = bg_rans_room(n);
+    size_t room = bg_rans_max_words(n);
     uint32_t *words = malloc(room * sizeof *words), *plain = malloc(room * sizeof *plain);
     size_t at = bg_rans_encode(&t, x, n, words, room), length = room - at;
     assert_true(at == bg_rans_encode_ref(&t, x, n, plain, room));

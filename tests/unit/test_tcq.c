@@ -25,7 +25,7 @@ static void test_search(void **state)
     for (int states = 4; states <= 256; states *= 2) {
         bg_trellis t;
         assert_true(bg_trellis_init(&t, states));
-        uint8_t *choices = malloc(bg_trellis_room(&t, N));
+        uint8_t *choices = malloc(bg_trellis_choice_bytes(&t, N));
         bg_trellis_search_ref(&t, (const uint16_t(*)[4])cost, N, choices, a);
         bg_trellis_search(&t, (const uint16_t(*)[4])cost, N, choices, b);
         assert_memory_equal(a, b, N);
