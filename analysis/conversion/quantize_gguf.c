@@ -14,6 +14,7 @@
 #include "analysis/conversion/quantize_model.h"
 #include "io/base/file.h"
 #include "io/checkpoints/writers/gguf_writer.h"
+#include "io/tokenizer/tokenizer_gguf_writer.h"
 #include "quant/grid/codebook.h"
 
 enum { F32 = 0, F16 = 1, Q4_0 = 2, Q4_1 = 3, Q5_0 = 6, Q5_1 = 7, Q8_0 = 8, BF16 = 30, BLOCK = 32, PAIRS = 64 };

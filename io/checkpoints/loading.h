@@ -23,6 +23,9 @@ int bg_tensor_shape(bg_tensor *t, const int64_t *shape, int rank, bg_err *e);
 /* Formats the text for people; BG_RESOURCE when memory is out. */
 int bg_tensor_storage(bg_tensor *t, bg_err *e, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Frees what a tensor owns. */
+void bg_tensor_release(bg_tensor *t);
+
 /* Adds a raw tensor as it is, under `name`. turned: stored [in, out] and to be read as [out, in]. */
 int bg_load_plain(bg_load *l, bg_raw *r, const char *name, int turned, bg_err *e);
 

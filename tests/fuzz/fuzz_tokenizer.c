@@ -2,7 +2,7 @@
  * seeds together have every normalizer, pre-tokenizer, post-processor and decoder. Seeds: tests/fuzz/seeds/tokenizer/?*
  */
 #include "io/tokenizer/tokenizer.h"
-#include "io/checkpoints/writers/gguf_writer.h"
+#include "io/tokenizer/tokenizer_gguf_writer.h"
 #include "tests/fuzz/checkpoint.h"
 
 static void round_trip(const bg_tokenizer *t, const char *text, size_t length)

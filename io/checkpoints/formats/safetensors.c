@@ -618,6 +618,7 @@ const bg_format bg_format_safetensors = {
     .help = "plain tensors, alone or in shards",
     .rows = rows,
     .codes16 = codes16,
+    .borrows_layout = 1,
 };
 
 /* Conv1D weights are stored [in, out]: rows of the logical matrix are columns of the file. Reads a band of stored rows,
@@ -706,4 +707,5 @@ const bg_format bg_format_conv1d = {
     .help = "GPT-2's projections, stored [in, out] and read as [out, in]",
     .rows = turned_rows,
     .codes16 = turned_codes16,
+    .borrows_layout = 1,
 };

@@ -4,7 +4,7 @@
  * a token that merges earlier scores higher (ggml docs/gguf.md; llama.cpp src/llama-vocab.cpp).
  */
 #define _GNU_SOURCE
-#include "io/checkpoints/writers/gguf_writer.h"
+#include "io/tokenizer/tokenizer_gguf_writer.h"
 
 #include <stdlib.h>
 #include <string.h>
