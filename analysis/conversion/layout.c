@@ -13,11 +13,6 @@ bg_dtype bg_written_dtype(const bg_tensor *t, const bg_quantize_options *o)
     return dtype == BG_F16 || dtype == BG_BF16 ? dtype : BG_F32;
 }
 
-static int scale_is(const bg_spec *s, const char *name)
-{
-    return !strcmp(bg_spec_word(s, "scale"), name);
-}
-
 /* n floats as the type holds them, into out; they become what was written. */
 static void encode(bg_dtype dtype, float *x, size_t n, void *out)
 {
@@ -76,15 +71,15 @@ static int pack_dense(const bg_packing *k, bg_parcel *out, bg_err *e)
 
 static const char *no_integers(const bg_spec *s)
 {
-    if (strcmp(s->grid->name, "uniform") || bg_spec_is(s, "step", "signed"))
+    if (!(s->grid->flags & BG_GRID_INTEGER) || s->step.word == BG_STEP_SIGNED)
         return "its points are not evenly spaced integers";
-    if (s->transform && strcmp(s->transform->name, "none"))
+    if (s->transform && s->transform->run)
         return "the weights stay in transformed coordinates";
-    if (bg_spec_is(s, "zero", "min"))
+    if (s->zero == BG_ZERO_MIN)
         return "its zero point is no integer (zero=asym is)";
-    if (s->rounding && bg_spec_is(s, "steps", "water"))
+    if (s->water_steps)
         return "every column has a step of its own";
-    if (bg_spec_points(s) < 2 || bg_spec_points(s) > 256)
+    if (s->points < 2 || s->points > 256)
         return "it has more than 8 bits";
     return s->scope.kind == BG_SCOPE_BLOCK || s->scope.kind == BG_SCOPE_ROWS ? "its blocks run across rows" : NULL;
 }
@@ -92,29 +87,30 @@ static const char *no_integers(const bg_spec *s)
 static const char *no_compressed(const bg_spec *s)
 {
     const char *reason = no_integers(s);
-    return reason                                                               ? reason
-           : !scale_is(s, "f32") && !scale_is(s, "f16") && !scale_is(s, "bf16") ? "its scales are not f32, f16 or bf16"
-                                                                                : NULL;
+    return reason ? reason
+           : s->scale != BG_SCALE_F32 && s->scale != BG_SCALE_F16 && s->scale != BG_SCALE_BF16
+               ? "its scales are not f32, f16 or bf16"
+               : NULL;
 }
 
 static const char *no_gptq(const bg_spec *s)
 {
     const char *reason = no_integers(s);
-    int bits = reason ? 0 : bg_index_bits(bg_spec_points(s));
+    int bits = reason ? 0 : bg_index_bits(s->points);
     return reason                                             ? reason
            : bits != 2 && bits != 3 && bits != 4 && bits != 8 ? "its codes are not of 2, 3, 4 or 8 bits"
-           : !scale_is(s, "f16")                              ? "its scales are not f16"
+           : s->scale != BG_SCALE_F16                         ? "its scales are not f16"
                                                               : NULL;
 }
 
 static const char *no_awq(const bg_spec *s)
 {
     const char *reason = no_integers(s);
-    return reason                                         ? reason
-           : bg_index_bits(bg_spec_points(s)) != 4        ? "its codes are not of 4 bits"
-           : !scale_is(s, "f16")                          ? "its scales are not f16"
-           : s->rounding && bg_spec_is(s, "order", "act") ? "its columns have an order of their own"
-                                                          : NULL;
+    return reason                              ? reason
+           : bg_index_bits(s->points) != 4     ? "its codes are not of 4 bits"
+           : s->scale != BG_SCALE_F16          ? "its scales are not f16"
+           : s->column_order == BG_COLUMNS_ACT ? "its columns have an order of their own"
+                                               : NULL;
 }
 
 /* Turns the engine's codes and zero points into unsigned fields: signed q becomes q + 2^(b−1), codes of an unsigned
@@ -136,7 +132,7 @@ static int fields_of(const bg_packing *k, int rows, bg_codes *q, float **scales,
     for (uint64_t i = 0; i < t->count && shift; i++)
         s->codes[i] = (uint16_t)(s->codes[i] + shift);
     int64_t n = one ? 1 : t->rows * per_row;
-    int asymmetric = s->zeros && !bg_spec_is(k->options->spec, "zero", "sym");
+    int asymmetric = s->zeros && k->options->spec->zero != BG_ZERO_SYM;
     for (int64_t i = 0; i < n && asymmetric; i++)
         s->zeros[i] += (float)(shift - s->lo);
     *q = (bg_codes){.rows = t->rows, .cols = t->cols, .bits = bits, .codes = s->codes, .scales = s->scales};
@@ -178,13 +174,17 @@ static int pack_integers(const bg_packing *k, bg_parcel *out, int rows, packer *
 
 static int ct(bg_parcel *p, const char *module, const bg_codes *q, const bg_spec *s, bg_err *e)
 {
-    return bg_pack_ct(p, module, q, scale_is(s, "f16") ? BG_F16 : scale_is(s, "bf16") ? BG_BF16 : BG_F32, e);
+    return bg_pack_ct(p, module, q,
+                      s->scale == BG_SCALE_F16    ? BG_F16
+                      : s->scale == BG_SCALE_BF16 ? BG_BF16
+                                                  : BG_F32,
+                      e);
 }
 
 /* Only version 2 is read alike by everybody when a zero point is 0; symmetric ones are the same for all. */
 static int gptq_version(const bg_spec *s)
 {
-    return bg_spec_is(s, "zero", "sym") ? 1 : 2;
+    return s->zero == BG_ZERO_SYM ? 1 : 2;
 }
 
 static int gptq(bg_parcel *p, const char *module, const bg_codes *q, const bg_spec *s, bg_err *e)
@@ -227,9 +227,9 @@ static void add_group(cJSON *groups, int number, const bg_spec *s, cJSON *target
     cJSON *group = cJSON_AddObjectToObject(groups, name);
     cJSON_AddItemToObject(group, "targets", targets);
     cJSON *weights = cJSON_AddObjectToObject(group, "weights");
-    cJSON_AddNumberToObject(weights, "num_bits", bg_index_bits(bg_spec_points(s)));
+    cJSON_AddNumberToObject(weights, "num_bits", bg_index_bits(s->points));
     cJSON_AddStringToObject(weights, "type", "int");
-    cJSON_AddBoolToObject(weights, "symmetric", bg_spec_is(s, "zero", "sym"));
+    cJSON_AddBoolToObject(weights, "symmetric", s->zero == BG_ZERO_SYM);
     cJSON_AddStringToObject(weights, "strategy", strategies[s->scope.kind]);
     if (s->scope.kind == BG_SCOPE_GROUP)
         cJSON_AddNumberToObject(weights, "group_size", s->scope.size);
@@ -291,10 +291,10 @@ static void configure_gptq(const bg_quantize_options *o, const bg_ckpt *c, cJSON
 {
     (void)c;
     cJSON_AddStringToObject(root, "quant_method", "gptq");
-    cJSON_AddNumberToObject(root, "bits", bg_index_bits(bg_spec_points(o->spec)));
+    cJSON_AddNumberToObject(root, "bits", bg_index_bits(o->spec->points));
     cJSON_AddNumberToObject(root, "group_size", group_size(o->spec));
-    cJSON_AddBoolToObject(root, "desc_act", bg_spec_is(o->spec, "order", "act"));
-    cJSON_AddBoolToObject(root, "sym", bg_spec_is(o->spec, "zero", "sym"));
+    cJSON_AddBoolToObject(root, "desc_act", o->spec->column_order == BG_COLUMNS_ACT);
+    cJSON_AddBoolToObject(root, "sym", o->spec->zero == BG_ZERO_SYM);
     cJSON_AddBoolToObject(root, "lm_head", 0);
     cJSON_AddStringToObject(root, "checkpoint_format", gptq_version(o->spec) == 1 ? "gptq" : "gptq_v2");
     cJSON_AddStringToObject(root, "pack_dtype", "int32");
@@ -313,20 +313,25 @@ static void configure_awq(const bg_quantize_options *o, const bg_ckpt *c, cJSON 
 
 /* ---- bitsandbytes ---- */
 
+static const char *bitsandbytes_name(const bg_spec *s)
+{
+    return s->grid->bitsandbytes ? s->grid->bitsandbytes(s) : NULL;
+}
+
 static int is_fp4(const bg_spec *s)
 {
-    return !strcmp(s->grid->name, "fp") && bg_spec_is(s, "kind", "bnb");
+    return !strcmp(bitsandbytes_name(s), "fp4");
 }
 
 static const char *no_bitsandbytes(const bg_spec *s)
 {
-    if (!is_fp4(s) && (strcmp(s->grid->name, "nf") || bg_spec_points(s) != 16))
+    if (!bitsandbytes_name(s))
         return "it is neither NF4 nor bitsandbytes' FP4";
-    if (s->transform && strcmp(s->transform->name, "none"))
+    if (s->transform && s->transform->run)
         return "the weights stay in transformed coordinates";
-    if (!scale_is(s, "f32"))
+    if (s->scale != BG_SCALE_F32)
         return "its block maxima are not f32";
-    if (s->rounding && strcmp(s->rounding->name, "nearest") && bg_spec_is(s, "double", "true"))
+    if (s->rounding && (s->rounding->run || s->rounding->choose) && s->double_quantized)
         return "its block maxima are known only after they were quantized";
     int64_t n = s->scope.size;
     return s->scope.kind != BG_SCOPE_BLOCK || n < 64 || n > 4096 || (n & (n - 1))
@@ -358,7 +363,7 @@ static int pack_bitsandbytes(const bg_packing *k, bg_parcel *out, bg_err *e)
     const bg_tensor *t = k->tensor;
     const bg_spec *spec = k->options->spec;
     bg_dtype dtype = bg_written_dtype(t, k->options);
-    int fp4 = is_fp4(spec), nested = bg_spec_is(spec, "double", "true");
+    int fp4 = is_fp4(spec), nested = spec->double_quantized;
     int64_t block = spec->scope.size, blocks = ((int64_t)t->count + block - 1) / block;
     char module[512];
     if (!k->stored->codes || !k->stored->scales || !k->stored->levels || k->stored->K > 16)
@@ -389,8 +394,8 @@ static void configure_bitsandbytes(const bg_quantize_options *o, const bg_ckpt *
     cJSON_AddStringToObject(root, "quant_method", "bitsandbytes");
     cJSON_AddBoolToObject(root, "load_in_4bit", 1);
     cJSON_AddBoolToObject(root, "load_in_8bit", 0);
-    cJSON_AddStringToObject(root, "bnb_4bit_quant_type", is_fp4(o->spec) ? "fp4" : "nf4");
-    cJSON_AddBoolToObject(root, "bnb_4bit_use_double_quant", bg_spec_is(o->spec, "double", "true"));
+    cJSON_AddStringToObject(root, "bnb_4bit_quant_type", bitsandbytes_name(o->spec));
+    cJSON_AddBoolToObject(root, "bnb_4bit_use_double_quant", o->spec->double_quantized);
     cJSON_AddStringToObject(root, "bnb_4bit_compute_dtype",
                             o->dtype == BG_F16    ? "float16"
                             : o->dtype == BG_BF16 ? "bfloat16"

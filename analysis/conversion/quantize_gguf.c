@@ -23,19 +23,18 @@ enum { F32 = 0, F16 = 1, Q4_0 = 2, Q4_1 = 3, Q5_0 = 6, Q5_1 = 7, Q8_0 = 8, BF16 
 
 static const char *no_gguf(const bg_spec *s)
 {
-    if (!strcmp(s->grid->name, "gguf"))
-        return s->transform && strcmp(s->transform->name, "none") ? "the weights stay in transformed coordinates"
-                                                                  : NULL;
-    if (strcmp(s->grid->name, "uniform") || bg_spec_is(s, "step", "signed"))
+    if (s->grid->gguf_type)
+        return s->transform && s->transform->run ? "the weights stay in transformed coordinates" : NULL;
+    if (!(s->grid->flags & BG_GRID_INTEGER) || s->step.word == BG_STEP_SIGNED)
         return "it is none of llama.cpp's types (gguf:type=…) and no uniform spec";
-    if (s->transform && strcmp(s->transform->name, "none"))
+    if (s->transform && s->transform->run)
         return "the weights stay in transformed coordinates";
-    if (s->scope.kind != BG_SCOPE_GROUP || s->scope.size != BLOCK || strcmp(bg_spec_word(s, "scale"), "f16"))
+    if (s->scope.kind != BG_SCOPE_GROUP || s->scope.size != BLOCK || s->scale != BG_SCALE_F16)
         return "GGUF's integers come in blocks of 32 with f16 scales (scope=32)";
-    if (bg_spec_is(s, "order", "act"))
+    if (s->column_order == BG_COLUMNS_ACT)
         return "its columns have an order of their own";
-    int bits = bg_index_bits(bg_spec_points(s)), min = bg_spec_is(s, "zero", "min");
-    if (!min && !bg_spec_is(s, "zero", "sym"))
+    int bits = bg_index_bits(s->points), min = s->zero == BG_ZERO_MIN;
+    if (!min && s->zero != BG_ZERO_SYM)
         return "GGUF has no integer zero points (zero=sym and zero=min are)";
     return bits == 4 || bits == 5 || (bits == 8 && !min) ? NULL
                                                          : "GGUF's blocks of 32 have 4, 5 or, without minima, 8 bits";
@@ -49,9 +48,9 @@ const bg_layout bg_layout_gguf = {
 
 uint32_t bg_gguf_type_for(const bg_spec *s)
 {
-    if (!strcmp(s->grid->name, "gguf"))
+    if (s->grid->gguf_type)
         return bg_gguf_type_of_spec(s);
-    int bits = bg_index_bits(bg_spec_points(s)), min = bg_spec_is(s, "zero", "min");
+    int bits = bg_index_bits(s->points), min = s->zero == BG_ZERO_MIN;
     return bits == 8 ? Q8_0 : bits == 5 ? (min ? Q5_1 : Q5_0) : min ? Q4_1 : Q4_0;
 }
 
@@ -64,7 +63,7 @@ static int pack_codes(const bg_tensor *t, const bg_quantize_options *o, bg_store
     uint32_t id = bg_gguf_type_for(o->spec);
     const bg_gguf_type *type = bg_gguf_type_of(id);
     int64_t per_row = t->cols / BLOCK;
-    int shift = s->lo < 0 ? s->lo + (1 << (bg_index_bits(s->K) - 1)) : 0, min = bg_spec_is(o->spec, "zero", "min");
+    int shift = s->lo < 0 ? s->lo + (1 << (bg_index_bits(s->K) - 1)) : 0, min = o->spec->zero == BG_ZERO_MIN;
     int status = s->codes && s->scales && !s->levels && (!min || s->zeros)
                      ? BG_OK
                      : bg_fail(e, BG_INPUT, "the quantizer gives no integer codes of this tensor; use --layout dense");
@@ -121,7 +120,7 @@ int bg_quantize_blocks(const bg_tensor *t, const bg_quantize_options *o, int64_t
     *bytes = malloc(*size + 1);
     int status = w && hat && *bytes ? bg_tensor_rows(t, 0, t->rows, w, e)
                                     : bg_no_memory(e, t->name, 2 * t->count * sizeof *w + *size);
-    if (!status && !strcmp(o->spec->grid->name, "gguf"))
+    if (!status && o->spec->grid->gguf_type)
         status =
             encode_rows(t, o, w, hat, head, *bytes, e) || bg_quantized_outputs(o, w, hat, out, e) ? e->code : BG_OK;
     else if (!status) {

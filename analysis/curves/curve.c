@@ -145,7 +145,7 @@ static void write_point(bg_doc *d, const bg_tensor *t, const bg_spec *s, const b
     bg_doc_string(d, "spec", s->text);
     bg_doc_string(d, "quantizer", bg_spec_quantizer(s, quantizer));
     bg_doc_string(d, "family", bg_spec_family(s));
-    bg_doc_number(d, "bits", bg_spec_bits(s));
+    bg_doc_number(d, "bits", s->nominal_bits);
     bg_doc_integer(d, "weights", (int64_t)t->count);
     bg_doc_number(d, "rate_bits", r->rate_bits);
     bg_doc_number(d, "mse", r->mse);
@@ -169,7 +169,7 @@ static void write_point(bg_doc *d, const bg_tensor *t, const bg_spec *s, const b
 /* The 4-bit scalar grids that can be shown. */
 static int shows(const bg_spec *s, const bg_measure *r)
 {
-    return !r->skipped && r->points > 0 && r->sigma2 > 0 && fabs(bg_spec_bits(s) - 4) < 0.1;
+    return !r->skipped && r->points > 0 && r->sigma2 > 0 && fabs(s->nominal_bits - 4) < 0.1;
 }
 
 /* Mean over the tensors of a role, from its first tensor on, of the points in σ about the mean. */

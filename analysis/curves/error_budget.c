@@ -120,7 +120,7 @@ static int split(const bg_matrix *m, const bg_spec *s, const float *w, double ne
     c.room = all;
     c.unit = malloc((all + 1) * sizeof *c.unit), c.weight = malloc((all + 1) * sizeof *c.weight);
     double best = 0, n = (double)all;
-    int zeros = bg_spec_is(s, "zero", "asym") || bg_spec_is(s, "zero", "min"),
+    int zeros = s->zero != BG_ZERO_SYM,
         levels = (s->grid->flags & BG_GRID_STORES_LEVELS) != 0;
     int status = c.unit && c.weight ? walk(&c, w, e) : bg_no_memory(e, "error budget", all * 12);
     if (!status && levels && c.scopes > 1)
@@ -156,7 +156,7 @@ int bg_budget_of(const bg_matrix *m, const bg_spec *s, bg_budget *out, bg_err *e
     bg_spec nearest = *s;
     size_t bytes = (size_t)(m->rows * m->cols) * sizeof(float);
     *out = (bg_budget){0};
-    if (s->transform->run || !m->memory || bg_spec_is_weighted(s))
+    if (s->transform->run || !m->memory || s->fits_importance)
         return bg_fail(e, BG_USAGE,
                        "'%s': an error budget is of a quantizer without transform and weighting, on a matrix in "
                        "memory",

@@ -270,7 +270,7 @@ static int write_recipes(const study *s, const bg_allocation *x, bg_doc *d, bg_e
                                       .layer = s->at[i].layer,
                                       .bits = o->bits,
                                       .group_size = spec.scope.kind == BG_SCOPE_GROUP ? (int)spec.scope.size : 0,
-                                      .symmetric = bg_spec_is(&spec, "zero", "sym")};
+                                      .symmetric = spec.zero == BG_ZERO_SYM};
     }
     if (!status)
         bg_recipes_write(rows, s->n, d);

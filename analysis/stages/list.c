@@ -12,9 +12,9 @@ static void print_keys(const bg_key *k)
         else if (k->type == BG_KEY_BOOL)
             printf(" true|false");
         else if (k->type != BG_KEY_TEXT)
-            printf(" %g..%g", k->least, k->most);
-        printf("%s%s%s  %s\n", k->otherwise ? " [" : "", k->otherwise ? k->otherwise : "", k->otherwise ? "]" : "",
-               k->help);
+            printf(" %g..%g", k->min, k->max);
+        printf("%s%s%s  %s\n", k->default_text ? " [" : "", k->default_text ? k->default_text : "",
+               k->default_text ? "]" : "", k->help);
     }
 }
 

@@ -121,19 +121,13 @@ static int add_entry(bg_plan *p, const cJSON *item, bg_err *e)
         if (!given)
             snprintf(name, sizeof name, "%.63s", specs[i].text);
         else if (n > 1)
-            snprintf(name, sizeof name, "%.50s %g", given, bg_spec_bits(&specs[i]));
+            snprintf(name, sizeof name, "%.50s %g", given, specs[i].nominal_bits);
         else
             snprintf(name, sizeof name, "%.63s", given);
         status = add_method(p, name, &specs[i], e);
     }
     free(specs);
     return status;
-}
-
-static int needs_calibration(const bg_spec *s)
-{
-    return s->transform->needs_calibration || s->rounding->needs_calibration || bg_spec_is(s, "weighted", "true") ||
-           bg_spec_is(s, "by", "wanda") || bg_spec_is(s, "by", "sparsegpt");
 }
 
 static int read_methods(bg_plan *p, bg_err *e)
@@ -149,7 +143,7 @@ static int read_methods(bg_plan *p, bg_err *e)
         i++;
     }
     for (i = 1; i < p->n_methods && !status; i++)
-        if (needs_calibration(&p->methods[i].spec) && !bg_plan_is_calibrated(p))
+        if (bg_spec_needs_calibration(&p->methods[i].spec) && !bg_plan_is_calibrated(p))
             status =
                 bg_fail(e, BG_INPUT, "%s: '%s' looks at activations: name a text as data.calibration, e.g. \"$TEXT\"",
                         p->path, p->methods[i].name);

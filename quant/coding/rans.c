@@ -9,6 +9,7 @@ const bg_coding bg_coding_entropy = {
     .title = "rANS with a static table, which is stored",
     .paper = "Duda 2013, arXiv 1311.2540",
     .bits = bg_entropy_static,
+    .by_distribution = 1,
 };
 
 const bg_coding bg_coding_adaptive = {

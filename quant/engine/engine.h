@@ -14,13 +14,8 @@ bg_rate bg_rate_of(const bg_spec *s, double weights, double scopes);
 bg_needs bg_spec_needs(const bg_spec *s);
 /* Scalar grid, nearest point, no transform: what the engine runs by itself. */
 int bg_spec_is_plain(const bg_spec *s);
-/* Scales are known only when all scopes are: double quantization, or E4M3 scales under one of the tensor. */
-int bg_spec_is_two_level(const bg_spec *s);
 
 extern const bg_grid bg_grid_uniform; /* the pass over tiles knows its rule for zero=asym and zero=min */
-
-/* Does it fit its grid to what matters at the output (weighted=true, clip=output)? Then it needs a second moment. */
-int bg_spec_is_weighted(const bg_spec *s);
 
 /* Statistics of n weights as the spec's grid needs them, each counting by its importance (NULL: alike); hist is filled
  * and attached where the grid asks for one, and is the caller's to free. */

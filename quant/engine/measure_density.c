@@ -76,7 +76,7 @@ static int code_of(const problem *p, const bg_code_room *room, double b, double 
     bg_scope_stats st = {.n = (size_t)p->g, .min = b, .max = t, .ideal = 1};
     bg_code_room mine = *room;
     int status = bg_code_fit(p->s, &st, &mine, c, e);
-    if (!status && bg_spec_is(p->s, "scale", "e8m0")) {
+    if (!status && p->s->scale == BG_SCALE_E8M0) {
         float top = c->affine ? (float)c->hi - c->zero : fabsf(c->levels[c->K - 1]);
         c->scale = bg_scale_round(p->s, c->scale, top);
     }
@@ -100,7 +100,7 @@ static double share_within(const problem *p, double a)
 static int edges_of_maximum(const problem *p, double *edge)
 {
     double low = magnitude(p, -expm1(log(1e-13) / p->g)), high = magnitude(p, 1e-17 / p->g);
-    int jumps = bg_spec_is(p->s, "scale", "e8m0"), n = 0, panels = 24;
+    int jumps = p->s->scale == BG_SCALE_E8M0, n = 0, panels = 24;
     if (!(low > 0))
         low = high * 1e-9;
     for (int i = 0; i <= panels; i++)
@@ -129,7 +129,7 @@ static int at_maximum(const problem *p, const bg_code_room *room, double a, doub
      * one. */
     if (status)
         return status;
-    double at_end = bg_spec_is(p->s, "step", "signed") ? error_at(&c, a) : 0.5 * (error_at(&c, a) + error_at(&c, -a));
+    double at_end = p->s->step.word == BG_STEP_SIGNED ? error_at(&c, a) : 0.5 * (error_at(&c, a) + error_at(&c, -a));
     *error = (at_end + (p->g - 1) * inner(p, &c, -a, a) / G) / p->g;
     return BG_OK;
 }
@@ -170,9 +170,9 @@ static int edges_of_minimum(const problem *p, double t, double F, double *edge)
     for (int i = 0; i <= panels; i++)
         edge[n++] = fmin(p->l->quantile(p->l, exp(first + (last - first) * i / panels)) * p->sigma, t);
     double low = edge[0], high = edge[n - 1];
-    if (!bg_spec_is(p->s, "zero", "asym"))
+    if (p->s->zero != BG_ZERO_ASYM)
         return n;
-    int M = bg_spec_points(p->s) - 1;
+    int M = p->s->points - 1;
     double top = fmax(t, 0);
     for (int z = 0; z < M && n < MOST_EDGES - 1; z++) {
         double r = (z + 0.5) / M, b = -top * r / (1 - r);
@@ -276,11 +276,11 @@ static const char *reason_not_to(const bg_matrix *m, const bg_spec *s)
     bg_needs needs = bg_spec_needs(s);
     if (s->grid->kind != BG_GRID_SCALAR || s->transform->run || s->rounding->run || s->rounding->choose)
         return "needs samples: give the source n=";
-    if (bg_spec_is_weighted(s))
+    if (s->fits_importance)
         return "a density has no inputs to weigh by";
     if (s->scope.kind == BG_SCOPE_CHANNEL || s->scope.kind == BG_SCOPE_ROWS)
         return "a density has no rows: give the source n=, or scope=N";
-    if (bg_spec_is_two_level(s))
+    if (s->two_level)
         return "scales of scales need samples: give the source n=";
     if (s->scope.kind == BG_SCOPE_TENSOR && (needs == BG_NEEDS_ABSMAX || needs == BG_NEEDS_RANGE) &&
         !bounded(m->distribution))
@@ -299,8 +299,8 @@ static int on_scope(const bg_matrix *m, const bg_spec *s, bg_measure *out, bg_er
     problem p = {.s = s, .l = m->distribution, .sigma = m->distribution_sigma, .g = s->scope.size, .e = e};
     int status = bg_code_room_init(&p.room, s, e);
     if (!status)
-        status = bg_spec_needs(s) == BG_NEEDS_RANGE && !bg_spec_is(s, "step", "signed") ? over_ends(&p, &out->mse)
-                                                                                        : over_maximum(&p, &out->mse);
+        status = bg_spec_needs(s) == BG_NEEDS_RANGE && s->step.word != BG_STEP_SIGNED ? over_ends(&p, &out->mse)
+                                                                                      : over_maximum(&p, &out->mse);
     bg_code_room_free(&p.room);
     out->count = 1;
     out->max_error = out->max_relative = out->clipped = out->index_entropy = out->output_mse = NAN;

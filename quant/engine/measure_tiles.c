@@ -82,15 +82,15 @@ static int classify(item *it, bg_err *e)
         it->how = FIXED;
     bg_needs needs = bg_spec_needs(it->s);
     bg_scope_stats unit = {.n = 2, .min = -1, .max = 1, .sigma = 1, .ideal = 1};
-    it->two_level = bg_spec_is_two_level(it->s);
+    it->two_level = it->s->two_level;
     int status = bg_code_room_init(&it->room, it->s, e);
     if (status || it->how == FIXED)
         return status;
     it->how = FITTED;
-    it->type = bg_spec_is(it->s, "scale", "f32") ? F32 : bg_spec_is(it->s, "scale", "f16") ? F16 : OTHER;
-    it->asym = bg_spec_is(it->s, "zero", "asym");
-    it->M = (float)(bg_spec_points(it->s) - 1);
-    if (needs == BG_NEEDS_RANGE && it->s->grid->fit == bg_grid_uniform.fit && !bg_spec_is(it->s, "zero", "sym"))
+    it->type = it->s->scale == BG_SCALE_F32 ? F32 : it->s->scale == BG_SCALE_F16 ? F16 : OTHER;
+    it->asym = it->s->zero == BG_ZERO_ASYM;
+    it->M = (float)(it->s->points - 1);
+    if (needs == BG_NEEDS_RANGE && it->s->grid->fit == bg_grid_uniform.fit && it->s->zero != BG_ZERO_SYM)
         it->how = RANGE;
     if (needs == BG_NEEDS_ABSMAX && !(it->s->grid->flags & BG_GRID_STORES_LEVELS)) {
         status = bg_code_fit(it->s, &unit, &it->room, &it->unit, e);

@@ -21,11 +21,6 @@ int bg_spec_is_plain(const bg_spec *s)
     return s->grid->kind == BG_GRID_SCALAR && !s->rounding->run && !s->rounding->choose && !s->transform->run;
 }
 
-int bg_spec_is_two_level(const bg_spec *s)
-{
-    return bg_spec_is(s, "double", "true") || bg_spec_is(s, "scale", "e4m3");
-}
-
 /* ---- matrices ---- */
 
 bg_matrix bg_matrix_of(const float *w, int64_t rows, int64_t cols)
@@ -204,7 +199,7 @@ static void round_scope(const job *j, int64_t k, const bg_code *c)
 static int set_importance(job *j, bg_err *e)
 {
     int64_t C = j->m->cols;
-    if (!bg_spec_is_weighted(j->s))
+    if (!j->s->fits_importance)
         return BG_OK;
     j->importance = malloc((size_t)(C + j->size) * sizeof *j->importance);
     if (!j->importance)
@@ -237,7 +232,7 @@ static int two_level_scales(job *j, bg_err *e)
 
 static int round_range(job *j, int64_t first, int64_t last, bg_code_room *room, bg_err *e)
 {
-    int two = bg_spec_is_two_level(j->s);
+    int two = j->s->two_level;
     for (int64_t k = first; k < last; k++) {
         bg_code c;
         int status = fit_scope(j, k, room, &c, e);
@@ -312,13 +307,13 @@ static int nearest(const bg_matrix *m, const bg_spec *s, const float *w, float *
 {
     int64_t all = m->rows * m->cols;
     int coded = s->coding->bits != NULL, flat = bg_scope_is_flat(s);
-    job j = {.s = s, .m = m, .w = w, .out = out, .size = bg_scope_size(s, m->rows, m->cols), .K = bg_spec_points(s)};
+    job j = {.s = s, .m = m, .w = w, .out = out, .size = bg_scope_size(s, m->rows, m->cols), .K = s->points};
     j.per_row = flat ? 0 : (m->cols + j.size - 1) / j.size;
     j.scopes = bg_scope_count(s, m->rows, m->cols);
     size_t bytes = (size_t)j.scopes * sizeof(float);
     j.codes = coded || stored ? malloc((size_t)all * sizeof *j.codes) : NULL;
     j.scales = malloc(bytes);
-    j.zeros = bg_spec_is(s, "zero", "asym") || bg_spec_is(s, "zero", "min") ? malloc(bytes) : NULL;
+    j.zeros = s->zero != BG_ZERO_SYM ? malloc(bytes) : NULL;
     j.levels = malloc((size_t)j.K * sizeof *j.levels);
     j.clipped = calloc((size_t)j.scopes, sizeof *j.clipped);
     int status = BG_OK;
@@ -326,7 +321,7 @@ static int nearest(const bg_matrix *m, const bg_spec *s, const float *w, float *
         status = bg_no_memory(e, "a quantized matrix", (unsigned long long)all * sizeof *j.codes + bytes);
     if (!status)
         status = set_importance(&j, e);
-    if (!status && bg_spec_is_two_level(s))
+    if (!status && s->two_level)
         status = two_level_scales(&j, e);
     if (!status)
         status = round_all(&j, e);
@@ -418,8 +413,7 @@ static const char *reason_not_to(const bg_matrix *m, const bg_spec *s, const flo
         return empty_reason;
     if (m->rows > INT32_MAX / m->cols)
         return large_reason;
-    if ((s->transform->needs_calibration || s->rounding->needs_calibration || bg_spec_is_weighted(s)) &&
-        !m->second_moment)
+    if ((s->transform->needs_calibration || s->rounding->needs_calibration || s->fits_importance) && !m->second_moment)
         return calibration_reason;
     return bg_any_not_finite(w, (size_t)(m->rows * m->cols)) ? not_finite_reason : NULL;
 }
@@ -432,7 +426,7 @@ int bg_reconstruct(const bg_matrix *m, const bg_spec *s, const float *w, float *
     *r = (bg_measure){.output_mse = NAN};
     if (stored)
         *stored = (bg_stored){0};
-    if (bg_spec_is(s, "step", "signed"))
+    if (s->step.word == BG_STEP_SIGNED)
         stored = NULL; /* the range of codes differs from scope to scope, which bg_stored cannot say */
     r->skipped = reason_not_to(m, s, w);
     if (r->skipped)
@@ -464,10 +458,10 @@ typedef enum path { ON_HISTOGRAM, ON_TILES, IN_MEMORY } path;
 
 static path path_of(const bg_matrix *m, const bg_spec *s)
 {
-    if (!bg_spec_is_plain(s) || s->scope.kind == BG_SCOPE_ROWS || m->second_moment || bg_spec_is_weighted(s))
+    if (!bg_spec_is_plain(s) || s->scope.kind == BG_SCOPE_ROWS || m->second_moment || s->fits_importance)
         return IN_MEMORY;
     int exact = m->hist || (m->codes16 && !m->memory) || bg_spec_needs(s) >= BG_NEEDS_HIST;
-    if (s->scope.kind == BG_SCOPE_TENSOR && !bg_spec_is_two_level(s) && (exact || s->coding->bits))
+    if (s->scope.kind == BG_SCOPE_TENSOR && !s->two_level && (exact || s->coding->bits))
         return ON_HISTOGRAM;
     return s->coding->bits ? IN_MEMORY : ON_TILES;
 }

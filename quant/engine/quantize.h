@@ -129,6 +129,7 @@ enum {
         2,            /* the levels are fitted to the scope and stored with it instead of a scale: the engine counts K
                        * numbers of type `scale` a scope, rounds fit's levels to that type and mends the cuts */
     BG_GRID_FLAT = 4, /* scope=N runs over the flattened tensor, across row ends (bitsandbytes) */
+    BG_GRID_INTEGER = 8, /* ŵ = scale·(integer − zero): what integer kernels and their checkpoints hold */
 };
 
 /* A codebook or trellis trained on one tensor; opaque to the engine. */
@@ -170,12 +171,20 @@ struct bg_grid {
     const char *(*excuse)(const bg_trained *t);
     /* All: measures on a density, exactly; NULL: the engine's histogram path, or "needs samples". */
     int (*on_distribution)(const bg_spec *s, const bg_matrix *m, bg_measure *out, bg_err *e);
+    /* What writers of checkpoints ask. Id of the GGUF block type whose blocks it makes; NULL: none. */
+    uint32_t (*gguf_type)(const bg_spec *s);
+    /* Name that bitsandbytes has for it, "nf4" or "fp4"; NULL, as the answer too: none. */
+    const char *(*bitsandbytes)(const bg_spec *s);
 };
 
 struct bg_transform {
     const char *name, *title, *paper;
     const bg_key *keys;
     int needs_calibration;
+    /* Where that depends on the parameters: does this one need it? NULL: no more than needs_calibration says. */
+    int (*looks_at_inputs)(const bg_spec *s);
+    /* Columns whose input reaches this magnitude are exact, and so is their input; 0, and NULL: none. */
+    float (*exact_inputs)(const bg_spec *s);
     /* Quantizes through the transform: turns w (R × C, in memory), runs `inner` on it, turns back. */
     int (*run)(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_err *e);
 };
@@ -184,6 +193,7 @@ struct bg_rounding {
     const char *name, *title, *paper;
     const bg_key *keys;
     int needs_calibration;
+    int scalar_only; /* chooses points of scalar grids only */
     /* NULL for nearest, which the engine does itself; otherwise chooses points for a whole matrix. */
     int (*run)(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_stored *stored,
                bg_err *e);
@@ -197,6 +207,7 @@ struct bg_coding {
     const bg_key *keys;
     /* Bits that n symbols below K really take, written and read back; NULL: fixed length. */
     int (*bits)(const uint16_t *symbols, size_t n, int K, double *bits, double *table_bits, bg_err *e);
+    int by_distribution; /* can code each symbol by a distribution of its own (trellises, columns of steps=water) */
 };
 
 /* Bits to which whoever runs the layer rounds its input, per token by absmax/(2^(b−1)−1) (key `activations` of smooth
@@ -233,8 +244,8 @@ void bg_code_round(const bg_code *c, const float *x, size_t n, float *out, uint1
 float bg_scale_round(const bg_spec *s, float x, float top);
 double bg_scale_bits(const bg_spec *s);
 
-/* K of a scalar spec: levels, the grid's own, or 2^bits. */
-int bg_spec_points(const bg_spec *s);
+/* Does the composition need a calibration? */
+int bg_spec_needs_calibration(const bg_spec *s);
 /* What a scalar spec with fixed-length codes stores for R × C weights: indices, scales, zeros, levels. */
 bg_rate bg_spec_rate(const bg_spec *s, int64_t rows, int64_t cols);
 /* Weights that share a scale, and how many such scopes a matrix has (the last of a row may be short). */

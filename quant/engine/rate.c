@@ -16,9 +16,9 @@ double bg_rate_total(const bg_rate *r)
 
 double bg_scale_bits(const bg_spec *s)
 {
-    if (bg_spec_is(s, "scale", "f32"))
-        return 32;
-    return bg_spec_is(s, "scale", "e8m0") || bg_spec_is(s, "scale", "e4m3") ? 8 : 16;
+    static const double bits[] = {
+        [BG_SCALE_F32] = 32, [BG_SCALE_F16] = 16, [BG_SCALE_BF16] = 16, [BG_SCALE_E8M0] = 8, [BG_SCALE_E4M3] = 8};
+    return bits[s->scale];
 }
 
 int bg_scope_is_flat(const bg_spec *s)
@@ -55,7 +55,7 @@ int64_t bg_scope_count(const bg_spec *s, int64_t rows, int64_t cols)
 
 static double index_bits(const bg_spec *s)
 {
-    return ceil(log2(bg_spec_points(s)));
+    return ceil(log2(s->points));
 }
 
 bg_rate bg_rate_of(const bg_spec *s, double weights, double scopes)
@@ -63,14 +63,14 @@ bg_rate bg_rate_of(const bg_spec *s, double weights, double scopes)
     bg_rate r = {.indices = weights * index_bits(s)};
     double scale = bg_scale_bits(s), tensor = weights > 1 ? 32 : 0;
     if (s->grid->flags & BG_GRID_STORES_LEVELS)
-        r.codebook = scopes * bg_spec_points(s) * scale;
-    else if (bg_spec_is(s, "double", "true"))
+        r.codebook = scopes * s->points * scale;
+    else if (s->double_quantized)
         r.scales = scopes * 8 + (weights > 1 ? ceil(scopes / BG_DOUBLE_BLOCK) : scopes / BG_DOUBLE_BLOCK) * 32 + tensor;
     else
-        r.scales = scopes * scale + (bg_spec_is(s, "scale", "e4m3") ? tensor : 0);
-    if (bg_spec_is(s, "zero", "asym"))
+        r.scales = scopes * scale + (s->scale == BG_SCALE_E4M3 ? tensor : 0);
+    if (s->zero == BG_ZERO_ASYM)
         r.zeros = scopes * index_bits(s);
-    else if (bg_spec_is(s, "zero", "min"))
+    else if (s->zero == BG_ZERO_MIN)
         r.zeros = scopes * scale;
     return r;
 }

@@ -25,48 +25,66 @@ struct bg_trained {
     int length, biting, bits;
 };
 
+typedef enum bitshift_table { TABLE_RANDOM, TABLE_1MAD, TABLE_3INST, TABLE_HYBRID } bitshift_table;
+
+typedef struct bitshift_params {
+    int L, length;
+    int table;  /* bitshift_table */
+    int biting; /* ends=biting: a sequence starts where it ends */
+} bitshift_params;
+
 static const bg_key keys[] = {
-    {.name = "bits", .type = BG_KEY_INTEGER, .least = 1, .most = 4, .otherwise = "2", .help = "index bits a weight"},
-    {.name = "L", .type = BG_KEY_INTEGER, .least = 5, .most = 16, .otherwise = "16", .help = "bits of the state"},
+    {.name = "bits", .type = BG_KEY_INTEGER, .min = 1, .max = 4, .default_text = "2", .help = "index bits a weight"},
+    {.name = "L",
+     .type = BG_KEY_INTEGER,
+     .min = 5,
+     .max = 16,
+     .default_text = "16",
+     .help = "bits of the state",
+     BG_PARAM(bitshift_params, L)},
     {.name = "table",
      .type = BG_KEY_WORD,
      .words = "random|1mad|3inst|hybrid",
-     .otherwise = "random",
-     .help = "what a state stands for"},
+     .default_text = "random",
+     .help = "what a state stands for",
+     BG_PARAM(bitshift_params, table)},
     {.name = "length",
      .type = BG_KEY_INTEGER,
-     .least = 64,
-     .most = 4096,
-     .otherwise = "4096",
-     .help = "weights in a sequence"},
+     .min = 64,
+     .max = 4096,
+     .default_text = "4096",
+     .help = "weights in a sequence",
+     BG_PARAM(bitshift_params, length)},
     {.name = "ends",
      .type = BG_KEY_WORD,
      .words = "fixed|biting",
-     .otherwise = "fixed",
-     .help = "how a sequence starts"},
+     .default_text = "fixed",
+     .help = "how a sequence starts",
+     BG_PARAM(bitshift_params, biting)},
     {0},
 };
 
 static int is_hybrid(const bg_spec *s)
 {
-    return bg_spec_is(s, "table", "hybrid");
+    return ((const bitshift_params *)bg_grid_params(s))->table == TABLE_HYBRID;
 }
 
 static int check(const bg_spec *s, bg_err *e)
 {
-    int L = (int)bg_spec_number(s, "L"), K = (int)bg_spec_number(s, "bits") * (is_hybrid(s) ? 2 : 1);
+    const bitshift_params *p = bg_grid_params(s);
+    int L = p->L, K = (int)s->bits * (is_hybrid(s) ? 2 : 1);
     if (L - K < 4)
         return bg_fail(e, BG_USAGE, "'%s': L must exceed the bits of a step (%d) by 4", s->text, K);
-    if (!bg_spec_is(s, "table", "random") && L != 16)
+    if (p->table != TABLE_RANDOM && L != 16)
         return bg_fail(e, BG_USAGE, "'%s': computed tables are made for L=16", s->text);
-    if (is_hybrid(s) && (int)bg_spec_number(s, "length") % 2)
+    if (is_hybrid(s) && p->length % 2)
         return bg_fail(e, BG_USAGE, "'%s': the hybrid table codes pairs; length must be even", s->text);
     return BG_OK;
 }
 
 static int64_t rows_together(const bg_spec *s, int64_t C)
 {
-    int64_t length = (int64_t)bg_spec_number(s, "length");
+    int64_t length = ((const bitshift_params *)bg_grid_params(s))->length;
     return C >= length ? 1 : (length + C - 1) / C;
 }
 
@@ -115,11 +133,12 @@ static void standardise(float *table, size_t n)
 
 static int fill_table(const bg_spec *s, float *table, size_t N, bg_err *e)
 {
+    const bitshift_params *p = bg_grid_params(s);
     int status = is_hybrid(s) ? hybrid_table(table, N, e) : BG_OK;
     for (size_t i = 0; !is_hybrid(s) && i < N; i++)
-        table[i] = bg_spec_is(s, "table", "1mad")    ? bg_bitshift_1mad((uint32_t)i)
-                   : bg_spec_is(s, "table", "3inst") ? bg_bitshift_3inst((uint32_t)i)
-                                                     : (float)normal_at(0xb1758, i);
+        table[i] = p->table == TABLE_1MAD    ? bg_bitshift_1mad((uint32_t)i)
+                   : p->table == TABLE_3INST ? bg_bitshift_3inst((uint32_t)i)
+                                             : (float)normal_at(0xb1758, i);
     if (!status)
         standardise(table, is_hybrid(s) ? 2 * N : N);
     return status;
@@ -268,11 +287,11 @@ static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err 
     for (size_t i = 0; i < n; i++)
         squares += ((double)x[i] - (double)t->mean) * ((double)x[i] - (double)t->mean);
     double sigma = n ? sqrt(squares / (double)n) : 0;
-    t->bits = (int)bg_spec_number(s, "bits"), t->length = (int)bg_spec_number(s, "length");
-    t->biting = bg_spec_is(s, "ends", "biting");
+    const bitshift_params *p = bg_grid_params(s);
+    t->bits = (int)s->bits, t->length = p->length;
+    t->biting = p->biting;
     t->scale = (float)(sigma * sqrt(1 - exp2(-2 * t->bits)));
-    t->code =
-        (bg_bitshift){(int)bg_spec_number(s, "L"), t->bits * (is_hybrid(s) ? 2 : 1), is_hybrid(s) ? 2 : 1, 0, NULL};
+    t->code = (bg_bitshift){p->L, t->bits * (is_hybrid(s) ? 2 : 1), is_hybrid(s) ? 2 : 1, 0, NULL};
     size_t N = (size_t)1 << t->code.L, all = N * (size_t)t->code.V, fit = n < FIT_WEIGHTS ? n : FIT_WEIGHTS;
     t->table = malloc(all * sizeof *t->table), t->units = malloc(all * sizeof *t->units);
     status = !t->table || !t->units ? bg_no_memory(e, "trellis table", all * 6)

@@ -14,13 +14,18 @@ struct bg_trained {
     float scale; /* of the words */
 };
 
+typedef struct e8p_params {
+    double input; /* σ of the weights in the unit of the codebook; 0: the best for the tensor */
+} e8p_params;
+
 static const bg_key keys[] = {
     {.name = "input",
      .type = BG_KEY_NUMBER,
-     .least = 0,
-     .most = 4,
-     .otherwise = "0",
-     .help = "σ of the weights in the codebook's unit (QuIP#: 1.03); 0: the best for the tensor"},
+     .min = 0,
+     .max = 4,
+     .default_text = "0",
+     .help = "σ of the weights in the codebook's unit (QuIP#: 1.03); 0: the best for the tensor",
+     BG_PARAM(e8p_params, input)},
     {0},
 };
 
@@ -84,7 +89,7 @@ static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err 
     if (!status && !(y = malloc((n + 1) * sizeof *y)))
         status = bg_no_memory(e, "codebook", n * sizeof *y);
     if (!status) {
-        double squares = 0, input = bg_spec_number(s, "input");
+        double squares = 0, input = ((const e8p_params *)bg_grid_params(s))->input;
         for (size_t i = 0; i < n; i++)
             squares += (double)x[i] * (double)x[i];
         double sigma = n ? sqrt(squares / (double)n) : 0;

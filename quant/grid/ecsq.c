@@ -20,38 +20,48 @@ struct bg_trained {
     double table_bits;
 };
 
+typedef enum ecsq_form { FORM_OPTIMAL, FORM_UNIFORM, FORM_MIDPOINT } ecsq_form;
+
+typedef struct ecsq_params {
+    double rate, offset;
+    int form; /* ecsq_form */
+} ecsq_params;
+
 static const bg_key keys[] = {
     {.name = "rate",
      .type = BG_KEY_NUMBER,
-     .least = 0.01,
-     .most = 12,
-     .otherwise = "2",
-     .help = "bits a weight, as entropy"},
+     .min = 0.01,
+     .max = 12,
+     .default_text = "2",
+     .help = "bits a weight, as entropy",
+     BG_PARAM(ecsq_params, rate)},
     {.name = "form",
      .type = BG_KEY_WORD,
      .words = "optimal|uniform|midpoint",
-     .otherwise = "optimal",
-     .help = "optimal thresholds and levels; uniform thresholds with centroids; both uniform"},
+     .default_text = "optimal",
+     .help = "optimal thresholds and levels; uniform thresholds with centroids; both uniform",
+     BG_PARAM(ecsq_params, form)},
     {.name = "offset",
      .type = BG_KEY_NUMBER,
-     .least = 0.01,
-     .most = 0.99,
-     .otherwise = "0.5",
-     .help = "rounding of uniform thresholds; less than a half widens the zero cell"},
+     .min = 0.01,
+     .max = 0.99,
+     .default_text = "0.5",
+     .help = "rounding of uniform thresholds; less than a half widens the zero cell",
+     BG_PARAM(ecsq_params, offset)},
     {0},
 };
 
 static double bits(const bg_spec *s)
 {
-    return bg_spec_number(s, "rate");
+    return ((const ecsq_params *)bg_grid_params(s))->rate;
 }
 
 static int design(const bg_spec *s, const bg_hist *h, bg_ecsq *q, bg_err *e)
 {
-    double rate = bg_spec_number(s, "rate");
-    if (bg_spec_is(s, "form", "optimal"))
-        return bg_ecsq_optimal(h, rate, q, e);
-    return bg_ecsq_uniform(h, rate, 0, bg_spec_number(s, "offset"), bg_spec_is(s, "form", "midpoint"), q, e);
+    const ecsq_params *p = bg_grid_params(s);
+    if (p->form == FORM_OPTIMAL)
+        return bg_ecsq_optimal(h, p->rate, q, e);
+    return bg_ecsq_uniform(h, p->rate, 0, p->offset, p->form == FORM_MIDPOINT, q, e);
 }
 
 static void release(bg_trained *t)

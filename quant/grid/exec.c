@@ -34,30 +34,40 @@ struct bg_trained {
     const char *reason;
 };
 
+typedef struct exec_params {
+    char cmd[BG_VALUE_TEXT], lib[BG_VALUE_TEXT]; /* one of them; the other is "" */
+    double timeout;                              /* seconds */
+} exec_params;
+
 static const bg_key keys[] = {
-    {.name = "cmd", .type = BG_KEY_TEXT, .help = "the program, ./mine or /path/to/mine"},
-    {.name = "lib", .type = BG_KEY_TEXT, .help = "the shared object instead, ./mine.so (bitgap_quantizer.h)"},
+    {.name = "cmd", .type = BG_KEY_TEXT, .help = "the program, ./mine or /path/to/mine", BG_PARAM(exec_params, cmd)},
+    {.name = "lib",
+     .type = BG_KEY_TEXT,
+     .help = "the shared object instead, ./mine.so (bitgap_quantizer.h)",
+     BG_PARAM(exec_params, lib)},
     {.name = "bits",
      .type = BG_KEY_NUMBER,
-     .least = 0,
-     .most = 32,
-     .otherwise = "4",
+     .min = 0,
+     .max = 32,
+     .default_text = "4",
      .help = "handed to it; the stored bytes decide the rate"},
     {.name = "timeout",
      .type = BG_KEY_NUMBER,
-     .least = 0.01,
-     .most = 86400,
-     .otherwise = "60",
-     .help = "seconds for each of encode and decode"},
+     .min = 0.01,
+     .max = 86400,
+     .default_text = "60",
+     .help = "seconds for each of encode and decode",
+     BG_PARAM(exec_params, timeout)},
     {0},
 };
 
 static int check(const bg_spec *s, bg_err *e)
 {
-    int program = bg_spec_given(s, "cmd"), library = bg_spec_given(s, "lib");
+    const exec_params *p = bg_grid_params(s);
+    int program = p->cmd[0] != 0, library = p->lib[0] != 0;
     if (program == library)
         return bg_fail(e, BG_USAGE, "spec '%s': exec wants cmd=PROGRAM or lib=SHARED-OBJECT, one of them", s->text);
-    const char *path = bg_spec_word(s, program ? "cmd" : "lib");
+    const char *path = program ? p->cmd : p->lib;
     if (access(path, program ? X_OK : R_OK))
         return bg_fail(e, BG_USAGE, "spec '%s': %s: %m; a path begins with ./ or /", s->text, path);
     return BG_OK;
@@ -65,7 +75,7 @@ static int check(const bg_spec *s, bg_err *e)
 
 static double bits(const bg_spec *s)
 {
-    return bg_spec_number(s, "bits");
+    return s->bits;
 }
 
 /* ---- running it ---- */
@@ -79,7 +89,7 @@ static char **environment(char own[SETTINGS][48], const bg_spec *s, const bg_tra
     char **all = calloc(n + SETTINGS + 1, sizeof *all);
     if (!all)
         return NULL;
-    snprintf(own[0], sizeof own[0], "BITGAP_BITS=%.15g", bg_spec_number(s, "bits"));
+    snprintf(own[0], sizeof own[0], "BITGAP_BITS=%.15g", s->bits);
     snprintf(own[1], sizeof own[1], "BITGAP_ROWS=%lld", (long long)rows);
     snprintf(own[2], sizeof own[2], "BITGAP_COLS=%lld", (long long)cols);
     snprintf(own[3], sizeof own[3], "BITGAP_SEED=%llu", (unsigned long long)t->seed);
@@ -126,12 +136,13 @@ static int await(pid_t child, double seconds, const bg_trained *t, const char *w
 static int run(const bg_spec *s, const bg_trained *t, const char *verb, const char *from, const char *to, int64_t rows,
                int64_t cols, bg_err *e)
 {
-    int library = bg_spec_given(s, "lib");
+    const exec_params *p = bg_grid_params(s);
+    int library = p->lib[0] != 0;
     char own[SETTINGS][48], said[96], what[BG_VALUE_TEXT + 16];
     char **env = environment(own, s, t, rows, cols);
     if (!env)
         return bg_no_memory(e, "environment", 0);
-    const char *path = bg_spec_word(s, library ? "lib" : "cmd");
+    const char *path = library ? p->lib : p->cmd;
     const char *const arguments[ARGUMENTS] = {library ? "bitgap" : path, library ? "host" : verb, library ? path : from,
                                               library ? verb : to,       library ? from : NULL,   library ? to : NULL};
     snprintf(said, sizeof said, "%s/said", t->directory);
@@ -152,7 +163,7 @@ static int run(const bg_spec *s, const bg_trained *t, const char *verb, const ch
     free(env);
     if (refused)
         return failed(t, "the program cannot be started", e, what);
-    return await(child, bg_spec_number(s, "timeout"), t, what, e);
+    return await(child, p->timeout, t, what, e);
 }
 
 /* Size of STORED in bytes, held against the number that the program may have printed. */
@@ -162,7 +173,8 @@ static int stored_size(const bg_spec *s, const bg_trained *t, const char *stored
     char path[96], *said;
     size_t length;
     unsigned long long claimed;
-    const char *name = bg_spec_word(s, bg_spec_given(s, "lib") ? "lib" : "cmd");
+    const exec_params *p = bg_grid_params(s);
+    const char *name = p->lib[0] ? p->lib : p->cmd;
     if (stat(stored, &st) || !S_ISREG(st.st_mode))
         return failed(t, "the program stored nothing", e, name);
     *bytes = (double)st.st_size;

@@ -14,26 +14,35 @@
 static const float bnb[8] = {
     0, 0.0052083334885537624f, 0.1666666716337204f, 0.25f, 0.3333333432674408f, 0.5f, 0.6666666865348816f, 1};
 
+typedef enum fp_kind { FP_BNB, FP_E2M1, FP_E2M3, FP_E3M2, FP_E4M3, FP_E5M2 } fp_kind;
+
+typedef struct fp_params {
+    int kind; /* fp_kind */
+} fp_params;
+
 typedef struct format {
-    const char *name;
     int exponent_bits, mantissa_bits;
     float largest; /* codes above it are no numbers */
 } format;
 
 static const format formats[] = {
-    {"e2m1", 2, 1, 6}, {"e2m3", 2, 3, 7.5f}, {"e3m2", 3, 2, 28}, {"e4m3", 4, 3, 448}, {"e5m2", 5, 2, 57344}, {0},
+    [FP_E2M1] = {2, 1, 6},   [FP_E2M3] = {2, 3, 7.5f},  [FP_E3M2] = {3, 2, 28},
+    [FP_E4M3] = {4, 3, 448}, [FP_E5M2] = {5, 2, 57344},
 };
 
-/* Magnitudes in ascending order, 0 first; returns how many. */
-static int magnitudes(const char *kind, float *out)
+static fp_kind kind_of(const bg_spec *s)
 {
-    if (!strcmp(kind, "bnb")) {
+    return (fp_kind)((const fp_params *)bg_grid_params(s))->kind;
+}
+
+/* Magnitudes in ascending order, 0 first; returns how many. */
+static int magnitudes(fp_kind kind, float *out)
+{
+    if (kind == FP_BNB) {
         memcpy(out, bnb, sizeof bnb);
         return 8;
     }
-    const format *f = formats;
-    while (f->name && strcmp(f->name, kind))
-        f++;
+    const format *f = &formats[kind];
     int bias = (1 << (f->exponent_bits - 1)) - 1, n = 0;
     for (int code = 0; code < 1 << (f->exponent_bits + f->mantissa_bits); code++) {
         int exponent = code >> f->mantissa_bits, mantissa = code & ((1 << f->mantissa_bits) - 1);
@@ -49,7 +58,7 @@ static int fit(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *
 {
     (void)e;
     float magnitude[128];
-    int n = magnitudes(bg_spec_word(s, "kind"), magnitude), K = 2 * n - 1;
+    int n = magnitudes(kind_of(s), magnitude), K = 2 * n - 1;
     double largest = st->max > -st->min ? st->max : -st->min;
     for (int i = 0; i < n; i++) {
         levels[n - 1 + i] = magnitude[i];
@@ -63,25 +72,32 @@ static int fit(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *
 
 static double bits(const bg_spec *s)
 {
-    const char *kind = bg_spec_word(s, "kind");
-    return !strcmp(kind, "bnb") || !strcmp(kind, "e2m1") ? 4 : !strcmp(kind, "e2m3") || !strcmp(kind, "e3m2") ? 6 : 8;
+    fp_kind kind = kind_of(s);
+    return kind == FP_BNB || kind == FP_E2M1 ? 4 : kind == FP_E2M3 || kind == FP_E3M2 ? 6 : 8;
+}
+
+static const char *bitsandbytes(const bg_spec *s)
+{
+    return kind_of(s) == FP_BNB ? "fp4" : NULL;
 }
 
 static const bg_key keys[] = {
     {.name = "kind",
      .type = BG_KEY_WORD,
      .words = "bnb|e2m1|e2m3|e3m2|e4m3|e5m2",
-     .otherwise = "e2m1",
-     .help = "the format"},
+     .default_text = "e2m1",
+     .help = "the format",
+     BG_PARAM(fp_params, kind)},
     {.name = "scale",
      .type = BG_KEY_WORD,
      .words = "f32|f16|bf16|e8m0|e4m3",
-     .otherwise = "f16",
+     .default_text = "f16",
      .help = "storage type of the block scales"},
     {.name = "double",
      .type = BG_KEY_BOOL,
-     .otherwise = "false",
-     .help = "block scales quantized to 8 bits in blocks of 256 (double quantization)"},
+     .default_text = "false",
+     .help = "block scales quantized to 8 bits in blocks of 256 (double quantization)",
+     BG_SPEC_PARAM(double_quantized)},
     {0},
 };
 
@@ -97,4 +113,5 @@ const bg_grid bg_grid_fp = {
     .flags = BG_GRID_FLAT,
     .bits = bits,
     .fit = fit,
+    .bitsandbytes = bitsandbytes,
 };

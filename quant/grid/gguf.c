@@ -463,12 +463,13 @@ static const type types[] = {
     {0},
 };
 
+typedef struct gguf_params {
+    int type; /* place in types[], which is in the order of the key's words */
+} gguf_params;
+
 static const type *type_of(const bg_spec *s)
 {
-    const type *t = types;
-    while (t[1].name && !bg_spec_is(s, "type", t->name))
-        t++;
-    return t;
+    return &types[((const gguf_params *)bg_grid_params(s))->type];
 }
 
 static void add_rate(const type *t, double weights, bg_rate *rate)
@@ -547,8 +548,9 @@ static const bg_key keys[] = {
     {.name = "type",
      .type = BG_KEY_WORD,
      .words = "q4_0|q4_1|q5_0|q5_1|q8_0|iq4_nl|mxfp4|nvfp4|tq1_0|tq2_0|q2_k|q3_k|q4_k|q5_k|q6_k|iq4_xs",
-     .otherwise = "q4_0",
-     .help = "ggml's block type"},
+     .default_text = "q4_0",
+     .help = "ggml's block type",
+     BG_PARAM(gguf_params, type)},
     {0},
 };
 
@@ -563,4 +565,5 @@ const bg_grid bg_grid_gguf = {
     .bits = bits,
     .tile = tile,
     .on_distribution = on_distribution,
+    .gguf_type = bg_gguf_type_of_spec,
 };

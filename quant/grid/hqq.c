@@ -11,9 +11,14 @@
 enum { STEPS = 20 };
 static const double NORM = 0.7, BETA = 10, STEEPEST = 2e4;
 
+typedef struct hqq_params {
+    double kappa; /* growth of β every step */
+} hqq_params;
+
 static const bg_key keys[] = {
-    {"zero", BG_KEY_WORD, 0, 0, "min", "min", "the zero point is a number of the scale's type"},
-    {"kappa", BG_KEY_NUMBER, 1, 2, NULL, "1.01", "growth of β every step (1: constant, as hqq 0.2.8)"},
+    {"zero", BG_KEY_WORD, 0, 0, "min", "min", "the zero point is a number of the scale's type", BG_SPEC_PARAM(zero)},
+    {"kappa", BG_KEY_NUMBER, 1, 2, NULL, "1.01", "growth of β every step (1: constant, as hqq 0.2.8)",
+     BG_PARAM(hqq_params, kappa)},
     {0},
 };
 
@@ -45,7 +50,7 @@ static double step(const float *x, size_t n, double S, double top, double beta, 
 static int fit(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *levels, float *cuts, bg_err *e)
 {
     (void)levels, (void)cuts, (void)e;
-    int K = bg_spec_points(s);
+    int K = s->points;
     double top = K - 1, range = st->max - st->min, S = range > 1e-4 ? fmin(top / range, STEEPEST) : 1;
     double z = -st->min * S, best = K == 16 ? rint(z) : z, beta = BETA, least = HUGE_VAL;
     z = best;
@@ -55,7 +60,7 @@ static int fit(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *
             break;
         least = error;
         best = before;
-        beta *= bg_spec_number(s, "kappa");
+        beta *= ((const hqq_params *)bg_grid_params(s))->kappa;
     }
     *out = (bg_code){.K = K, .affine = 1, .lo = 0, .hi = K - 1, .scale = (float)(1 / S)};
     out->zero = bg_scale_round(s, (float)best, 1);

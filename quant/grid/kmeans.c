@@ -5,23 +5,25 @@
 #include "quant/engine/quantize.h"
 
 static const bg_key keys[] = {
-    {.name = "bits", .type = BG_KEY_INTEGER, .least = 1, .most = 10, .otherwise = "4", .help = "index bits a weight"},
+    {.name = "bits", .type = BG_KEY_INTEGER, .min = 1, .max = 10, .default_text = "4", .help = "index bits a weight"},
     {.name = "rows",
      .type = BG_KEY_INTEGER,
-     .least = 1,
-     .most = 65536,
-     .otherwise = "1",
-     .help = "rows that share a table (scope=channel)"},
+     .min = 1,
+     .max = 65536,
+     .default_text = "1",
+     .help = "rows that share a table (scope=channel)",
+     BG_SPEC_PARAM(shared_rows)},
     {.name = "weighted",
      .type = BG_KEY_BOOL,
-     .otherwise = "false",
-     .help = "errors weighted by the importance of their input"},
+     .default_text = "false",
+     .help = "errors weighted by the importance of their input",
+     BG_SPEC_PARAM(weighted)},
     {0},
 };
 
 static int fit(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *levels, float *cuts, bg_err *e)
 {
-    int K = bg_spec_points(s);
+    int K = s->points;
     double *y = malloc((size_t)K * sizeof *y), sse;
     if (!y)
         return bg_no_memory(e, "optimal k-means", (unsigned long long)K * sizeof *y);

@@ -26,29 +26,36 @@ struct bg_trained {
     double table_bits;
 };
 
+typedef struct lattice_params {
+    double rate;
+    int kind; /* bg_lattice_kind */
+} lattice_params;
+
 static const bg_key keys[] = {
-    {.name = "kind", .type = BG_KEY_WORD, .words = "z|a2|d4|e8|leech", .otherwise = "leech", .help = "the lattice"},
+    {.name = "kind",
+     .type = BG_KEY_WORD,
+     .words = "z|a2|d4|e8|leech",
+     .default_text = "leech",
+     .help = "the lattice",
+     BG_PARAM(lattice_params, kind)},
     {.name = "rate",
      .type = BG_KEY_NUMBER,
-     .least = 0.5,
-     .most = 8,
-     .otherwise = "2",
-     .help = "bits a weight, entropy-coded"},
+     .min = 0.5,
+     .max = 8,
+     .default_text = "2",
+     .help = "bits a weight, entropy-coded",
+     BG_PARAM(lattice_params, rate)},
     {0},
 };
 
 static double bits(const bg_spec *s)
 {
-    return bg_spec_number(s, "rate");
+    return ((const lattice_params *)bg_grid_params(s))->rate;
 }
 
 static bg_lattice_kind kind_of(const bg_spec *s)
 {
-    static const char *const names[BG_LATTICES] = {"z", "a2", "d4", "e8", "leech"};
-    for (int k = 0; k < BG_LATTICES; k++)
-        if (bg_spec_is(s, "kind", names[k]))
-            return (bg_lattice_kind)k;
-    return BG_LATTICE_LEECH;
+    return (bg_lattice_kind)((const lattice_params *)bg_grid_params(s))->kind;
 }
 
 /* ---- what is known of a coordinate before it is read ---- */
@@ -266,7 +273,7 @@ static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err 
     if (!status) {
         set_step(t, sigma > 0 ? sigma : 1, reach);
         if (sigma > 0 && z.n)
-            search_step(t, &z, sigma, reach, bg_spec_number(s, "rate"));
+            search_step(t, &z, sigma, reach, ((const lattice_params *)bg_grid_params(s))->rate);
         else
             rate_now(t, &z);
         status = tables(t, &z, e);

@@ -4,20 +4,26 @@
 #include "quant/kernel/lloyd.h"
 #include "quant/engine/quantize.h"
 
+typedef struct lloyd_params {
+    int iterations; /* 0: to convergence */
+} lloyd_params;
+
 static const bg_key keys[] = {
-    {.name = "bits", .type = BG_KEY_INTEGER, .least = 1, .most = 12, .otherwise = "4", .help = "index bits a weight"},
+    {.name = "bits", .type = BG_KEY_INTEGER, .min = 1, .max = 12, .default_text = "4", .help = "index bits a weight"},
     {.name = "iterations",
      .type = BG_KEY_INTEGER,
-     .least = 0,
-     .most = 100000,
-     .otherwise = "0",
-     .help = "0: to convergence; else that many Lloyd steps from percentiles"},
+     .min = 0,
+     .max = 100000,
+     .default_text = "0",
+     .help = "0: to convergence; else that many Lloyd steps from percentiles",
+     BG_PARAM(lloyd_params, iterations)},
     {0},
 };
 
 static int fit(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *levels, float *cuts, bg_err *e)
 {
-    int K = bg_spec_points(s), iterations = (int)bg_spec_number(s, "iterations");
+    const lloyd_params *p = bg_grid_params(s);
+    int K = s->points, iterations = p->iterations;
     double *y = malloc(((size_t)K + bg_lloyd_work(K)) * sizeof *y);
     if (!y)
         return bg_no_memory(e, "Lloyd-Max", (unsigned long long)K * 80);

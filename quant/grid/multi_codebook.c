@@ -21,11 +21,12 @@ struct bg_trained {
 /* bits·dim/books must be a whole number from 1 to 16, unless words are given. */
 static int words_of(const bg_spec *s, int dim, int books, int *words, bg_err *e)
 {
-    if (bg_spec_given(s, "words")) {
-        *words = (int)bg_spec_number(s, "words");
+    const bg_books_params *p = bg_grid_params(s);
+    if (p->words) {
+        *words = p->words;
         return BG_OK;
     }
-    double log2_words = bg_spec_number(s, "bits") * dim / books;
+    double log2_words = s->bits * dim / books;
     if (fabs(log2_words - round(log2_words)) > 1e-9 || log2_words < 0.5 || log2_words > 16.5)
         return bg_fail(
             e, BG_USAGE,
@@ -35,16 +36,15 @@ static int words_of(const bg_spec *s, int dim, int books, int *words, bg_err *e)
     return BG_OK;
 }
 
-static int at_least_one(double x)
+static int at_least_one(int x)
 {
-    return x > 1 ? (int)x : 1;
+    return x > 1 ? x : 1;
 }
 
 static int shape_of(const bg_spec *s, bg_books_shape *shape, bg_err *e)
 {
-    *shape = (bg_books_shape){.dim = (int)bg_spec_number(s, "dim"),
-                              .parts = at_least_one(bg_spec_number(s, "parts")),
-                              .stages = at_least_one(bg_spec_number(s, "stages"))};
+    const bg_books_params *p = bg_grid_params(s);
+    *shape = (bg_books_shape){.dim = s->dim, .parts = at_least_one(p->parts), .stages = at_least_one(p->stages)};
     if (shape->dim % shape->parts || shape->dim / shape->parts > BG_VQ_MAX_DIM)
         return bg_fail(e, BG_USAGE, "'%s': parts must divide dim into at most %d weights each", s->text, BG_VQ_MAX_DIM);
     return words_of(s, shape->dim, shape->parts * shape->stages, &shape->words, e);
@@ -95,8 +95,9 @@ static void subtract(const bg_codebook *b, float *x, size_t n, size_t stride)
 static int64_t weights_to_train_on(const bg_spec *s, const bg_books_shape *shape)
 {
     enum { VECTORS_A_WORD = 1024, LEAST = 1 << 20 };
-    if (bg_spec_given(s, "train"))
-        return (int64_t)bg_spec_number(s, "train");
+    const bg_books_params *p = bg_grid_params(s);
+    if (p->train > 0)
+        return (int64_t)p->train;
     int64_t enough = (int64_t)VECTORS_A_WORD * shape->words * shape->dim;
     return enough > LEAST ? enough : LEAST;
 }
@@ -114,7 +115,8 @@ static int train(const bg_spec *s, const bg_matrix *m, const bg_books_shape *sha
         status = allocate(shape, &t, e);
     for (int p = 0; !status && p < shape->parts; p++) {
         int left = (int)(m->cols % shape->dim) - p * t->sub;
-        bg_codebook_options o = {.K = shape->words, .d = t->sub, .restarts = (int)bg_spec_number(s, "restarts")};
+        bg_codebook_options o = {
+            .K = shape->words, .d = t->sub, .restarts = ((const bg_books_params *)bg_grid_params(s))->restarts};
         o.tail = left > 0 && left < t->sub ? left : 0;
         for (int g = 0; !status && g < shape->stages; g++) {
             bg_codebook *b = &t->books[p * shape->stages + g];

@@ -11,6 +11,14 @@
 #include "quant/grid/codebook.h"
 
 /* Keys that every such row has, to stand in its own list. */
+/* Parameters of vq, pq and rvq; dim is a member of bg_spec. */
+typedef struct bg_books_params {
+    int parts, stages; /* 0: one */
+    int words;         /* 0: bits says it */
+    double train;      /* 0: by the codebook's size */
+    int restarts;
+} bg_books_params;
+
 #define BG_BOOKS_KEYS                                                                                                  \
     {"train",                                                                                                          \
      BG_KEY_INTEGER,                                                                                                   \
@@ -19,9 +27,11 @@
      NULL,                                                                                                             \
      NULL,                                                                                                             \
      "weights to train on: all of them up to this many, then one vector of each equal stretch; unless given, 1024 "    \
-     "vectors a word and at least 1048576 weights"},                                                                   \
+     "vectors a word and at least 1048576 weights",                                                                    \
+     BG_PARAM(bg_books_params, train)},                                                                                \
     {                                                                                                                  \
-        "restarts", BG_KEY_INTEGER, 1, 64, NULL, "1", "trainings from other seeds; the best is kept"                   \
+        "restarts", BG_KEY_INTEGER, 1, 64, NULL, "1", "trainings from other seeds; the best is kept",                  \
+            BG_PARAM(bg_books_params, restarts)                                                                        \
     }
 
 /* The functions of a row; its keys `parts` and `stages` say which quantizer it is, and count as 1 where it has none. */

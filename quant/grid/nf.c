@@ -46,7 +46,7 @@ static void quantile_levels(int bits, float *levels)
 static int fit(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *levels, float *cuts, bg_err *e)
 {
     (void)e;
-    int bits = (int)bg_spec_number(s, "bits"), K = 1 << bits;
+    int bits = (int)s->bits, K = 1 << bits;
     double largest = st->max > -st->min ? st->max : -st->min;
     if (bits == 4)
         memcpy(levels, nf4, sizeof nf4);
@@ -58,17 +58,23 @@ static int fit(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *
     return BG_OK;
 }
 
+static const char *bitsandbytes(const bg_spec *s)
+{
+    return s->points == 16 ? "nf4" : NULL;
+}
+
 static const bg_key keys[] = {
-    {.name = "bits", .type = BG_KEY_INTEGER, .least = 2, .most = 8, .otherwise = "4", .help = "index bits a weight"},
+    {.name = "bits", .type = BG_KEY_INTEGER, .min = 2, .max = 8, .default_text = "4", .help = "index bits a weight"},
     {.name = "scale",
      .type = BG_KEY_WORD,
      .words = "f32|f16|bf16|e8m0|e4m3",
-     .otherwise = "f32",
+     .default_text = "f32",
      .help = "storage type of the block maxima"},
     {.name = "double",
      .type = BG_KEY_BOOL,
-     .otherwise = "false",
-     .help = "block maxima quantized to 8 bits in blocks of 256 (double quantization)"},
+     .default_text = "false",
+     .help = "block maxima quantized to 8 bits in blocks of 256 (double quantization)",
+     BG_SPEC_PARAM(double_quantized)},
     {0},
 };
 
@@ -83,4 +89,5 @@ const bg_grid bg_grid_nf = {
     .kind = BG_GRID_SCALAR,
     .flags = BG_GRID_FLAT,
     .fit = fit,
+    .bitsandbytes = bitsandbytes,
 };

@@ -112,10 +112,10 @@ static double error_with(const bg_spec *s, const bg_scope_stats *st, bg_code *c,
 
 static int fit_to(const bg_spec *s, const bg_scope_stats *st, bg_code *out, bg_err *e)
 {
-    double a = fmax(fabs(st->min), fabs(st->max)), least = INFINITY, best = a, clip = bg_spec_number(s, "clip");
+    double a = fmax(fabs(st->min), fabs(st->max)), least = INFINITY, best = a, clip = s->clip.number;
     if (clip > 0)
         best = fmin(a, clip * st->sigma);
-    if (bg_spec_is(s, "clip", "mse") || bg_spec_is(s, "clip", "output")) {
+    if (s->clip.word == BG_CLIP_MSE || s->clip.word == BG_CLIP_OUTPUT) {
         double *points = malloc((size_t)out->K * sizeof *points);
         if (!points)
             return bg_no_memory(e, "levels of a grid", (unsigned long long)out->K * sizeof *points);
@@ -135,14 +135,19 @@ static int fit_to(const bg_spec *s, const bg_scope_stats *st, bg_code *out, bg_e
 static int fit_pot(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *levels, float *cuts, bg_err *e)
 {
     double magnitude[128];
-    build(magnitude, pot_magnitudes((int)bg_spec_number(s, "bits"), magnitude), out, levels, cuts);
+    build(magnitude, pot_magnitudes((int)s->bits, magnitude), out, levels, cuts);
     return fit_to(s, st, out, e);
 }
+
+typedef struct apot_params {
+    int k; /* bits of a term */
+} apot_params;
 
 static int fit_apot(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *levels, float *cuts, bg_err *e)
 {
     double magnitude[256];
-    int bits = (int)bg_spec_number(s, "bits"), k = (int)bg_spec_number(s, "k");
+    const apot_params *p = bg_grid_params(s);
+    int bits = (int)s->bits, k = p->k;
     if (k != 2 && (bits - 1) % k)
         return bg_fail(e, BG_USAGE, "apot: k=%d does not divide the %d bits of a magnitude", k, bits - 1);
     build(magnitude, apot_magnitudes(bits, k, magnitude), out, levels, cuts);
@@ -151,17 +156,17 @@ static int fit_apot(const bg_spec *s, const bg_scope_stats *st, bg_code *out, fl
 
 static bg_needs needs(const bg_spec *s)
 {
-    if (bg_spec_is(s, "clip", "mse") || bg_spec_is(s, "clip", "output"))
+    if (s->clip.word == BG_CLIP_MSE || s->clip.word == BG_CLIP_OUTPUT)
         return s->scope.kind == BG_SCOPE_TENSOR ? BG_NEEDS_HIST : BG_NEEDS_VALUES;
-    return bg_spec_number(s, "clip") > 0 ? BG_NEEDS_MOMENTS : BG_NEEDS_ABSMAX;
+    return s->clip.number > 0 ? BG_NEEDS_MOMENTS : BG_NEEDS_ABSMAX;
 }
 
 static const bg_key keys[] = {
     {.name = "bits",
      .type = BG_KEY_INTEGER,
-     .least = 2,
-     .most = 8,
-     .otherwise = "4",
+     .min = 2,
+     .max = 8,
+     .default_text = "4",
      .help = "index bits a weight, the sign's among them"},
     {0},
 };
@@ -169,16 +174,17 @@ static const bg_key keys[] = {
 static const bg_key apot_keys[] = {
     {.name = "bits",
      .type = BG_KEY_INTEGER,
-     .least = 2,
-     .most = 8,
-     .otherwise = "4",
+     .min = 2,
+     .max = 8,
+     .default_text = "4",
      .help = "index bits a weight, the sign's among them"},
     {.name = "k",
      .type = BG_KEY_INTEGER,
-     .least = 1,
-     .most = 4,
-     .otherwise = "2",
-     .help = "bits of a term; divides bits-1 unless it is 2 (1: equally spaced)"},
+     .min = 1,
+     .max = 4,
+     .default_text = "2",
+     .help = "bits of a term; divides bits-1 unless it is 2 (1: equally spaced)",
+     BG_PARAM(apot_params, k)},
     {0},
 };
 

@@ -5,10 +5,13 @@
 #include "quant/grid/multi_codebook.h"
 
 static const bg_key keys[] = {
-    {"dim", BG_KEY_INTEGER, 2, 4096, NULL, "8", "weights in a vector, along a row"},
-    {"parts", BG_KEY_INTEGER, 1, 512, NULL, "4", "sub-vectors of a vector; divides dim"},
-    {"bits", BG_KEY_NUMBER, 0.015625, 16, NULL, "2", "index bits a weight; bits·dim/parts is a whole number up to 16"},
-    {"words", BG_KEY_INTEGER, 2, BG_VQ_MAX_WORDS, NULL, NULL, "codewords of each part, in place of bits"},
+    {"dim", BG_KEY_INTEGER, 2, 4096, NULL, "8", "weights in a vector, along a row", BG_SPEC_PARAM(dim)},
+    {"parts", BG_KEY_INTEGER, 1, 512, NULL, "4", "sub-vectors of a vector; divides dim",
+     BG_PARAM(bg_books_params, parts)},
+    {"bits", BG_KEY_NUMBER, 0.015625, 16, NULL, "2", "index bits a weight; bits·dim/parts is a whole number up to 16",
+     BG_SPEC_PARAM(bits)},
+    {"words", BG_KEY_INTEGER, 2, BG_VQ_MAX_WORDS, NULL, NULL, "codewords of each part, in place of bits",
+     BG_PARAM(bg_books_params, words)},
     BG_BOOKS_KEYS,
     {0},
 };

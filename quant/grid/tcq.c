@@ -38,58 +38,68 @@ struct bg_trained {
     double table_bits;
 };
 
+typedef struct tcq_params {
+    double rate; /* code=entropy; 0: not given, bits says it */
+    int states, length;
+} tcq_params;
+
 static const bg_key keys[] = {
     {.name = "bits",
      .type = BG_KEY_INTEGER,
-     .least = 1,
-     .most = 8,
-     .otherwise = "2",
+     .min = 1,
+     .max = 8,
+     .default_text = "2",
      .help = "index bits a weight, at fixed rate"},
     {.name = "rate",
      .type = BG_KEY_NUMBER,
-     .least = 0.25,
-     .most = 8,
-     .help = "bits a weight with code=entropy, in place of bits"},
+     .min = 0.25,
+     .max = 8,
+     .help = "bits a weight with code=entropy, in place of bits",
+     BG_PARAM(tcq_params, rate)},
     {.name = "states",
      .type = BG_KEY_INTEGER,
-     .least = 4,
-     .most = 256,
-     .otherwise = "256",
-     .help = "of the trellis: 4, 8, 16, 32, 64, 128 or 256"},
+     .min = 4,
+     .max = 256,
+     .default_text = "256",
+     .help = "of the trellis: 4, 8, 16, 32, 64, 128 or 256",
+     BG_PARAM(tcq_params, states)},
     {.name = "length",
      .type = BG_KEY_INTEGER,
-     .least = 64,
-     .most = 65536,
-     .otherwise = "4096",
-     .help = "weights in a sequence"},
+     .min = 64,
+     .max = 65536,
+     .default_text = "4096",
+     .help = "weights in a sequence",
+     BG_PARAM(tcq_params, length)},
     {0},
 };
 
 static int is_entropy(const bg_spec *s)
 {
-    return strcmp(s->coding->name, "fixed") != 0;
+    return s->coding->bits != NULL;
 }
 
 static double bits(const bg_spec *s)
 {
-    return bg_spec_given(s, "rate") ? bg_spec_number(s, "rate") : bg_spec_number(s, "bits");
+    const tcq_params *p = bg_grid_params(s);
+    return p->rate > 0 ? p->rate : s->bits;
 }
 
 static int check(const bg_spec *s, bg_err *e)
 {
+    const tcq_params *p = bg_grid_params(s);
     bg_trellis t;
-    if (!bg_trellis_init(&t, (int)bg_spec_number(s, "states")))
+    if (!bg_trellis_init(&t, p->states))
         return bg_fail(e, BG_USAGE, "'%s': states is 4, 8, 16, 32, 64, 128 or 256", s->text);
-    if (strcmp(s->coding->name, "fixed") && strcmp(s->coding->name, "entropy"))
+    if (s->coding->bits && !s->coding->by_distribution)
         return bg_fail(e, BG_USAGE, "'%s': a trellis is coded fixed or entropy", s->text);
-    if (bg_spec_given(s, "rate") && !is_entropy(s))
+    if (p->rate > 0 && !is_entropy(s))
         return bg_fail(e, BG_USAGE, "'%s': rate goes with code=entropy; bits is the fixed rate", s->text);
     return BG_OK;
 }
 
 static int64_t rows_together(const bg_spec *s, int64_t C)
 {
-    int64_t length = (int64_t)bg_spec_number(s, "length");
+    int64_t length = ((const tcq_params *)bg_grid_params(s))->length;
     return C >= length ? 1 : (length + C - 1) / C;
 }
 
@@ -375,9 +385,10 @@ static bg_trained *new_trained(const bg_spec *s)
     bg_trained *t = calloc(1, sizeof *t);
     if (!t)
         return NULL;
-    bg_trellis_init(&t->trellis, (int)bg_spec_number(s, "states"));
-    t->length = (int)bg_spec_number(s, "length"), t->entropy = is_entropy(s);
-    t->bits = (int)bg_spec_number(s, "bits"), t->K = 2 << t->bits;
+    const tcq_params *p = bg_grid_params(s);
+    bg_trellis_init(&t->trellis, p->states);
+    t->length = p->length, t->entropy = is_entropy(s);
+    t->bits = (int)s->bits, t->K = 2 << t->bits;
     t->level = calloc(MOST_LEVELS, sizeof(float));
     t->length_cost = calloc(MOST_LEVELS, sizeof(float));
     int whole = t->level && t->length_cost;

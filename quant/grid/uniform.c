@@ -20,9 +20,14 @@
 #include <string.h>
 #include "quant/engine/engine.h"
 
+typedef struct uniform_params {
+    int midrise; /* offset=midrise: 0 between two points */
+} uniform_params;
+
 static void symmetric_code(const bg_spec *s, int K, double a, double step, int ideal, bg_code *out)
 {
-    int midrise = bg_spec_is(s, "offset", "midrise"), by_range = bg_spec_is(s, "step", "range");
+    const uniform_params *p = bg_grid_params(s);
+    int midrise = p->midrise, by_range = s->step.word == BG_STEP_RANGE;
     midrise |= K == 2 && !by_range && step <= 0;
     *out = (bg_code){.K = K, .affine = 1, .lo = -(K / 2), .hi = (K - 1) / 2, .zero = midrise ? -0.5f : 0};
     if (midrise && K % 2)
@@ -45,7 +50,7 @@ static void signed_code(const bg_spec *s, const bg_scope_stats *st, int K, bg_co
 
 static void range_code(const bg_spec *s, int K, double lo, double hi, int ideal, bg_code *out)
 {
-    int asym = bg_spec_is(s, "zero", "asym");
+    int asym = s->zero == BG_ZERO_ASYM;
     if (asym) {
         lo = fmin(lo, 0);
         hi = fmax(hi, 0);
@@ -63,11 +68,11 @@ static void range_code(const bg_spec *s, int K, double lo, double hi, int ideal,
 /* The code when only `share` of the range is kept. */
 static void code_for(const bg_spec *s, const bg_scope_stats *st, int K, double share, bg_code *out)
 {
-    if (bg_spec_is(s, "step", "signed")) {
+    if (s->step.word == BG_STEP_SIGNED) {
         signed_code(s, st, K, out);
         return;
     }
-    if (bg_spec_is(s, "zero", "sym")) {
+    if (s->zero == BG_ZERO_SYM) {
         symmetric_code(s, K, share * fmax(fabs(st->min), fabs(st->max)), 0, st->ideal, out);
         return;
     }
@@ -181,22 +186,16 @@ static int search_hist(const bg_spec *s, const bg_scope_stats *st, int K, bg_cod
 
 /* ---- the row ---- */
 
-static int needs_long_code(const bg_spec *s)
-{
-    return bg_spec_number(s, "step") > 0 && strcmp(s->coding->name, "fixed") != 0 && !bg_spec_given(s, "bits") &&
-           !bg_spec_given(s, "levels");
-}
-
 /* step=Nsigma: as many points as bits say, or, entropy-coded, as the weights reach. */
 static int stepped(const bg_spec *s, const bg_scope_stats *st, int K, bg_code *out, bg_err *e)
 {
-    double step = bg_spec_number(s, "step") * st->sigma;
+    double step = s->step.number * st->sigma;
     symmetric_code(s, K, 0, step, st->ideal, out);
-    if (!needs_long_code(s))
+    if (!s->open_ended)
         return BG_OK;
     double scale = (double)out->scale;
     if (scale > 0 && (st->max - st->min) / scale > 65534)
-        return bg_fail(e, BG_USAGE, "step=%s needs more than 65,536 points here", bg_spec_word(s, "step"));
+        return bg_fail(e, BG_USAGE, "step=%.15gsigma needs more than 65,536 points here", s->step.number);
     out->lo = scale > 0 ? (int)floor(st->min / scale) : 0;
     out->hi = scale > 0 ? (int)ceil(st->max / scale) : 0;
     out->K = out->hi - out->lo + 1;
@@ -206,19 +205,19 @@ static int stepped(const bg_spec *s, const bg_scope_stats *st, int K, bg_code *o
 static int fit(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *levels, float *cuts, bg_err *e)
 {
     (void)levels, (void)cuts;
-    int K = bg_spec_points(s);
-    double clip = bg_spec_number(s, "clip");
-    if (bg_spec_number(s, "step") > 0)
+    int K = s->points;
+    double clip = s->clip.number;
+    if (s->step.number > 0)
         return stepped(s, st, K, out, e);
     if (clip > 0) {
         bg_scope_stats inside = *st;
-        double centre = bg_spec_is(s, "zero", "sym") ? 0 : st->mean;
+        double centre = s->zero == BG_ZERO_SYM ? 0 : st->mean;
         inside.min = fmax(st->min, centre - clip * st->sigma);
         inside.max = fmin(st->max, centre + clip * st->sigma);
         code_for(s, &inside, K, 1, out);
         return BG_OK;
     }
-    if ((bg_spec_is(s, "clip", "mse") || bg_spec_is(s, "clip", "output")) && st->max > st->min) {
+    if ((s->clip.word == BG_CLIP_MSE || s->clip.word == BG_CLIP_OUTPUT) && st->max > st->min) {
         if (st->hist)
             return search_hist(s, st, K, out, e);
         search_values(s, st, K, out);
@@ -230,23 +229,24 @@ static int fit(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *
 
 static bg_needs needs(const bg_spec *s)
 {
-    if (bg_spec_is(s, "clip", "mse") || bg_spec_is(s, "clip", "output"))
+    if (s->clip.word == BG_CLIP_MSE || s->clip.word == BG_CLIP_OUTPUT)
         return s->scope.kind == BG_SCOPE_TENSOR ? BG_NEEDS_HIST : BG_NEEDS_VALUES;
-    if (bg_spec_number(s, "clip") > 0 || bg_spec_number(s, "step") > 0)
+    if (s->clip.number > 0 || s->step.number > 0)
         return BG_NEEDS_MOMENTS;
-    return bg_spec_is(s, "zero", "sym") && !bg_spec_is(s, "step", "signed") ? BG_NEEDS_ABSMAX : BG_NEEDS_RANGE;
+    return s->zero == BG_ZERO_SYM && s->step.word != BG_STEP_SIGNED ? BG_NEEDS_ABSMAX : BG_NEEDS_RANGE;
 }
 
 static int check(const bg_spec *s, bg_err *e)
 {
-    int sym = bg_spec_is(s, "zero", "sym");
-    if (!sym && (bg_spec_given(s, "step") || bg_spec_is(s, "offset", "midrise")))
+    const uniform_params *p = bg_grid_params(s);
+    int sym = s->zero == BG_ZERO_SYM;
+    if (!sym && (bg_spec_given(s, "step") || p->midrise))
         return bg_fail(e, BG_USAGE, "spec '%s': step and offset belong to zero=sym", s->text);
-    if (bg_spec_is(s, "step", "signed") && (bg_spec_given(s, "clip") || bg_spec_is(s, "offset", "midrise")))
+    if (s->step.word == BG_STEP_SIGNED && (bg_spec_given(s, "clip") || p->midrise))
         return bg_fail(e, BG_USAGE, "spec '%s': step=signed takes neither clip nor offset", s->text);
-    if (bg_spec_number(s, "step") > 0 && bg_spec_given(s, "clip"))
+    if (s->step.number > 0 && bg_spec_given(s, "clip"))
         return bg_fail(e, BG_USAGE, "spec '%s': a step in sigma leaves no range to clip", s->text);
-    if (bg_spec_is(s, "scale", "e8m0") && !sym)
+    if (s->scale == BG_SCALE_E8M0 && !sym)
         return bg_fail(e, BG_USAGE, "spec '%s': power-of-two scales have no zero point", s->text);
     return BG_OK;
 }
@@ -255,14 +255,16 @@ static const bg_key keys[] = {
     {.name = "step",
      .type = BG_KEY_WORD,
      .words = "int|range|signed|Nsigma",
-     .otherwise = "int",
+     .default_text = "int",
      .help = "max/(2^(bits-1)-1); 2 max/(2^bits-1), the notebooks' rule; the signed largest is code -2^(bits-1) "
-             "(Q4_0); N standard deviations"},
+             "(Q4_0); N standard deviations",
+     BG_SPEC_PARAM(step)},
     {.name = "offset",
      .type = BG_KEY_WORD,
      .words = "midtread|midrise",
-     .otherwise = "midtread",
-     .help = "a point at 0, or 0 between two points"},
+     .default_text = "midtread",
+     .help = "a point at 0, or 0 between two points",
+     BG_PARAM(uniform_params, midrise)},
     {0},
 };
 
@@ -274,6 +276,7 @@ const bg_grid bg_grid_uniform = {
     .keys = keys,
     .default_scope = "tensor",
     .kind = BG_GRID_SCALAR,
+    .flags = BG_GRID_INTEGER,
     .check = check,
     .needs = needs,
     .fit = fit,

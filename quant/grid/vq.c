@@ -5,9 +5,11 @@
 #include "quant/grid/multi_codebook.h"
 
 static const bg_key keys[] = {
-    {"dim", BG_KEY_INTEGER, 1, BG_VQ_MAX_DIM, NULL, "4", "weights in a vector, along a row"},
-    {"bits", BG_KEY_NUMBER, 0.015625, 16, NULL, "2", "index bits a weight; bits·dim is a whole number up to 16"},
-    {"words", BG_KEY_INTEGER, 2, BG_VQ_MAX_WORDS, NULL, NULL, "codewords, in place of bits"},
+    {"dim", BG_KEY_INTEGER, 1, BG_VQ_MAX_DIM, NULL, "4", "weights in a vector, along a row", BG_SPEC_PARAM(dim)},
+    {"bits", BG_KEY_NUMBER, 0.015625, 16, NULL, "2", "index bits a weight; bits·dim is a whole number up to 16",
+     BG_SPEC_PARAM(bits)},
+    {"words", BG_KEY_INTEGER, 2, BG_VQ_MAX_WORDS, NULL, NULL, "codewords, in place of bits",
+     BG_PARAM(bg_books_params, words)},
     BG_BOOKS_KEYS,
     {0},
 };

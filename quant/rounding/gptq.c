@@ -42,12 +42,14 @@
 enum { CHUNK = 8 * BG_GPTQ_LANES, BLOCK = 128, INDEX_BITS = 32 /* of g_idx in GPTQ files */ };
 
 static const bg_key keys[] = {
-    {"percdamp", BG_KEY_NUMBER, 0, 10, NULL, "0.01", "damping, as a share of the mean diagonal of Σ"},
+    {"percdamp", BG_KEY_NUMBER, 0, 10, NULL, "0.01", "damping, as a share of the mean diagonal of Σ",
+     BG_PARAM(bg_gptq_params, percdamp)},
     {"order", BG_KEY_WORD, 0, 0, "natural|act|groups", "natural",
-     "act: columns by falling E[x²]; groups: whole groups so, and each inside"},
-    {"static", BG_KEY_BOOL, 0, 1, NULL, "false", "groups are fitted before the walk"},
+     "act: columns by falling E[x²]; groups: whole groups so, and each inside", BG_SPEC_PARAM(column_order)},
+    {"static", BG_KEY_BOOL, 0, 1, NULL, "false", "groups are fitted before the walk",
+     BG_PARAM(bg_gptq_params, static_groups)},
     {"steps", BG_KEY_WORD, 0, 0, "equal|water", "equal",
-     "water: column steps in inverse proportion to M_jj (scope=tensor)"},
+     "water: column steps in inverse proportion to M_jj (scope=tensor)", BG_SPEC_PARAM(water_steps)},
     {0},
 };
 
@@ -254,7 +256,7 @@ static double babai_bound(const walk *k)
 
 static int set_importance(walk *k, bg_err *e)
 {
-    if (!bg_spec_is_weighted(k->s))
+    if (!k->s->fits_importance)
         return BG_OK;
     int64_t C = k->C, rows = k->per_group ? 1 : k->R;
     k->importance = malloc((size_t)(rows * C) * sizeof *k->importance);
@@ -445,7 +447,7 @@ static int store(const walk *k, bg_stored *stored, bg_err *e)
 static int water_bits(const walk *k, bg_measure *measure, bg_err *e)
 {
     enum { STEP_BITS = 8 };
-    if (strcmp(k->s->coding->name, "entropy")) {
+    if (!k->s->coding->by_distribution) {
         measure->rate.scales += STEP_BITS * (double)k->C;
         return bg_measure_symbols(k->s, k->symbols, (size_t)(k->R * k->C), k->K, measure, e);
     }
@@ -500,7 +502,7 @@ static int finish(walk *k, float *out, bg_measure *measure, bg_stored *stored, b
 static int factor_at_level(walk *k, int64_t order, bg_factor *own, double *mu, bg_err *e)
 {
     enum { TRIES = 4 };
-    double step = bg_spec_number(k->s, "step"), damp = k->f->damp, last = 0;
+    double step = k->s->step.number, damp = k->f->damp, last = 0;
     int status = BG_OK;
     for (int i = 0; i < TRIES && !status; i++) {
         double level = step * step / 12 * exp2(k->f->mean_log2);
@@ -551,7 +553,7 @@ static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out,
                bg_err *e)
 {
     *measure = (bg_measure){0};
-    if (s->grid->kind == BG_GRID_VECTOR && (s->grid->vector || bg_spec_number(s, "dim") > 0))
+    if (s->grid->kind == BG_GRID_VECTOR && (s->grid->vector || s->dim > 0))
         return bg_gptq_vectors(s, m, w, out, measure, e);
     if (s->grid->kind != BG_GRID_SCALAR) {
         measure->skipped = "round=gptq needs a scalar grid or vectors that are coded one by one";
@@ -562,20 +564,21 @@ static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out,
         measure->skipped = "round=gptq needs blocks that end with the row";
         return BG_OK;
     }
-    int water = bg_spec_is(s, "steps", "water");
-    if (water && (s->scope.kind != BG_SCOPE_TENSOR || !(bg_spec_number(s, "step") > 0))) {
+    const bg_gptq_params *p = bg_rounding_params(s);
+    int water = s->water_steps;
+    if (water && (s->scope.kind != BG_SCOPE_TENSOR || !(s->step.number > 0))) {
         measure->skipped = "steps=water needs uniform:step=Nsigma with scope=tensor";
         return BG_OK;
     }
     int64_t G = s->scope.kind != BG_SCOPE_TENSOR && size < m->cols ? size : m->cols;
-    int64_t order = bg_spec_is(s, "order", "act")      ? BG_ORDER_ACT
-                    : bg_spec_is(s, "order", "groups") ? G
-                                                       : BG_ORDER_NATURAL;
+    int64_t order = s->column_order == BG_COLUMNS_ACT      ? BG_ORDER_ACT
+                    : s->column_order == BG_COLUMNS_GROUPS ? G
+                                                           : BG_ORDER_NATURAL;
     bg_factor own = {0}, at_level = {0};
     const bg_factor *f = NULL;
     float *aim = NULL;
     double mu = 0;
-    int status = bg_factor_shared(m, bg_spec_number(s, "percdamp"), order, &own, &f, e);
+    int status = bg_factor_shared(m, p->percdamp, order, &own, &f, e);
     walk k = {.s = s,
               .m = m,
               .f = f,
@@ -583,15 +586,15 @@ static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out,
               .aim = w,
               .R = m->rows,
               .C = m->cols,
-              .K = bg_spec_points(s),
+              .K = s->points,
               .block = BLOCK,
               .water = water};
     k.per_group = s->scope.kind != BG_SCOPE_TENSOR;
     k.G = G;
-    k.whole = bg_spec_is(s, "order", "groups");
+    k.whole = s->column_order == BG_COLUMNS_GROUPS;
     k.groups = (k.C + k.G - 1) / k.G;
-    k.two_level = bg_spec_is_two_level(s);
-    k.on_the_way = k.per_group && k.G < k.C && !bg_spec_number(s, "static") && !k.two_level;
+    k.two_level = s->two_level;
+    k.on_the_way = k.per_group && k.G < k.C && !p->static_groups && !k.two_level;
     if (k.on_the_way)
         k.block = k.G >= BLOCK ? k.G : k.G * (BLOCK / k.G);
     if (!status && water)

@@ -122,9 +122,9 @@ static int finish(const walk *k, const bg_matrix *m, float *out, bg_measure *mea
 
 int bg_gptq_vectors(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_err *e)
 {
-    int d = s->grid->vector ? s->grid->vector : (int)bg_spec_number(s, "dim");
+    int d = s->grid->vector ? s->grid->vector : s->dim;
     *measure = (bg_measure){.clipped = (double)NAN, .index_entropy = (double)NAN};
-    if (!bg_spec_is(s, "order", "natural"))
+    if (s->column_order != BG_COLUMNS_NATURAL)
         measure->skipped = "another order would tear the columns of a vector apart";
     if (s->grid->vector && m->cols % s->grid->vector)
         measure->skipped = "rows of this length do not suit the grid";
@@ -146,7 +146,7 @@ int bg_gptq_vectors(const bg_spec *s, const bg_matrix *m, const float *w, float 
         status = BG_OK;
     }
     if (!status && !measure->skipped)
-        status = bg_factor_shared(m, bg_spec_number(s, "percdamp"), 0, &own, &k.f, e);
+        status = bg_factor_shared(m, ((const bg_gptq_params *)bg_rounding_params(s))->percdamp, 0, &own, &k.f, e);
     k.code = code;
     if (!status && !measure->skipped)
         status = walk_all(&k, e);

@@ -5,6 +5,12 @@
 #include "quant/kernel/cholesky.h"
 #include "quant/engine/quantize.h"
 
+/* Parameters of round=gptq; column_order and water_steps are members of bg_spec. */
+typedef struct bg_gptq_params {
+    double percdamp;   /* damping, as a share of the mean diagonal of Σ */
+    int static_groups; /* groups are fitted before the walk */
+} bg_gptq_params;
+
 typedef struct bg_gptq_walk {
     const bg_spec *s;
     const bg_matrix *m;

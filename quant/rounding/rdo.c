@@ -11,19 +11,26 @@
 
 enum { CHUNK = 1 << 16, REACH = 3 };
 
+typedef struct rdo_params {
+    double slope; /* λ in units of 2·ln2·D */
+    int passes;
+} rdo_params;
+
 static const bg_key keys[] = {
     {.name = "slope",
      .type = BG_KEY_NUMBER,
-     .least = 0,
-     .most = 100,
-     .otherwise = "1",
-     .help = "λ in units of 2·ln2·D"},
+     .min = 0,
+     .max = 100,
+     .default_text = "1",
+     .help = "λ in units of 2·ln2·D",
+     BG_PARAM(rdo_params, slope)},
     {.name = "passes",
      .type = BG_KEY_INTEGER,
-     .least = 1,
-     .most = 50,
-     .otherwise = "4",
-     .help = "choices, each with the code lengths of the last"},
+     .min = 1,
+     .max = 50,
+     .default_text = "4",
+     .help = "choices, each with the code lengths of the last",
+     BG_PARAM(rdo_params, passes)},
     {0},
 };
 
@@ -78,7 +85,8 @@ static int optimise(const bg_spec *s, const bg_matrix *m, const float *w, float 
 {
     choice c = {.stored = stored, .w = w, .out = out, .n = m->rows * m->cols, .cols = m->cols};
     c.size = bg_scope_size(s, m->rows, m->cols), c.K = stored->K;
-    c.lambda = bg_spec_number(s, "slope") * 2 * log(2) * mse;
+    const rdo_params *p = bg_rounding_params(s);
+    c.lambda = p->slope * 2 * log(2) * mse;
     for (int64_t i = 0; i < c.n; i++)
         c.K = stored->codes[i] >= c.K ? stored->codes[i] + 1 : c.K;
     stored->K = c.K;
@@ -87,7 +95,7 @@ static int optimise(const bg_spec *s, const bg_matrix *m, const float *w, float 
         return bg_no_memory(e, "code lengths", (size_t)c.K * sizeof *length);
     c.length = length;
     int64_t chunks = (c.n + CHUNK - 1) / CHUNK;
-    for (int pass = 0; pass < (int)bg_spec_number(s, "passes"); pass++) {
+    for (int pass = 0; pass < p->passes; pass++) {
         lengths(stored->codes, c.n, c.K, length);
 #pragma omp parallel for schedule(static)
         for (int64_t k = 0; k < chunks; k++)
@@ -133,5 +141,6 @@ const bg_rounding bg_rounding_rdo = {
     .title = "the point that costs least in distortion and coded bits together",
     .paper = "Sullivan 1996",
     .keys = keys,
+    .scalar_only = 1,
     .run = run,
 };

@@ -19,5 +19,6 @@ const bg_rounding bg_rounding_stochastic = {
     .name = "stochastic",
     .title = "one of the two neighbours at random, without bias",
     .paper = "Croci et al. 2022, Stochastic rounding, R. Soc. Open Sci. 9, 211631",
+    .scalar_only = 1,
     .choose = choose,
 };

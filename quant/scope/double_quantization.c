@@ -30,7 +30,7 @@ static void e4m3_scales(float *scales, size_t n)
 
 void bg_two_level_scales(const bg_spec *s, float *scales, size_t n)
 {
-    if (bg_spec_is(s, "double", "true"))
+    if (s->double_quantized)
         bg_double_quantize(scales, n);
     else
         e4m3_scales(scales, n);

@@ -50,25 +50,27 @@ static float e8m0_scale(float x, float top)
 
 float bg_scale_round(const bg_spec *s, float x, float top)
 {
-    const char *type = bg_spec_word(s, "scale");
-    if (!strcmp(type, "f16")) {
-        float y = bg_f16_to_f32(bg_f32_to_f16(x));
+    float y = x;
+    switch ((bg_scale_type)s->scale) {
+    case BG_SCALE_F32:
+        return x;
+    case BG_SCALE_F16:
+        y = bg_f16_to_f32(bg_f32_to_f16(x));
         return isfinite(y) ? y : copysignf(65504, x);
-    }
-    if (!strcmp(type, "bf16")) {
-        float y = bg_bf16_to_f32(bg_f32_to_bf16(x));
+    case BG_SCALE_BF16:
+        y = bg_bf16_to_f32(bg_f32_to_bf16(x));
         return isfinite(y) ? y : copysignf(0x1.fep127f, x);
-    }
-    if (!strcmp(type, "e8m0"))
+    case BG_SCALE_E8M0:
         return x > 0 ? e8m0_scale(x, top) : ldexpf(1, -127);
-    if (!strcmp(type, "e4m3"))
+    case BG_SCALE_E4M3:
         return bg_e4m3_to_f32(bg_f32_to_e4m3(x));
+    }
     return x;
 }
 
 int bg_code_room_init(bg_code_room *r, const bg_spec *s, bg_err *e)
 {
-    int K = bg_spec_points(s);
+    int K = s->points;
     r->K = K;
     r->levels = malloc((size_t)K * sizeof(float));
     r->cuts = malloc((size_t)K * sizeof(float));
@@ -124,11 +126,6 @@ int bg_code_fit(const bg_spec *s, const bg_scope_stats *st, bg_code_room *r, bg_
     out->scale = unit > 0 ? bg_scale_round(s, out->scale / unit, top_of(out)) * unit
                           : bg_scale_round(s, out->scale, top_of(out));
     return BG_OK;
-}
-
-int bg_spec_is_weighted(const bg_spec *s)
-{
-    return bg_spec_is(s, "weighted", "true") || bg_spec_is(s, "clip", "output");
 }
 
 /* An integer zero point is added after rounding, as GPTQ, AWQ and every engine do it: of two points equally near the

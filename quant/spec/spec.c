@@ -13,8 +13,19 @@
 #include "quant/engine/quantize.h"
 
 const bg_key bg_common_keys[] = {
-    {.name = "bits", .type = BG_KEY_INTEGER, .least = 1, .most = 16, .otherwise = "4", .help = "index bits a weight"},
-    {.name = "levels", .type = BG_KEY_INTEGER, .least = 2, .most = 65536, .help = "number of points, instead of bits"},
+    {.name = "bits",
+     .type = BG_KEY_INTEGER,
+     .min = 1,
+     .max = 16,
+     .default_text = "4",
+     BG_SPEC_PARAM(bits),
+     .help = "index bits a weight"},
+    {.name = "levels",
+     .type = BG_KEY_INTEGER,
+     .min = 2,
+     .max = 65536,
+     BG_SPEC_PARAM(levels),
+     .help = "number of points, instead of bits"},
     {.name = "scope",
      .type = BG_KEY_WORD,
      .words = "tensor|channel|N",
@@ -22,22 +33,25 @@ const bg_key bg_common_keys[] = {
     {.name = "zero",
      .type = BG_KEY_WORD,
      .words = "sym|asym|min",
-     .otherwise = "sym",
+     .default_text = "sym",
+     BG_SPEC_PARAM(zero),
      .help = "no zero point; an integer one of as many bits as an index; the minimum, in the scale's type"},
     {.name = "clip",
      .type = BG_KEY_WORD,
      .words = "max|mse|output|Nsigma",
-     .otherwise = "max",
+     .default_text = "max",
+     BG_SPEC_PARAM(clip),
      .help = "range of the grid: all weights; of least squared error; the same, each weight counting by its input "
              "(--calibration); N standard deviations"},
     {.name = "scale",
      .type = BG_KEY_WORD,
      .words = "f32|f16|bf16|e8m0|e4m3",
-     .otherwise = "f16",
+     .default_text = "f16",
+     BG_SPEC_PARAM(scale),
      .help = "storage type of scales, minima and fitted levels, rounded to it before use"},
-    {.name = "round", .type = BG_KEY_TEXT, .otherwise = "nearest", .help = "row of the rounding registry"},
-    {.name = "transform", .type = BG_KEY_TEXT, .otherwise = "none", .help = "row of the transform registry"},
-    {.name = "code", .type = BG_KEY_TEXT, .otherwise = "fixed", .help = "row of the coding registry"},
+    {.name = "round", .type = BG_KEY_TEXT, .default_text = "nearest", .help = "row of the rounding registry"},
+    {.name = "transform", .type = BG_KEY_TEXT, .default_text = "none", .help = "row of the transform registry"},
+    {.name = "code", .type = BG_KEY_TEXT, .default_text = "fixed", .help = "row of the coding registry"},
     {0},
 };
 
@@ -215,13 +229,14 @@ static int number_in(const bg_key *k, const char *text, double *out)
     if (end == text || *end || !isfinite(x) || (k->type == BG_KEY_INTEGER && x != floor(x)))
         return 0;
     *out = x;
-    return x >= k->least && x <= k->most;
+    return x >= k->min && x <= k->max;
 }
 
 /* One of the words, or a positive number with the suffix that the last word asks for ("N", "Nsigma"). */
-static int word_in(const bg_key *k, const char *text, double *number, char *canonical)
+static int word_in(const bg_key *k, const char *text, bg_value *v)
 {
-    for (const char *w = k->words; *w;) {
+    v->word = 0;
+    for (const char *w = k->words; *w; v->word++) {
         size_t length = strcspn(w, "|");
         if (w[0] == 'N' && (length == 1 || islower((unsigned char)w[1]))) {
             char *end;
@@ -229,12 +244,12 @@ static int word_in(const bg_key *k, const char *text, double *number, char *cano
             if (isdigit((unsigned char)*text) && end != text && strlen(end) == length - 1 &&
                 !strncmp(end, w + 1, length - 1) && isfinite(x) && x > 0 &&
                 (length > 1 || (x == floor(x) && x <= INT32_MAX))) {
-                *number = x;
-                snprintf(canonical, BG_VALUE_TEXT, "%.15g%.*s", x, (int)length - 1, w + 1);
+                v->number = x;
+                snprintf(v->text, sizeof v->text, "%.15g%.*s", x, (int)length - 1, w + 1);
                 return 1;
             }
         } else if (strlen(text) == length && !strncmp(text, w, length)) {
-            snprintf(canonical, BG_VALUE_TEXT, "%s", text);
+            snprintf(v->text, sizeof v->text, "%s", text);
             return 1;
         }
         w += length + (w[length] == '|');
@@ -251,11 +266,11 @@ static int set_value(bg_value *v, const char *text, const char *whole, bg_err *e
     case BG_KEY_INTEGER:
         if (!number_in(k, text, &v->number))
             return bg_fail(e, BG_USAGE, "spec '%s': %s=%s: %s from %.9g to %.9g is wanted", whole, k->name, text,
-                           k->type == BG_KEY_INTEGER ? "a whole number" : "a number", k->least, k->most);
+                           k->type == BG_KEY_INTEGER ? "a whole number" : "a number", k->min, k->max);
         snprintf(v->text, sizeof v->text, "%.15g", v->number);
         return BG_OK;
     case BG_KEY_WORD:
-        if (!word_in(k, text, &v->number, v->text))
+        if (!word_in(k, text, v))
             return bg_fail(e, BG_USAGE, "spec '%s': %s=%s: one of %s is wanted", whole, k->name, text, k->words);
         return BG_OK;
     case BG_KEY_BOOL:
@@ -336,7 +351,7 @@ static int apply_defaults(bg_spec *s, const char *whole, bg_err *e)
 {
     for (int i = 0; i < s->n_values; i++) {
         bg_value *v = &s->values[i];
-        const char *d = v->key->otherwise;
+        const char *d = v->key->default_text;
         if (!d && !strcmp(v->key->name, "scope"))
             d = s->grid->default_scope ? s->grid->default_scope : "tensor";
         int status = d ? set_value(v, d, whole, e) : BG_OK;
@@ -363,7 +378,8 @@ static int apply_pairs(bg_spec *s, const pairs *p, int from, int to, const char 
 /* Entropy-coded with a given step: the grid is as long as the weights need, and bits, unless given, say nothing. */
 static int open_ended(const bg_spec *s)
 {
-    return bg_spec_number(s, "step") > 0 && s->coding->bits && !bg_spec_given(s, "bits") && !bg_spec_given(s, "levels");
+    const bg_value *step = value_of(s, "step");
+    return step && step->number > 0 && s->coding->bits && !bg_spec_given(s, "bits") && !bg_spec_given(s, "levels");
 }
 
 /* Writes the canonical text: values that differ from `base` (the same spec without the user's keys). Bits are always
@@ -398,20 +414,111 @@ static int set_scope(bg_spec *s, bg_err *e)
         s->scope = (bg_scope){s->grid->flags & BG_GRID_FLAT ? BG_SCOPE_BLOCK : BG_SCOPE_GROUP, (int)v->number};
     else if (!strcmp(v->text, "channel"))
         s->scope.kind = BG_SCOPE_CHANNEL;
-    if (bg_spec_number(s, "rows") > 1 && s->scope.kind != BG_SCOPE_CHANNEL)
-        return bg_fail(e, BG_USAGE, "rows=%g belongs to scope=channel: that many rows share",
-                       bg_spec_number(s, "rows"));
-    if (bg_spec_number(s, "rows") > 1)
-        s->scope = (bg_scope){BG_SCOPE_ROWS, (int)bg_spec_number(s, "rows")};
+    if (s->shared_rows > 1 && s->scope.kind != BG_SCOPE_CHANNEL)
+        return bg_fail(e, BG_USAGE, "rows=%d belongs to scope=channel: that many rows share", s->shared_rows);
+    if (s->shared_rows > 1)
+        s->scope = (bg_scope){BG_SCOPE_ROWS, s->shared_rows};
     return BG_OK;
 }
 
 static int check_composition(const bg_spec *s, const char *whole, bg_err *e)
 {
-    if (s->grid->kind != BG_GRID_SCALAR && bg_spec_given(s, "round") && strcmp(s->rounding->name, "nearest") &&
-        strcmp(s->rounding->name, "gptq"))
+    if (s->grid->kind != BG_GRID_SCALAR && bg_spec_given(s, "round") && s->rounding->scalar_only)
         return bg_fail(e, BG_USAGE, "spec '%s': round=%s needs a scalar grid", whole, s->rounding->name);
     return s->grid->check ? s->grid->check(s, e) : BG_OK;
+}
+
+/* ---- compiling ---- */
+
+static const bg_key *common_key(const char *name)
+{
+    for (const bg_key *k = bg_common_keys; k->name; k++)
+        if (!strcmp(k->name, name))
+            return k;
+    return NULL;
+}
+
+static int is_key_of(const bg_key *keys, const bg_key *key)
+{
+    for (const bg_key *k = keys; k && k->name; k++)
+        if (k == key)
+            return 1;
+    return 0;
+}
+
+/* The place of a word in the list of another key: a grid may take only some of the words of a common key. */
+static int word_index(const bg_key *k, const bg_value *v)
+{
+    bg_value again = {.key = k};
+    return word_in(k, v->text, &again) ? again.word : v->word;
+}
+
+static void store_value(const bg_key *k, const bg_value *v, unsigned char *at)
+{
+    int whole = k->type == BG_KEY_WORD ? word_index(k, v) : (int)v->number;
+    bg_word choice = {.word = whole, .number = v->number};
+    switch (k->store) {
+    case BG_AS_NOTHING:
+        return;
+    case BG_AS_DOUBLE:
+        memcpy(at, &v->number, sizeof v->number);
+        return;
+    case BG_AS_INT:
+        memcpy(at, &whole, sizeof whole);
+        return;
+    case BG_AS_CHOICE:
+        memcpy(at, &choice, sizeof choice);
+        return;
+    case BG_AS_TEXT:
+        memcpy(at, v->text, sizeof v->text);
+        return;
+    }
+}
+
+static bg_params *params_of(bg_spec *s, const bg_key *k)
+{
+    if (is_key_of(s->grid->keys, k))
+        return &s->grid_params;
+    return is_key_of(s->transform->keys, k) ? &s->transform_params : &s->rounding_params;
+}
+
+/* Every value to where its key says. A key that two rows declare belongs to the first of them: the other keeps its
+ * default. */
+static void store_values(bg_spec *s)
+{
+    const bg_key *lists[] = {s->transform->keys, s->rounding->keys};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (const bg_key *k = lists[i]; k && k->name; k++) {
+            bg_value v = {.key = k};
+            if (!k->in_spec && k->default_text && !set_value(&v, k->default_text, s->name, NULL))
+                store_value(k, &v, params_of(s, k)->bytes + k->offset);
+        }
+    for (int i = 0; i < s->n_values; i++) {
+        const bg_value *v = &s->values[i];
+        const bg_key *common = common_key(v->key->name), *k = common ? common : v->key;
+        if (v->text[0])
+            store_value(k, v, k->in_spec ? (unsigned char *)s + k->offset : params_of(s, k)->bytes + k->offset);
+    }
+}
+
+static int points_of(const bg_spec *s)
+{
+    if (s->grid->kind != BG_GRID_SCALAR && s->grid->bits)
+        return 0; /* its points are vectors or paths */
+    if (s->levels)
+        return s->levels;
+    if (s->grid->points)
+        return s->grid->points;
+    return 1 << (value_of(s, "bits") ? (int)s->bits : s->grid->bits ? (int)s->grid->bits(s) : 0);
+}
+
+/* What follows from the values of a point that passed its checks. */
+static void derive(bg_spec *s)
+{
+    s->points = points_of(s);
+    s->nominal_bits = s->open_ended ? (double)NAN : s->grid->bits ? s->grid->bits(s) : log2(s->points);
+    s->two_level = s->double_quantized || s->scale == BG_SCALE_E4M3;
+    s->fits_importance = s->weighted || s->clip.word == BG_CLIP_OUTPUT;
 }
 
 /* A point whose pairs hold no ranges. The first `preset` pairs are the preset's. */
@@ -437,10 +544,15 @@ static int parse_point(const char *name, const bg_grid *grid, const pairs *p, in
         status = apply_pairs(out, p, preset, p->n, whole, e);
     if (!status)
         status = canonical(out, base, e);
-    if (!status)
+    if (!status) {
+        store_values(out);
+        out->open_ended = open_ended(out);
         status = set_scope(out, e);
+    }
     if (!status)
         status = check_composition(out, whole, e);
+    if (!status)
+        derive(out);
     free(base);
     return status;
 }
@@ -565,43 +677,22 @@ int bg_spec_parse(const char *text, bg_spec *out, bg_err *e)
 
 /* ---- reading a spec ---- */
 
-double bg_spec_number(const bg_spec *s, const char *key)
-{
-    const bg_value *v = value_of(s, key);
-    return v ? v->number : 0;
-}
-
 const char *bg_spec_word(const bg_spec *s, const char *key)
 {
     const bg_value *v = value_of(s, key);
     return v ? v->text : "";
 }
 
-int bg_spec_is(const bg_spec *s, const char *key, const char *word)
+int bg_spec_needs_calibration(const bg_spec *s)
 {
-    return !strcmp(bg_spec_word(s, key), word);
+    return s->transform->needs_calibration || s->rounding->needs_calibration || s->weighted ||
+           (s->transform->looks_at_inputs && s->transform->looks_at_inputs(s));
 }
 
 int bg_spec_given(const bg_spec *s, const char *key)
 {
     const bg_value *v = value_of(s, key);
     return v && v->given;
-}
-
-int bg_spec_points(const bg_spec *s)
-{
-    if (bg_spec_given(s, "levels"))
-        return (int)bg_spec_number(s, "levels");
-    if (s->grid->points)
-        return s->grid->points;
-    return 1 << (value_of(s, "bits") ? (int)bg_spec_number(s, "bits") : s->grid->bits ? (int)s->grid->bits(s) : 0);
-}
-
-double bg_spec_bits(const bg_spec *s)
-{
-    if (open_ended(s))
-        return (double)NAN;
-    return s->grid->bits ? s->grid->bits(s) : log2(bg_spec_points(s));
 }
 
 const char *bg_spec_quantizer(const bg_spec *s, char *buf)

@@ -19,14 +19,22 @@
 
 enum { CLIP_STEPS = 10, CLIP_PARTS = 20, SCALE_BITS = 16 };
 
+typedef struct awq_params {
+    int points, duo, clipsearch;
+    double reach, protect, factor;
+} awq_params;
+
 static const bg_key keys[] = {
-    {"points", BG_KEY_INTEGER, 1, 100, NULL, "20", "exponents tried"},
-    {"duo", BG_KEY_BOOL, 0, 1, NULL, "false", "scales look at the weights too (AutoAWQ)"},
-    {"reach", BG_KEY_NUMBER, 0, 8, NULL, "1", "exponents from 0 up to here, in steps of reach/points"},
+    {"points", BG_KEY_INTEGER, 1, 100, NULL, "20", "exponents tried", BG_PARAM(awq_params, points)},
+    {"duo", BG_KEY_BOOL, 0, 1, NULL, "false", "scales look at the weights too (AutoAWQ)", BG_PARAM(awq_params, duo)},
+    {"reach", BG_KEY_NUMBER, 0, 8, NULL, "1", "exponents from 0 up to here, in steps of reach/points",
+     BG_PARAM(awq_params, reach)},
     {"protect", BG_KEY_NUMBER, 0, 1, NULL, "1",
-     "share of the columns that are scaled, those of the largest activations"},
-    {"factor", BG_KEY_NUMBER, 0, 1000, NULL, "0", "scale of the protected columns; 0: by the search"},
-    {"clipsearch", BG_KEY_BOOL, 0, 1, NULL, "true", "search the range of every group"},
+     "share of the columns that are scaled, those of the largest activations", BG_PARAM(awq_params, protect)},
+    {"factor", BG_KEY_NUMBER, 0, 1000, NULL, "0", "scale of the protected columns; 0: by the search",
+     BG_PARAM(awq_params, factor)},
+    {"clipsearch", BG_KEY_BOOL, 0, 1, NULL, "true", "search the range of every group",
+     BG_PARAM(awq_params, clipsearch)},
     {0},
 };
 
@@ -106,9 +114,10 @@ static int falling(const void *a, const void *b)
 /* The share `protect` of the columns: those whose E|x| reaches the last of them. */
 static int choose_salient(search *a, bg_err *e)
 {
-    double share = bg_spec_number(a->s, "protect"), *sorted;
+    const awq_params *p = bg_transform_params(a->s);
+    double share = p->protect, *sorted;
     int64_t kept = (int64_t)ceil(share * (double)a->C);
-    a->factor = bg_spec_number(a->s, "factor");
+    a->factor = p->factor;
     a->salient = kept > 0 ? 0 : HUGE_VAL;
     if (kept <= 0 || kept >= a->C)
         return BG_OK;
@@ -124,8 +133,9 @@ static int choose_salient(search *a, bg_err *e)
 
 static int search_scale(search *a, const char **skipped, bg_err *e)
 {
-    int points = (int)bg_spec_number(a->s, "points"), duo = bg_spec_number(a->s, "duo") != 0;
-    double least = HUGE_VAL, reach = bg_spec_number(a->s, "reach");
+    const awq_params *p = bg_transform_params(a->s);
+    int points = p->points, duo = p->duo;
+    double least = HUGE_VAL, reach = p->reach;
     int chosen = choose_salient(a, e);
     if (chosen)
         return chosen;
@@ -237,7 +247,7 @@ static int apply(const search *a, float *out, bg_measure *measure, bg_err *e)
     bg_scale_columns(a->w, a->turned, a->R, a->C, a->best);
     int status = bg_scaled_init(&z, a->m, a->turned, a->best, e);
     int scoped = a->s->grid->kind == BG_GRID_SCALAR && a->s->scope.kind != BG_SCOPE_TENSOR;
-    if (!status && scoped && bg_spec_number(a->s, "clipsearch"))
+    if (!status && scoped && ((const awq_params *)bg_transform_params(a->s))->clipsearch)
         status = search_clip(a->s, &z.m, a->turned, e);
     if (!status)
         status = bg_transform_inner(a->s, &z.m, a->turned, a->hat, measure, e);

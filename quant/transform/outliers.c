@@ -15,14 +15,39 @@
 
 enum { VALUE_BITS = 16, POINTER_BITS = 32 };
 
+typedef enum outliers_kind { KEEP_COLUMNS, KEEP_ENTRIES } outliers_kind;
+
+typedef struct outliers_params {
+    int kind; /* outliers_kind */
+    double threshold, keep;
+} outliers_params;
+
 static const bg_key keys[] = {
-    {"kind", BG_KEY_WORD, 0, 0, "columns|entries", "entries", "what is kept: whole input columns or single weights"},
-    {"threshold", BG_KEY_NUMBER, 0, 1e9, NULL, "6", "columns: smallest max|x| that makes an outlier"},
-    {"keep", BG_KEY_NUMBER, 0, 0.5, NULL, "0.01", "entries: share of the weights kept"},
+    {"kind", BG_KEY_WORD, 0, 0, "columns|entries", "entries", "what is kept: whole input columns or single weights",
+     BG_PARAM(outliers_params, kind)},
+    {"threshold", BG_KEY_NUMBER, 0, 1e9, NULL, "6", "columns: smallest max|x| that makes an outlier",
+     BG_PARAM(outliers_params, threshold)},
+    {"keep", BG_KEY_NUMBER, 0, 0.5, NULL, "0.01", "entries: share of the weights kept",
+     BG_PARAM(outliers_params, keep)},
     {"activations", BG_KEY_INTEGER, 0, 16, NULL, "0",
-     "bits to which a run of the model rounds the layer's inputs, per token; 0: not"},
+     "bits to which a run of the model rounds the layer's inputs, per token; 0: not", BG_SPEC_PARAM(activations)},
     {0},
 };
+
+static const outliers_params *params_of(const bg_spec *s)
+{
+    return bg_transform_params(s);
+}
+
+static int keeps_columns(const bg_spec *s)
+{
+    return params_of(s)->kind == KEEP_COLUMNS;
+}
+
+static float exact_inputs(const bg_spec *s)
+{
+    return keeps_columns(s) ? (float)params_of(s)->threshold : 0;
+}
 
 static double position_bits(int64_t C)
 {
@@ -36,7 +61,7 @@ static int64_t mark_columns(const bg_spec *s, const bg_matrix *m, unsigned char 
 {
     int64_t n = 0;
     for (int64_t i = 0; i < m->cols; i++) {
-        if (m->max_abs[i] < bg_spec_number(s, "threshold"))
+        if (m->max_abs[i] < params_of(s)->threshold)
             continue;
         n++;
         for (int64_t r = 0; r < m->rows; r++)
@@ -55,7 +80,7 @@ static int rising(const void *a, const void *b)
 static int mark_entries(const bg_spec *s, const bg_matrix *m, const float *w, const float *hat, unsigned char *kept,
                         int64_t *marked, bg_err *e)
 {
-    int64_t n = m->rows * m->cols, want = (int64_t)floor(bg_spec_number(s, "keep") * (double)n);
+    int64_t n = m->rows * m->cols, want = (int64_t)floor(params_of(s)->keep * (double)n);
     float *cost = malloc(2 * (size_t)n * sizeof *cost), *sorted = cost + n;
     *marked = 0;
     if (!cost)
@@ -85,7 +110,7 @@ static int choose(const bg_spec *s, const bg_matrix *m, const float *w, float *h
                   const char **skipped, bg_err *e)
 {
     double position = position_bits(m->cols);
-    if (bg_spec_is(s, "kind", "columns")) {
+    if (keeps_columns(s)) {
         int64_t n = mark_columns(s, m, kept);
         *bits = (double)n * (position + (double)VALUE_BITS * (double)m->rows);
         return BG_OK;
@@ -122,7 +147,7 @@ static int apply(const bg_spec *s, const bg_matrix *m, const float *w, float *re
         if (kept[i])
             rest[i] = bg_f16_to_f32(bg_f32_to_f16(fminf(fmaxf(w[i], -65504), 65504)));
     /* Kept columns leave the index matrix; single entries leave a code behind that nothing reads. */
-    if (bg_spec_is(s, "kind", "columns"))
+    if (keeps_columns(s))
         measure->rate.indices *= 1 - (double)count / (double)n;
     measure->rate.positions += bits;
     status = bg_measure_difference(m, w, rest, m->rows, m->cols, measure, e);
@@ -133,7 +158,7 @@ static int apply(const bg_spec *s, const bg_matrix *m, const float *w, float *re
 static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_err *e)
 {
     *measure = (bg_measure){0};
-    if (bg_spec_is(s, "kind", "columns") && !m->max_abs) {
+    if (keeps_columns(s) && !m->max_abs) {
         measure->skipped = "kind=columns needs a calibration (bitgap calibrate)";
         return BG_OK;
     }
@@ -156,4 +181,5 @@ const bg_transform bg_transform_outliers = {
     .paper = "Dettmers et al. 2022, arXiv 2208.07339 (columns); Dettmers et al. 2023, arXiv 2306.03078 (entries)",
     .keys = keys,
     .run = run,
+    .exact_inputs = exact_inputs,
 };

@@ -15,12 +15,32 @@
 
 enum { BLOCK = 128 };
 
+typedef enum prune_by { BY_MAGNITUDE, BY_WANDA, BY_SPARSEGPT } prune_by;
+
+typedef struct prune_params {
+    int by; /* prune_by */
+    double sparsity;
+    char pattern[BG_VALUE_TEXT]; /* "none" or N:M */
+} prune_params;
+
 static const bg_key keys[] = {
-    {"by", BG_KEY_WORD, 0, 0, "magnitude|wanda|sparsegpt", "magnitude", "what decides"},
-    {"sparsity", BG_KEY_NUMBER, 0, 0.99, NULL, "0.5", "share that becomes zero (without a pattern)"},
-    {"pattern", BG_KEY_TEXT, 0, 0, NULL, "none", "N:M, e.g. 2:4: N zeros in every M neighbours"},
+    {"by", BG_KEY_WORD, 0, 0, "magnitude|wanda|sparsegpt", "magnitude", "what decides", BG_PARAM(prune_params, by)},
+    {"sparsity", BG_KEY_NUMBER, 0, 0.99, NULL, "0.5", "share that becomes zero (without a pattern)",
+     BG_PARAM(prune_params, sparsity)},
+    {"pattern", BG_KEY_TEXT, 0, 0, NULL, "none", "N:M, e.g. 2:4: N zeros in every M neighbours",
+     BG_PARAM(prune_params, pattern)},
     {0},
 };
+
+static const prune_params *params_of(const bg_spec *s)
+{
+    return bg_transform_params(s);
+}
+
+static int looks_at_inputs(const bg_spec *s)
+{
+    return params_of(s)->by != BY_MAGNITUDE;
+}
 
 typedef struct plan {
     const bg_matrix *m;
@@ -188,10 +208,10 @@ static int sparsegpt(plan *p, float *w, unsigned char *gone, bg_err *e)
 
 static int choose(const bg_spec *s, plan *p, float *w, unsigned char *gone, bg_err *e)
 {
-    if (bg_spec_is(s, "by", "sparsegpt"))
+    if (params_of(s)->by == BY_SPARSEGPT)
         return sparsegpt(p, w, gone, e);
     double *weight = NULL;
-    if (bg_spec_is(s, "by", "wanda")) {
+    if (params_of(s)->by == BY_WANDA) {
         weight = malloc((size_t)p->C * sizeof *weight);
         if (!weight)
             return bg_no_memory(e, "scores", (unsigned long long)p->C * sizeof *weight);
@@ -246,7 +266,7 @@ static int apply(const bg_spec *s, const plan *p, const float *w, float *pruned,
 
 static int read_pattern(const bg_spec *s, plan *p)
 {
-    const char *text = bg_spec_word(s, "pattern");
+    const char *text = params_of(s)->pattern;
     if (!strcmp(text, "none"))
         return 1;
     char *end;
@@ -259,11 +279,11 @@ static int read_pattern(const bg_spec *s, plan *p)
 static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_err *e)
 {
     *measure = (bg_measure){0};
-    plan p = {.m = m, .R = m->rows, .C = m->cols, .sparsity = bg_spec_number(s, "sparsity")};
+    plan p = {.m = m, .R = m->rows, .C = m->cols, .sparsity = params_of(s)->sparsity};
     if (!read_pattern(s, &p))
         return bg_fail(e, BG_USAGE, "spec '%s': pattern wants N:M with N < M, M a power of two up to %d", s->text,
                        BLOCK);
-    if (!bg_spec_is(s, "by", "magnitude") && !m->second_moment) {
+    if (looks_at_inputs(s) && !m->second_moment) {
         measure->skipped = "by=wanda and by=sparsegpt need a calibration (bitgap calibrate)";
         return BG_OK;
     }
@@ -288,4 +308,5 @@ const bg_transform bg_transform_prune = {
     .paper = "Frantar & Alistarh 2023, arXiv 2301.00774; Sun et al. 2023, arXiv 2306.11695",
     .keys = keys,
     .run = run,
+    .looks_at_inputs = looks_at_inputs,
 };

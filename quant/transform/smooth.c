@@ -16,11 +16,18 @@
 
 enum { SCALE_BITS = 16, ALPHAS = 20 };
 
+typedef struct smooth_params {
+    double alpha;
+    int search;
+} smooth_params;
+
 static const bg_key keys[] = {
-    {"alpha", BG_KEY_NUMBER, 0, 1, NULL, "0.5", "share of the activations' range that moves into the weights"},
-    {"search", BG_KEY_BOOL, 0, 1, NULL, "false", "choose alpha by the error of rounded weights and activations"},
+    {"alpha", BG_KEY_NUMBER, 0, 1, NULL, "0.5", "share of the activations' range that moves into the weights",
+     BG_PARAM(smooth_params, alpha)},
+    {"search", BG_KEY_BOOL, 0, 1, NULL, "false", "choose alpha by the error of rounded weights and activations",
+     BG_PARAM(smooth_params, search)},
     {"activations", BG_KEY_INTEGER, 0, 16, NULL, "0",
-     "bits to which a run of the model rounds the layer's inputs, per token; 0: not"},
+     "bits to which a run of the model rounds the layer's inputs, per token; 0: not", BG_SPEC_PARAM(activations)},
     {0},
 };
 
@@ -62,7 +69,7 @@ static double activation_noise(const turn *t)
         range = fmax(range, t->m->max_abs[i] / s);
         gain += t->power[i] * s * s;
     }
-    int bits = (int)bg_spec_number(t->s, "activations");
+    int bits = t->s->activations;
     double step = range / (double)((1 << ((bits > 1 ? bits : 8) - 1)) - 1);
     return step * step / 12 * gain / (double)t->m->rows;
 }
@@ -103,9 +110,10 @@ static int search_alpha(const turn *t, double *alpha, bg_err *e)
 static int apply(const turn *t, float *out, bg_measure *measure, bg_err *e)
 {
     int64_t R = t->m->rows, C = t->m->cols;
-    double alpha = bg_spec_number(t->s, "alpha");
+    const smooth_params *p = bg_transform_params(t->s);
+    double alpha = p->alpha;
     column_ranges(t->w, R, C, t->largest, t->power);
-    int status = bg_spec_number(t->s, "search") != 0 ? search_alpha(t, &alpha, e) : BG_OK;
+    int status = p->search ? search_alpha(t, &alpha, e) : BG_OK;
     if (status)
         return status;
     smooth_scales(t->m->max_abs, t->largest, C, alpha, t->scale);

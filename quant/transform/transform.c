@@ -22,6 +22,7 @@ int bg_transform_nearest(const bg_spec *s, const bg_matrix *m, const float *w, f
     inner.transform = &bg_transform_none;
     inner.rounding = &bg_rounding_nearest;
     inner.coding = &bg_coding_fixed;
+    inner.open_ended = 0;
     return bg_reconstruct(m, &inner, w, out, measure, NULL, e);
 }
 
@@ -65,8 +66,8 @@ void bg_scaled_free(bg_scaled *z)
 
 int bg_spec_activations(const bg_spec *s, float *keep)
 {
-    *keep = bg_spec_is(s, "kind", "columns") ? (float)bg_spec_number(s, "threshold") : 0;
-    return (int)bg_spec_number(s, "activations");
+    *keep = s->transform->exact_inputs ? s->transform->exact_inputs(s) : 0;
+    return s->activations;
 }
 
 void bg_scale_columns(const float *w, float *out, int64_t R, int64_t C, const float *scale)
