@@ -406,12 +406,12 @@ static const bg_option options[] = {
     {.name = "budget",
      .letter = 'b',
      .argument = "BITS",
-     .otherwise = "4.5",
+     .default_value = "4.5",
      .help = "bits a weight over the allocated tensors, everything counted"},
     {.name = "quantizer",
      .argument = "NAME",
-     .otherwise = "uniform:scope=128,zero=asym",
-     .many = 2,
+     .default_value = "uniform:scope=128,zero=asym",
+     .repeats = 2,
      .help = "curves whose points may be chosen"},
     {.name = "model",
      .argument = "MODEL",
@@ -424,8 +424,8 @@ static const bg_option options[] = {
 const bg_stage bg_stage_allocate = {
     .name = "allocate",
     .arguments = "curves.json [logits.json]",
-    .least = 1,
-    .most = 2,
+    .min_words = 1,
+    .max_words = 2,
     .summary = "bits for each tensor under a budget, and how far any allocation could go",
     .about =
         "Chooses one measured point for each tensor so that the total loss is least within the budget: exactly, by "

@@ -85,7 +85,7 @@ static const bg_option options[] = {
     {.name = "spec",
      .letter = 'q',
      .argument = "SPEC",
-     .many = 2,
+     .repeats = 2,
      .help = "formats (default: eighteen named ones, most near 4 bits)"},
     {0},
 };
@@ -93,8 +93,8 @@ static const bg_option options[] = {
 const bg_stage bg_stage_atlas = {
     .name = "atlas",
     .arguments = "[curves.json groups.json]",
-    .least = 0,
-    .most = 2,
+    .min_words = 0,
+    .max_words = 2,
     .summary = "every format over shape, correlation, outliers and block size",
     .about = "Runs every format on sources with known answers: Student-t and generalised Gaussians of growing tails, "
              "correlated Gaussians, a "

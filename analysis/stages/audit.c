@@ -278,8 +278,8 @@ static const bg_option options[] = {
 const bg_stage bg_stage_audit = {
     .name = "audit",
     .arguments = "BASE QUANTIZED…",
-    .least = 1,
-    .most = -1,
+    .min_words = 1,
+    .max_words = -1,
     .summary = "what shipped checkpoints cost and lost, tensor by tensor",
     .about = "BASE holds the original weights, each QUANTIZED a GPTQ, AWQ, bitsandbytes, compressed-tensors, MX, FP8, "
              "HQQ or GGUF\n"

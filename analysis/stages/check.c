@@ -211,8 +211,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 const bg_stage bg_stage_check = {
     .name = "check",
     .arguments = "FILE…",
-    .least = 1,
-    .most = -1,
+    .min_words = 1,
+    .max_words = -1,
     .summary = "is a checkpoint or document whole and sane? exit 3 when not",
     .about =
         "Checkpoints: every tensor accounted for and decoded; NaN and Inf, zero or subnormal scales, dead rows, "

@@ -231,8 +231,8 @@ static const bg_option options[] = {{0}};
 const bg_stage bg_stage_correlate = {
     .name = "correlate",
     .arguments = "LOGITS [CURVES]",
-    .least = 1,
-    .most = 2,
+    .min_words = 1,
+    .max_words = 2,
     .summary = "does weight error foretell functional error?",
     .about =
         "Pearson correlation of the logarithms and Spearman rank correlation of weight error with logits MSE and with "

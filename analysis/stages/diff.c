@@ -303,8 +303,8 @@ static const bg_option options[] = {
 const bg_stage bg_stage_diff = {
     .name = "diff",
     .arguments = "A B",
-    .least = 2,
-    .most = 2,
+    .min_words = 2,
+    .max_words = 2,
     .summary = "what changed between two checkpoints, and what got worse",
     .about =
         "A and B are models or saved audits (audit.json of one model). With --reference both are measured against the\n"

@@ -150,7 +150,11 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 }
 
 static const bg_option options[] = {
-    {.name = "spec", .letter = 'q', .argument = "SPEC", .many = 2, .help = "a row each, beside the weights in 16 bits"},
+    {.name = "spec",
+     .letter = 'q',
+     .argument = "SPEC",
+     .repeats = 2,
+     .help = "a row each, beside the weights in 16 bits"},
     {.name = "context", .argument = "N", .help = "tokens whose keys and values are kept (default 4096)"},
     {.name = "bandwidth", .argument = "GB/S", .help = "of the memory that the weights are read from (default 100)"},
     {0},
@@ -159,8 +163,8 @@ static const bg_option options[] = {
 const bg_stage bg_stage_estimate = {
     .name = "estimate",
     .arguments = "MODEL|SHAPES.json…",
-    .least = 1,
-    .most = -1,
+    .min_words = 1,
+    .max_words = -1,
     .summary = "size, memory and the least time a token, by arithmetic on shapes",
     .about =
         "Needs no weights: a config.json is enough, or a file like data/shapes.json with several. Matrices inside the "

@@ -91,8 +91,8 @@ static const bg_option options[] = {
 const bg_stage bg_stage_export = {
     .name = "export",
     .arguments = "MODEL",
-    .least = 1,
-    .most = 1,
+    .min_words = 1,
+    .max_words = 1,
     .summary = "any checkpoint's tensors as float32 safetensors",
     .about = "Writes every tensor decoded to float32 under its Hugging Face name, whatever the format: GGUF names are "
              "translated and "

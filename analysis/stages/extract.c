@@ -239,8 +239,8 @@ static const bg_option options[] = {
 const bg_stage bg_stage_extract = {
     .name = "extract",
     .arguments = "MODEL",
-    .least = 1,
-    .most = 1,
+    .min_words = 1,
+    .max_words = 1,
     .summary = "weight matrices by role and layer, their statistics and exact histograms",
     .about =
         "Reads every weight matrix once. 16-bit tensors are counted by code, so their statistics are exact; others are "

@@ -48,7 +48,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 static const bg_option options[] = {
     {.name = "sensitivity",
      .argument = "SPEC",
-     .otherwise = "uniform:bits=4,scope=channel",
+     .default_value = "uniform:bits=4,scope=channel",
      .help = "point by which layers are ranked"},
     {0},
 };
@@ -56,8 +56,8 @@ static const bg_option options[] = {
 const bg_stage bg_stage_gap = {
     .name = "gap",
     .arguments = "curves.json [bounds.json]",
-    .least = 1,
-    .most = 2,
+    .min_words = 1,
+    .max_words = 2,
     .summary = "bits above the bounds: points, curves, layers, roles, pairs",
     .about =
         "Sets every point against the Gaussian bound and, with a bounds document, against the bound of the weights\n"

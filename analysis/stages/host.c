@@ -115,8 +115,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 const bg_stage bg_stage_host = {
     .name = "host",
     .arguments = "LIBRARY encode|decode FROM TO",
-    .least = 4,
-    .most = 4,
+    .min_words = 4,
+    .max_words = 4,
     .summary = "run a quantizer from a shared object (exec:lib= does)",
     .about =
         "Loads the shared object, which defines bitgap_quantizer_here as bitgap_quantizer.h says, and encodes a .npy "

@@ -74,7 +74,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 const bg_stage bg_stage_list = {
     .name = "list",
     .arguments = "",
-    .most = 0,
+    .max_words = 0,
     .summary = "every quantizer row, its keys, ranges, defaults and paper",
     .example = "bitgap list",
     .is_tool = 1,

@@ -217,10 +217,10 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 }
 
 static const bg_option options[] = {
-    {.name = "quantizer", .letter = 'q', .argument = "SPEC…", .many = 2, .help = "quantizers; see bitgap list"},
+    {.name = "quantizer", .letter = 'q', .argument = "SPEC…", .repeats = 2, .help = "quantizers; see bitgap list"},
     {.name = "recipe",
      .argument = "FILE…",
-     .many = 2,
+     .repeats = 2,
      .help = "a spec for each tensor: allocation.json, or lines PATTERN SPEC"},
     {.name = "text", .letter = 't', .argument = "FILE", .help = "text to run; without it ten built-in sentences"},
     {.name = "context", .argument = "N", .help = "tokens in a window (512, or the model's context if that is less)"},
@@ -243,8 +243,8 @@ static const bg_option options[] = {
 const bg_stage bg_stage_logits = {
     .name = "logits",
     .arguments = "MODEL [CHECKPOINT…]",
-    .least = 1,
-    .most = -1,
+    .min_words = 1,
+    .max_words = -1,
     .summary = "what quantizers do to a model's predictions",
     .about =
         "Runs the model and, in the same walk over its layers, every quantized copy on the same text: logits MSE, "

@@ -105,8 +105,8 @@ static const bg_option options[] = {
 const bg_stage bg_stage_lossless = {
     .name = "lossless",
     .arguments = "MODEL|groups.json",
-    .least = 1,
-    .most = 1,
+    .min_words = 1,
+    .max_words = 1,
     .summary = "the lossless floor: entropies of 16-bit floats and what coding them saves",
     .about =
         "For every matrix stored as BF16 or F16: the order-0 entropies of sign, exponent and mantissa, what is left of "

@@ -145,8 +145,8 @@ static const bg_option options[] = {{0}};
 const bg_stage bg_stage_merge = {
     .name = "merge",
     .arguments = "DOC…",
-    .least = 1,
-    .most = -1,
+    .min_words = 1,
+    .max_words = -1,
     .summary = "join documents of one kind, such as those of shards",
     .about = "Rows keep the order of the arguments: shards 1 to N in order give the document of the undivided run. A "
              "row that\n"

@@ -38,8 +38,8 @@ static const bg_option options[] = {
 const bg_stage bg_stage_new_study = {
     .name = "new-study",
     .arguments = "",
-    .least = 0,
-    .most = 0,
+    .min_words = 0,
+    .max_words = 0,
     .summary = "a study to edit, every key explained in it",
     .about = "Writes a small study that runs as it is. Members that begin with _ are notes: JSON has no comments, so "
              "that any "

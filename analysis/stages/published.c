@@ -224,8 +224,8 @@ static const bg_option options[] = {{0}};
 const bg_stage bg_stage_published = {
     .name = "published",
     .arguments = "TABLE…",
-    .least = 1,
-    .most = -1,
+    .min_words = 1,
+    .max_words = -1,
     .summary = "tables of the literature, run again: value, ours, difference",
     .about = "Runs every case of the tables (data/published) on its source and prints the value it should have, ours "
              "and whether it is "

@@ -274,8 +274,8 @@ static const bg_option options[] = {
 const bg_stage bg_stage_quantize = {
     .name = "quantize",
     .arguments = "MODEL",
-    .least = 1,
-    .most = 1,
+    .min_words = 1,
+    .max_words = 1,
     .summary = "a quantized checkpoint that other programs load",
     .about =
         "Quantizes the matrices inside the layers and writes a directory (-o DIR): a shard a layer, index, config, the "

@@ -103,8 +103,8 @@ static const bg_option options[] = {
 const bg_stage bg_stage_run = {
     .name = "run",
     .arguments = "MODEL",
-    .least = 1,
-    .most = 1,
+    .min_words = 1,
+    .max_words = 1,
     .summary = "run a model on tokens or text; write its logits",
     .about =
         "Computes one forward pass in float32 and writes the logits of every position as the float32 tensor 'logits' "

@@ -46,8 +46,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 }
 
 static const bg_option options[] = {
-    {.name = "spec", .letter = 'q', .argument = "SPEC", .many = 2, .help = "specs instead of those of the study"},
-    {.name = "model", .argument = "MODEL", .many = 2, .help = "models instead of those of the study"},
+    {.name = "spec", .letter = 'q', .argument = "SPEC", .repeats = 2, .help = "specs instead of those of the study"},
+    {.name = "model", .argument = "MODEL", .repeats = 2, .help = "models instead of those of the study"},
     {.name = "commands", .help = "print the commands that make the study's documents, as a shell script, instead"},
     {0},
 };
@@ -55,8 +55,8 @@ static const bg_option options[] = {
 const bg_stage bg_stage_study = {
     .name = "study",
     .arguments = "STUDY.json",
-    .least = 1,
-    .most = 1,
+    .min_words = 1,
+    .max_words = 1,
     .summary = "a study's configuration → its commands, and what its page shows",
     .about =
         "A study is a JSON file that names models, specs, data, metrics and figures; bitgap new-study writes one to "

@@ -92,8 +92,8 @@ static const bg_option options[] = {
 const bg_stage bg_stage_tokenize = {
     .name = "tokenize",
     .arguments = "MODEL [TEXT]",
-    .least = 1,
-    .most = 2,
+    .min_words = 1,
+    .max_words = 2,
     .summary = "token ids of a text, as a JSON array",
     .about =
         "MODEL is a directory with a tokenizer.json, such a file itself, or a GGUF file. Invalid UTF-8 in the text is "

@@ -28,12 +28,12 @@ static void man_options(const bg_option *o, FILE *f)
         roff(o->name, f);
         fputs("\\fR", f);
         if (o->argument)
-            fprintf(f, " \\fI%s\\fR%s", o->argument, o->many == 2 ? "…" : "");
+            fprintf(f, " \\fI%s\\fR%s", o->argument, o->repeats == 2 ? "…" : "");
         putc('\n', f);
         roff(o->help, f);
-        if (o->otherwise) {
+        if (o->default_value) {
             fputs(" [", f);
-            roff(o->otherwise, f);
+            roff(o->default_value, f);
             putc(']', f);
         }
         putc('\n', f);

@@ -9,7 +9,7 @@
 const bg_option bg_common_options[] = {
     {.name = "output", .letter = 'o', .argument = "FILE", .help = "write the document here; - is standard output"},
     {.name = "threads", .letter = 'j', .argument = "N", .help = "threads (results do not depend on it)"},
-    {.name = "seed", .argument = "N", .otherwise = "1", .help = "seed of everything random"},
+    {.name = "seed", .argument = "N", .default_value = "1", .help = "seed of everything random"},
     {.name = "force", .help = "replace an existing file that Bitgap did not write; never one that this run reads"},
     {.name = "quiet", .help = "no progress, no warnings"},
     {.name = "help", .letter = 'h', .help = "this text"},
@@ -44,8 +44,8 @@ static int distance(const char *a, const char *b)
         for (int j = 1; j <= m; j++) {
             int change = diagonal + (a[i - 1] != b[j - 1]);
             diagonal = row[j];
-            int least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-            row[j] = change < least ? change : least;
+            int smaller = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+            row[j] = change < smaller ? change : smaller;
         }
     }
     return row[m];
@@ -54,11 +54,11 @@ static int distance(const char *a, const char *b)
 const char *bg_nearest(const char *word, const char *const *names, int n)
 {
     const char *best = NULL;
-    int least = (int)strlen(word) / 2 + 1;
+    int nearest = (int)strlen(word) / 2 + 1;
     for (int i = 0; i < n; i++) {
-        int d = names[i] ? distance(word, names[i]) : least;
-        if (d < least) {
-            least = d;
+        int d = names[i] ? distance(word, names[i]) : nearest;
+        if (d < nearest) {
+            nearest = d;
             best = names[i];
         }
     }
@@ -119,7 +119,7 @@ static int take(bg_args *a, int argc, char *const *argv, int *i, bg_err *e)
         return bg_fail(e, BG_USAGE, "%s: '%s' wants a value (%s); see bitgap help %s", a->stage->name, word,
                        o->argument, a->stage->name);
     set(a, o, attached ? attached : argv[++*i]);
-    while (!attached && o->many == 2 && *i + 1 < argc && !is_option(argv[*i + 1]))
+    while (!attached && o->repeats == 2 && *i + 1 < argc && !is_option(argv[*i + 1]))
         set(a, o, argv[++*i]);
     return BG_OK;
 }
@@ -169,11 +169,11 @@ int bg_args_parse(const bg_stage *s, int argc, char *const *argv, bg_args **out,
     }
     if (bg_arg_given(a, "help"))
         return BG_OK;
-    if (a->n_words < s->least)
+    if (a->n_words < s->min_words)
         return bg_fail(e, BG_USAGE, "%s: %s is missing; example: %s", s->name, s->arguments, s->example);
-    if (s->most >= 0 && a->n_words > s->most)
-        return bg_fail(e, BG_USAGE, "%s: unexpected '%s'; usage: bitgap %s %s", s->name, a->words[s->most], s->name,
-                       s->arguments);
+    if (s->max_words >= 0 && a->n_words > s->max_words)
+        return bg_fail(e, BG_USAGE, "%s: unexpected '%s'; usage: bitgap %s %s", s->name, a->words[s->max_words],
+                       s->name, s->arguments);
     return BG_OK;
 }
 
@@ -220,7 +220,7 @@ const char *bg_arg(const bg_args *a, const char *name)
     if (given)
         return bg_arg_nth(a, name, given - 1);
     const bg_option *o = find(a->stage, name, strlen(name), 0);
-    return o ? o->otherwise : NULL;
+    return o ? o->default_value : NULL;
 }
 
 int bg_args_words(const bg_args *a)
@@ -233,7 +233,7 @@ const char *bg_args_word(const bg_args *a, int n)
     return n < a->n_words ? a->words[n] : NULL;
 }
 
-int bg_arg_number(const bg_args *a, const char *name, double least, double most, double *out, bg_err *e)
+int bg_arg_number(const bg_args *a, const char *name, double min, double max, double *out, bg_err *e)
 {
     const char *text = bg_arg(a, name);
     if (!text)
@@ -241,14 +241,14 @@ int bg_arg_number(const bg_args *a, const char *name, double least, double most,
     char *end;
     errno = 0;
     double v = strtod(text, &end);
-    if (end == text || *end || errno || !(v >= least && v <= most))
-        return bg_fail(e, BG_USAGE, "%s: --%s wants a number from %g to %g, not '%s'", a->stage->name, name, least,
-                       most, text);
+    if (end == text || *end || errno || !(v >= min && v <= max))
+        return bg_fail(e, BG_USAGE, "%s: --%s wants a number from %g to %g, not '%s'", a->stage->name, name, min, max,
+                       text);
     *out = v;
     return BG_OK;
 }
 
-int bg_arg_integer(const bg_args *a, const char *name, int64_t least, int64_t most, int64_t *out, bg_err *e)
+int bg_arg_integer(const bg_args *a, const char *name, int64_t min, int64_t max, int64_t *out, bg_err *e)
 {
     const char *text = bg_arg(a, name);
     if (!text)
@@ -256,17 +256,17 @@ int bg_arg_integer(const bg_args *a, const char *name, int64_t least, int64_t mo
     char *end;
     errno = 0;
     long long v = strtoll(text, &end, 10);
-    if (end == text || *end || errno || v < least || v > most)
+    if (end == text || *end || errno || v < min || v > max)
         return bg_fail(e, BG_USAGE, "%s: --%s wants a whole number from %lld to %lld, not '%s'", a->stage->name, name,
-                       (long long)least, (long long)most, text);
+                       (long long)min, (long long)max, text);
     *out = v;
     return BG_OK;
 }
 
-const char *bg_arg_output(const bg_args *a, const char *otherwise)
+const char *bg_arg_output(const bg_args *a, const char *default_path)
 {
     const char *given = bg_arg(a, "output");
-    return given ? given : otherwise;
+    return given ? given : default_path;
 }
 
 static void print_options(const bg_option *o, FILE *f)
@@ -275,10 +275,10 @@ static void print_options(const bg_option *o, FILE *f)
         char left[64];
         int n = o->letter ? snprintf(left, sizeof left, "-%c, ", o->letter) : snprintf(left, sizeof left, "    ");
         snprintf(left + n, sizeof left - (size_t)n, "--%s%s%s%s", o->name, o->argument ? " " : "",
-                 o->argument ? o->argument : "", o->many == 2 ? "…" : "");
+                 o->argument ? o->argument : "", o->repeats == 2 ? "…" : "");
         fprintf(f, "  %-30s %s", left, o->help);
-        if (o->otherwise)
-            fprintf(f, " [%s]", o->otherwise);
+        if (o->default_value)
+            fprintf(f, " [%s]", o->default_value);
         putc('\n', f);
     }
 }

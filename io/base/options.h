@@ -16,10 +16,10 @@
 
 typedef struct bg_option {
     const char *name;
-    char letter;           /* 0: none */
-    const char *argument;  /* NULL: a flag; otherwise the name of its value in the help */
-    const char *otherwise; /* default, as text; NULL: none */
-    int many;              /* 1: may be repeated; 2: takes all words up to the next option (-q SPEC…) */
+    char letter;               /* 0: none */
+    const char *argument;      /* NULL: a flag; otherwise the name of its value in the help */
+    const char *default_value; /* as text; NULL: none */
+    int repeats;               /* 1: may be repeated; 2: takes all words up to the next option (-q SPEC…) */
     const char *help;
 } bg_option;
 
@@ -28,7 +28,7 @@ typedef struct bg_args bg_args;
 typedef struct bg_stage {
     const char *name;
     const char *arguments;    /* "MODEL", "BASE QUANTIZED…": shown in the usage line */
-    int least, most;          /* positional arguments; most < 0: any number */
+    int min_words, max_words; /* positional arguments; max_words < 0: any number */
     const char *summary;      /* one line in `bitgap --help` */
     const char *about;        /* a paragraph for `bitgap help STAGE` and the man page */
     const char *example;      /* one runnable line */
@@ -53,10 +53,10 @@ int bg_args_words(const bg_args *a);
 const char *bg_args_word(const bg_args *a, int n);
 /* Numbers with a range; BG_USAGE names the option and the range. *out is the default when neither given nor declared.
  */
-int bg_arg_number(const bg_args *a, const char *name, double least, double most, double *out, bg_err *e);
-int bg_arg_integer(const bg_args *a, const char *name, int64_t least, int64_t most, int64_t *out, bg_err *e);
-/* Where the document goes: -o, or `otherwise`. */
-const char *bg_arg_output(const bg_args *a, const char *otherwise);
+int bg_arg_number(const bg_args *a, const char *name, double min, double max, double *out, bg_err *e);
+int bg_arg_integer(const bg_args *a, const char *name, int64_t min, int64_t max, int64_t *out, bg_err *e);
+/* Where the document goes: -o, or `default_path`. */
+const char *bg_arg_output(const bg_args *a, const char *default_path);
 
 /* The words that decide the result (without -o, -j, -q, which do not), for a document's `arguments`: the same run on
  * more threads writes the same bytes. *out lives as long as `a`. Returns how many. */

@@ -32,8 +32,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 const bg_stage bg_stage_compare = {
     .name = "compare-runs",
     .arguments = "DIR…",
-    .least = 2,
-    .most = -1,
+    .min_words = 2,
+    .max_words = -1,
     .summary = "several models side by side: one index of their reports",
     .about = "Each DIR holds the documents of one run, as make report leaves them. Writes index.html and index.md: gap "
              "against rate overlaid, "

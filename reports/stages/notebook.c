@@ -7,7 +7,7 @@
 static const bg_option options[] = {
     {.name = "commands", .help = "print the commands of the notebook as a shell script instead"},
     {.name = "rate", .argument = "BITS", .help = "rate at which methods are compared [4, or the nearest measured]"},
-    {.name = "name", .argument = "NAME", .otherwise = "notebook", .help = "file name of the page, without ending"},
+    {.name = "name", .argument = "NAME", .default_value = "notebook", .help = "file name of the page, without ending"},
     {.name = "depends", .argument = "FILE", .help = "write a rule of make there: the templates that the page used"},
     {.name = "templates", .argument = "DIR", .help = "templates instead of the installed ones"},
     {0},
@@ -38,8 +38,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 const bg_stage bg_stage_notebook = {
     .name = "notebook",
     .arguments = "FILE.md DOC…",
-    .least = 1,
-    .most = -1,
+    .min_words = 1,
+    .max_words = -1,
     .summary = "a notebook and its documents → a page; or its commands as a script",
     .about =
         "Fills every {{placeholder}} of a Markdown notebook from the documents and writes NAME.md and NAME.html into "

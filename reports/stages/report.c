@@ -8,7 +8,7 @@ static const bg_option options[] = {
     {.name = "layers", .argument = "N,N…", .help = "only these layers"},
     {.name = "groups", .argument = "ROLE,ROLE…", .help = "only these roles"},
     {.name = "rate", .argument = "BITS", .help = "rate at which methods are compared [4, or the nearest measured]"},
-    {.name = "name", .argument = "NAME", .otherwise = "report", .help = "file name of the page, without ending"},
+    {.name = "name", .argument = "NAME", .default_value = "report", .help = "file name of the page, without ending"},
     {.name = "home", .argument = "FILE", .help = "page to link back to"},
     {.name = "previous", .argument = "FILE", .help = "page of the layer before"},
     {.name = "next", .argument = "FILE", .help = "page of the layer after"},
@@ -57,8 +57,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 const bg_stage bg_stage_report = {
     .name = "report",
     .arguments = "DOC…",
-    .least = 1,
-    .most = -1,
+    .min_words = 1,
+    .max_words = -1,
     .summary = "documents → Markdown, one self-contained HTML page, figures, CSV",
     .about =
         "Writes report.md, report.html, report.csv and figures/ into the directory given with -o. Sections appear as "

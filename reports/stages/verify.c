@@ -4,7 +4,7 @@
 #include "reports/pages/verify.h"
 
 static const bg_option options[] = {
-    {.name = "documents", .argument = "DIR", .many = 1, .help = "where the documents are, when not beside the page"},
+    {.name = "documents", .argument = "DIR", .repeats = 1, .help = "where the documents are, when not beside the page"},
     {.name = "templates", .argument = "DIR", .help = "templates the page was made with"},
     {0},
 };
@@ -35,8 +35,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 const bg_stage bg_stage_verify = {
     .name = "verify",
     .arguments = "REPORT",
-    .least = 1,
-    .most = 1,
+    .min_words = 1,
+    .max_words = 1,
     .summary = "compute every printed number of a report again",
     .about = "Each number of report.html carries the document row it comes from; verify computes it again, then makes "
              "the page's text "
