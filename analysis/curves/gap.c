@@ -29,6 +29,7 @@ static bg_gap_point point_of(const cJSON *row)
         .mse = bg_json_number(row, "mse", NAN),
         .sigma2 = bg_json_number(row, "sigma2", NAN),
         .gap_bits = bg_json_number(row, "gap_bits", NAN),
+        .output_gap_bits = bg_json_number(row, "output_gap_bits", NAN),
         .max_error = bg_json_number(row, "max_error", NAN),
         .max_relative = bg_json_number(row, "max_relative_error", NAN),
     };
@@ -41,8 +42,9 @@ static int read_points(bg_gaps *g, const cJSON *curves, bg_err *e)
     g->points = malloc((n + 1) * sizeof *g->points);
     g->tensors = malloc((n + 1) * sizeof *g->tensors);
     g->quantizers = malloc((n + 1) * sizeof *g->quantizers);
+    g->specs = malloc((n + 1) * sizeof *g->specs);
     g->first = calloc(n + 1, sizeof *g->first);
-    if (!g->points || !g->tensors || !g->quantizers || !g->first)
+    if (!g->points || !g->tensors || !g->quantizers || !g->specs || !g->first)
         return bg_no_memory(e, "points", n * sizeof *g->points);
     cJSON_ArrayForEach(row, rows)
     {
@@ -50,6 +52,7 @@ static int read_points(bg_gaps *g, const cJSON *curves, bg_err *e)
         *p = point_of(row);
         p->tensor_at = intern(g->tensors, &g->n_tensors, p->tensor);
         p->quantizer_at = intern(g->quantizers, &g->n_quantizers, p->quantizer);
+        p->spec_at = intern(g->specs, &g->n_specs, p->spec);
         if (!g->first[p->tensor_at])
             g->first[p->tensor_at] = p;
     }
@@ -113,6 +116,7 @@ void bg_gaps_free(bg_gaps *g)
     free(g->points);
     free(g->tensors);
     free(g->quantizers);
+    free(g->specs);
     free(g->first);
     *g = (bg_gaps){0};
 }

@@ -12,8 +12,8 @@
 
 typedef struct bg_gap_point {
     const char *tensor, *group, *quantizer, *spec; /* borrowed from the curves document */
-    int layer, tensor_at, quantizer_at;            /* numbered in order of appearance */
-    double weights, rate_bits, mse, sigma2, gap_bits, max_error, max_relative;
+    int layer, tensor_at, quantizer_at, spec_at;   /* numbered in order of appearance */
+    double weights, rate_bits, mse, sigma2, gap_bits, output_gap_bits, max_error, max_relative;
 } bg_gap_point;
 
 typedef struct bg_bound_row {
@@ -22,10 +22,10 @@ typedef struct bg_bound_row {
 
 typedef struct bg_gaps {
     bg_gap_point *points;
-    int n_points, n_tensors, n_quantizers;
-    const char **tensors, **quantizers; /* names by number */
-    const bg_gap_point **first;         /* [n_tensors] any point of the tensor: its place and variance */
-    bg_bound_row **bounds;              /* [n_tensors] rows by rising D */
+    int n_points, n_tensors, n_quantizers, n_specs;
+    const char **tensors, **quantizers, **specs; /* names by number */
+    const bg_gap_point **first;                  /* [n_tensors] any point of the tensor: its place and variance */
+    bg_bound_row **bounds;                       /* [n_tensors] rows by rising D */
     int *n_bounds;
 } bg_gaps;
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "analysis/curves/bd_rate.h"
 #include "analysis/curves/gap.h"
+#include "analysis/curves/gap_intervals.h"
 #include "quant/probability/bootstrap.h"
 
 enum { SPACED = 6 };
@@ -161,6 +162,7 @@ static int is_spaced(const int *layers, int n, int layer)
 
 typedef struct mean {
     double weights, rate, relative, gap, least, most;
+    const bg_gap_point **points;
     int tensors;
 } mean;
 
@@ -173,13 +175,16 @@ static void add(mean *m, const bg_gap_point *p)
     m->rate += w * p->rate_bits;
     m->relative += w * p->mse / p->sigma2;
     m->gap += w * p->gap_bits;
-    m->tensors++;
+    m->points[m->tensors++] = p;
 }
 
-static void write_mean(bg_doc *d, const bg_gap_point *p, const char *over, const mean *m)
+static int write_mean(bg_doc *d, const char *over, const mean *m, bg_err *e)
 {
-    if (!m->tensors)
-        return;
+    double low, high;
+    int status = m->tensors ? bg_gap_interval(m->points, m->tensors, &low, &high, e) : BG_OK;
+    if (!m->tensors || status)
+        return status;
+    const bg_gap_point *p = m->points[0];
     bg_doc_row(d);
     bg_doc_string(d, "group", p->group);
     bg_doc_string(d, "quantizer", p->quantizer);
@@ -191,7 +196,10 @@ static void write_mean(bg_doc *d, const bg_gap_point *p, const char *over, const
     bg_doc_number(d, "gap_bits", m->gap / m->weights);
     bg_doc_number(d, "gap_least_bits", m->least);
     bg_doc_number(d, "gap_most_bits", m->most);
+    bg_doc_number(d, "gap_low_bits", low);
+    bg_doc_number(d, "gap_high_bits", high);
     bg_doc_row_end(d);
+    return BG_OK;
 }
 
 static int by_role(const void *a, const void *b)
@@ -203,37 +211,50 @@ static int by_role(const void *a, const void *b)
     return c ? c : (p->layer > q->layer) - (p->layer < q->layer);
 }
 
+/* Workspace for one role: its layers, and the points of one mean. */
+typedef struct role_workspace {
+    int *layers;
+    const bg_gap_point **points;
+} role_workspace;
+
+/* The rows of one role under one spec, points at[0..n) by rising layer: over spaced layers, then over all. */
+static int write_role(bg_doc *d, const bg_gap_point *const *at, int n, const role_workspace *w, bg_err *e)
+{
+    int n_layers = 0, status = BG_OK;
+    for (int i = 0; i < n; i++)
+        if (!n_layers || w->layers[n_layers - 1] != at[i]->layer)
+            w->layers[n_layers++] = at[i]->layer;
+    for (int all = 0; !status && all < 2; all++) {
+        mean m = {.points = w->points};
+        for (int i = 0; i < n; i++)
+            if (all || is_spaced(w->layers, n_layers, at[i]->layer))
+                add(&m, at[i]);
+        status = write_mean(d, all ? "all" : "spaced", &m, e);
+    }
+    return status;
+}
+
 static int write_groups(const bg_gaps *g, bg_doc *d, bg_err *e)
 {
-    const bg_gap_point **at = malloc(((size_t)g->n_points + 1) * sizeof *at);
-    int *layers = malloc(((size_t)g->n_points + 1) * sizeof *layers), n = 0;
-    if (!at || !layers) {
-        free(at);
-        free(layers);
-        return bg_no_memory(e, "roles", (size_t)g->n_points * sizeof *at);
-    }
-    for (int i = 0; i < g->n_points; i++)
+    size_t most = (size_t)g->n_points + 1;
+    const bg_gap_point **at = malloc(most * sizeof *at);
+    role_workspace w = {malloc(most * sizeof *w.layers), malloc(most * sizeof *w.points)};
+    int n = 0, status = at && w.layers && w.points ? BG_OK : bg_no_memory(e, "roles", most * sizeof *at);
+    for (int i = 0; !status && i < g->n_points; i++)
         if (isfinite(g->points[i].gap_bits))
             at[n++] = &g->points[i];
-    qsort(at, (size_t)n, sizeof *at, by_role);
+    if (n)
+        qsort(at, (size_t)n, sizeof *at, by_role);
     bg_doc_section(d, "groups");
-    for (int i = 0, end; i < n; i = end) {
-        int n_layers = 0;
-        mean all = {0}, spaced = {0};
-        for (end = i; end < n && !strcmp(at[end]->group, at[i]->group) && !strcmp(at[end]->spec, at[i]->spec); end++)
-            if (!n_layers || layers[n_layers - 1] != at[end]->layer)
-                layers[n_layers++] = at[end]->layer;
-        for (int k = i; k < end; k++) {
-            add(&all, at[k]);
-            if (is_spaced(layers, n_layers, at[k]->layer))
-                add(&spaced, at[k]);
-        }
-        write_mean(d, at[i], "spaced", &spaced);
-        write_mean(d, at[i], "all", &all);
+    for (int i = 0, end; !status && i < n; i = end) {
+        for (end = i; end < n && !strcmp(at[end]->group, at[i]->group) && !strcmp(at[end]->spec, at[i]->spec);)
+            end++;
+        status = write_role(d, at + i, end - i, &w, e);
     }
     free(at);
-    free(layers);
-    return BG_OK;
+    free(w.layers);
+    free(w.points);
+    return status;
 }
 
 /* ---- pairs of curves ---- */
@@ -321,6 +342,8 @@ int bg_gaps_write(const bg_gaps *g, bg_doc *d, const char *sensitivity, uint64_t
         status = write_groups(g, d, e);
     if (!status)
         status = write_bdrate(g, &x, d, seed, e);
+    if (!status)
+        status = bg_gap_write_intervals(g, d, e);
     free(x.at);
     free(x.first);
     return status;

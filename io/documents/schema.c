@@ -162,6 +162,15 @@ static const bg_section curves_sections[] = {
 
 /* ---- gaps ---- */
 
+/* Of a mean over tensors. */
+#define GAP_INTERVAL                                                                                                   \
+    REQ("gap_bits", BG_NUMBER, "bits/weight", "mean by weights"),                                                      \
+        OPT("gap_low_bits", BG_NUMBER, "bits/weight", "bootstrap over the tensors, 2.5 %"),                            \
+        OPT("gap_high_bits", BG_NUMBER, "bits/weight", "97.5 %"),                                                      \
+        OPT("output_gap_bits", BG_NUMBER, "bits/weight", "mean by weights, above the functional bound"),               \
+        OPT("output_gap_low_bits", BG_NUMBER, "bits/weight", "bootstrap over the tensors, 2.5 %"),                     \
+        OPT("output_gap_high_bits", BG_NUMBER, "bits/weight", "97.5 %")
+
 static const bg_section gaps_sections[] = {
     {"points", "every point of the curves against every bound",
      (const bg_field[]){
@@ -202,6 +211,8 @@ static const bg_section gaps_sections[] = {
                         REQ("gap_bits", BG_NUMBER, "bits/weight", "mean by weights"),
                         REQ("gap_least_bits", BG_NUMBER, "bits/weight", "least over the tensors"),
                         REQ("gap_most_bits", BG_NUMBER, "bits/weight", "largest over the tensors"),
+                        OPT("gap_low_bits", BG_NUMBER, "bits/weight", "bootstrap over the tensors, 2.5 %"),
+                        OPT("gap_high_bits", BG_NUMBER, "bits/weight", "97.5 %"),
                         {0}}},
     {"bdrate", "average distance between curves over all tensors",
      (const bg_field[]){
@@ -215,6 +226,19 @@ static const bg_section gaps_sections[] = {
          OPT("bd_bits_akima", BG_NUMBER, "bits/weight",
              "as bd_bits by Akima's interpolation, where both curves have five points"),
          {0}}},
+    {"specs", "average of a spec over all tensors, with its interval",
+     (const bg_field[]){REQ("quantizer", BG_STRING, "-", "curve"),
+                        REQ("spec", BG_STRING, "-", "point"),
+                        REQ("tensors", BG_INTEGER, "-", "how many"),
+                        REQ("rate_bits", BG_NUMBER, "bits/weight", "mean by weights"),
+                        GAP_INTERVAL,
+                        {0}}},
+    {"pairs", "average of a spec less that of a rival, tensor by tensor, where their rates are within 1.5 bits",
+     (const bg_field[]){REQ("spec", BG_STRING, "-", "point"),
+                        REQ("rival", BG_STRING, "-", "point of another curve"),
+                        REQ("tensors", BG_INTEGER, "-", "that both have"),
+                        GAP_INTERVAL,
+                        {0}}},
     {0}};
 
 /* ---- timings ---- */

@@ -4,9 +4,9 @@
  * A bg_num is a value and its origin, a small expression in reverse Polish notation over document fields, so that
  * `bitgap verify` can compute the printed number again:
  *     gaps/targets/12/gap_bits                     row 12 of section targets
- *     mean:gap_bits@mlp.down_proj:uniform:bits=4   mean by weights over the joined points of a spec (least:, most:,
- * low:, high: too) low:gap_bits:nf4|fp4                         end of the interval of the mean difference of two
- * specs, tensor by tensor rows-mean:bounds/outputs/shrinkage@attn.q_proj   plain mean over the rows of a section
+ *     mean:gap_bits@mlp.down_proj:uniform:bits=4   mean by weights over the joined points of a spec (least:, most: too)
+ *     mean:gap_bits:nf4|fp4                        of the difference of two specs, tensor by tensor
+ *     rows-mean:bounds/outputs/shrinkage@attn.q_proj   plain mean over the rows of a section
  *     gaps/points/3/gap_bits 0.254614 -            a difference; the operators are + - * /
  */
 #ifndef BG_REPORTS_PAGE_DOCUMENT_SET_H
@@ -90,9 +90,8 @@ typedef struct bg_num {
 } bg_num;
 
 bg_num bg_num_cell(const bg_docset *s, const bg_row *r, const char *field);
-/* how: "mean", "least", "most", "count", or "low" and "high", the ends of a 95 % bootstrap interval of the mean over
- * tensors, over the points of `spec`, of one group, of "#7", a layer, or of "=curves#2", a document (NULL: all). Points
- * without the field do not count. */
+/* how: "mean", "least", "most" or "count" over the points of `spec`, of one group, of "#7", a layer, or of
+ * "=curves#2", a document (NULL: all). Points without the field do not count. */
 bg_num bg_num_over(const bg_docset *s, const char *how, const char *field, const char *where, const char *spec);
 /* The same of the difference between a spec and a rival, tensor by tensor. */
 bg_num bg_num_difference(const bg_docset *s, const char *how, const char *field, const char *spec, const char *rival);
@@ -103,6 +102,18 @@ bg_num bg_num_rows(const bg_docset *s, const char *how, const char *kind, const 
 /* Mean by weights over the rows of gaps.targets of a curve that reach D/σ² = relative: "target:gap_bits@0.01:uniform".
  */
 bg_num bg_num_target(const bg_docset *s, const char *field, double relative, const char *quantizer);
+/* A 95 % interval as the documents hold it; both ends absent where they hold none. */
+typedef struct bg_interval {
+    bg_num low, high;
+} bg_interval;
+/* Of the field `gap_bits` of a row (NULL: absent): its `gap_low_bits` and `gap_high_bits`. */
+bg_interval bg_interval_cells(const bg_docset *s, const bg_row *row, const char *field);
+/* Of the mean of `gap_bits` or `output_gap_bits` of a spec over all tensors, or of what it exceeds a rival's by, tensor
+ * by tensor (NULL: none). Absent in a selection of layers or roles: the documents hold it for the whole study. */
+bg_interval bg_interval_over(const bg_docset *s, const char *field, const char *spec, const char *rival);
+/* Of the mean over the layers of a role; absent in a selection of layers. */
+bg_interval bg_interval_of_role(const bg_docset *s, const char *field, const char *spec, const char *role);
+bg_interval bg_interval_negated(const bg_interval *of);
 bg_num bg_num_constant(double v);
 bg_num bg_num_operate(bg_num a, char operator, bg_num b);
 /* Computes an origin again. BG_INPUT names the part that cannot be found. */

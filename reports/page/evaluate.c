@@ -300,7 +300,7 @@ static int evaluate_logic(bg_scope *s, const bg_expr *x, int line, bg_value *out
 
 typedef int function(bg_scope *s, const bg_expr *call, int line, bg_value *out, bg_err *e);
 
-/* mean(FIELD, spec [, role]), and min, max, count, low and high: over the points of a spec. */
+/* mean(FIELD, spec [, role]), and min, max and count: over the points of a spec. */
 static int call_over(bg_scope *s, const bg_expr *call, int line, bg_value *out, bg_err *e)
 {
     const char *spec = NULL, *where = NULL;
@@ -313,6 +313,40 @@ static int call_over(bg_scope *s, const bg_expr *call, int line, bg_value *out, 
         *out = number_value(bg_num_over(s->page->docs, how, call->a->text, where, spec),
                             !strcmp(how, "count") ? BG_COUNT : BG_SIG3);
     return status;
+}
+
+/* low(FIELD, spec [, role]) and high: the ends of the interval of that mean, which the documents hold. */
+static int call_interval(bg_scope *s, const bg_expr *call, int line, bg_value *out, bg_err *e)
+{
+    const char *spec = NULL, *role = NULL;
+    int status = take_text(s, call->a->next, line, &spec, e);
+    if (!status && call->a->next->next)
+        status = take_text(s, call->a->next->next, line, &role, e);
+    *out = nothing;
+    if (status || !spec)
+        return status;
+    bg_interval i = role ? bg_interval_of_role(s->page->docs, call->a->text, spec, role)
+                         : bg_interval_over(s->page->docs, call->a->text, spec, NULL);
+    *out = number_value(call->text[0] == 'l' ? i.low : i.high, BG_SIG3);
+    return BG_OK;
+}
+
+/* difference(FIELD, spec, rival), tensor by tensor, and difference_low and difference_high, its interval. */
+static int call_difference(bg_scope *s, const bg_expr *call, int line, bg_value *out, bg_err *e)
+{
+    const char *spec = NULL, *rival = NULL, *end = strchr(call->text, '_');
+    int status = take_text(s, call->a->next, line, &spec, e);
+    if (!status)
+        status = take_text(s, call->a->next->next, line, &rival, e);
+    *out = nothing;
+    if (status || !spec || !rival)
+        return status;
+    bg_interval i = bg_interval_over(s->page->docs, call->a->text, spec, rival);
+    *out = number_value(!end            ? bg_num_difference(s->page->docs, "mean", call->a->text, spec, rival)
+                        : end[1] == 'l' ? i.low
+                                        : i.high,
+                        BG_SIG3);
+    return BG_OK;
 }
 
 /* target(FIELD, relative, quantizer): where the curve of a quantizer reaches D/σ² = relative. */
@@ -396,10 +430,20 @@ static int evaluate_call(bg_scope *s, const bg_expr *x, int line, bg_value *out,
         const char *name;
         function *call;
         int min_arguments;
-    } functions[] = {{"mean", call_over, 2},      {"min", call_over, 2},       {"max", call_over, 2},
-                     {"count", call_over, 2},     {"low", call_over, 2},       {"high", call_over, 2},
-                     {"label", call_label, 1},    {"plural", call_plural, 2},  {"target", call_target, 2},
-                     {"rows_mean", call_rows, 2}, {"rows_count", call_rows, 2}};
+    } functions[] = {{"mean", call_over, 2},
+                     {"min", call_over, 2},
+                     {"max", call_over, 2},
+                     {"count", call_over, 2},
+                     {"low", call_interval, 2},
+                     {"high", call_interval, 2},
+                     {"label", call_label, 1},
+                     {"plural", call_plural, 2},
+                     {"target", call_target, 2},
+                     {"rows_mean", call_rows, 2},
+                     {"rows_count", call_rows, 2},
+                     {"difference", call_difference, 3},
+                     {"difference_low", call_difference, 3},
+                     {"difference_high", call_difference, 3}};
     int given = 0;
     for (const bg_expr *a = x->a; a; a = a->next)
         given++;

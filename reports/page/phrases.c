@@ -9,14 +9,14 @@ bg_num bg_mean(const bg_report *r, const char *field, const char *where, const c
     return bg_num_over(&r->docs, "mean", field, where, spec);
 }
 
-void bg_put_interval(bg_report *r, bg_text *t, bg_num low, bg_num high)
+void bg_put_interval(bg_report *r, bg_text *t, const bg_interval *interval)
 {
-    if (!isfinite(low.value) || !isfinite(high.value))
+    if (!isfinite(interval->low.value) || !isfinite(interval->high.value))
         return;
     bg_text_add(t, " (95 %: ");
-    bg_put_number(&r->page, t, low, BG_SIG3);
+    bg_put_number(&r->page, t, interval->low, BG_SIG3);
     bg_text_add(t, " to ");
-    bg_put_number(&r->page, t, high, BG_SIG3);
+    bg_put_number(&r->page, t, interval->high, BG_SIG3);
     bg_text_add(t, ")");
 }
 
@@ -29,18 +29,18 @@ void bg_say_waste(bg_report *r, bg_text *t, const bg_curve *c, const bg_step *st
 void bg_say_how_much(bg_report *r, bg_text *t, const bg_step *step)
 {
     bg_num gap = bg_mean(r, "gap_bits", r->all.where, step->spec), zero = bg_num_constant(0);
-    bg_num low = bg_num_over(&r->docs, "low", "gap_bits", r->all.where, step->spec),
-           high = bg_num_over(&r->docs, "high", "gap_bits", r->all.where, step->spec);
+    bg_interval interval = bg_interval_over(&r->docs, "gap_bits", step->spec, NULL), negated;
     if (gap.value >= 0) {
         bg_text_add(t, " wastes ");
         bg_put_number(&r->page, t, gap, BG_SIG3);
         bg_text_add(t, " bit");
-        bg_put_interval(r, t, low, high);
+        bg_put_interval(r, t, &interval);
     } else {
         bg_text_add(t, " stays ");
         bg_put_number(&r->page, t, bg_num_operate(zero, '-', gap), BG_SIG3);
         bg_text_add(t, " bit");
-        bg_put_interval(r, t, bg_num_operate(zero, '-', high), bg_num_operate(zero, '-', low));
+        negated = bg_interval_negated(&interval);
+        bg_put_interval(r, t, &negated);
         bg_text_add(t, " below the bound of a Gaussian");
     }
 }
@@ -86,10 +86,9 @@ void bg_say_place(bg_text *t, const bg_row *row)
 
 int bg_indistinct(const bg_report *r, const bg_step *a, const bg_step *b)
 {
-    double low = bg_num_difference(&r->docs, "low", "gap_bits", a->spec, b->spec).value,
-           high = bg_num_difference(&r->docs, "high", "gap_bits", a->spec, b->spec).value;
-    if (isfinite(low) && isfinite(high))
-        return low <= 0 && high >= 0;
+    bg_interval difference = bg_interval_over(&r->docs, "gap_bits", a->spec, b->spec);
+    if (isfinite(difference.low.value) && isfinite(difference.high.value))
+        return difference.low.value <= 0 && difference.high.value >= 0;
     return fabs(a->gap - b->gap) < 0.005;
 }
 

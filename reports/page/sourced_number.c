@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "quant/probability/bootstrap.h"
 #include "reports/page/document_set.h"
 
 static const bg_num absent = {.value = NAN};
@@ -64,13 +63,13 @@ static double field_of(const bg_point *p, const char *field)
     return isfinite(v) ? v : bg_row_number(p->gap, field);
 }
 
-/* The words an origin may begin with; low and high are the 2.5 and 97.5 % points of the mean over resampled tensors. */
-static const char *const hows[] = {"mean", "least", "most", "count", "low", "high", NULL};
+/* The words an origin may begin with. */
+static const char *const hows[] = {"mean", "least", "most", "count", NULL};
 
 /* The aggregate of x[n] with weights w[n]. */
 static double aggregate(const char *how, const double *x, const double *w, int n)
 {
-    double sum = 0, weights = 0, least = INFINITY, most = -INFINITY, low, high;
+    double sum = 0, weights = 0, least = INFINITY, most = -INFINITY;
     for (int i = 0; i < n; i++) {
         sum += x[i] * w[i];
         weights += w[i];
@@ -79,10 +78,6 @@ static double aggregate(const char *how, const double *x, const double *w, int n
     }
     if (!n)
         return NAN;
-    if (!strcmp(how, "low") || !strcmp(how, "high")) {
-        bg_resample_mean(x, w, n, 1, &low, &high);
-        return how[0] == 'l' ? low : high;
-    }
     return !strcmp(how, "least") ? least : !strcmp(how, "most") ? most : !strcmp(how, "count") ? n : sum / weights;
 }
 
@@ -147,6 +142,65 @@ bg_num bg_num_over(const bg_docset *s, const char *how, const char *field, const
 bg_num bg_num_difference(const bg_docset *s, const char *how, const char *field, const char *spec, const char *rival)
 {
     return aggregate_of(s, how, field, NULL, spec, rival);
+}
+
+/* ---- intervals, which documents hold ---- */
+
+/* The one row of gaps.specs (rival NULL) or gaps.pairs; NULL when there is none or several models have one. */
+static const bg_row *interval_row(const bg_docset *s, const char *spec, const char *rival)
+{
+    bg_rows rows = bg_docset_rows(s, "gaps", rival ? "pairs" : "specs");
+    const bg_row *found = NULL;
+    for (int i = 0; i < rows.n; i++) {
+        if (strcmp(bg_row_string(&rows.rows[i], "spec"), spec) ||
+            (rival && strcmp(bg_row_string(&rows.rows[i], "rival"), rival)))
+            continue;
+        if (found)
+            return NULL;
+        found = &rows.rows[i];
+    }
+    return found;
+}
+
+bg_interval bg_interval_cells(const bg_docset *s, const bg_row *row, const char *field)
+{
+    bg_interval out = {absent, absent};
+    char low[64], high[64];
+    int stem = (int)strlen(field) - 5; /* before "_bits" */
+    snprintf(low, sizeof low, "%.*s_low_bits", stem > 0 && stem < 48 ? stem : 0, field);
+    snprintf(high, sizeof high, "%.*s_high_bits", stem > 0 && stem < 48 ? stem : 0, field);
+    if (row) {
+        out.low = bg_num_cell(s, row, low);
+        out.high = bg_num_cell(s, row, high);
+    }
+    return out;
+}
+
+bg_interval bg_interval_of_role(const bg_docset *s, const char *field, const char *spec, const char *role)
+{
+    bg_rows rows = bg_docset_rows(s, "gaps", "groups");
+    const bg_row *found = NULL;
+    for (int i = 0; i < rows.n; i++)
+        if (!strcmp(bg_row_string(&rows.rows[i], "spec"), spec) &&
+            !strcmp(bg_row_string(&rows.rows[i], "group"), role) &&
+            !strcmp(bg_row_string(&rows.rows[i], "over"), "all"))
+            found = &rows.rows[i];
+    return bg_interval_cells(s, s->filter.n_layers ? NULL : found, field);
+}
+
+bg_interval bg_interval_negated(const bg_interval *of)
+{
+    bg_num zero = bg_num_constant(0);
+    return (bg_interval){bg_num_operate(zero, '-', of->high), bg_num_operate(zero, '-', of->low)};
+}
+
+bg_interval bg_interval_over(const bg_docset *s, const char *field, const char *spec, const char *rival)
+{
+    if (s->filter.n_layers || s->filter.n_groups)
+        return (bg_interval){absent, absent};
+    const bg_row *row = interval_row(s, spec, rival), *reversed = row || !rival ? NULL : interval_row(s, rival, spec);
+    bg_interval out = bg_interval_cells(s, row ? row : reversed, field);
+    return reversed ? bg_interval_negated(&out) : out;
 }
 
 /* ---- over the rows of a section ---- */

@@ -101,11 +101,11 @@ void bg_say_spec(const bg_report *r, bg_text *t, const char *spec);
 int bg_layers_differ(const bg_report *r, bg_rows sensitivity);
 /* "layer 7's `attn.o_proj`", or "`lm_head`" outside the layers. */
 void bg_say_place(bg_text *t, const bg_row *row);
-/* Whether the tensors cannot tell two points apart: the bootstrap interval of their mean difference in gap, tensor by
- * tensor, holds 0, or, where there is none, their gaps differ by less than 0.005 bit. */
+/* Whether the tensors cannot tell two points apart: the interval of their mean difference in gap, tensor by tensor,
+ * holds 0, or, where there is none, their gaps differ by less than 0.005 bit. */
 int bg_indistinct(const bg_report *r, const bg_step *a, const bg_step *b);
 /* " (95 %: 0.951 to 0.975)"; nothing where an end is absent. */
-void bg_put_interval(bg_report *r, bg_text *t, bg_num low, bg_num high);
+void bg_put_interval(bg_report *r, bg_text *t, const bg_interval *interval);
 /* The reference method: uniform in groups of 128, else the best uniform curve near r->rate; NULL when none. */
 const bg_curve *bg_reference_curve(const bg_report *r);
 /* At most `most` rows of curves.grids of a role, the best known grids first. Returns how many. */

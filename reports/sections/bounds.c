@@ -78,25 +78,28 @@ static void put_method(const bg_report *r, bg_facts *facts, const char *name, co
     bg_fact_text(set, "label", c->label);
     bg_fact_text(set, "spec", spec);
     bg_fact_number(set, "gap", output_gap(r, "mean", NULL, spec), BG_SIG3);
-    bg_fact_number(set, "gap_low", output_gap(r, "low", NULL, spec), BG_SIG3);
-    bg_fact_number(set, "gap_high", output_gap(r, "high", NULL, spec), BG_SIG3);
+    bg_interval interval = bg_interval_over(&r->docs, "output_gap_bits", spec, NULL);
+    bg_fact_number(set, "gap_low", interval.low, BG_SIG3);
+    bg_fact_number(set, "gap_high", interval.high, BG_SIG3);
 }
 
 /* The method nearest to the bound, the plain one, and what the plain one pays more, tensor by tensor. */
 static void put_nearest(bg_report *r, bg_facts *facts, const bg_curve *const *lines, int n)
 {
-    static const char *const ends[][2] = {{"mean", "more"}, {"low", "more_low"}, {"high", "more_high"}};
     const bg_curve *plain = n > 0 && strcmp(lines[0]->family, "calibrated") != 0 ? lines[0] : NULL;
     const bg_curve *best = nearest_to_bound(r, lines, n, plain != NULL);
     put_method(r, facts, "nearest", best);
     put_method(r, facts, "plain", plain);
-    for (int i = 0; i < 3; i++) {
-        bg_num difference = {.value = NAN};
-        if (plain && best)
-            difference = bg_num_difference(&r->docs, ends[i][0], "output_gap_bits", measured_near(r, plain)->spec,
-                                           measured_near(r, best)->spec);
-        bg_fact_number(facts, ends[i][1], difference, BG_SIG3);
+    bg_num more = {.value = NAN};
+    bg_interval ends = {more, more};
+    if (plain && best) {
+        const char *a = measured_near(r, plain)->spec, *b = measured_near(r, best)->spec;
+        more = bg_num_difference(&r->docs, "mean", "output_gap_bits", a, b);
+        ends = bg_interval_over(&r->docs, "output_gap_bits", a, b);
     }
+    bg_fact_number(facts, "more", more, BG_SIG3);
+    bg_fact_number(facts, "more_low", ends.low, BG_SIG3);
+    bg_fact_number(facts, "more_high", ends.high, BG_SIG3);
 }
 
 static void put_names(bg_facts *facts, const char *list, const char *const *names, int n)

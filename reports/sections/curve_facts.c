@@ -20,14 +20,15 @@ static const char *kind_of(const bg_curve *c)
 static void put_method_facts(bg_report *r, bg_facts *set, const bg_curve *c, const bg_step *step)
 {
     const char *where = r->all.where;
+    bg_interval interval = bg_interval_over(&r->docs, "gap_bits", step->spec, NULL);
     bg_fact_text(set, "label", c->label);
     bg_fact_text(set, "quantizer", c->quantizer);
     bg_fact_text(set, "family", c->family);
     bg_fact_text(set, "kind", kind_of(c));
     bg_fact_text(set, "spec", step->spec);
     bg_fact_number(set, "gap", bg_mean(r, "gap_bits", where, step->spec), BG_SIG3);
-    bg_fact_number(set, "gap_low", bg_num_over(&r->docs, "low", "gap_bits", where, step->spec), BG_SIG3);
-    bg_fact_number(set, "gap_high", bg_num_over(&r->docs, "high", "gap_bits", where, step->spec), BG_SIG3);
+    bg_fact_number(set, "gap_low", interval.low, BG_SIG3);
+    bg_fact_number(set, "gap_high", interval.high, BG_SIG3);
     bg_fact_number(set, "rate", bg_mean(r, "rate_bits", where, step->spec), BG_SIG3);
     bg_fact_number(set, "sqnr", bg_mean(r, "sqnr_db", where, step->spec), BG_SIG3);
 }

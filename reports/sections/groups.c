@@ -59,10 +59,10 @@ static const bg_row *row_near(const bg_report *r, bg_rows rows, const char *grou
     return best;
 }
 
-/* An end of the interval of a role's mean gap over its layers. */
-static bg_num over_layers(const bg_report *r, const char *how, const bg_row *row)
+/* The interval of a role's mean gap over its layers; absent where only some layers are shown. */
+static bg_interval over_layers(const bg_report *r, const bg_row *row)
 {
-    return bg_num_over(&r->docs, how, "gap_bits", bg_row_string(row, "group"), bg_row_string(row, "spec"));
+    return bg_interval_cells(&r->docs, r->docs.filter.n_layers ? NULL : row, "gap_bits");
 }
 
 static void say_finding(bg_report *r, bg_text *t, bg_rows rows, const char *const *roles, int n_roles,
@@ -82,7 +82,8 @@ static void say_finding(bg_report *r, bg_text *t, bg_rows rows, const char *cons
     }
     bg_num high = bg_num_cell(&r->docs, worst, "gap_bits"), low = bg_num_cell(&r->docs, best, "gap_bits");
     bg_num spread = bg_num_operate(high, '-', low);
-    if (over_layers(r, "low", worst).value <= over_layers(r, "high", best).value)
+    bg_interval of_worst = over_layers(r, worst), of_best = over_layers(r, best);
+    if (of_worst.low.value <= of_best.high.value)
         bg_text_add(t, "The layers of a role differ as much as the roles, which cannot be told apart: under ");
     else
         bg_text_add(t, spread.value < 0.05 ? "The roles hardly differ: under " : "The role matters: under ");
@@ -92,12 +93,12 @@ static void say_finding(bg_report *r, bg_text *t, bg_rows rows, const char *cons
     bg_text_add(t, " wastes ");
     bg_put_number(&r->page, t, high, BG_SIG3);
     bg_text_add(t, " bit");
-    bg_put_interval(r, t, over_layers(r, "low", worst), over_layers(r, "high", worst));
+    bg_put_interval(r, t, &of_worst);
     bg_text_add(t, " and ");
     bg_text_code(t, bg_row_string(best, "group"));
     bg_text_add(t, " ");
     bg_put_number(&r->page, t, low, BG_SIG3);
-    bg_put_interval(r, t, over_layers(r, "low", best), over_layers(r, "high", best));
+    bg_put_interval(r, t, &of_best);
     bg_text_add(t, ".");
 }
 

@@ -19,12 +19,15 @@ static void put_finding(bg_report *r, bg_facts *facts)
     }
     bg_fact_number(facts, "methods", (bg_num){.value = n}, BG_PLAIN);
     bg_fact_flag(facts, "indistinct", n > 1 && bg_indistinct(r, steps[0], steps[1]));
-    static const char *const ends[][2] = {{"mean", "lead"}, {"low", "lead_low"}, {"high", "lead_high"}};
-    for (int i = 0; i < 3; i++)
-        bg_fact_number(facts, ends[i][1],
-                       n > 1 ? bg_num_difference(&r->docs, ends[i][0], "gap_bits", steps[1]->spec, steps[0]->spec)
-                             : (bg_num){.value = NAN},
-                       BG_SIG3);
+    bg_num absent = {.value = NAN}, lead = absent;
+    bg_interval ends = {absent, absent};
+    if (n > 1) {
+        lead = bg_num_difference(&r->docs, "mean", "gap_bits", steps[1]->spec, steps[0]->spec);
+        ends = bg_interval_over(&r->docs, "gap_bits", steps[1]->spec, steps[0]->spec);
+    }
+    bg_fact_number(facts, "lead", lead, BG_SIG3);
+    bg_fact_number(facts, "lead_low", ends.low, BG_SIG3);
+    bg_fact_number(facts, "lead_high", ends.high, BG_SIG3);
     free(order);
 }
 

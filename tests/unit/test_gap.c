@@ -144,11 +144,40 @@ static void pairs_need_curves_that_rise(void **state)
     free(text);
 }
 
+/* Two curves at equal rates: gaps 1 + layer/10 and 1.5 + layer/10 in every layer, so that their difference is ½. */
+static void intervals_are_of_specs_and_of_pairs(void **state)
+{
+    (void)state;
+    char text[4096];
+    size_t n = (size_t)sprintf(text, "{\"points\": [");
+    for (int l = 0; l < 4; l++)
+        for (int q = 0; q < 2; q++)
+            n += (size_t)sprintf(text + n,
+                                 "%s{\"tensor\": \"t%d\", \"group\": \"g\", \"layer\": %d, \"spec\": \"%c:bits=4\", "
+                                 "\"quantizer\": \"%c\", \"weights\": 10, \"rate_bits\": 4, \"mse\": 0.01, "
+                                 "\"sigma2\": 1, \"gap_bits\": %.17g}",
+                                 l || q ? "," : "", l, l, "ab"[q], "ab"[q], 1 + 0.5 * q + 0.1 * l);
+    sprintf(text + n, "]}");
+    cJSON *curves = parse(text), *root = document_of(curves, NULL);
+    const cJSON *spec = bg_doc_rows(root, "specs")->child, *pair = bg_doc_rows(root, "pairs")->child;
+    assert_string_equal(bg_json_string(spec, "spec", ""), "a:bits=4");
+    assert_int_equal((int)bg_json_number(spec, "tensors", 0), 4);
+    assert_true(fabs(bg_json_number(spec, "gap_bits", 0) - 1.15) < 1e-12);
+    assert_true(bg_json_number(spec, "gap_low_bits", 9) < 1.1 && bg_json_number(spec, "gap_high_bits", 0) > 1.2);
+    assert_string_equal(bg_json_string(pair, "rival", ""), "b:bits=4");
+    assert_true(fabs(bg_json_number(pair, "gap_low_bits", 9) + 0.5) < 1e-12);
+    assert_true(fabs(bg_json_number(pair, "gap_high_bits", 9) + 0.5) < 1e-12);
+    assert_null(pair->next);
+    cJSON_Delete(root);
+    cJSON_Delete(curves);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(curves_cross_targets_where_they_must),
         cmocka_unit_test(own_bound_is_interpolated),
+        cmocka_unit_test(intervals_are_of_specs_and_of_pairs),
         cmocka_unit_test(roles_average_over_spaced_and_all_layers),
         cmocka_unit_test(pairs_need_curves_that_rise),
     };
