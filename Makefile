@@ -237,7 +237,9 @@ CFLAGS  ?= -O3 -g
 ifdef SAN
 # Under the sanitizers gcc misjudges two bounded prints.
 WARNINGS += $(if $(findstring clang,$(CC)),,-Wno-format-truncation -Wno-restrict)
-CFLAGS  := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CHECKED := undefined,float-cast-overflow,float-divide-by-zero
+CFLAGS  := -O1 -g -fno-omit-frame-pointer -DBG_DEBUG -fsanitize=address,$(CHECKED) -fno-sanitize-recover=$(CHECKED)
+CFLAGS  += $(if $(ENGINE),-fsanitize=fuzzer-no-link)
 endif
 # Contraction is off so that decoders round once per written operation; kernels ask for fma by name.
 ALL_CFLAGS := -std=c17 $(WARNINGS) -march=$(MARCH) -ffp-contract=off -fopenmp -I. $(PKG_CFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
@@ -293,7 +295,8 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBRARY)
 
 .SECONDARY: $(patsubst %.c,$(BUILD)/%.o,$(TEST_SOURCES) $(BENCH) $(FUZZ)) $(BUILD)/tests/fuzz/driver.o
 
-test: all $(call programs,$(TESTED)) ## every test; the last line is "N passed, N failed" (TESTS=word: only those)
+REPLAYED := $(if $(or $(if $(TESTS),,yes),$(findstring $(TESTS),tests/fuzz)),$(FUZZ))
+test: all $(call programs,$(TESTED) $(REPLAYED)) ## every test; the last line is "N passed, N failed" (TESTS=word: only those)
 	@BUILD=$(BUILD) TESTS=$(TESTS) tests/run $(call programs,$(TESTED))
 
 regression: all ## results.csv anew: what a change moved is then a diff of lines (the test `regression` compares)
@@ -302,10 +305,11 @@ regression: all ## results.csv anew: what a change moved is then a diff of lines
 check: test ## test, and the same tests again under the sanitizers
 	@$(MAKE) SAN=1 test
 
-# A fuzz target and the driver that replays and mutates its seeds.
-$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/driver.o $(LIBRARY)
+# A fuzz target and the driver that replays and mutates its seeds; with ENGINE=libfuzzer (clang) libFuzzer is the driver.
+FUZZ_DRIVER := $(if $(ENGINE),,$(BUILD)/tests/fuzz/driver.o)
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_DRIVER) $(LIBRARY)
 	$(say) '  link $@'
-	$(hush)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/tests/fuzz/driver.o $(LIBRARY) $(LIBS)
+	$(hush)$(CC) $(ALL_CFLAGS) $(if $(ENGINE),-fsanitize=fuzzer) $(LDFLAGS) -o $@ $< $(FUZZ_DRIVER) $(LIBRARY) $(LIBS)
 
 # Counting peak arithmetic wants the contraction that results must not have.
 $(BUILD)/tests/bench/limits.o: FILE_CFLAGS = -ffp-contract=fast
@@ -313,12 +317,12 @@ $(BUILD)/tests/bench/limits.o: FILE_CFLAGS = -ffp-contract=fast
 bench: all $(call programs,$(BENCH)) ## throughput against this machine's limits and, with PYTHON=, against peers
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/bench/run
 
-fuzz: ## every parser of outside bytes under the sanitizers, SECONDS=60 a target
-	@$(MAKE) SAN=1 BUILD=build-fuzz fuzz-targets
+fuzz: ## every parser of outside bytes under the sanitizers, SECONDS=60 a target (by libFuzzer where clang is)
+	@$(MAKE) SAN=1 $(if $(shell command -v clang),CC=clang ENGINE=libfuzzer BUILD=build-fuzz-clang,BUILD=build-fuzz) fuzz-targets
 
 .PHONY: fuzz-targets
 fuzz-targets: $(call programs,$(FUZZ))
-	@BUILD=$(BUILD) tests/fuzz/run $(or $(SECONDS),60) $(call programs,$(FUZZ))
+	@ENGINE=$(ENGINE) tests/fuzz/run $(or $(SECONDS),60) $(call programs,$(FUZZ))
 
 peer: all ## compare with other people's programs (PYTHON= an interpreter that has them)
 	@BUILD=$(BUILD) tests/peer/run $(PYTHON)
@@ -355,7 +359,7 @@ deb: ## a Debian package, bitgap_VERSION_ARCH.deb
 	@.packaging/deb
 
 clean: ## remove what was built (documents and reports in out/ stay)
-	rm -rf build build-san build-fuzz build-deb
+	rm -rf build build-san build-fuzz build-fuzz-clang build-deb
 
 help: ## this text
 	@echo 'make deps report           the default model, from a fresh machine to a page'
