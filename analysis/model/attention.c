@@ -58,10 +58,11 @@ static void weigh(const bg_attention *a, const tile *t, float *s)
 static void attend_tile(const bg_attention *a, const tile *t, float *s)
 {
     int d = a->head_dim;
-    bg_sgemm(t->rows, t->keys, d, a->scale, (bg_s_operand){at(&a->q, t->first, t->head), a->q.token, 1},
+    bg_sgemm((bg_product_shape){t->rows, t->keys, d}, a->scale,
+             (bg_s_operand){at(&a->q, t->first, t->head), a->q.token, 1},
              (bg_s_operand){at(&a->k, t->key, t->kv), 1, a->k.token}, 0, s, t->keys);
     weigh(a, t, s);
-    bg_sgemm(t->rows, d, t->keys, 1, (bg_s_operand){s, t->keys, 1},
+    bg_sgemm((bg_product_shape){t->rows, d, t->keys}, 1, (bg_s_operand){s, t->keys, 1},
              (bg_s_operand){at(&a->v, t->key, t->kv), a->v.token, 1}, 0, at(&a->out, t->first, t->head), a->out.token);
 }
 

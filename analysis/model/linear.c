@@ -39,8 +39,8 @@ static int apply_double(const bg_linear *l, const float *w, const float *x, int6
         double *b = a + c.rows * l->in, *product = b + c.cols * l->in;
         widen(c.rows, l->in, x + c.row * l->in, a);
         widen(c.cols, l->in, w + c.col * l->in, b);
-        bg_dgemm(c.rows, c.cols, l->in, 1, (bg_d_operand){a, l->in, 1}, (bg_d_operand){b, 1, l->in}, 0, product,
-                 c.cols);
+        bg_dgemm((bg_product_shape){c.rows, c.cols, l->in}, 1, (bg_d_operand){a, l->in, 1}, (bg_d_operand){b, 1, l->in},
+                 0, product, c.cols);
         for (int64_t r = 0; r < c.rows; r++)
             for (int64_t k = 0; k < c.cols; k++)
                 y[(c.row + r) * ldy + c.col + k] =

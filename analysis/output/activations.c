@@ -85,8 +85,8 @@ static void multiply_block(const float *a, const float *b, int64_t C, int64_t k,
     int64_t strip = a == b ? STRIP : rows;
     for (int64_t r = 0; r < rows; r += strip) {
         int64_t height = least(strip, rows - r);
-        bg_sgemm(height, a == b ? r + height : cols, k, 1, (bg_s_operand){a + r, 1, C}, (bg_s_operand){b, C, 1}, 0,
-                 tile + r * cols, cols);
+        bg_sgemm((bg_product_shape){height, a == b ? r + height : cols, k}, 1, (bg_s_operand){a + r, 1, C},
+                 (bg_s_operand){b, C, 1}, 0, tile + r * cols, cols);
     }
 }
 

@@ -53,8 +53,8 @@ static double weighted(const strip *s, const float *w, const float *hat, int64_t
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < depth; i++)
             error[r * depth + i] = w[r * C + i] - hat[r * C + i];
-    bg_sgemm(rows, s->cols, depth, 1, (bg_s_operand){error, depth, 1}, (bg_s_operand){s->T, s->cols, 1}, 0, image,
-             s->cols);
+    bg_sgemm((bg_product_shape){rows, s->cols, depth}, 1, (bg_s_operand){error, depth, 1},
+             (bg_s_operand){s->T, s->cols, 1}, 0, image, s->cols);
     double sum = 0;
     for (int64_t r = 0; r < rows; r++)
         for (int64_t j = 0; j < s->cols; j++)

@@ -184,7 +184,8 @@ static int seam(const bg_trained *t, bg_work *k, size_t steps, size_t around)
     int16_t *turned = k->x + (size_t)t->length + 2;
     memcpy(turned, k->x + (steps - around) * V, bytes);
     memcpy(turned + around * V, k->x, bytes);
-    bg_bitshift_search(b, turned, 2 * around, BG_BITSHIFT_FREE, BG_BITSHIFT_FREE, k->metrics, k->choices, k->state);
+    bg_bitshift_search(b, turned, 2 * around, (bg_bitshift_ends){BG_BITSHIFT_FREE, BG_BITSHIFT_FREE},
+                       (bg_bitshift_workspace){k->metrics, k->choices}, k->state);
     return k->state[around] >> b->K;
 }
 
@@ -201,7 +202,8 @@ static void code_sequence(const bg_trained *t, bg_work *k, const float *w, size_
         k->x[i] = t->scale > 0 ? in_units((w[i] - t->mean) / t->scale, t->reach) : 0;
     if (t->biting && steps >= 4 * memory)
         start = end = seam(t, k, steps, around < steps / 2 ? around : steps / 2);
-    bg_bitshift_search(b, k->x, steps, start, end, k->metrics, k->choices, k->state);
+    bg_bitshift_search(b, k->x, steps, (bg_bitshift_ends){start, end}, (bg_bitshift_workspace){k->metrics, k->choices},
+                       k->state);
     for (size_t i = 0; i < n; i++)
         out[i] = t->mean + t->scale * t->table[i % V * N + k->state[i / V]];
 }

@@ -54,13 +54,12 @@ static size_t chunk_first(const bg_training *t, int c)
     return t->n * (size_t)c / (size_t)t->chunks;
 }
 
-static void search_words(const bg_plane *plane, const float *packed, int K, int d, const float *x, size_t n,
-                         size_t stride, uint16_t *index, float *score)
+static void search_words(const bg_plane *plane, const bg_vq_words *w, bg_vectors v, uint16_t *index)
 {
     if (plane)
-        bg_plane_nearest(plane, x, n, stride, packed, K, index, score);
+        bg_plane_nearest(plane, w, v, index, NULL);
     else
-        bg_vq_nearest(x, n, stride, d, packed, K, index, score);
+        bg_vq_nearest(w, v, index, NULL);
 }
 
 /* Rebuilds what the search needs after words have moved. */
@@ -122,7 +121,7 @@ static void search_listed(const bg_training *t, const float *x, const uint16_t *
     copy[0] = 0; /* m ≥ 1, which the compiler cannot see */
     for (size_t i = 0; i < m; i++)
         memcpy(copy + i * d, x + list[i] * t->stride, d * sizeof *copy);
-    bg_vq_two_nearest(copy, m, d, t->d, t->packed, t->K, index, score, second);
+    bg_vq_two_nearest(&(bg_vq_words){t->packed, t->K, t->d}, (bg_vectors){copy, m, d}, index, score, second);
     for (size_t i = 0; i < m; i++) {
         float norm = norm_of(copy + i * d, t->d);
         t->own[at + list[i]] = index[i];
@@ -166,7 +165,7 @@ static void add_chunk(const bg_training *t, size_t first, size_t n, double *sums
         if (t->own)
             update_words_of(t, x, m, first + a);
         else
-            search_words(t->plane, t->packed, t->K, t->d, x, m, t->stride, index, NULL);
+            search_words(t->plane, &(bg_vq_words){t->packed, t->K, t->d}, (bg_vectors){x, m, t->stride}, index);
         for (size_t v = 0; v < m; v++, x += t->stride) {
             double *s = sums + (size_t)own[v] * width, q = 0;
             s[0] += 1;
@@ -318,7 +317,8 @@ static void lower_distances(const bg_training *t, const float *x, size_t n, int 
         uint16_t index[PIECE];
         float score[PIECE];
         size_t m = n - a < PIECE ? n - a : PIECE;
-        bg_vq_nearest(x + a * t->stride, m, t->stride, t->d, t->packed, count, index, score);
+        bg_vq_nearest(&(bg_vq_words){t->packed, count, t->d}, (bg_vectors){x + a * t->stride, m, t->stride}, index,
+                      score);
         for (size_t v = 0; v < m; v++) {
             const float *xv = x + (a + v) * t->stride;
             distance[a + v] = fminf(distance[a + v], fmaxf(norm_of(xv, t->d) + 2 * score[v], 0));
@@ -491,18 +491,27 @@ void bg_codebook_free(bg_codebook *c)
 void bg_codebook_assign(const bg_codebook *c, const float *x, size_t n, size_t stride, int dims, uint16_t *index)
 {
     if (dims == c->d)
-        search_words(c->plane, c->packed, c->K, c->d, x, n, stride, index, NULL);
+        search_words(c->plane, &(bg_vq_words){c->packed, c->K, c->d}, (bg_vectors){x, n, stride}, index);
     else
-        bg_vq_nearest(x, n, stride, dims, c->packed_tail, c->K, index, NULL);
+        bg_vq_nearest(&(bg_vq_words){c->packed_tail, c->K, dims}, (bg_vectors){x, n, stride}, index, NULL);
 }
 
 /* ---- vectors of a matrix ---- */
 
+/* Which vectors of a matrix are the sample, and where they go. */
+typedef struct sample {
+    const bg_matrix *m;
+    int d;
+    size_t total, n; /* vectors of the matrix, of the sample */
+    float *x;        /* [n × d] */
+} sample;
+
 /* Copies the vectors of rows [first, first + rows) that belong to the sample; w holds these rows. */
-static void copy_vectors(const bg_matrix *m, int d, size_t total, size_t n, int64_t first, int64_t rows, const float *w,
-                         float *x)
+static void copy_vectors(const sample *z, int64_t first, int64_t rows, const float *w)
 {
-    size_t per_row = (size_t)(m->cols / d), lo = (size_t)first * per_row, hi = (size_t)(first + rows) * per_row;
+    const bg_matrix *m = z->m;
+    size_t d = (size_t)z->d, n = z->n, total = z->total;
+    size_t per_row = (size_t)m->cols / d, lo = (size_t)first * per_row, hi = (size_t)(first + rows) * per_row;
     size_t i = (size_t)((double)lo * (double)n / (double)total);
     for (i = i > 2 ? i - 2 : 0; i < n; i++) {
         size_t a = (size_t)((unsigned __int128)i * total / n), b = (size_t)((unsigned __int128)(i + 1) * total / n);
@@ -511,8 +520,8 @@ static void copy_vectors(const bg_matrix *m, int d, size_t total, size_t n, int6
             break;
         if (v < lo)
             continue;
-        size_t row = v / per_row - (size_t)first, column = v % per_row * (size_t)d;
-        memcpy(x + i * (size_t)d, w + row * (size_t)m->cols + column, (size_t)d * sizeof *x);
+        size_t row = v / per_row - (size_t)first, column = v % per_row * d;
+        memcpy(z->x + i * d, w + row * (size_t)m->cols + column, d * sizeof *z->x);
     }
 }
 
@@ -536,7 +545,7 @@ int bg_vectors_read(const bg_matrix *m, int d, int64_t limit, float **x, size_t 
                 : room    ? bg_matrix_read(m, row, rows, room, &own)
                           : bg_no_memory(&own, "rows", (size_t)(rows * m->cols) * 4);
         if (!s)
-            copy_vectors(m, d, total, *n, row, rows, w, *x);
+            copy_vectors(&(sample){m, d, total, *n, *x}, row, rows, w);
         free(room);
         if (s) {
 #pragma omp critical(bg_vectors_error)

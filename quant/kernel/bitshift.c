@@ -46,17 +46,17 @@ static unsigned keep_start(const bg_bitshift *b, int start, size_t t, unsigned p
     return from << (b->K - held) | (p & low);
 }
 
-static unsigned trace_path(const bg_bitshift *b, const uint16_t *m, size_t steps, int start, int end,
+static unsigned trace_path(const bg_bitshift *b, const uint16_t *m, size_t steps, bg_bitshift_ends ends,
                            const uint8_t *choices, uint16_t *state)
 {
-    size_t Q = count_remainders(b), q = end == BG_BITSHIFT_FREE ? 0 : (size_t)end, pack = steps_per_byte(b);
-    for (size_t i = 1; end == BG_BITSHIFT_FREE && i < Q; i++)
+    size_t Q = count_remainders(b), q = ends.end == BG_BITSHIFT_FREE ? 0 : (size_t)ends.end, pack = steps_per_byte(b);
+    for (size_t i = 1; ends.end == BG_BITSHIFT_FREE && i < Q; i++)
         q = m[i] < m[q] ? i : q;
     unsigned least = m[q];
     for (size_t t = steps; t-- > 0;) {
         size_t first = t / pack * pack, held = steps - first < pack ? steps - first : pack;
         unsigned p = choices[t / pack * Q + q] >> ((held - 1 - (t - first)) * (size_t)b->K) & ((1u << b->K) - 1);
-        state[t] = (uint16_t)(keep_start(b, start, t, p) * Q + q);
+        state[t] = (uint16_t)(keep_start(b, ends.start, t, p) * Q + q);
         q = state[t] >> b->K;
     }
     return least;
@@ -80,15 +80,15 @@ static unsigned add_saturated(unsigned a, unsigned b)
     return a + b < UINT16_MAX ? a + b : UINT16_MAX;
 }
 
-uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t steps, int start, int end,
-                                uint16_t *metrics, uint8_t *choices, uint16_t *state)
+uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t steps, bg_bitshift_ends ends,
+                                bg_bitshift_workspace w, uint16_t *state)
 {
     size_t Q = count_remainders(b), pack = steps_per_byte(b), N = (size_t)1 << b->L;
-    uint16_t *m = metrics, *next = metrics + Q + BG_BITSHIFT_MARGIN;
+    uint16_t *m = w.metrics, *next = w.metrics + Q + BG_BITSHIFT_MARGIN;
     uint64_t taken = 0;
-    init_metrics(b, start, m);
+    init_metrics(b, ends.start, m);
     for (size_t t = 0; t < steps; t++) {
-        uint8_t *row = choices + t / pack * Q;
+        uint8_t *row = w.choices + t / pack * Q;
         unsigned least = UINT16_MAX;
         for (size_t q = 0; q < Q; q++)
             least = m[q] < least ? m[q] : least;
@@ -110,7 +110,7 @@ uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t s
         uint16_t *swap = m;
         m = next, next = swap, taken += least;
     }
-    return taken + trace_path(b, m, steps, start, end, choices, state);
+    return taken + trace_path(b, m, steps, ends, w.choices, state);
 }
 
 BG_INLINE bg_h16 cost_of(bg_s16 x, const int16_t *table, int doublings)
@@ -167,17 +167,17 @@ BG_INLINE void run_step(bg_row *r, int L, int K, int V, int doublings)
     r->least = bg_h16_all(all);
 }
 
-uint64_t bg_bitshift_search(const bg_bitshift *b, const int16_t *x, size_t steps, int start, int end, uint16_t *metrics,
-                            uint8_t *choices, uint16_t *state)
+uint64_t bg_bitshift_search(const bg_bitshift *b, const int16_t *x, size_t steps, bg_bitshift_ends ends,
+                            bg_bitshift_workspace w, uint16_t *state)
 {
     size_t Q = count_remainders(b), pack = steps_per_byte(b);
-    bg_row r = {.table = b->table, .x = x, .m = metrics, .least = bg_h16_all(0)};
-    uint16_t *m = metrics, *next = metrics + Q + BG_BITSHIFT_MARGIN;
+    bg_row r = {.table = b->table, .x = x, .m = w.metrics, .least = bg_h16_all(0)};
+    uint16_t *m = w.metrics, *next = w.metrics + Q + BG_BITSHIFT_MARGIN;
     uint64_t taken = 0;
-    init_metrics(b, start, m);
+    init_metrics(b, ends.start, m);
     for (size_t t = 0; t < steps; t++) {
         r.x = x + t * (size_t)b->V, r.m = m, r.next = next;
-        r.choices = choices + t / pack * Q, r.fresh = t % pack == 0;
+        r.choices = w.choices + t / pack * Q, r.fresh = t % pack == 0;
         taken += r.least[0];
         switch (b->doublings * 100 + b->V * 10 + b->K) {
         case 11:
@@ -204,7 +204,7 @@ uint64_t bg_bitshift_search(const bg_bitshift *b, const int16_t *x, size_t steps
         uint16_t *swap = m;
         m = next, next = swap;
     }
-    return taken + trace_path(b, m, steps, start, end, choices, state);
+    return taken + trace_path(b, m, steps, ends, w.choices, state);
 }
 
 /* ---- computed codes (QTIP, algorithms 1 to 3) ---- */

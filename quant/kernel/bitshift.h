@@ -14,12 +14,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BG_BITSHIFT_MOST = 16, BG_BITSHIFT_MARGIN = 8, BG_BITSHIFT_FREE = -1 };
+enum { BG_BITSHIFT_MARGIN = 8, BG_BITSHIFT_FREE = -1 };
 
 typedef struct bg_bitshift {
     int L, K, V, doublings; /* K: bits of a step, that is of V weights (1 or 2); L − K ≥ 4, K ≤ 8 */
     const int16_t *table;   /* [V × 2^L], by weight of the step */
 } bg_bitshift;
+
+/* Remainders before the first and after the last step, or BG_BITSHIFT_FREE. */
+typedef struct bg_bitshift_ends {
+    int start, end;
+} bg_bitshift_ends;
+
+/* Memory of a search, of bg_bitshift_metrics numbers and bg_bitshift_choices bytes. */
+typedef struct bg_bitshift_workspace {
+    uint16_t *metrics;
+    uint8_t *choices;
+} bg_bitshift_workspace;
 
 /* Bytes of choices[] and numbers of metrics[]. */
 size_t bg_bitshift_choices(const bg_bitshift *b, size_t steps);
@@ -27,10 +38,10 @@ size_t bg_bitshift_metrics(const bg_bitshift *b);
 
 /* The path of least cost through x[steps × V]: state[steps]. `start` is the remainder before the first step and
  * `end` the one after the last, or BG_BITSHIFT_FREE. Returns the cost; ties prefer the lower p, and the lower end. */
-uint64_t bg_bitshift_search(const bg_bitshift *b, const int16_t *x, size_t steps, int start, int end, uint16_t *metrics,
-                            uint8_t *choices, uint16_t *state);
-uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t steps, int start, int end,
-                                uint16_t *metrics, uint8_t *choices, uint16_t *state);
+uint64_t bg_bitshift_search(const bg_bitshift *b, const int16_t *x, size_t steps, bg_bitshift_ends ends,
+                            bg_bitshift_workspace w, uint16_t *state);
+uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t steps, bg_bitshift_ends ends,
+                                bg_bitshift_workspace w, uint16_t *state);
 /* What one weight costs at one entry of the table. */
 unsigned bg_bitshift_cost(int doublings, int16_t x, int16_t entry);
 

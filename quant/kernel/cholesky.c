@@ -157,8 +157,9 @@ static int factor_panels(double *A, int64_t n)
                 for (int64_t t = 0; t < tiles * tiles; t++) {
                     int64_t i = t / tiles + 1, j = t % tiles + 1;
                     if (j <= i)
-                        bg_dgemm(min_int(PANEL, height - i * PANEL), min_int(PANEL, height - j * PANEL), kb, -1,
-                                 (bg_d_operand){L + i * PANEL * PANEL, PANEL, 1},
+                        bg_dgemm((bg_product_shape){min_int(PANEL, height - i * PANEL),
+                                                    min_int(PANEL, height - j * PANEL), kb},
+                                 -1, (bg_d_operand){L + i * PANEL * PANEL, PANEL, 1},
                                  (bg_d_operand){L + j * PANEL * PANEL, 1, PANEL}, 1,
                                  panel_at(A, n, p + j) + (i - j) * PANEL * PANEL, PANEL);
                 }

@@ -126,8 +126,8 @@ static void matrix_chunk(int64_t n, int64_t in, const float *x, int64_t ldx, con
 {
     bg_gemm_chunk c = bg_gemm_chunk_at(n, p->out, i);
     float *y = p->y + c.row * p->ldy + c.col;
-    bg_sgemm(c.rows, c.cols, in, 1, (bg_s_operand){x + c.row * ldx, ldx, 1}, (bg_s_operand){p->w + c.col * in, 1, in},
-             0, y, p->ldy);
+    bg_sgemm((bg_product_shape){c.rows, c.cols, in}, 1, (bg_s_operand){x + c.row * ldx, ldx, 1},
+             (bg_s_operand){p->w + c.col * in, 1, in}, 0, y, p->ldy);
     add_bias(c.rows, c.cols, p->bias ? p->bias + c.col : NULL, y, p->ldy);
 }
 
@@ -149,20 +149,13 @@ void bg_gemm_all(int64_t n, int64_t in, const float *x, int64_t ldx, const bg_pr
     }
 }
 
-void bg_gemm(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, const float *w, const float *bias,
-             float *y, int64_t ldy)
-{
-    bg_gemm_all(n, in, x, ldx, &(bg_product){out, w, bias, y, ldy}, 1);
-}
-
-void bg_gemm_ref(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, const float *w, const float *bias,
-                 float *y, int64_t ldy)
+void bg_gemm_ref(int64_t n, int64_t in, const float *x, int64_t ldx, const bg_product *p)
 {
     for (int64_t r = 0; r < n; r++)
-        for (int64_t c = 0; c < out; c++) {
-            double sum = bias ? (double)bias[c] : 0;
+        for (int64_t c = 0; c < p->out; c++) {
+            double sum = p->bias ? (double)p->bias[c] : 0;
             for (int64_t i = 0; i < in; i++)
-                sum += (double)x[r * ldx + i] * (double)w[c * in + i];
-            y[r * ldy + c] = (float)sum;
+                sum += (double)x[r * ldx + i] * (double)p->w[c * in + i];
+            p->y[r * p->ldy + c] = (float)sum;
         }
 }

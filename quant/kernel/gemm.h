@@ -12,12 +12,8 @@
 
 #include <stdint.h>
 
-/* float32; many rows through bg_sgemm, one as dot products with the rows of w. */
-void bg_gemm(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, const float *w, const float *bias,
-             float *y, int64_t ldy);
-
-/* Several products of the same x, spread over the threads together: their threads wait for each other once. The same
- * digits as one by one. */
+/* `count` products of the same x, many rows through bg_sgemm, one row as dot products with the rows of w, spread over
+ * the threads together: their threads wait for each other once. The same digits as one by one. */
 typedef struct bg_product {
     int64_t out;
     const float *w, *bias; /* bias NULL: none */
@@ -31,8 +27,7 @@ void bg_gemm_all(int64_t n, int64_t in, const float *x, int64_t ldx, const bg_pr
 void bg_dots(int64_t rows, int64_t n, const float *x, const float *w, int64_t ldw, float *y);
 
 /* Plain loops, double accumulators, one rounding at the end. */
-void bg_gemm_ref(int64_t n, int64_t out, int64_t in, const float *x, int64_t ldx, const float *w, const float *bias,
-                 float *y, int64_t ldy);
+void bg_gemm_ref(int64_t n, int64_t in, const float *x, int64_t ldx, const bg_product *p);
 
 /* The chunks of a product, for those who walk it themselves: chunk i of `count` covers rows [row, row+rows) of x and
  * [col, col+cols) of w. */

@@ -122,27 +122,30 @@ BG_INLINE unsigned careful_groups(const bg_affine *a, size_t k, size_t groups, f
     return bits;
 }
 
-/* Σ r² by lanes of group j, at p. shifted, careful and together are constants in each caller: a group that is not
- * looked at carefully has no weight beyond its bounds, and its largest error is not wanted. `together` vectors run side
- * by side. */
-BG_INLINE bg_f8 affine_squares(const float *p, size_t g, const bg_affine *a, size_t j, int shifted, int careful,
-                               int together, bg_f8 *most)
+/* What the squares of a group need. A group that is not careful has no weight beyond its bounds, and its largest error
+ * is not wanted. */
+enum { SHIFTED = 1, CAREFUL = 2 };
+
+/* Σ r² by lanes of group j, at p; `together` vectors run side by side. flags and together are constants in each caller.
+ */
+BG_INLINE bg_f8 affine_squares(const float *p, size_t g, const bg_affine *a, size_t j, int flags, int together,
+                               bg_f8 *most)
 {
     bg_f8 inverse = bg_f8_all(a->inverse[j]), sum[4] = {{0}}, largest = {0};
     for (size_t i = 0; i < g; i += 8 * (size_t)together)
         for (int u = 0; u < together; u++) {
             bg_f8 y = bg_f8_load(p + i + 8 * u) * inverse;
-            if (shifted)
+            if (flags & SHIFTED)
                 y -= bg_f8_all(a->shift[j]);
             bg_f8 q = bg_f8_round(y);
-            if (careful)
+            if (flags & CAREFUL)
                 q = bg_f8_min(bg_f8_max(q, bg_f8_all(a->low[j])), bg_f8_all(a->high[j]));
             bg_f8 r = y - q;
-            if (careful)
+            if (flags & CAREFUL)
                 largest = bg_f8_max(largest, r * r);
             sum[u] = bg_f8_fma(r, r, sum[u]);
         }
-    if (careful)
+    if (flags & CAREFUL)
         *most = largest;
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
@@ -159,10 +162,10 @@ BG_INLINE void affine_row(const float *x, size_t groups, size_t g, const bg_affi
         for (size_t j = k; j < groups && j < k + 8; j++) {
             bg_f8 square = bg_f8_all(a->scale[j] * a->scale[j]), sum;
             if (careful >> (j - k) & 1) {
-                sum = affine_squares(x + j * g, g, a, j, shifted, 1, together, &most);
+                sum = affine_squares(x + j * g, g, a, j, shifted | CAREFUL, together, &most);
                 row_most = bg_f8_max(row_most, square * most);
             } else
-                sum = affine_squares(x + j * g, g, a, j, shifted, 0, together, &most);
+                sum = affine_squares(x + j * g, g, a, j, shifted, together, &most);
             row = bg_f8_fma(square, sum, row);
         }
     }

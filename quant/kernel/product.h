@@ -15,6 +15,10 @@
 
 enum { BG_PRODUCT_DEPTH = 256 };
 
+typedef struct bg_product_shape {
+    int64_t m, n, k;
+} bg_product_shape;
+
 /* A matrix in place: element (i, j) is at[i·row + j·col]. Its transpose is the same with row and col exchanged. */
 typedef struct bg_s_operand {
     const float *at;
@@ -26,15 +30,12 @@ typedef struct bg_d_operand {
     int64_t row, col;
 } bg_d_operand;
 
-void bg_sgemm(int64_t m, int64_t n, int64_t k, float alpha, bg_s_operand a, bg_s_operand b, float beta, float *c,
-              int64_t ldc);
-void bg_dgemm(int64_t m, int64_t n, int64_t k, double alpha, bg_d_operand a, bg_d_operand b, double beta, double *c,
-              int64_t ldc);
+void bg_sgemm(bg_product_shape s, float alpha, bg_s_operand a, bg_s_operand b, float beta, float *c, int64_t ldc);
+void bg_dgemm(bg_product_shape s, double alpha, bg_d_operand a, bg_d_operand b, double beta, double *c, int64_t ldc);
 
 /* Plain loops; of floats in double, with one rounding at the end. */
-void bg_sgemm_ref(int64_t m, int64_t n, int64_t k, float alpha, bg_s_operand a, bg_s_operand b, float beta, float *c,
-                  int64_t ldc);
-void bg_dgemm_ref(int64_t m, int64_t n, int64_t k, double alpha, bg_d_operand a, bg_d_operand b, double beta, double *c,
+void bg_sgemm_ref(bg_product_shape s, float alpha, bg_s_operand a, bg_s_operand b, float beta, float *c, int64_t ldc);
+void bg_dgemm_ref(bg_product_shape s, double alpha, bg_d_operand a, bg_d_operand b, double beta, double *c,
                   int64_t ldc);
 
 #endif

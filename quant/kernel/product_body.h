@@ -164,17 +164,16 @@ static inline __attribute__((always_inline)) void pack_panels(OPERAND m, int64_t
 }
 
 /* c of one packed block of a and one of b */
-static void multiply_blocks(const packed *p, int64_t rows, int64_t cols, int64_t depth, REAL alpha, REAL beta, REAL *c,
-                            int64_t ldc)
+static void multiply_blocks(const packed *p, bg_product_shape s, REAL alpha, REAL beta, REAL *c, int64_t ldc)
 {
-    for (int64_t j = 0; j < cols; j += COLS)
-        for (int64_t i = 0; i < rows; i += ROWS) {
-            tile t = tile_product(depth, p->a + i * depth, p->b + j * depth);
+    for (int64_t j = 0; j < s.n; j += COLS)
+        for (int64_t i = 0; i < s.m; i += ROWS) {
+            tile t = tile_product(s.k, p->a + i * s.k, p->b + j * s.k);
             REAL *to = c + i * ldc + j;
-            if (rows - i >= ROWS && cols - j >= COLS)
+            if (s.m - i >= ROWS && s.n - j >= COLS)
                 store_tile(&t, alpha, beta, to, ldc);
             else
-                store_part(&t, alpha, beta, to, ldc, min_int(ROWS, rows - i), min_int(COLS, cols - j));
+                store_part(&t, alpha, beta, to, ldc, min_int(ROWS, s.m - i), min_int(COLS, s.n - j));
         }
 }
 
@@ -185,33 +184,33 @@ static void scale_result(int64_t m, int64_t n, REAL beta, REAL *c, int64_t ldc)
             c[i * ldc + j] = beta == 0 ? 0 : beta * c[i * ldc + j];
 }
 
-void PRODUCT(int64_t m, int64_t n, int64_t k, REAL alpha, OPERAND a, OPERAND b, REAL beta, REAL *c, int64_t ldc)
+void PRODUCT(bg_product_shape s, REAL alpha, OPERAND a, OPERAND b, REAL beta, REAL *c, int64_t ldc)
 {
     packed *p = bg_product_workspace();
     if (!p) {
-        PRODUCT_REF(m, n, k, alpha, a, b, beta, c, ldc);
+        PRODUCT_REF(s, alpha, a, b, beta, c, ldc);
         return;
     }
-    if (k <= 0)
-        scale_result(m, n, beta, c, ldc);
-    for (int64_t j = 0; j < n; j += BLOCK_COLS)
-        for (int64_t d = 0; d < k; d += DEPTH) {
-            int64_t depth = min_int(DEPTH, k - d), cols = min_int(BLOCK_COLS, n - j);
+    if (s.k <= 0)
+        scale_result(s.m, s.n, beta, c, ldc);
+    for (int64_t j = 0; j < s.n; j += BLOCK_COLS)
+        for (int64_t d = 0; d < s.k; d += DEPTH) {
+            int64_t depth = min_int(DEPTH, s.k - d), cols = min_int(BLOCK_COLS, s.n - j);
             pack_panels((OPERAND){b.at + d * b.row + j * b.col, b.col, b.row}, cols, depth, COLS, p->b);
-            for (int64_t i = 0; i < m; i += BLOCK_ROWS) {
-                int64_t rows = min_int(BLOCK_ROWS, m - i);
+            for (int64_t i = 0; i < s.m; i += BLOCK_ROWS) {
+                int64_t rows = min_int(BLOCK_ROWS, s.m - i);
                 pack_panels((OPERAND){a.at + i * a.row + d * a.col, a.row, a.col}, rows, depth, ROWS, p->a);
-                multiply_blocks(p, rows, cols, depth, alpha, d ? 1 : beta, c + i * ldc + j, ldc);
+                multiply_blocks(p, (bg_product_shape){rows, cols, depth}, alpha, d ? 1 : beta, c + i * ldc + j, ldc);
             }
         }
 }
 
-void PRODUCT_REF(int64_t m, int64_t n, int64_t k, REAL alpha, OPERAND a, OPERAND b, REAL beta, REAL *c, int64_t ldc)
+void PRODUCT_REF(bg_product_shape s, REAL alpha, OPERAND a, OPERAND b, REAL beta, REAL *c, int64_t ldc)
 {
-    for (int64_t i = 0; i < m; i++)
-        for (int64_t j = 0; j < n; j++) {
+    for (int64_t i = 0; i < s.m; i++)
+        for (int64_t j = 0; j < s.n; j++) {
             double sum = 0;
-            for (int64_t l = 0; l < k; l++)
+            for (int64_t l = 0; l < s.k; l++)
                 sum += (double)a.at[i * a.row + l * a.col] * (double)b.at[l * b.row + j * b.col];
             c[i * ldc + j] = (REAL)((double)alpha * sum + (beta == 0 ? 0 : (double)beta * (double)c[i * ldc + j]));
         }

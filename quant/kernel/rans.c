@@ -91,27 +91,31 @@ size_t bg_rans_encode_ref(const bg_rans_table *t, const uint16_t *symbols, size_
     return (size_t)(out - words);
 }
 
-/* Symbols from `from` on, then the check that every state has come home and no word is left. */
-static int decode_rest(const bg_rans_table *t, uint64_t *x, size_t lanes, const uint32_t *in, const uint32_t *end,
-                       uint16_t *symbols, size_t from, size_t n)
+typedef struct reader {
+    uint64_t x[BG_RANS_WIDE];
+    int lanes;
+    const uint32_t *in, *end;
+} reader;
+
+/* Decodes the symbols from number `from` on, then checks that every state is the initial one and that no word is left.
+ */
+static int decode_rest(const bg_rans_table *t, reader *r, uint16_t *symbols, size_t from, size_t n)
 {
-    int home = 1;
+    int same = 1;
     for (size_t i = from; i < n; i++)
-        symbols[i] = (uint16_t)bg_rans_get(t, &x[i % lanes], &in, end);
-    for (size_t l = 0; l < lanes; l++)
-        home = home && x[l] == BG_RANS_START;
-    return home && in == end ? 0 : -1;
+        symbols[i] = (uint16_t)bg_rans_get(t, &r->x[i % (size_t)r->lanes], &r->in, r->end);
+    for (int l = 0; l < r->lanes; l++)
+        same = same && r->x[l] == BG_RANS_START;
+    return same && r->in == r->end ? 0 : -1;
 }
 
 int bg_rans_decode_ref(const bg_rans_table *t, const uint32_t *words, size_t length, uint16_t *symbols, size_t n)
 {
-    uint64_t x[BG_RANS_WIDE];
-    const uint32_t *in = words, *end = words + length;
-    int lanes = count_lanes(n);
-    if (length < 2 * (size_t)lanes)
+    reader r = {.lanes = count_lanes(n), .in = words, .end = words + length};
+    if (length < 2 * (size_t)r.lanes)
         return -1;
-    bg_rans_open_lanes(x, lanes, &in);
-    return decode_rest(t, x, (size_t)lanes, in, end, symbols, 0, n);
+    bg_rans_open_lanes(r.x, r.lanes, &r.in);
+    return decode_rest(t, &r, symbols, 0, n);
 }
 
 /* ---- without branches that depend on the symbols ---- */
@@ -174,5 +178,7 @@ int bg_rans_decode(const bg_rans_table *t, const uint32_t *words, size_t length,
     for (; i + BG_RANS_WIDE <= n && end - in >= BG_RANS_WIDE; i += BG_RANS_WIDE)
         for (size_t l = 0; l < BG_RANS_WIDE; l++)
             x[l] = decode_symbol(t, x[l], &symbols[i + l], &in);
-    return decode_rest(t, x, BG_RANS_WIDE, in, end, symbols, i, n);
+    reader r = {.lanes = BG_RANS_WIDE, .in = in, .end = end};
+    memcpy(r.x, x, sizeof x);
+    return decode_rest(t, &r, symbols, i, n);
 }

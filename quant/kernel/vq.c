@@ -35,21 +35,20 @@ BG_INLINE float score_of(const float *block, int j, const float *x, int dims)
     return s;
 }
 
-void bg_vq_nearest_ref(const float *x, size_t n, size_t stride, int dims, const float *packed, int K, uint16_t *index,
-                       float *score)
+void bg_vq_nearest_ref(const bg_vq_words *w, bg_vectors v, uint16_t *index, float *score)
 {
-    for (size_t v = 0; v < n; v++, x += stride) {
+    for (size_t i = 0; i < v.n; i++) {
         float best = INFINITY;
         int arg = 0;
-        for (int k = 0; k < K; k++) {
-            const float *block = packed + (size_t)(k / BG_VQ_BLOCK) * BG_VQ_BLOCK * (size_t)(dims + 1);
-            float s = score_of(block, k % BG_VQ_BLOCK, x, dims);
+        for (int k = 0; k < w->K; k++) {
+            const float *block = w->packed + (size_t)(k / BG_VQ_BLOCK) * BG_VQ_BLOCK * (size_t)(w->dims + 1);
+            float s = score_of(block, k % BG_VQ_BLOCK, v.x + i * v.stride, w->dims);
             if (s < best)
                 best = s, arg = k;
         }
-        index[v] = (uint16_t)arg;
+        index[i] = (uint16_t)arg;
         if (score)
-            score[v] = best;
+            score[i] = best;
     }
 }
 
@@ -66,11 +65,15 @@ BG_INLINE int find_winner(const float *block, const float *x, int dims, float be
     return hit ? __builtin_ctz(hit) : 0;
 }
 
-/* Sixteen vectors against all words. xt[dims][16] holds them by dimension; best[16], where[16] receive the least score
- * and the block it stands in, next[16] (if two) the second least. `dims` and `two` are constants where this is inlined,
- * so the loops unroll into registers. */
-BG_INLINE void score_sixteen(const float *xt, int dims, const float *packed, int blocks, int two, float *best,
-                             int32_t *where, float *next)
+/* The answers of sixteen vectors: smallest score, the block it stands in, second smallest score. */
+typedef struct answers {
+    float best[16], next[16];
+    int32_t where[16];
+} answers;
+
+/* Scores sixteen vectors, xt[dims][16] by dimension, against all words; `next` is written if `two`. `dims` and `two`
+ * are constants where this is inlined, so the loops unroll into registers. */
+BG_INLINE void score_sixteen(const float *xt, int dims, const float *packed, int blocks, int two, answers *a)
 {
     bg_f8 b0 = bg_f8_all(INFINITY), b1 = b0, n0 = b0, n1 = b0;
     bg_i8 w0 = bg_i8_all(0), w1 = w0;
@@ -91,69 +94,69 @@ BG_INLINE void score_sixteen(const float *xt, int dims, const float *packed, int
         w0 = bg_i8_select((bg_i8)(m0 < b0), here, w0), w1 = bg_i8_select((bg_i8)(m1 < b1), here, w1);
         b0 = bg_f8_min(m0, b0), b1 = bg_f8_min(m1, b1);
     }
-    bg_f8_store(best, b0), bg_f8_store(best + 8, b1);
+    bg_f8_store(a->best, b0), bg_f8_store(a->best + 8, b1);
     if (two)
-        bg_f8_store(next, n0), bg_f8_store(next + 8, n1);
-    memcpy(where, &w0, sizeof w0), memcpy(where + 8, &w1, sizeof w1);
+        bg_f8_store(a->next, n0), bg_f8_store(a->next + 8, n1);
+    memcpy(a->where, &w0, sizeof w0), memcpy(a->where + 8, &w1, sizeof w1);
 }
 
-BG_INLINE void search_words(const float *x, size_t n, size_t stride, int dims, const float *packed, int K,
-                            uint16_t *index, float *score, float *second)
+/* `dims` is w->dims as a constant; so is whether `second` is wanted. */
+BG_INLINE void search_words(const bg_vq_words *w, bg_vectors v, int dims, uint16_t *index, float *score, float *second)
 {
-    float xt[BG_VQ_MAX_DIM * 16], best[16], next[16];
-    int32_t where[16];
-    int blocks = (K + BG_VQ_BLOCK - 1) / BG_VQ_BLOCK;
-    for (size_t v = 0; v < n; v += 16) {
-        size_t m = n - v < 16 ? n - v : 16;
-        for (size_t l = 0; l < 16; l++) /* the last vectors are repeated to fill the lanes */
-            for (int i = 0; i < dims; i++)
-                xt[(size_t)i * 16 + l] = x[(v + (l < m ? l : 0)) * stride + (size_t)i];
-        score_sixteen(xt, dims, packed, blocks, second != NULL, best, where, next);
+    float xt[BG_VQ_MAX_DIM * 16];
+    answers a;
+    int blocks = (w->K + BG_VQ_BLOCK - 1) / BG_VQ_BLOCK;
+    for (size_t i = 0; i < v.n; i += 16) {
+        size_t m = v.n - i < 16 ? v.n - i : 16;
+        for (size_t l = 0; l < 16; l++) /* the first vector is repeated to fill the lanes */
+            for (int d = 0; d < dims; d++)
+                xt[(size_t)d * 16 + l] = v.x[(i + (l < m ? l : 0)) * v.stride + (size_t)d];
+        score_sixteen(xt, dims, w->packed, blocks, second != NULL, &a);
         for (size_t l = 0; l < m; l++) {
-            const float *block = packed + (size_t)where[l] * BG_VQ_BLOCK * (size_t)(dims + 1);
-            index[v + l] = (uint16_t)(where[l] * BG_VQ_BLOCK + find_winner(block, x + (v + l) * stride, dims, best[l]));
+            const float *block = w->packed + (size_t)a.where[l] * BG_VQ_BLOCK * (size_t)(dims + 1);
+            int word = find_winner(block, v.x + (i + l) * v.stride, dims, a.best[l]);
+            index[i + l] = (uint16_t)(a.where[l] * BG_VQ_BLOCK + word);
             if (score)
-                score[v + l] = best[l];
+                score[i + l] = a.best[l];
             if (second)
-                second[v + l] = next[l];
+                second[i + l] = a.next[l];
         }
     }
 }
 
-#define BY_DIMENSION(second)                                                                                           \
-    switch (dims) {                                                                                                    \
+/* One copy of the search for each common dimension. */
+#define SEARCH_BY_DIMENSION(second)                                                                                    \
+    switch (w->dims) {                                                                                                 \
     case 1:                                                                                                            \
-        search_words(x, n, stride, 1, packed, K, index, score, second);                                                \
+        search_words(w, v, 1, index, score, second);                                                                   \
         break;                                                                                                         \
     case 2:                                                                                                            \
-        search_words(x, n, stride, 2, packed, K, index, score, second);                                                \
+        search_words(w, v, 2, index, score, second);                                                                   \
         break;                                                                                                         \
     case 3:                                                                                                            \
-        search_words(x, n, stride, 3, packed, K, index, score, second);                                                \
+        search_words(w, v, 3, index, score, second);                                                                   \
         break;                                                                                                         \
     case 4:                                                                                                            \
-        search_words(x, n, stride, 4, packed, K, index, score, second);                                                \
+        search_words(w, v, 4, index, score, second);                                                                   \
         break;                                                                                                         \
     case 6:                                                                                                            \
-        search_words(x, n, stride, 6, packed, K, index, score, second);                                                \
+        search_words(w, v, 6, index, score, second);                                                                   \
         break;                                                                                                         \
     case 8:                                                                                                            \
-        search_words(x, n, stride, 8, packed, K, index, score, second);                                                \
+        search_words(w, v, 8, index, score, second);                                                                   \
         break;                                                                                                         \
     default:                                                                                                           \
-        search_words(x, n, stride, dims, packed, K, index, score, second);                                             \
+        search_words(w, v, w->dims, index, score, second);                                                             \
     }
 
-void bg_vq_nearest(const float *x, size_t n, size_t stride, int dims, const float *packed, int K, uint16_t *index,
-                   float *score)
+void bg_vq_nearest(const bg_vq_words *w, bg_vectors v, uint16_t *index, float *score)
 {
-    BY_DIMENSION(NULL)
+    SEARCH_BY_DIMENSION(NULL)
 }
 
-void bg_vq_two_nearest(const float *x, size_t n, size_t stride, int dims, const float *packed, int K, uint16_t *index,
-                       float *score, float *second)
+void bg_vq_two_nearest(const bg_vq_words *w, bg_vectors v, uint16_t *index, float *score, float *second)
 {
-    BY_DIMENSION(second)
+    SEARCH_BY_DIMENSION(second)
 }
 
 /* ---- the plane ---- */
@@ -242,14 +245,13 @@ size_t bg_plane_build(bg_plane *p, const float *words, int K, uint16_t *scratch)
     return b.n;
 }
 
-void bg_plane_nearest(const bg_plane *p, const float *x, size_t n, size_t stride, const float *packed, int K,
-                      uint16_t *index, float *score)
+void bg_plane_nearest(const bg_plane *p, const bg_vq_words *w, bg_vectors v, uint16_t *index, float *score)
 {
     int last = (1 << p->levels) - 1;
-    for (size_t v = 0; v < n; v++) {
-        const float *xv = x + v * stride;
+    for (size_t i = 0; i < v.n; i++) {
+        const float *xv = v.x + i * v.stride;
         if (!(xv[0] >= p->left && xv[0] <= p->right && xv[1] >= p->bottom && xv[1] <= p->top)) {
-            bg_vq_nearest(xv, 1, stride, 2, packed, K, index + v, score ? score + v : NULL);
+            bg_vq_nearest(w, (bg_vectors){xv, 1, v.stride}, index + i, score ? score + i : NULL);
             continue;
         }
         int ix = (int)((xv[0] - p->left) * p->per_x), iy = (int)((xv[1] - p->bottom) * p->per_y);
@@ -257,14 +259,14 @@ void bg_plane_nearest(const bg_plane *p, const float *x, size_t n, size_t stride
         const uint32_t *start = p->start + (p->spread[ix] | p->spread[iy] << 1);
         float best = INFINITY;
         int arg = 0;
-        for (uint32_t i = start[0]; i < start[1]; i++) {
-            int k = p->list[i];
-            float s = score_of(packed + (size_t)(k / BG_VQ_BLOCK) * BG_VQ_BLOCK * 3, k % BG_VQ_BLOCK, xv, 2);
+        for (uint32_t c = start[0]; c < start[1]; c++) {
+            int k = p->list[c];
+            float s = score_of(w->packed + (size_t)(k / BG_VQ_BLOCK) * BG_VQ_BLOCK * 3, k % BG_VQ_BLOCK, xv, 2);
             if (s < best)
                 best = s, arg = k;
         }
-        index[v] = (uint16_t)arg;
+        index[i] = (uint16_t)arg;
         if (score)
-            score[v] = best;
+            score[i] = best;
     }
 }

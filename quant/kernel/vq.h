@@ -6,13 +6,25 @@
  *
  *     float *packed = malloc(bg_vq_packed_floats(K, d) * sizeof(float));
  *     bg_vq_pack(words, K, d, d, packed);
- *     bg_vq_nearest(x, n, d, d, packed, K, index, NULL);
+ *     bg_vq_nearest(&(bg_vq_words){packed, K, d}, (bg_vectors){x, n, d}, index, NULL);
  */
 #ifndef BG_QUANT_KERNEL_VQ_H
 #define BG_QUANT_KERNEL_VQ_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+/* n vectors: vector i is x[i·stride … + dims). */
+typedef struct bg_vectors {
+    const float *x;
+    size_t n, stride;
+} bg_vectors;
+
+/* K words of `dims` components as bg_vq_pack lays them out. */
+typedef struct bg_vq_words {
+    const float *packed;
+    int K, dims;
+} bg_vq_words;
 
 enum { BG_VQ_BLOCK = 16, BG_VQ_MAX_DIM = 64, BG_VQ_MAX_WORDS = 65536 };
 
@@ -23,16 +35,13 @@ size_t bg_vq_packed_floats(int K, int dims);
  * row a dimension. The last block is filled up with words at infinity. */
 void bg_vq_pack(const float *words, int K, int stride, int dims, float *packed);
 
-/* index[n] of the nearest word to each x[i·stride … + dims); score[n] (may be NULL) the least |c|²/2 − c·x.
+/* index[n] of the word nearest to each vector; score[n] (may be NULL) the smallest |c|²/2 − c·x.
  * A vector with NaN gets index 0. */
-void bg_vq_nearest(const float *x, size_t n, size_t stride, int dims, const float *packed, int K, uint16_t *index,
-                   float *score);
-/* The same with the second least score too (infinite when K = 1): what bounds on moving words need. */
-void bg_vq_two_nearest(const float *x, size_t n, size_t stride, int dims, const float *packed, int K, uint16_t *index,
-                       float *score, float *second);
+void bg_vq_nearest(const bg_vq_words *w, bg_vectors v, uint16_t *index, float *score);
+/* The same with the second smallest score too (infinite when K = 1): what bounds on moving words need. */
+void bg_vq_two_nearest(const bg_vq_words *w, bg_vectors v, uint16_t *index, float *score, float *second);
 /* bg_vq_nearest, one vector and one word at a time. */
-void bg_vq_nearest_ref(const float *x, size_t n, size_t stride, int dims, const float *packed, int K, uint16_t *index,
-                       float *score);
+void bg_vq_nearest_ref(const bg_vq_words *w, bg_vectors v, uint16_t *index, float *score);
 
 /* For d = 2: the words' bounding box cut into cells × cells squares, cells = 2^levels; each square lists, ascending,
  * every word that is nearest to some point in it. Squares stand in Morton order (the bits of column and row
@@ -51,7 +60,6 @@ typedef struct bg_plane {
  * has set levels, start and list. scratch[K × (levels + 1)]. */
 size_t bg_plane_build(bg_plane *p, const float *words, int K, uint16_t *scratch);
 /* As bg_vq_nearest for dims = 2, with the same answers. */
-void bg_plane_nearest(const bg_plane *p, const float *x, size_t n, size_t stride, const float *packed, int K,
-                      uint16_t *index, float *score);
+void bg_plane_nearest(const bg_plane *p, const bg_vq_words *w, bg_vectors v, uint16_t *index, float *score);
 
 #endif

@@ -156,7 +156,7 @@ static int walk_chunk(const walk *k, int64_t first, int64_t b, int64_t n, float 
 {
     int64_t rows = first + CHUNK < k->R ? CHUNK : k->R - first;
     if (b)
-        bg_sgemm(rows, n, b, 1, (bg_s_operand){k->delta + first * k->C, k->C, 1},
+        bg_sgemm((bg_product_shape){rows, n, b}, 1, (bg_s_operand){k->delta + first * k->C, k->C, 1},
                  (bg_s_operand){k->f->M + b, k->f->n, 1}, 0, t, n);
     else
         memset(t, 0, (size_t)(rows * n) * sizeof *t);

@@ -67,7 +67,7 @@ static int walk_chunk(const walk *k, int64_t first, int64_t block, float *t, flo
     for (int64_t b = 0; b < k->C && !status; b += block) {
         int64_t width = b + block < k->C ? block : k->C - b;
         if (b)
-            bg_sgemm(rows, width, b, 1, (bg_s_operand){k->delta + first * k->C, k->C, 1},
+            bg_sgemm((bg_product_shape){rows, width, b}, 1, (bg_s_operand){k->delta + first * k->C, k->C, 1},
                      (bg_s_operand){k->f->M + b, k->f->n, 1}, 0, t, width);
         else
             memset(t, 0, (size_t)(rows * width) * sizeof *t);

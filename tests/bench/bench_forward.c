@@ -35,7 +35,7 @@ static double products(const bg_model *m, const float *x, float *y)
     double flops = 0;
     for (int i = 0; i <= m->n_linears; i++) {
         const bg_linear *l = i < m->n_linears ? &m->linears[i] : &m->head;
-        bg_gemm(TOKENS, l->out, l->in, x, l->in, l->w, NULL, y, l->out);
+        bg_gemm_all(TOKENS, l->in, x, l->in, &(bg_product){l->out, l->w, NULL, y, l->out}, 1);
         flops += 2.0 * TOKENS * (double)l->out * (double)l->in;
     }
     return flops;
@@ -60,7 +60,7 @@ static int measure(bg_model *m, best *b, double *flops, bg_err *e)
         x[i] = w[i] = (float)(i % 13 - 6);
     for (int r = 0; !status && r < REPEATS; r++) {
         double t = bg_now();
-        bg_gemm(SIDE, SIDE, SIDE, x, SIDE, w, NULL, y, SIDE);
+        bg_gemm_all(SIDE, SIDE, x, SIDE, &(bg_product){SIDE, w, NULL, y, SIDE}, 1);
         least(&b->peak, bg_now() - t);
         t = bg_now();
         *flops = products(m, x, y);

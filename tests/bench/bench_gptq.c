@@ -88,7 +88,8 @@ typedef struct peaks {
         _Pragma("omp parallel for schedule(static)") for (int i = 0; i < BANDS; i++)                                   \
         {                                                                                                              \
             int64_t first = (int64_t)n * i / BANDS, rows = (int64_t)n * (i + 1) / BANDS - first;                       \
-            mine(rows, n, n, 1, (operand){a + first * n, n, 1}, (operand){a, n, 1}, 0, c + first * n, n);              \
+            bg_product_shape shape = {rows, n, n};                                                                     \
+            mine(shape, 1, (operand){a + first * n, n, 1}, (operand){a, n, 1}, 0, c + first * n, n);                   \
         }                                                                                                              \
     }
 SQUARE(single_square, float, cblas_sgemm, bg_sgemm, bg_s_operand)

@@ -36,8 +36,11 @@ static void test_search(void **state)
         b.table = table;
         for (int ends = 0; ends < 3; ends++) {
             int start = ends ? 3 : BG_BITSHIFT_FREE, end = ends == 2 ? 3 : BG_BITSHIFT_FREE;
-            uint64_t c = bg_bitshift_search_ref(&b, x, steps, start, end, m, choices, p);
-            uint64_t d = bg_bitshift_search(&b, x, steps, start, end, m, choices, q), sum = 0;
+            uint64_t c = bg_bitshift_search_ref(&b, x, steps, (bg_bitshift_ends){start, end},
+                                                (bg_bitshift_workspace){m, choices}, p);
+            uint64_t d = bg_bitshift_search(&b, x, steps, (bg_bitshift_ends){start, end},
+                                            (bg_bitshift_workspace){m, choices}, q),
+                     sum = 0;
             assert_true(c == d);
             assert_memory_equal(p, q, sizeof p);
             for (size_t t = 0; t < steps; t++) { /* each window overlaps the one before, and the cost is what is said */
@@ -69,7 +72,7 @@ static void test_hopeless(void **state)
     for (int i = 0; i < STEPS; i++)
         x[i] = 32767; /* zeros cost nothing; an end of ones costs the most eleven times */
     bg_bitshift b = {L, K, 1, 2, table};
-    bg_bitshift_search(&b, x, STEPS, 0x555, N / 2 - 1, m, choices, path);
+    bg_bitshift_search(&b, x, STEPS, (bg_bitshift_ends){0x555, N / 2 - 1}, (bg_bitshift_workspace){m, choices}, path);
     assert_int_equal(path[0] >> K, 0x555);
     assert_int_equal(path[STEPS - 1] & (N / 2 - 1), N / 2 - 1);
     for (int t = 1; t < STEPS; t++)

@@ -42,10 +42,10 @@ static void product_is_right_for_any_threads(void **state)
         int64_t n = shapes[s][0], out = shapes[s][1], in = shapes[s][2], ldx = in + 3, ldy = out + 2;
         float *x = noises(n * ldx), *w = noises(out * in), *bias = noises(out);
         float *want = noises(n * ldy), *first = noises(n * ldy), *y = noises(n * ldy);
-        bg_gemm_ref(n, out, in, x, ldx, w, bias, want, ldy);
+        bg_gemm_ref(n, in, x, ldx, &(bg_product){out, w, bias, want, ldy});
         for (int threads = 1; threads <= 3; threads++) {
             omp_set_num_threads(threads);
-            bg_gemm(n, out, in, x, ldx, w, bias, threads == 1 ? first : y, ldy);
+            bg_gemm_all(n, in, x, ldx, &(bg_product){out, w, bias, threads == 1 ? first : y, ldy}, 1);
             for (int64_t r = 0; threads > 1 && r < n; r++)
                 assert_memory_equal(y + r * ldy, first + r * ldy, (size_t)out * sizeof *y);
         }
@@ -80,8 +80,8 @@ static void sgemm_follows_its_reference(void **state)
         if (beta == 0)
             for (int64_t i = 0; i < m; i++)
                 c[i * ldc] = NAN;
-        bg_sgemm(m, n, k, alpha, a, b, beta, c, ldc);
-        bg_sgemm_ref(m, n, k, alpha, a, b, beta, want, ldc);
+        bg_sgemm((bg_product_shape){m, n, k}, alpha, a, b, beta, c, ldc);
+        bg_sgemm_ref((bg_product_shape){m, n, k}, alpha, a, b, beta, want, ldc);
         double bound = 6e-8 * (double)(k + 3) * sqrt((double)k + 1);
         for (int64_t i = 0; i < m; i++) {
             for (int64_t j = 0; j < n; j++)
@@ -114,8 +114,8 @@ static void dgemm_is_exact_on_integers(void **state)
                 c[i] = want[i] = (double)(i % 5);
             bg_d_operand a = way & 1 ? (bg_d_operand){x, 1, m} : (bg_d_operand){x, k, 1};
             bg_d_operand b = way & 2 ? (bg_d_operand){y, 1, k} : (bg_d_operand){y, n, 1};
-            bg_dgemm(m, n, k, -1, a, b, 2, c, n);
-            bg_dgemm_ref(m, n, k, -1, a, b, 2, want, n);
+            bg_dgemm((bg_product_shape){m, n, k}, -1, a, b, 2, c, n);
+            bg_dgemm_ref((bg_product_shape){m, n, k}, -1, a, b, 2, want, n);
             assert_memory_equal(c, want, (size_t)(m * n) * sizeof *c);
             free(x), free(y), free(c), free(want);
         }
@@ -127,12 +127,12 @@ static void sgemm_in_parts_has_the_digits_of_the_whole(void **state)
     enum { M = 217, N = 901, K = 530 };
     float *x = noises((int64_t)M * K), *y = noises((int64_t)N * K), *whole = noises((int64_t)M * N),
           *parts = noises((int64_t)M * N);
-    bg_sgemm(M, N, K, 1, (bg_s_operand){x, K, 1}, (bg_s_operand){y, 1, K}, 0, whole, N);
+    bg_sgemm((bg_product_shape){M, N, K}, 1, (bg_s_operand){x, K, 1}, (bg_s_operand){y, 1, K}, 0, whole, N);
     for (int64_t i = 0, rows = 1; i < M; i += rows, rows = rows % 37 + 5)
         for (int64_t j = 0, cols = 1; j < N; j += cols, cols = cols % 97 + 11) {
             int64_t m = i + rows < M ? rows : M - i, n = j + cols < N ? cols : N - j;
-            bg_sgemm(m, n, K, 1, (bg_s_operand){x + i * K, K, 1}, (bg_s_operand){y + j * K, 1, K}, 0, parts + i * N + j,
-                     N);
+            bg_sgemm((bg_product_shape){m, n, K}, 1, (bg_s_operand){x + i * K, K, 1}, (bg_s_operand){y + j * K, 1, K},
+                     0, parts + i * N + j, N);
         }
     assert_memory_equal(whole, parts, (size_t)M * N * sizeof *whole);
     free(x), free(y), free(whole), free(parts);

@@ -33,12 +33,12 @@ static void agree(int K, int d, int dims, size_t n)
           *b = malloc(n * sizeof *b);
     uint16_t *ia = malloc(n * sizeof *ia), *ib = malloc(n * sizeof *ib);
     bg_vq_pack(words, K, d, dims, packed);
-    bg_vq_nearest(x, n, (size_t)d, dims, packed, K, ia, a);
-    bg_vq_nearest_ref(x, n, (size_t)d, dims, packed, K, ib, b);
+    bg_vq_nearest(&(bg_vq_words){packed, K, dims}, (bg_vectors){x, n, (size_t)d}, ia, a);
+    bg_vq_nearest_ref(&(bg_vq_words){packed, K, dims}, (bg_vectors){x, n, (size_t)d}, ib, b);
     assert_memory_equal(ia, ib, n * sizeof *ia);
     assert_memory_equal(a, b, n * sizeof *a);
     float *second = malloc(n * sizeof *second);
-    bg_vq_two_nearest(x, n, (size_t)d, dims, packed, K, ib, b, second);
+    bg_vq_two_nearest(&(bg_vq_words){packed, K, dims}, (bg_vectors){x, n, (size_t)d}, ib, b, second);
     assert_memory_equal(ia, ib, n * sizeof *ia);
     assert_memory_equal(a, b, n * sizeof *a);
     for (size_t v = 0; v < n; v += 7) { /* the second: the best of the others */
@@ -47,7 +47,7 @@ static void agree(int K, int d, int dims, size_t n)
             float one[16 * 33], s;
             uint16_t i;
             bg_vq_pack(words + k * d, 1, d, dims, one);
-            bg_vq_nearest(x + v * (size_t)d, 1, (size_t)d, dims, one, 1, &i, &s);
+            bg_vq_nearest(&(bg_vq_words){one, 1, dims}, (bg_vectors){x + v * (size_t)d, 1, (size_t)d}, &i, &s);
             least = k != ia[v] && s < least ? s : least;
         }
         assert_true(second[v] == least);
@@ -80,7 +80,7 @@ static void test_ties_go_to_the_lower_index(void **state)
     for (int k = 0; k < 40; k++)
         words[2 * k] = 1, words[2 * k + 1] = k < 3 ? 2 : 1;
     bg_vq_pack(words, 40, 2, 2, packed);
-    bg_vq_nearest(x, 1, 2, 2, packed, 40, &index, NULL);
+    bg_vq_nearest(&(bg_vq_words){packed, 40, 2}, (bg_vectors){x, 1, 2}, &index, NULL);
     assert_int_equal(index, 3);
 }
 
@@ -92,7 +92,7 @@ static void test_not_finite(void **state)
     for (int k = 0; k < 32; k++)
         words[k] = (float)k;
     bg_vq_pack(words, 32, 1, 1, packed);
-    bg_vq_nearest(x, 3, 1, 1, packed, 32, index, NULL);
+    bg_vq_nearest(&(bg_vq_words){packed, 32, 1}, (bg_vectors){x, 3, 1}, index, NULL);
     assert_int_equal(index[0], 0);
     assert_true(index[1] < 32);
     assert_int_equal(index[2], 31);
@@ -115,8 +115,8 @@ static void plane_agrees(int K, int levels, float shift)
     p.list = malloc(entries * sizeof *p.list);
     assert_int_equal(bg_plane_build(&p, words, K, scratch), entries);
     bg_vq_pack(words, K, 2, 2, packed);
-    bg_plane_nearest(&p, x, n, 2, packed, K, ia, a);
-    bg_vq_nearest_ref(x, n, 2, 2, packed, K, ib, b);
+    bg_plane_nearest(&p, &(bg_vq_words){packed, K, 2}, (bg_vectors){x, n, 2}, ia, a);
+    bg_vq_nearest_ref(&(bg_vq_words){packed, K, 2}, (bg_vectors){x, n, 2}, ib, b);
     assert_memory_equal(ia, ib, n * sizeof *ia);
     assert_memory_equal(a, b, n * sizeof *a);
     free(x), free(words), free(packed), free(a), free(b), free(ia), free(ib), free(scratch), free(p.start),
