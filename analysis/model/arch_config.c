@@ -1,5 +1,5 @@
-/* Owns config.json: the sizes and rules of one model, checked, in the row's terms. Two generations of rope keys are
- * read: rope_parameters (transformers 5) before rope_theta with rope_scaling. */
+/* Owns config.json: the sizes and rules of one model, checked, in the row's terms. Rope: arch_rope.c; what differs from
+ * layer to layer: arch_layer.c. */
 #include "analysis/model/arch.h"
 
 #include <math.h>
@@ -14,31 +14,51 @@ static const cJSON *member(const cJSON *o, const char *key)
     return v && !cJSON_IsNull(v) ? v : NULL;
 }
 
-/* A whole number of 1 … most; `otherwise` where the key is absent or null, an error where that is 0. */
-static int whole(const cJSON *config, const char *path, const char *key, int64_t most, int otherwise, int *out,
+/* A whole number of 1 … most under one of the keys (separated by '|'), the first of those present; `otherwise` where
+ * all are absent or null, an error where that is 0. */
+static int whole(const cJSON *config, const char *path, const char *keys, int64_t most, int otherwise, int *out,
                  bg_err *e)
 {
     int64_t value = otherwise;
+    char key[64] = "";
+    for (const char *k = keys; k && *k && !member(config, key); k += strcspn(k, "|"), k += *k == '|')
+        snprintf(key, sizeof key, "%.*s", (int)strcspn(k, "|"), k);
     if (member(config, key)) {
         value = -1;
         if (bg_json_integer(config, key, &value, e) || value < 1 || value > most)
             return bg_fail(e, BG_INPUT, "%s: config.json: '%s' is not a whole number of 1 to %lld", path, key,
                            (long long)most);
     } else if (!otherwise) {
-        return bg_fail(e, BG_INPUT, "%s: config.json: '%s' is missing", path, key);
+        return bg_fail(e, BG_INPUT, "%s: config.json: '%s' is missing", path, keys);
     }
     *out = (int)value;
     return BG_OK;
 }
 
-static int read_sizes(const bg_arch *a, const cJSON *config, const char *path, bg_model_config *c, bg_err *e)
+/* Multi-head latent attention: a head is [what stays | what turns], its value has a width of its own. */
+static int read_latent(const cJSON *config, const char *path, bg_model_config *c, bg_err *e)
+{
+    int stays = 0;
+    c->kv_heads = c->heads;
+    int status = whole(config, path, "qk_nope_head_dim", 65536, 0, &stays, e);
+    if (!status)
+        status = whole(config, path, "qk_rope_head_dim", 65536, 0, &c->turned_dim, e);
+    if (!status)
+        status = whole(config, path, "v_head_dim", 65536, 0, &c->value_dim, e);
+    if (!status)
+        status = whole(config, path, "kv_lora_rank", MOST_WIDTH, 0, &c->latent_kv, e);
+    if (!status && member(config, "q_lora_rank"))
+        status = whole(config, path, "q_lora_rank", MOST_WIDTH, 0, &c->latent_q, e);
+    c->head_dim = stays + c->turned_dim;
+    return status;
+}
+
+static int read_heads(const bg_arch *a, const cJSON *config, const char *path, bg_model_config *c, bg_err *e)
 {
     const bg_config_keys *k = a->keys;
-    int status = whole(config, path, k->hidden, MOST_WIDTH, 0, &c->hidden, e);
-    if (!status)
-        status = whole(config, path, k->layers, MOST_LAYERS, 0, &c->layers, e);
-    if (!status)
-        status = whole(config, path, k->heads, 65536, 0, &c->heads, e);
+    int status = whole(config, path, k->heads, 65536, 0, &c->heads, e);
+    if (!status && a->mixer == BG_MIXER_LATENT)
+        return read_latent(config, path, c, e);
     if (!status)
         status = whole(config, path, k->kv_heads, 65536, a->kv_heads ? a->kv_heads : c->heads, &c->kv_heads, e);
     if (!status && !a->head_dim && !member(config, k->head_dim) && c->hidden % c->heads)
@@ -47,7 +67,25 @@ static int read_sizes(const bg_arch *a, const cJSON *config, const char *path, b
     if (!status)
         status =
             whole(config, path, k->head_dim, 65536, a->head_dim ? a->head_dim : c->hidden / c->heads, &c->head_dim, e);
+    c->value_dim = c->head_dim;
+    return status;
+}
+
+static int read_sizes(const bg_arch *a, const cJSON *config, const char *path, bg_model_config *c, bg_err *e)
+{
+    const bg_config_keys *k = a->keys;
+    int status = whole(config, path, k->hidden, MOST_WIDTH, 0, &c->hidden, e);
     if (!status)
+        status = whole(config, path, k->layers, MOST_LAYERS, 0, &c->layers, e);
+    if (!status && k->heads)
+        status = read_heads(a, config, path, c, e);
+    const cJSON *inner = member(config, k->inner); /* Gemma 3n lists it by layer; the tensors say it */
+    if (!status && cJSON_IsArray(inner))
+        c->inner =
+            cJSON_IsNumber(inner->child) && inner->child->valuedouble >= 1 && inner->child->valuedouble <= MOST_WIDTH
+                ? inner->child->valueint
+                : c->hidden;
+    else if (!status && (k->inner || a->inner_times))
         status = whole(config, path, k->inner, MOST_WIDTH, a->inner_times * c->hidden, &c->inner, e);
     if (!status)
         status = whole(config, path, "vocab_size", MOST_VOCABULARY, 0, &c->vocab, e);
@@ -56,11 +94,13 @@ static int read_sizes(const bg_arch *a, const cJSON *config, const char *path, b
     const char *positions = member(config, k->positions) || !member(config, "n_ctx") ? k->positions : "n_ctx";
     if (!status && (member(config, positions) || a->learned))
         status = whole(config, path, positions, MOST_POSITIONS, 0, &c->positions, e);
-    if (!status && c->heads % c->kv_heads)
+    if (!status && c->kv_heads && c->heads % c->kv_heads)
         status = bg_fail(e, BG_INPUT, "%s: config.json: %d key/value heads do not divide %d heads", path, c->kv_heads,
                          c->heads);
     if (!status && (int64_t)c->heads * c->head_dim > MOST_WIDTH)
         status = bg_fail(e, BG_INPUT, "%s: config.json: %d heads of %d are too wide", path, c->heads, c->head_dim);
+    c->width = c->hidden;
+    c->streams = 1;
     return status;
 }
 
@@ -69,105 +109,93 @@ static int read_activation(const bg_arch *a, const cJSON *config, const char *pa
     static const struct {
         const char *name;
         bg_activation kind;
-    } names[] = {{"silu", BG_SILU},
-                 {"swish", BG_SILU},
-                 {"gelu_new", BG_GELU_TANH},
-                 {"gelu_pytorch_tanh", BG_GELU_TANH},
-                 {"gelu_fast", BG_GELU_TANH},
-                 {"gelu", BG_GELU_ERF},
-                 {"relu", BG_RELU}};
+    } names[] = {{"silu", BG_SILU},           {"swish", BG_SILU},
+                 {"gelu_new", BG_GELU_TANH},  {"gelu_pytorch_tanh", BG_GELU_TANH},
+                 {"gelu_fast", BG_GELU_TANH}, {"gelu", BG_GELU_ERF},
+                 {"relu", BG_RELU},           {"relu2", BG_RELU2},
+                 {"xielu", BG_XIELU},         {"clamped", BG_CLAMPED}};
     const char *name =
         *a->activation == '!' ? a->activation + 1 : bg_json_string(config, a->keys->activation, a->activation);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(names[i].name, name)) {
             *out = names[i].kind;
-            return BG_OK;
+            return (*out == BG_XIELU && !a->vectors[BG_XIELU_P]) || (*out == BG_CLAMPED && *a->activation != '!')
+                       ? bg_fail(e, BG_INPUT, "%s: config.json: activation '%s' is not known in %s", path, name,
+                                 a->name)
+                       : BG_OK;
         }
     return bg_fail(e, BG_INPUT,
                    "%s: config.json: activation '%.40s' is not one of silu, gelu, gelu_new, gelu_pytorch_tanh, "
-                   "relu",
+                   "relu, relu2",
                    path, name);
 }
 
-static int read_scaling(const cJSON *s, const char *path, bg_rope_config *r, bg_err *e)
-{
-    static const char *const names[] = {"default", "linear", "dynamic", "llama3", "yarn", "longrope", "su", NULL};
-    const char *type = bg_json_string(s, "rope_type", bg_json_string(s, "type", "default"));
-    int kind = 0;
-    while (names[kind] && strcmp(names[kind], type))
-        kind++;
-    if (!names[kind])
-        return bg_fail(e, BG_INPUT,
-                       "%s: config.json: rope type '%.40s' is not one of default, linear, dynamic, llama3, "
-                       "yarn, longrope",
-                       path, type);
-    r->scaling = kind > BG_ROPE_LONG ? BG_ROPE_LONG : (bg_rope_scaling)kind;
-    r->factor = bg_json_number(s, "factor", 1);
-    r->low = bg_json_number(s, "low_freq_factor", 1);
-    r->high = bg_json_number(s, "high_freq_factor", 4);
-    r->original = bg_json_number(s, "original_max_position_embeddings", r->positions);
-    r->beta_fast = bg_json_number(s, "beta_fast", 32);
-    r->beta_slow = bg_json_number(s, "beta_slow", 1);
-    r->truncate = bg_json_bool(s, "truncate", 1);
-    r->short_factors = member(s, "short_factor");
-    r->long_factors = member(s, "long_factor");
-    /* m of yarn and longrope: given outright, or from the stretch of the context. */
-    double scale = bg_json_number(s, "mscale", 0), scale_all = bg_json_number(s, "mscale_all_dim", 0);
-    double log_factor = r->factor > 1 ? 0.1 * log(r->factor) : 0;
-    double stretch = r->original > 0 && r->positions > r->original ? r->positions / r->original : 1;
-    r->attention_factor = 1;
-    if (r->scaling == BG_ROPE_YARN)
-        r->attention_factor =
-            scale != 0 && scale_all != 0 ? (scale * log_factor + 1) / (scale_all * log_factor + 1) : log_factor + 1;
-    if (r->scaling == BG_ROPE_LONG && stretch > 1)
-        r->attention_factor = sqrt(1 + log(stretch) / log(r->original));
-    if (r->scaling == BG_ROPE_YARN || r->scaling == BG_ROPE_LONG)
-        r->attention_factor = bg_json_number(s, "attention_factor", r->attention_factor);
-    int needs_original = r->scaling == BG_ROPE_LLAMA3 || r->scaling == BG_ROPE_YARN || r->scaling == BG_ROPE_LONG;
-    int bad = !(r->factor > 0 && r->factor < 1e6) || (needs_original && !(r->original > 1 && r->original < 1e9)) ||
-              (r->scaling == BG_ROPE_LLAMA3 && !(r->low > 0 && r->high > r->low)) ||
-              (r->scaling == BG_ROPE_DYNAMIC && !r->positions);
-    if (r->scaling == BG_ROPE_LONG)
-        for (int i = 0; i < 2; i++) {
-            const cJSON *f = i ? r->long_factors : r->short_factors;
-            bad |= !cJSON_IsArray(f) || cJSON_GetArraySize(f) != r->dims / 2;
-            for (const cJSON *v = cJSON_IsArray(f) ? f->child : NULL; v; v = v->next)
-                bad |= !cJSON_IsNumber(v) || !(v->valuedouble > 0);
-        }
-    return bad ? bg_fail(e, BG_INPUT, "%s: config.json: the numbers of rope type '%.40s' make no sense", path, type)
-               : BG_OK;
-}
-
-static int read_rope(const bg_arch *a, const cJSON *config, const char *path, bg_model_config *c, bg_err *e)
-{
-    bg_rope_config *r = &c->rope;
-    *r = (bg_rope_config){.kind = a->rope, .positions = c->positions, .factor = 1, .attention_factor = 1};
-    if (a->rope == BG_ROPE_NONE)
-        return BG_OK;
-    const cJSON *now = member(config, "rope_parameters"), *old = member(config, "rope_scaling");
-    if (now && cJSON_IsObject(now->child))
-        return bg_fail(e, BG_INPUT, "%s: config.json: 'rope_parameters' by kind of layer cannot be run", path);
-    r->base = bg_json_number(now, "rope_theta",
-                             bg_json_number(config, "rope_theta", bg_json_number(config, "rotary_emb_base", 10000)));
-    double part =
-        bg_json_number(now, "partial_rotary_factor", bg_json_number(config, a->partial, a->partial_otherwise));
-    if (a->rope == BG_ROPE_PAIRS && cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(config, a->partial)))
-        part = 1;
-    double dims = part > 1 ? part : part * c->head_dim;
-    if (!(dims >= 2 && dims <= c->head_dim) || (int)dims % 2 || !(r->base > 0 && r->base < 1e12))
-        return bg_fail(e, BG_INPUT, "%s: config.json: %g of the %d elements of a head cannot turn (base %g)", path,
-                       dims, c->head_dim, r->base);
-    r->dims = (int)dims;
-    return read_scaling(now ? now : old, path, r, e);
-}
-
 /* A soft cap: absent takes the family's, null and 0 switch it off. */
-static double soft_cap(const cJSON *config, const char *key, double otherwise)
+static double soft_cap(const bg_arch *a, const cJSON *config, const char *key, double otherwise)
 {
-    if (!(otherwise > 0))
+    if (!a->capped)
         return 0;
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(config, key);
     return v && cJSON_IsNull(v) ? 0 : bg_json_number(config, key, otherwise);
+}
+
+static int read_experts(const bg_arch *a, const cJSON *config, const char *path, bg_model_config *c, bg_err *e)
+{
+    if (!a->router)
+        return BG_OK;
+    int status = whole(config, path, "num_local_experts|num_experts|n_routed_experts", 65536, 0, &c->experts, e);
+    if (!status)
+        status = whole(config, path, "num_experts_per_tok|moe_topk", 65536, 0, &c->experts_used, e);
+    int groups = a->router == BG_ROUTER_SIGMOID ||
+                 !strcmp(bg_json_string(config, "topk_method", "greedy"), "group_limited_greedy");
+    if (!status)
+        status = whole(config, path, groups ? "n_group" : NULL, 65536, 1, &c->expert_groups, e);
+    if (!status)
+        status = whole(config, path, groups ? "topk_group" : NULL, 65536, 1, &c->groups_used, e);
+    if (status)
+        return status;
+    if (c->experts_used > c->experts || c->experts % c->expert_groups || c->groups_used > c->expert_groups ||
+        (a->router == BG_ROUTER_SPARSEMIX && c->experts_used != 2) ||
+        c->experts_used > c->experts / c->expert_groups * c->groups_used)
+        return bg_fail(e, BG_INPUT, "%s: config.json: %d of %d experts in %d of %d groups cannot be chosen", path,
+                       c->experts_used, c->experts, c->groups_used, c->expert_groups);
+    c->norms_experts = a->norms_experts == 2    ? 1
+                       : a->norms_experts == -1 ? 0
+                                                : bg_json_bool(config, "norm_topk_prob", a->norms_experts);
+    c->expert_scale = bg_json_number(config, "routed_scaling_factor", 1);
+    c->expert_jitter = bg_json_number(config, "router_jitter_noise", 0.01);
+    c->clamp_limit = bg_json_number(config, "swiglu_limit", 7);
+    c->clamp_alpha = bg_json_number(config, "swiglu_alpha", 1.702);
+    return BG_OK;
+}
+
+/* Factors of embeddings, scores, residuals and logits. */
+static int read_scales(const bg_arch *a, const cJSON *config, const char *path, bg_model_config *c, bg_err *e)
+{
+    double scalar =
+        a->query_scalar > 0 ? bg_json_number(config, "query_pre_attn_scalar", a->query_scalar) : c->head_dim;
+    if (c->heads && !(scalar > 0))
+        return bg_fail(e, BG_INPUT, "%s: config.json: 'query_pre_attn_scalar' is %g", path, scalar);
+    c->attention_scale = bg_json_bool(config, "scale_attn_weights", 1) ? 1 / sqrt(scalar) : 1;
+    c->attention_scale = bg_json_number(config, "attention_multiplier", c->attention_scale);
+    if (a->mixer == BG_MIXER_LATENT)
+        c->attention_scale *= c->rope.score_scale;
+    c->scale_by_layer = bg_json_bool(config, "scale_attn_by_inverse_layer_idx", 0);
+    c->attention_cap = soft_cap(a, config, "attn_logit_softcapping", a->attention_cap);
+    c->logit_cap = soft_cap(a, config, "final_logit_softcapping", a->logit_cap);
+    if (!(c->attention_cap >= 0) || !(c->logit_cap >= 0))
+        return bg_fail(e, BG_INPUT, "%s: config.json: a soft cap is negative", path);
+    if (a->scales_embedding)
+        c->embedding_scale = sqrtf((float)c->hidden);
+    c->embedding_scale = (float)bg_json_number(config, "embedding_multiplier", (double)c->embedding_scale);
+    c->residual_scale = (float)bg_json_number(config, "residual_multiplier", 1);
+    double divisor = bg_json_number(config, "logits_scaling", 1);
+    c->logit_scale = (float)bg_json_number(config, "logit_scale", 1 / divisor);
+    c->temperature_scale = bg_json_number(config, "attn_scale", 0.1);
+    c->temperature_floor = bg_json_number(config, "floor_scale", 8192);
+    return isfinite(c->logit_scale) && isfinite(c->embedding_scale) && c->temperature_floor >= 1
+               ? BG_OK
+               : bg_fail(e, BG_INPUT, "%s: config.json: a factor of the embedding or the logits is no number", path);
 }
 
 int bg_arch_config(const bg_arch *a, const cJSON *config, const char *path, bg_model_config *out, bg_err *e)
@@ -175,69 +203,31 @@ int bg_arch_config(const bg_arch *a, const cJSON *config, const char *path, bg_m
     bg_model_config *c = out;
     *c = (bg_model_config){
         .norm = a->norm, .order = a->order, .qkv = a->qkv, .learned = a->learned, .embedding_scale = 1};
-    int status = read_sizes(a, config, path, c, e);
+    const cJSON *outer = config;
+    config = bg_arch_text(config);
+    int status = bg_arch_refuse(a, config, path, e);
+    if (!status)
+        status = read_sizes(a, config, path, c, e);
     if (!status)
         status = read_activation(a, config, path, &c->activation, e);
     if (!status)
-        status = read_rope(a, config, path, c, e);
+        status = bg_arch_read_blocks(a, config, path, c, e);
+    if (!status)
+        status = bg_arch_rope(a, config, path, c, e);
+    if (!status)
+        status = read_experts(a, config, path, c, e);
+    if (!status)
+        status = read_scales(a, config, path, c, e);
     if (status)
         return status;
-    if (!bg_json_bool(config, "layer_norm_elementwise_affine", 1))
-        return bg_fail(e, BG_INPUT, "%s: config.json: norms without weights cannot be run", path);
     c->eps = a->keys->eps ? bg_json_number(config, a->keys->eps, a->eps) : a->eps;
     if (!(c->eps >= 0 && c->eps < 1))
         return bg_fail(e, BG_INPUT, "%s: config.json: '%s' is %g", path, a->keys->eps, c->eps);
     if (a->order_key && bg_json_bool(config, a->order_key, !a->order_value) == a->order_value)
         c->order = a->order_then;
     c->final_norm = c->order != BG_ORDER_POST && !bg_json_bool(config, "_remove_final_layer_norm", 0);
-    c->gated = a->linears[BG_GATE] != NULL;
-    c->tied = bg_json_bool(config, "tie_word_embeddings", a->tied);
-    double scalar =
-        a->query_scalar > 0 ? bg_json_number(config, "query_pre_attn_scalar", a->query_scalar) : c->head_dim;
-    if (!(scalar > 0))
-        return bg_fail(e, BG_INPUT, "%s: config.json: 'query_pre_attn_scalar' is %g", path, scalar);
-    c->attention_scale = bg_json_bool(config, "scale_attn_weights", 1) ? 1 / sqrt(scalar) : 1;
-    c->scale_by_layer = bg_json_bool(config, "scale_attn_by_inverse_layer_idx", 0);
-    c->attention_cap = soft_cap(config, "attn_logit_softcapping", a->attention_cap);
-    c->logit_cap = soft_cap(config, "final_logit_softcapping", a->logit_cap);
-    if (!(c->attention_cap >= 0) || !(c->logit_cap >= 0))
-        return bg_fail(e, BG_INPUT, "%s: config.json: a soft cap is negative", path);
-    if (a->scales_embedding)
-        c->embedding_scale = sqrtf((float)c->hidden);
-    return BG_OK;
-}
-
-/* −1: layer_types says nothing of this layer. */
-static int layer_type_slides(const cJSON *config, int layer)
-{
-    const cJSON *types = member(config, "layer_types");
-    const char *type = cJSON_IsArray(types) ? cJSON_GetStringValue(cJSON_GetArrayItem(types, layer)) : NULL;
-    return type ? !strcmp(type, "sliding_attention") : -1;
-}
-
-int bg_arch_window(const bg_arch *a, const cJSON *config, int layer, int *out, bg_err *e)
-{
-    *out = 0;
-    if (a->window == BG_WINDOW_NONE)
-        return BG_OK;
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(config, "sliding_window");
-    double width = v && cJSON_IsNull(v) ? 0 : bg_json_number(config, "sliding_window", 4096);
-    int slides = layer_type_slides(config, layer);
-    if (a->window == BG_WINDOW_ALL && slides < 0)
-        slides = 1;
-    if (a->window == BG_WINDOW_EVEN && slides < 0)
-        slides = layer % 2 == 0;
-    if (a->window == BG_WINDOW_ASKED) {
-        if (!bg_json_bool(config, "use_sliding_window", 0))
-            slides = 0;
-        else if (slides < 0)
-            slides = layer >= bg_json_number(config, "max_window_layers", 28);
-    }
-    if (!slides || width <= 0)
-        return BG_OK;
-    if (!(width >= 1 && width <= MOST_POSITIONS))
-        return bg_fail(e, BG_INPUT, "config.json: 'sliding_window' is %g", width);
-    *out = (int)width;
+    c->gated = a->linears[BG_GATE] || a->linears[BG_GATE_UP];
+    c->tied = bg_json_bool(outer, "tie_word_embeddings", bg_json_bool(config, "tie_word_embeddings", a->tied));
     return BG_OK;
 }
 

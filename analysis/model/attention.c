@@ -17,6 +17,8 @@ typedef struct tile {
 
 static int64_t first_key(const bg_attention *a, int64_t position)
 {
+    if (a->chunked)
+        return position - position % a->window;
     return a->window && position >= a->window ? position - a->window + 1 : 0;
 }
 
@@ -40,6 +42,13 @@ static float *at(const bg_heads *h, int64_t token, int head)
     return h->base + token * h->token + head * h->head;
 }
 
+/* ALiBi: the last key is the query's own. */
+static void slope(float *x, int64_t n, float by)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] += by * (float)(i + 1 - n);
+}
+
 /* Scores become weights: rows of s, of which each sees its own part. */
 static void weigh(const bg_attention *a, const tile *t, float *s)
 {
@@ -49,7 +58,12 @@ static void weigh(const bg_attention *a, const tile *t, float *s)
         float *row = s + r * t->keys;
         if (a->cap > 0)
             bg_soft_cap(row + low, high - low, a->cap);
-        bg_softmax_row(row + low, high - low, 1);
+        if (a->slopes)
+            slope(row + low, high - low, a->slopes[t->head]);
+        if (a->sinks)
+            bg_softmax_sink_row(row + low, high - low, a->sinks[t->head]);
+        else
+            bg_softmax_row(row + low, high - low, 1);
         memset(row, 0, (size_t)low * sizeof *row);
         memset(row + high, 0, (size_t)(t->keys - high) * sizeof *row);
     }
@@ -62,7 +76,7 @@ static void attend_tile(const bg_attention *a, const tile *t, float *s)
              (bg_s_operand){at(&a->q, t->first, t->head), a->q.token, 1},
              (bg_s_operand){at(&a->k, t->key, t->kv), 1, a->k.token}, 0, s, t->keys);
     weigh(a, t, s);
-    bg_sgemm((bg_product_shape){t->rows, d, t->keys}, 1, (bg_s_operand){s, t->keys, 1},
+    bg_sgemm((bg_product_shape){t->rows, a->value_dim, t->keys}, 1, (bg_s_operand){s, t->keys, 1},
              (bg_s_operand){at(&a->v, t->key, t->kv), a->v.token, 1}, 0, at(&a->out, t->first, t->head), a->out.token);
 }
 
@@ -71,10 +85,10 @@ static void attend_tile(const bg_attention *a, const tile *t, float *s)
 static void attend_query(const bg_attention *a, const tile *t, float *s)
 {
     enum { TOGETHER = 4 }; /* values for one pass over the output */
-    int d = a->head_dim;
+    int d = a->value_dim;
     const float *q = at(&a->q, t->first, t->head), *v = at(&a->v, t->key, t->kv);
     float *out = at(&a->out, t->first, t->head);
-    bg_dots(t->keys, d, q, at(&a->k, t->key, t->kv), a->k.token, s);
+    bg_dots(t->keys, a->head_dim, q, at(&a->k, t->key, t->kv), a->k.token, s);
     for (int64_t r = 0; r < t->keys; r++)
         s[r] *= a->scale;
     weigh(a, t, s);
@@ -114,8 +128,13 @@ static void attend_one_ref(const bg_attention *a, int64_t query, int head, float
     }
     if (a->cap > 0)
         bg_soft_cap(s, keys, a->cap);
-    bg_softmax_row_ref(s, keys, 1);
-    for (int j = 0; j < a->head_dim; j++) {
+    if (a->slopes)
+        slope(s, keys, a->slopes[head]);
+    if (a->sinks)
+        bg_softmax_sink_row(s, keys, a->sinks[head]);
+    else
+        bg_softmax_row_ref(s, keys, 1);
+    for (int j = 0; j < a->value_dim; j++) {
         double sum = 0;
         for (int64_t r = 0; r < keys; r++)
             sum += (double)s[r] * (double)at(&a->v, low + r, kv)[j];

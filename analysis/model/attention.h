@@ -15,8 +15,11 @@ typedef struct bg_heads {
 } bg_heads;
 
 typedef struct bg_attention {
-    int heads, kv_heads, head_dim;
-    int window; /* 0: none */
+    int heads, kv_heads, head_dim, value_dim;
+    int window;          /* 0: none */
+    int chunked;         /* the window is the query's own chunk of the sequence */
+    const float *slopes; /* [heads] ALiBi: slope·(r − p) is added to the scores; NULL */
+    const float *sinks;  /* [heads] a score that takes its share and gives nothing; NULL */
     float scale;
     double cap; /* 0: none */
     int threads;

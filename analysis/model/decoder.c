@@ -16,8 +16,13 @@ struct bg_decoder {
 
 static uint64_t cache_floats(const bg_decoder *d)
 {
-    const bg_model_config *c = &d->m->config;
-    return 2 * (uint64_t)c->layers * (uint64_t)d->capacity * (uint64_t)c->kv_heads * (uint64_t)c->head_dim;
+    uint64_t sum = 0;
+    for (int l = 0; l < d->m->config.layers; l++) {
+        int64_t k, v;
+        bg_cache_size(d->m, l, d->capacity, &k, &v);
+        sum += (uint64_t)k + (uint64_t)v;
+    }
+    return sum;
 }
 
 int bg_decoder_open(const bg_model *m, const bg_pass *p, int capacity, bg_decoder **out, bg_err *e)
@@ -44,9 +49,13 @@ int bg_decoder_open(const bg_model *m, const bg_pass *p, int capacity, bg_decode
         bg_decoder_close(d);
         return status;
     }
-    size_t step = (size_t)capacity * (size_t)c->kv_heads * (size_t)c->head_dim;
-    for (int l = 0; l < c->layers; l++)
-        d->cache[l] = (bg_cache_layer){d->store + 2 * (size_t)l * step, d->store + (2 * (size_t)l + 1) * step};
+    float *at = d->store;
+    for (int l = 0; l < c->layers; l++) {
+        int64_t k, v;
+        bg_cache_size(m, l, capacity, &k, &v);
+        d->cache[l] = (bg_cache_layer){at, at + k};
+        at += k + v;
+    }
     *out = d;
     return BG_OK;
 }
@@ -65,7 +74,7 @@ void bg_decoder_close(bg_decoder *d)
 
 static int feed_block(bg_decoder *d, const int32_t *ids, int n, bg_err *e)
 {
-    bg_block block = {.lengths = &n, .n = 1, .past = d->past, .cache = d->cache};
+    bg_block block = {.ids = ids, .lengths = &n, .n = 1, .past = d->past, .cache = d->cache};
     int status = bg_block_embed(d->m, ids, n, d->past, d->pass, d->h, e);
     for (int l = 0; !status && l < d->m->config.layers; l++)
         status = bg_block_layer(d->m, l, &block, d->pass, d->h, d->work, e);

@@ -91,11 +91,8 @@ static int round_input(const bg_model *m, const bg_linear *l, const bg_pass *p, 
                        bg_work *w, bg_err *e)
 {
     int64_t cols = l->in;
-    const bg_model_config *c = &m->config;
-    int64_t widest = c->inner > c->hidden ? c->inner : c->hidden;
-    widest = widest > c->heads * c->head_dim ? widest : c->heads * c->head_dim;
-    if (!w->input && !(w->input = bg_floats(w->rows * widest)))
-        return bg_no_memory(e, "rounded inputs", (unsigned long long)(w->rows * widest) * sizeof(float));
+    if (!w->input && !(w->input = bg_floats(w->rows * m->widest)))
+        return bg_no_memory(e, "rounded inputs", (unsigned long long)(w->rows * m->widest) * sizeof(float));
 #pragma omp parallel for schedule(static)
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < cols; i++)

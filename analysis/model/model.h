@@ -36,26 +36,43 @@ typedef struct bg_linear {
     int64_t out, in;
     int index; /* 0 … bg_model.n_linears − 1; the embedding is n_linears, the output matrix n_linears + 1 (the same as
                 * the embedding's when tied) */
-    int layer;   /* −1 outside the layers */
-    float *w;    /* [out × in]; NULL while not loaded */
-    float *bias; /* [out]; NULL: none */
+    int layer;                      /* −1 outside the layers */
+    int expert;                     /* −1: none */
+    const struct bg_linear *shares; /* the first linear layer of the same input in the layer: q for k and v, … */
+    float *w;                       /* [out × in]; NULL while not loaded */
+    float *bias;                    /* [out]; NULL: none */
 } bg_linear;
 
 typedef struct bg_norm {
     const bg_tensor *tensor, *bias_tensor;
-    float *w, *b; /* as multiplied: Gemma's 1 is added; NULL w with a NULL tensor: no such norm */
+    float *w, *b; /* as multiplied: Gemma's 1 is added */
+    bg_norm_kind kind;
+    int on; /* 0: there is no such norm */
+    int64_t width;
+    double eps;
 } bg_norm;
+
+typedef struct bg_vector {
+    const bg_tensor *tensor; /* NULL: none */
+    float *w;
+} bg_vector;
 
 typedef struct bg_layer {
     bg_linear *linear[BG_LINEARS]; /* NULL where the architecture has none */
+    bg_linear *experts;            /* [experts × BG_EXPERT_LINEARS]; NULL: a dense MLP */
+    int first, n_linears;          /* all of the above in bg_model.linears */
     bg_norm norm[BG_NORMS];
-    int window;   /* keys a query sees, itself included; 0: all before it */
+    bg_vector vector[BG_VECTORS];
+    bg_layer_rules rules;
+    int value_dim;
+    int inner, expert_inner, shared_inner;
     float *store; /* where all its weights are; NULL: not loaded */
 } bg_layer;
 
 typedef struct bg_model {
     const bg_ckpt *ckpt;
     const bg_arch *arch;
+    const cJSON *settings; /* the text model's part of the config */
     bg_model_config config;
     bg_layer *layers;
     bg_linear *linears; /* of the layers, in order of use */
@@ -64,7 +81,9 @@ typedef struct bg_model {
     const bg_tensor *positions_tensor;
     float *positions;     /* [rows × D] learned positions; NULL */
     float *rope_divisors; /* [rotary/2] from a GGUF file; NULL */
-    bg_norm final_norm;
+    float *alibi;         /* [heads] slopes; NULL */
+    int64_t widest;       /* input of a linear layer */
+    bg_norm final_norm, embed_norm;
     int tied_twice;    /* the config ties the output matrix, but the file has one */
     int resident;      /* bg_model_load was called: layers stay */
     double parameters; /* weights, biases, norms, embeddings; a tied matrix once */

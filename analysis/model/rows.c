@@ -12,7 +12,7 @@ static const double two_pi = 6.283185307179586;
 void bg_norm_row(bg_norm_kind kind, const float *x, const float *w, const float *b, int64_t n, double eps, float *y)
 {
     double mean = 0, square = 0;
-    if (kind == BG_LAYER_NORM) {
+    if (kind >= BG_LAYER_NORM) {
 #pragma omp simd reduction(+ : mean)
         for (int64_t i = 0; i < n; i++)
             mean += (double)x[i];
@@ -78,6 +78,10 @@ void bg_activate(bg_activation f, float *x, const float *times, int64_t n)
         for (int64_t i = 0; i < n; i++)
             x[i] = 0.5f * x[i] * (1 + erff(x[i] * 0.707106781f));
         break;
+    case BG_RELU2:
+        for (int64_t i = 0; i < n; i++)
+            x[i] = x[i] > 0 ? x[i] * x[i] : 0;
+        break;
     default:
         for (int64_t i = 0; i < n; i++)
             x[i] = x[i] > 0 ? x[i] : 0;
@@ -97,8 +101,31 @@ void bg_activate_ref(bg_activation f, float *x, const float *times, int64_t n)
         else if (f == BG_GELU_ERF)
             v = 0.5 * v * (1 + erf(v * 0.70710678118654752));
         else
-            v = v > 0 ? v : 0;
+            v = v > 0 ? (f == BG_RELU2 ? v * v : v) : 0;
         x[i] = (float)(times ? v * (double)times[i] : v);
+    }
+}
+
+static float softplus(float x)
+{
+    return x > 20 ? x : log1pf(expf(x));
+}
+
+void bg_xielu(float *x, int64_t n, float p, float negative, float beta, float eps)
+{
+    float above = softplus(p), below = beta + softplus(negative);
+    for (int64_t i = 0; i < n; i++) {
+        float v = x[i];
+        x[i] = v > 0 ? above * v * v + beta * v : (expm1f(v < eps ? v : eps) - v) * below + beta * v;
+    }
+}
+
+void bg_clamped_gate(float *gate, const float *up, int64_t n, float limit, float alpha)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float g = gate[i] < limit ? gate[i] : limit, u = up[i] < limit ? up[i] : limit;
+        u = u > -limit ? u : -limit;
+        gate[i] = (u + 1) * (g / (1 + exp_of(-alpha * g)));
     }
 }
 
@@ -138,6 +165,18 @@ double bg_softmax_row_ref(float *x, int64_t n, int divide)
     for (int64_t i = 0; i < n; i++)
         x[i] = (float)(exp((double)x[i] - (double)top) / (divide ? sum : 1));
     return sum;
+}
+
+void bg_softmax_sink_row(float *x, int64_t n, float sink)
+{
+    float top = largest(x, n);
+    top = top > sink ? top : sink;
+    double sum = exp((double)sink - (double)top);
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)(x[i] = exp_of(x[i] - top));
+    float by = (float)(1 / sum);
+    for (int64_t i = 0; i < n; i++)
+        x[i] *= by;
 }
 
 void bg_soft_cap(float *x, int64_t n, double cap)
@@ -202,11 +241,12 @@ static double frequency(const bg_rope_config *r, const float *divisors, int64_t 
     double base = r->base, d = r->dims;
     if (r->scaling == BG_ROPE_DYNAMIC && stretched_length(r, length) && d > 2)
         base *= pow(r->factor * (double)length / r->positions - (r->factor - 1), d / (d - 2));
-    double f = pow(base, -2.0 * j / d);
+    double f = r->scaling == BG_ROPE_PROPORTIONAL && j >= r->turning ? 0 : pow(base, -2.0 * j / d);
     if (divisors)
         return f / (double)divisors[j];
     switch (r->scaling) {
     case BG_ROPE_LINEAR:
+    case BG_ROPE_PROPORTIONAL:
         return f / r->factor;
     case BG_ROPE_LLAMA3:
         return llama3_frequency(r, f);

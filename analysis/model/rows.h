@@ -12,6 +12,11 @@
 /* y = norm(x)·w (+ b); x and y may be the same. Sums in double. w NULL: no scaling. */
 void bg_norm_row(bg_norm_kind kind, const float *x, const float *w, const float *b, int64_t n, double eps, float *y);
 
+/* xIELU (Huang & Schlag 2024): αp·x² + βx above 0, αn·(e^min(x,ε) − 1 − x) + βx below; the parameters as stored. */
+void bg_xielu(float *x, int64_t n, float p, float negative, float beta, float eps);
+/* gate = (clamp(up, ±limit) + 1)·g·σ(α·g) with g = min(gate, limit): gpt-oss. */
+void bg_clamped_gate(float *gate, const float *up, int64_t n, float limit, float alpha);
+
 /* x = f(x), or with `times` x = f(x)·times (the gated MLP). exp within 2 ulp. */
 void bg_activate(bg_activation f, float *x, const float *times, int64_t n);
 void bg_activate_ref(bg_activation f, float *x, const float *times, int64_t n);
@@ -19,6 +24,9 @@ void bg_activate_ref(bg_activation f, float *x, const float *times, int64_t n);
 /* x[i] = exp(x[i] − max) and their sum (double); divides by it when `divide`. Returns the sum. */
 double bg_softmax_row(float *x, int64_t n, int divide);
 double bg_softmax_row_ref(float *x, int64_t n, int divide);
+
+/* The same, divided, with one more number in the sum that has no place in x. */
+void bg_softmax_sink_row(float *x, int64_t n, float sink);
 
 /* x = cap·tanh(x/cap) */
 void bg_soft_cap(float *x, int64_t n, double cap);

@@ -1,5 +1,4 @@
-/* Owns a model's tensors: finding each under the names its architecture's row gives, checking shapes, reading them as
- * float32 a layer at a time. */
+/* Owns a model's weights: reading them as float32, a layer at a time. */
 #include "analysis/model/work.h"
 
 #include <limits.h>
@@ -7,185 +6,30 @@
 #include <string.h>
 #include "quant/kernel/gemm.h"
 
-enum { NAME_TEXT = 256, WHOLE_NAME = NAME_TEXT + 8, READ_WEIGHTS = 1 << 18 /* weights one thread reads at a time */ };
-
-/* ---- finding ---- */
-
-static int find_root(const bg_ckpt *c, const bg_arch *a, const char **root, bg_err *e)
-{
-    char name[NAME_TEXT];
-    for (int i = 0; i < 3 && a->roots[i]; i++) {
-        snprintf(name, sizeof name, "%s%s.weight", a->roots[i], a->embed);
-        if (bg_ckpt_find(c, name)) {
-            *root = a->roots[i];
-            return BG_OK;
-        }
-    }
-    return bg_fail(e, BG_INPUT, "%s: tensor '%s%s.weight' is missing; config.json says %s", c->title, a->roots[0],
-                   a->embed, a->name);
-}
-
-/* A missing tensor is an error; so is one that is not rows × cols (cols 0: a vector of `rows`). */
-static int find_tensor(const bg_ckpt *c, const char *name, int64_t rows, int64_t cols, const bg_tensor **out, bg_err *e)
-{
-    const bg_tensor *t = bg_ckpt_find(c, name);
-    if (!t)
-        return bg_fail(e, BG_INPUT, "%s: tensor '%s' is missing; is the download complete?", c->title, name);
-    int fits = cols ? t->rows == rows && t->cols == cols : t->rows == 1 && t->cols == rows;
-    if (!fits && cols)
-        return bg_fail(e, BG_INPUT, "%s: tensor '%s' is %lld × %lld; config.json needs %lld × %lld", c->title, name,
-                       (long long)t->rows, (long long)t->cols, (long long)rows, (long long)cols);
-    if (!fits)
-        return bg_fail(e, BG_INPUT, "%s: tensor '%s' has %lld values; config.json needs %lld", c->title, name,
-                       (long long)t->count, (long long)rows);
-    *out = t;
-    return BG_OK;
-}
-
-static int open_linear(bg_model *m, const char *stem, int has_bias, int64_t out, int64_t in, bg_linear *l, bg_err *e)
-{
-    char name[WHOLE_NAME];
-    snprintf(name, sizeof name, "%s.weight", stem);
-    int status = find_tensor(m->ckpt, name, out, in, &l->tensor, e);
-    if (status)
-        return status;
-    l->name = l->tensor->name;
-    l->out = out;
-    l->in = in;
-    m->parameters += (double)out * (double)in;
-    if (has_bias) {
-        snprintf(name, sizeof name, "%s.bias", stem);
-        m->parameters += (double)out;
-        status = find_tensor(m->ckpt, name, out, 0, &l->bias_tensor, e);
-    }
-    return status;
-}
-
-static int open_norm(bg_model *m, const char *stem, int width, bg_norm *n, bg_err *e)
-{
-    char name[WHOLE_NAME];
-    snprintf(name, sizeof name, "%s.weight", stem);
-    int status = find_tensor(m->ckpt, name, width, 0, &n->tensor, e);
-    m->parameters += width;
-    if (!status && m->config.norm == BG_LAYER_NORM) {
-        snprintf(name, sizeof name, "%s.bias", stem);
-        m->parameters += width;
-        status = find_tensor(m->ckpt, name, width, 0, &n->bias_tensor, e);
-    }
-    return status;
-}
-
-static int open_layer(bg_model *m, const char *root, int l, bg_err *e)
-{
-    const bg_arch *a = m->arch;
-    const bg_model_config *c = &m->config;
-    int q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
-    const int out[BG_LINEARS] = {q, kv, kv, q + 2 * kv, c->hidden, c->inner, c->inner, c->hidden};
-    const int in[BG_LINEARS] = {c->hidden, c->hidden, c->hidden, c->hidden, q, c->hidden, c->hidden, c->inner};
-    const int width[BG_NORMS] = {c->hidden, c->hidden, c->hidden, c->hidden, c->head_dim, c->head_dim};
-    char prefix[NAME_TEXT], number[16], stem[NAME_TEXT];
-    const char *hole = strchr(a->layer, '%');
-    snprintf(number, sizeof number, "%d", l);
-    snprintf(prefix, sizeof prefix, "%s%.*s%s%s", root, (int)(hole - a->layer), a->layer, number, hole + 2);
-    bg_layer *layer = &m->layers[l];
-    int status = bg_arch_window(a, m->ckpt->config, l, &layer->window, e);
-    for (int i = 0; !status && i < BG_LINEARS; i++) {
-        if (!a->linears[i])
-            continue;
-        bg_linear *lin = layer->linear[i] = &m->linears[m->n_linears];
-        lin->index = m->n_linears++;
-        lin->layer = l;
-        snprintf(stem, sizeof stem, "%.200s%.50s", prefix, a->linears[i]);
-        status = open_linear(m, stem, bg_arch_bias(m->ckpt->config, &a->bias[i]), out[i], in[i], lin, e);
-    }
-    for (int i = 0; !status && i < BG_NORMS; i++) {
-        if (!a->norms[i])
-            continue;
-        snprintf(stem, sizeof stem, "%.200s%.50s", prefix, a->norms[i]);
-        status = open_norm(m, stem, width[i], &layer->norm[i], e);
-    }
-    return status;
-}
-
-/* The output matrix: its own tensor when the file has one, else the embedding if the config ties them. */
-static int open_head(bg_model *m, bg_err *e)
-{
-    const bg_arch *a = m->arch;
-    const bg_model_config *c = &m->config;
-    char name[WHOLE_NAME];
-    snprintf(name, sizeof name, "%s.weight", a->head);
-    m->head.layer = -1;
-    if (!c->tied || bg_ckpt_find(m->ckpt, name)) {
-        m->tied_twice = c->tied;
-        m->config.tied = 0;
-        m->head.index = m->n_linears + 1;
-        int has_bias = bg_arch_bias(m->ckpt->config, &a->head_bias);
-        return open_linear(m, a->head, has_bias, c->vocab, c->embed_width, &m->head, e);
-    }
-    m->head = m->embed;
-    return BG_OK;
-}
-
-static int open_outer(bg_model *m, const char *root, bg_err *e)
-{
-    const bg_arch *a = m->arch;
-    const bg_model_config *c = &m->config;
-    char stem[NAME_TEXT];
-    m->embed.layer = m->project_in.layer = m->project_out.layer = -1;
-    m->embed.index = m->n_linears;
-    m->project_in.index = m->project_out.index = -1;
-    snprintf(stem, sizeof stem, "%s%s", root, a->embed);
-    int status = open_linear(m, stem, 0, c->vocab, c->embed_width, &m->embed, e);
-    if (!status)
-        status = open_head(m, e);
-    if (!status && c->learned) {
-        snprintf(stem, sizeof stem, "%s%s.weight", root, a->positions);
-        int64_t rows = c->positions + c->learned - 1;
-        m->parameters += (double)rows * c->hidden;
-        status = find_tensor(m->ckpt, stem, rows, c->hidden, &m->positions_tensor, e);
-    }
-    if (!status && c->final_norm) {
-        snprintf(stem, sizeof stem, "%s%s", root, a->final_norm);
-        status = open_norm(m, stem, c->hidden, &m->final_norm, e);
-    }
-    if (status || c->embed_width == c->hidden)
-        return status;
-    if (!a->project_in)
-        return bg_fail(e, BG_INPUT, "%s: config.json: embeddings of another width than the layers", m->ckpt->title);
-    snprintf(stem, sizeof stem, "%s%s", root, a->project_in);
-    status = open_linear(m, stem, 0, c->hidden, c->embed_width, &m->project_in, e);
-    snprintf(stem, sizeof stem, "%s%s", root, a->project_out);
-    return status ? status : open_linear(m, stem, 0, c->embed_width, c->hidden, &m->project_out, e);
-}
+enum { READ_WEIGHTS = 1 << 18 /* weights one thread reads at a time */ };
 
 int bg_model_open(const bg_ckpt *c, bg_model **out, bg_err *e)
 {
     *out = NULL;
     const bg_arch *a = NULL;
-    const char *root = NULL;
     bg_model_config config;
     int status = bg_arch_find(c->config, c->title, &a, e);
     if (!status)
         status = bg_arch_config(a, c->config, c->title, &config, e);
-    if (!status)
-        status = find_root(c, a, &root, e);
     if (status)
         return status;
     bg_model *m = calloc(1, sizeof *m);
     if (!m)
         return bg_no_memory(e, "a model", sizeof *m);
-    *m = (bg_model){.ckpt = c, .arch = a, .config = config};
+    *m = (bg_model){.ckpt = c, .arch = a, .config = config, .settings = bg_arch_text(c->config)};
     m->layers = calloc((size_t)config.layers, sizeof *m->layers);
-    m->linears = calloc((size_t)config.layers * BG_LINEARS, sizeof *m->linears);
+    m->linears = calloc((size_t)c->n_tensors + 2, sizeof *m->linears); /* each needs a tensor of its own */
     if (!m->layers || !m->linears)
         status = bg_no_memory(e, "the layers of a model", (unsigned long long)config.layers * sizeof *m->layers);
-    for (int l = 0; !status && l < config.layers; l++)
-        status = open_layer(m, root, l, e);
     if (!status)
-        status = open_outer(m, root, e);
-    /* Norms of a GGUF file hold Gemma's 1 already. */
-    if (!status && c->container && !strcmp(c->container->name, "gguf") && config.norm == BG_RMS_PLUS_ONE)
-        m->config.norm = BG_RMS;
+        status = bg_bind(m, e);
+    if (!status && a->alibi)
+        status = bg_alibi_make(m, e);
     if (status)
         bg_model_close(m);
     else
@@ -200,8 +44,6 @@ typedef struct reading {
     const bg_tensor *tensor;
     float **at;
 } reading;
-
-enum { MOST_READINGS = 2 * (BG_LINEARS + BG_NORMS) }; /* of a layer, biases included */
 
 static int64_t tile_rows(const bg_tensor *t)
 {
@@ -269,19 +111,20 @@ static int read_linear(bg_linear *l, bg_err *e)
 }
 
 /* Gemma's norms multiply by 1 + w. */
-static void finish_norm(const bg_model *m, bg_norm *n)
+static void finish_norm(bg_norm *n)
 {
-    for (uint64_t i = 0; m->config.norm == BG_RMS_PLUS_ONE && i < n->tensor->count; i++)
+    int adds = n->tensor && (n->kind == BG_RMS_PLUS_ONE || n->kind == BG_LAYER_NORM_PLUS_ONE);
+    for (int64_t i = 0; adds && i < n->width; i++)
         n->w[i] += 1;
 }
 
-static int read_norm(const bg_model *m, bg_norm *n, bg_err *e)
+static int read_norm(bg_norm *n, bg_err *e)
 {
     if (!n->tensor || n->w)
         return BG_OK;
     int status = read_new(n->tensor, &n->w, e);
     if (!status)
-        finish_norm(m, n);
+        finish_norm(n);
     return status ? status : read_new(n->bias_tensor, &n->b, e);
 }
 
@@ -299,13 +142,14 @@ static void drop_norm(bg_norm *n)
     n->w = n->b = NULL;
 }
 
-static void free_layer(bg_layer *layer)
+static void free_layer(bg_model *m, bg_layer *layer)
 {
-    for (int i = 0; i < BG_LINEARS; i++)
-        if (layer->linear[i])
-            layer->linear[i]->w = layer->linear[i]->bias = NULL;
+    for (int i = 0; i < layer->n_linears; i++)
+        m->linears[layer->first + i].w = m->linears[layer->first + i].bias = NULL;
     for (int i = 0; i < BG_NORMS; i++)
         layer->norm[i].w = layer->norm[i].b = NULL;
+    for (int i = 0; i < BG_VECTORS; i++)
+        layer->vector[i].w = NULL;
     free(layer->store);
     layer->store = NULL;
 }
@@ -316,52 +160,65 @@ static void want(reading *r, int *n, const bg_tensor *t, float **at)
         r[(*n)++] = (reading){t, at};
 }
 
-/* A layer's weights are one allocation, read by all threads together. */
-int bg_model_load_layer(bg_model *m, int layer, bg_err *e)
+/* All the tensors of a layer and where they go; r has room for them. */
+static int list_readings(bg_model *m, bg_layer *y, reading *r)
 {
-    bg_layer *y = &m->layers[layer];
-    reading r[MOST_READINGS];
     int n = 0;
-    int64_t room = 0;
-    if (y->store)
-        return BG_OK;
-    for (int i = 0; i < BG_LINEARS; i++)
-        if (y->linear[i]) {
-            want(r, &n, y->linear[i]->tensor, &y->linear[i]->w);
-            want(r, &n, y->linear[i]->bias_tensor, &y->linear[i]->bias);
-        }
+    for (int i = 0; i < y->n_linears; i++) {
+        bg_linear *l = &m->linears[y->first + i];
+        want(r, &n, l->tensor, &l->w);
+        want(r, &n, l->bias_tensor, &l->bias);
+    }
     for (int i = 0; i < BG_NORMS; i++) {
         want(r, &n, y->norm[i].tensor, &y->norm[i].w);
         want(r, &n, y->norm[i].bias_tensor, &y->norm[i].b);
     }
+    for (int i = 0; i < BG_VECTORS; i++)
+        want(r, &n, y->vector[i].tensor, &y->vector[i].w);
+    return n;
+}
+
+/* A layer's weights are one allocation, read by all threads together. */
+int bg_model_load_layer(bg_model *m, int layer, bg_err *e)
+{
+    bg_layer *y = &m->layers[layer];
+    int64_t room = 0;
+    if (y->store)
+        return BG_OK;
+    reading *r = malloc((size_t)(2 * (y->n_linears + BG_NORMS) + BG_VECTORS) * sizeof *r);
+    if (!r)
+        return bg_no_memory(e, "the weights of a layer", (size_t)y->n_linears * sizeof *r);
+    int n = list_readings(m, y, r), status = BG_OK;
     for (int k = 0; k < n; k++)
         room += ((int64_t)r[k].tensor->count + 15) / 16 * 16;
-    y->store = bg_floats(room);
-    if (!y->store)
-        return bg_no_memory(e, "the weights of a layer", (unsigned long long)room * sizeof *y->store);
-    float *at = y->store;
-    for (int k = 0; k < n; k++) {
+    float *at = y->store = bg_floats(room);
+    if (!at)
+        status = bg_no_memory(e, "the weights of a layer", (unsigned long long)room * sizeof *y->store);
+    for (int k = 0; at && k < n; k++) {
         *r[k].at = at;
         at += (r[k].tensor->count + 15) / 16 * 16;
     }
-    int status = read_tensors(r, n, e);
+    if (!status)
+        status = read_tensors(r, n, e);
     for (int i = 0; !status && i < BG_NORMS; i++)
-        if (y->norm[i].tensor)
-            finish_norm(m, &y->norm[i]);
+        finish_norm(&y->norm[i]);
     if (status)
-        free_layer(y);
+        free_layer(m, y);
+    free(r);
     return status;
 }
 
 void bg_model_drop_layer(bg_model *m, int layer)
 {
     if (!m->resident)
-        free_layer(&m->layers[layer]);
+        free_layer(m, &m->layers[layer]);
 }
 
 int bg_model_load_input(bg_model *m, bg_err *e)
 {
     int status = read_linear(&m->project_in, e);
+    if (!status)
+        status = read_norm(&m->embed_norm, e);
     if (!status)
         status = read_new(m->positions_tensor, &m->positions, e);
     const bg_tensor *divisors = bg_ckpt_find(m->ckpt, "rope_freqs.weight");
@@ -392,7 +249,7 @@ int bg_model_load_outer(bg_model *m, bg_err *e)
         status = bg_model_load_input(m, e);
     if (!status)
         status = read_linear(&m->project_out, e);
-    return status ? status : read_norm(m, &m->final_norm, e);
+    return status ? status : read_norm(&m->final_norm, e);
 }
 
 int bg_model_load(bg_model *m, bg_err *e)
@@ -409,8 +266,8 @@ void bg_model_close(bg_model *m)
 {
     if (!m)
         return;
-    for (int l = 0; m->layers && l < m->config.layers; l++)
-        free_layer(&m->layers[l]);
+    for (int l = 0; m->layers && m->linears && l < m->config.layers; l++)
+        free_layer(m, &m->layers[l]);
     if (m->config.tied)
         m->head = (bg_linear){0};
     drop_linear(&m->embed);
@@ -418,6 +275,8 @@ void bg_model_close(bg_model *m)
     drop_linear(&m->project_in);
     drop_linear(&m->project_out);
     drop_norm(&m->final_norm);
+    drop_norm(&m->embed_norm);
+    free(m->alibi);
     free(m->positions);
     free(m->rope_divisors);
     free(m->layers);

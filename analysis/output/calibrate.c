@@ -45,58 +45,59 @@ static int draw_windows(const int32_t *ids, int64_t n, const bg_calibrate_option
 
 /* ---- one layer ---- */
 
-/* The first linear layer of a layer that reads the same input as this role: q for k and v, gate for up. */
-static const bg_linear *leader(const bg_layer *layer, bg_linear_role role)
-{
-    if ((role == BG_K || role == BG_V) && layer->linear[BG_Q])
-        return layer->linear[BG_Q];
-    if (role == BG_UP && layer->linear[BG_GATE])
-        return layer->linear[BG_GATE];
-    return layer->linear[role];
-}
-
+/* Statistics of the inputs of one layer's linear layers, in their order; those that share an input have the first's. */
 typedef struct gatherer {
-    const bg_layer *layer;
-    bg_activations at[BG_LINEARS]; /* of those that lead */
-    bg_folds folds[BG_LINEARS];    /* of those; n = 0: none */
-    int64_t tokens;                /* that will come */
+    const bg_linear *linears;
+    int n;
+    bg_activations *at; /* [n] of those that lead; cols = 0: none */
+    bg_folds *folds;    /* [n] of those; n = 0: none */
+    int64_t tokens;     /* that will come */
 } gatherer;
 
 static int see(void *self, const bg_linear *l, const float *x, int64_t n, bg_err *e)
 {
     gatherer *g = self;
+    int64_t i = l - g->linears;
     (void)e;
-    for (int role = 0; role < BG_LINEARS; role++)
-        if (g->layer->linear[role] != l || leader(g->layer, (bg_linear_role)role) != l)
-            continue;
-        else if (g->folds[role].n)
-            bg_folds_add(&g->folds[role], &g->at[role], x, n, g->tokens);
-        else
-            bg_activations_add(&g->at[role], x, n);
+    if (l->shares != l)
+        return BG_OK;
+    if (g->folds[i].n)
+        bg_folds_add(&g->folds[i], &g->at[i], x, n, g->tokens);
+    else
+        bg_activations_add(&g->at[i], x, n);
     return BG_OK;
 }
 
-static int gatherer_init(gatherer *g, const bg_layer *layer, int64_t tokens, const bg_calibrate_options *o, bg_err *e)
+/* How many tokens an expert will see is not known before, so its moments have no parts. */
+static int gatherer_init(gatherer *g, const bg_model *m, int layer, int64_t tokens, const bg_calibrate_options *o,
+                         bg_err *e)
 {
+    const bg_layer *y = &m->layers[layer];
     int status = BG_OK, folds = bg_folds_of(tokens, o->folds);
-    *g = (gatherer){.layer = layer, .tokens = tokens};
-    for (int role = 0; role < BG_LINEARS && !status; role++) {
-        const bg_linear *l = layer->linear[role];
-        if (!l || leader(layer, (bg_linear_role)role) != l)
+    *g = (gatherer){.linears = m->linears + y->first, .n = y->n_linears, .tokens = tokens};
+    g->at = calloc((size_t)g->n + 1, sizeof *g->at);
+    g->folds = calloc((size_t)g->n + 1, sizeof *g->folds);
+    if (!g->at || !g->folds)
+        return bg_no_memory(e, "statistics", (size_t)g->n * sizeof *g->at);
+    for (int i = 0; i < g->n && !status; i++) {
+        const bg_linear *l = &g->linears[i];
+        if (l->shares != l)
             continue;
-        status = bg_activations_init(&g->at[role], l->in, e);
-        if (!status && folds && l->in <= o->fold_cols)
-            status = bg_folds_init(&g->folds[role], l->in, folds, e);
+        status = bg_activations_init(&g->at[i], l->in, e);
+        if (!status && folds && l->in <= o->fold_cols && l->expert < 0)
+            status = bg_folds_init(&g->folds[i], l->in, folds, e);
     }
     return status;
 }
 
 static void gatherer_free(gatherer *g)
 {
-    for (int role = 0; role < BG_LINEARS; role++) {
-        bg_activations_free(&g->at[role]);
-        bg_folds_free(&g->folds[role]);
+    for (int i = 0; i < g->n && g->at && g->folds; i++) {
+        bg_activations_free(&g->at[i]);
+        bg_folds_free(&g->folds[i]);
     }
+    free(g->at);
+    free(g->folds);
 }
 
 /* ---- the side file ---- */
@@ -134,19 +135,19 @@ static void describe(const bg_activations *s, bg_calibrated *out)
     }
 }
 
-/* Finishes and writes what the input of role `lead` gathered; the linear layers that share it learn where it stands. */
+/* Finishes and writes what the input of linear layer `lead` gathered; those that share it learn where it stands. */
 static int keep_input(gatherer *g, int lead, bg_out *side, bg_calibrate_result *out, bg_err *e)
 {
-    const bg_linear *first = g->layer->linear[lead];
+    const bg_linear *first = &g->linears[lead];
     bg_activations *s = &g->at[lead];
-    bg_calibrated row = {.shares = first, .offset = out->side_bytes, .folds = g->folds[lead].n};
+    bg_calibrated row = {.shares = first, .offset = out->side_bytes, .folds = g->folds[lead].n, .tokens = s->tokens};
     int status = bg_activations_finish(s, first->name, e);
     if (status)
         return status;
     describe(s, &row);
-    for (int role = lead; role < BG_LINEARS; role++)
-        if (g->layer->linear[role] && leader(g->layer, (bg_linear_role)role) == first) {
-            row.linear = g->layer->linear[role];
+    for (int i = lead; i < g->n; i++)
+        if (g->linears[i].shares == first) {
+            row.linear = &g->linears[i];
             out->layers[row.linear->index] = row;
         }
     return write_activations(side, s, &g->folds[lead], &out->side_bytes, e);
@@ -155,7 +156,7 @@ static int keep_input(gatherer *g, int lead, bg_out *side, bg_calibrate_result *
 /* ---- sequential ---- */
 
 /* The layer's own weights become what the spec makes of them, given the moments of their input. */
-static int quantize_linear(bg_linear *l, const bg_activations *s, const bg_calibrate_options *o, bg_err *e)
+static int quantize_linear(const bg_linear *l, const bg_activations *s, const bg_calibrate_options *o, bg_err *e)
 {
     bg_matrix matrix = bg_matrix_of(l->w, l->out, l->in);
     bg_measure measure = {0};
@@ -177,13 +178,13 @@ static int quantize_linear(bg_linear *l, const bg_activations *s, const bg_calib
     return status;
 }
 
-/* All linear layers that read the input of role `lead`. */
+/* All linear layers that read the input of linear layer `lead`. */
 static int quantize_input(gatherer *g, int lead, const bg_calibrate_options *o, bg_err *e)
 {
     int status = bg_activations_square(&g->at[lead], e);
-    for (int role = lead; role < BG_LINEARS && !status; role++)
-        if (g->layer->linear[role] && leader(g->layer, (bg_linear_role)role) == g->layer->linear[lead])
-            status = quantize_linear(g->layer->linear[role], &g->at[lead], o, e);
+    for (int i = lead; i < g->n && !status; i++)
+        if (g->linears[i].shares == &g->linears[lead])
+            status = quantize_linear(&g->linears[i], &g->at[lead], o, e);
     return status;
 }
 
@@ -222,14 +223,19 @@ static int pass_over(walk *w, int layer, const bg_pass *p, int keep, bg_err *e)
 static int settle(walk *w, gatherer *g, bg_out *side, bg_calibrate_result *out, bg_err *e)
 {
     int status = BG_OK;
-    for (int role = 0; role < BG_LINEARS && !status; role++) {
-        if (!g->at[role].cols)
+    for (int i = 0; i < g->n && !status; i++) {
+        if (!g->at[i].cols)
             continue;
-        status = keep_input(g, role, side, out, e);
-        bg_folds_free(&g->folds[role]);
+        if (!g->at[i].tokens && g->linears[i].expert >= 0) {
+            bg_warn("%s: no token of the text reached this expert, so it has no statistics", g->linears[i].name);
+            bg_activations_free(&g->at[i]);
+            continue;
+        }
+        status = keep_input(g, i, side, out, e);
+        bg_folds_free(&g->folds[i]);
         if (!status && w->o->sequential)
-            status = quantize_input(g, role, w->o, e);
-        bg_activations_free(&g->at[role]);
+            status = quantize_input(g, i, w->o, e);
+        bg_activations_free(&g->at[i]);
     }
     return status;
 }
@@ -241,7 +247,7 @@ static int walk_layer(walk *w, int layer, bg_out *side, bg_calibrate_result *out
     int status = bg_model_load_layer(w->m, layer, e);
     if (status)
         return status;
-    status = gatherer_init(&g, &w->m->layers[layer], out->tokens, w->o, e);
+    status = gatherer_init(&g, w->m, layer, out->tokens, w->o, e);
     if (!status)
         status = pass_over(w, layer, &(bg_pass){.tap = &tap}, !w->o->sequential, e);
     if (!status)

@@ -23,6 +23,7 @@ typedef struct bg_calibrate_options {
 typedef struct bg_calibrated {
     const bg_linear *linear, *shares; /* shares: the first layer with the same input; itself for that one */
     uint64_t offset;
+    int64_t tokens; /* that reached it: all, or those that an expert was chosen for; 0: none, and `linear` is NULL */
     int folds;
     double trace, mean_abs, max_abs; /* trace(Σ), mean of E|x_i|, largest |x_i| */
 } bg_calibrated;

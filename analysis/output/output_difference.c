@@ -168,10 +168,11 @@ static int family_end(const walk *k, int first)
 static int change_layer(walk *k, int layer, int first, int end, bg_err *e)
 {
     int status = BG_OK;
-    for (int i = 0; !status && i < BG_LINEARS; i++) {
-        const bg_linear *l = k->base->layers[layer].linear[i];
+    const bg_layer *y = &k->base->layers[layer];
+    for (int i = 0; !status && i < y->n_linears; i++) {
+        const bg_linear *l = &k->base->linears[y->first + i];
         int wanted = 0;
-        for (int j = first; l && j < end; j++)
+        for (int j = first; j < end; j++)
             wanted |= !k->v[j].skipped && bg_trial_changes(&k->v[j], l);
         if (!wanted)
             continue;
@@ -198,9 +199,10 @@ static int run_trial(walk *k, int layer, int i, bg_err *e)
     int bits = v->activation_bits > 0 || !v->spec ? v->activation_bits : bg_spec_activations(v->spec, &keep);
     int changes = v->precision != BG_FLOAT32 || bits > 0;
     memset(k->chosen, 0, (size_t)(k->base->n_linears + 2) * sizeof *k->chosen);
-    for (int j = 0; j < BG_LINEARS; j++) {
-        const bg_linear *l = k->base->layers[layer].linear[j];
-        if (!l || !bg_trial_changes(v, l))
+    const bg_layer *y = &k->base->layers[layer];
+    for (int j = 0; j < y->n_linears; j++) {
+        const bg_linear *l = &k->base->linears[y->first + j];
+        if (!bg_trial_changes(v, l))
             continue;
         k->chosen[l->index] = k->hat[l->index];
         changes = 1;
@@ -224,10 +226,9 @@ static int run_trial(walk *k, int layer, int i, bg_err *e)
  * done. */
 static void forget(walk *k, int layer, int done)
 {
-    for (int i = 0; i < BG_LINEARS; i++) {
-        const bg_linear *l = k->base->layers[layer].linear[i];
-        if (!l)
-            continue;
+    const bg_layer *y = &k->base->layers[layer];
+    for (int i = 0; i < y->n_linears; i++) {
+        const bg_linear *l = &k->base->linears[y->first + i];
         free(k->scale[l->index]);
         k->scale[l->index] = NULL;
         if (!done)
@@ -322,9 +323,8 @@ static int run_candidate(walk *k, int i, bg_err *e)
         status = bg_model_load_layer(m, l, e);
         if (!status && l < k->base->config.layers)
             status = bg_model_load_layer(k->base, l, e);
-        for (int j = 0; !status && j < BG_LINEARS; j++)
-            if (m->layers[l].linear[j])
-                status = compare_weights(k->base, m->layers[l].linear[j], v, e);
+        for (int j = 0; !status && j < m->layers[l].n_linears; j++)
+            status = compare_weights(k->base, &m->linears[m->layers[l].first + j], v, e);
         if (l < k->base->config.layers)
             bg_model_drop_layer(k->base, l);
         if (!status)

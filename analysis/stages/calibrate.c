@@ -53,6 +53,8 @@ static int write_document(const char *path, bg_out *side, const bg_ckpt *c, cons
     bg_doc_section(&d, "layers");
     for (int i = 0; i < m->n_linears; i++) {
         const bg_calibrated *l = &r->layers[i];
+        if (!l->linear)
+            continue;
         bg_doc_row(&d);
         bg_doc_string(&d, "tensor", l->linear->name);
         bg_doc_string(&d, "group", l->linear->tensor->group);
@@ -60,7 +62,7 @@ static int write_document(const char *path, bg_out *side, const bg_ckpt *c, cons
         bg_doc_string(&d, "tensor_sha256", tensor[i].hex);
         bg_doc_integer(&d, "cols", l->linear->in);
         bg_doc_string(&d, "shares", l->shares->name);
-        bg_doc_integer(&d, "tokens", r->tokens);
+        bg_doc_integer(&d, "tokens", l->tokens);
         bg_doc_integer(&d, "offset", (int64_t)l->offset);
         if (l->folds)
             bg_doc_integer(&d, "folds", l->folds);

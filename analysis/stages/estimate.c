@@ -42,6 +42,9 @@ static int estimate(question *q, const cJSON *config, const char *otherwise, bg_
     int status = bg_arch_find(config, q->path, &arch, e);
     if (!status)
         status = bg_arch_config(arch, config, q->path, &c, e);
+    if (!status && (arch->router || arch->mixer))
+        status =
+            bg_fail(e, BG_INPUT, "sizes are estimated of dense attention and MLPs; %s has other blocks", arch->name);
     if (status)
         return bg_context(e, "model '%s'", name);
     for (int i = -1; i < q->n_specs; i++)

@@ -65,21 +65,20 @@ static int read_text(bg_logits *j, const bg_args *a, bg_provenance *p, bg_err *e
 
 /* ---- trials: each spec on all tensors, then, as asked, on one layer, role or tensor at a time ---- */
 
-static int has_role(const bg_model *m, const char *group)
-{
-    for (int i = 0; i < m->n_linears; i++)
-        if (!strcmp(m->linears[i].tensor->group, group))
-            return 1;
-    return 0;
-}
+enum { MOST_ROLES = 64 };
 
-/* The roles of layer 0 are those of all layers. */
-static int roles_of(const bg_model *m, const char *roles[BG_LINEARS])
+/* The roles of all layers, in the order in which they first come. */
+static int roles_of(const bg_model *m, const char *roles[MOST_ROLES])
 {
     int n = 0;
-    for (int i = 0; i < BG_LINEARS; i++)
-        if (m->layers[0].linear[i] && has_role(m, m->layers[0].linear[i]->tensor->group))
-            roles[n++] = m->layers[0].linear[i]->tensor->group;
+    for (int i = 0; i < m->n_linears; i++) {
+        const char *group = m->linears[i].tensor->group;
+        int k = 0;
+        while (k < n && strcmp(roles[k], group))
+            k++;
+        if (k == n && n < MOST_ROLES)
+            roles[n++] = group;
+    }
     return n;
 }
 
@@ -95,7 +94,7 @@ static void add(bg_logits *j, const bg_args *a, const bg_spec *s, int layer, con
 
 static int make_trials(bg_logits *j, const bg_args *a, bg_err *e)
 {
-    const char *roles[BG_LINEARS];
+    const char *roles[MOST_ROLES];
     int n_roles = roles_of(j->base, roles), layers = j->base->config.layers;
     size_t most = (size_t)j->n_specs * (size_t)(1 + layers + n_roles + layers * n_roles);
     most += (size_t)j->n_candidates + (size_t)j->n_mixed;

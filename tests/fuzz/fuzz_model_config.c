@@ -14,11 +14,11 @@ static void use(const bg_arch *a, const cJSON *root)
     static float c[POSITIONS * WIDEST], s[POSITIONS * WIDEST];
     bg_err e = {0};
     bg_model_config config;
-    int window;
+    bg_layer_rules rules;
     if (bg_arch_config(a, root, "config.json", &config, &e))
         return;
     for (int l = 0; l < 3; l++)
-        if (bg_arch_window(a, root, l, &window, &e))
+        if (bg_arch_layer(a, root, &config, l, &rules, &e))
             return;
     for (int i = 0; i < BG_LINEARS; i++)
         bg_arch_bias(root, &a->bias[i]);
@@ -26,6 +26,8 @@ static void use(const bg_arch *a, const cJSON *root)
         bg_rope_table(&config.rope, NULL, 100000, 5, POSITIONS, c, s);
         bg_rope_key(&config.rope, 100000);
     }
+    if (config.rope_local.kind && config.rope_local.dims <= WIDEST)
+        bg_rope_table(&config.rope_local, NULL, 100000, 5, POSITIONS, c, s);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -42,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!bg_arch_find(root, "model", &a, &e))
             use(a, root);
         else
-            for (a = bg_archs; a->name; a++) /* a damaged name must not hide the rest */
+            for (int i = 0; (a = bg_arch_at(i)); i++) /* a damaged name must not hide the rest */
                 use(a, root);
         cJSON_Delete(root);
     }

@@ -13,10 +13,12 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <dirent.h>
 
 #include "analysis/model/model.h"
 
 static const double tolerance = 1e-4;
+enum { FAMILIES = 43 };
 
 typedef struct golden {
     bg_ckpt *ckpt, *io;
@@ -25,7 +27,7 @@ typedef struct golden {
     int n;
 } golden;
 
-static const char *const folder = "tests/golden/data/models/";
+static const char *const folder = "tests/golden/data/models/", *const families = "tests/golden/data/families";
 
 static float *values(const bg_ckpt *c, const char *name, int64_t *count)
 {
@@ -43,7 +45,7 @@ static float *values(const bg_ckpt *c, const char *name, int64_t *count)
 static void open_golden(const char *name, golden *g)
 {
     bg_err e = {0};
-    char path[256];
+    char path[512];
     *g = (golden){0};
     snprintf(path, sizeof path, "%s%s%s", folder, name, strncmp(name, "gguf_", 5) ? "" : "/model.gguf");
     if (bg_ckpt_open(path, &(bg_ckpt_options){0}, &g->ckpt, &e) || bg_model_open(g->ckpt, &g->m, &e))
@@ -138,10 +140,10 @@ static void check_layers(golden *g, const char *name)
 }
 
 /* The decoder: prompt in two parts, then token by token, gives the same logits. Scalings that look at the length of the
- * whole sequence (dynamic) turn early keys otherwise, as every cache does, and are left out. */
+ * whole sequence (dynamic, longrope) turn early keys otherwise, as every cache does, and are left out. */
 static void check_decoder(golden *g, const char *name)
 {
-    if (g->m->config.rope.scaling == BG_ROPE_DYNAMIC)
+    if (g->m->config.rope.scaling == BG_ROPE_DYNAMIC || g->m->config.rope.scaling == BG_ROPE_LONG)
         return;
     bg_err e = {0};
     bg_decoder *d = NULL;
@@ -243,13 +245,67 @@ static void bad_input_is_refused(void **state)
     close_golden(&g);
 }
 
+/* Every directory under families: an architecture each, random weights, windows short enough to matter. */
+static void families_agree(void **state)
+{
+    (void)state;
+    int n = 0;
+    DIR *d = opendir(families);
+    assert_non_null(d);
+    for (struct dirent *entry; (entry = readdir(d));) {
+        char name[300];
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(name, sizeof name, "../families/%s", entry->d_name);
+        golden g;
+        open_golden(name, &g);
+        check_layers(&g, name);
+        check_decoder(&g, name);
+        close_golden(&g);
+        n++;
+    }
+    closedir(d);
+    assert_true(n >= FAMILIES);
+}
+
+/* Opens `name` with one key of its config changed; the message of the refusal. */
+static void refused(const char *name, const char *key, const char *value, const char *message)
+{
+    bg_err e = {0};
+    bg_ckpt *c = NULL;
+    bg_model *m = NULL;
+    char path[512];
+    snprintf(path, sizeof path, "%s%s", folder, name);
+    assert_int_equal(bg_ckpt_open(path, &(bg_ckpt_options){0}, &c, &e), BG_OK);
+    cJSON *json = cJSON_Parse(value);
+    assert_non_null(json);
+    cJSON_DeleteItemFromObjectCaseSensitive(c->config, key);
+    cJSON_AddItemToObject(c->config, key, json);
+    assert_int_equal(bg_model_open(c, &m, &e), BG_INPUT);
+    if (!strstr(e.text, message))
+        fail_msg("%s: %s", name, e.text);
+    bg_ckpt_close(c);
+}
+
+/* What is not understood is refused: it would be computed wrong. */
+static void unknown_is_refused(void **state)
+{
+    (void)state;
+    refused("qwen3", "model_type", "\"llama\"", "self_attn.k_norm.weight' has no place");
+    refused("qwen3", "num_hidden_layers", "1", "'model.layers.1.");
+    refused("llama_plain_gqa", "residual_multiplier", "0.5", "'residual_multiplier' changes what llama computes");
+    refused("llama_plain_gqa", "clip_qkv", "8", "'clip_qkv' changes");
+    refused("llama_plain_gqa", "sliding_window", "8", "'sliding_window' is not understood");
+    refused("mistral_sw", "layer_types", "[\"odd_attention\"]", "layers of type 'odd_attention'");
+}
+
 static void missing_tensor_is_named(void **state)
 {
     (void)state;
     bg_err e = {0};
     bg_ckpt *c = NULL;
     bg_model *m = NULL;
-    char path[256];
+    char path[512];
     snprintf(path, sizeof path, "%sgemma2", folder);
     assert_int_equal(bg_ckpt_open(path, &(bg_ckpt_options){.exclude = "layers.1.mlp.up_proj"}, &c, &e), BG_OK);
     assert_int_equal(bg_model_open(c, &m, &e), BG_INPUT);
@@ -288,6 +344,8 @@ int main(void)
         cmocka_unit_test(batches_are_sequences),
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(missing_tensor_is_named),
+        cmocka_unit_test(families_agree),
+        cmocka_unit_test(unknown_is_refused),
     };
     return cmocka_run_group_tests_name("models", tests, NULL, NULL);
 }
