@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 MODEL   = data/austen-3.7m#    a Hugging Face directory, .safetensors, .gguf, org/name in the cache, or source:…
 LAYERS  =#                     0,5,11: only these layers
-GROUPS  =#                     mlp.down_proj,attn.q_proj: only these roles
+ROLES   = $(GROUPS)#           mlp.down_proj,attn.q_proj: only these roles
 SPECS   = scalar vector ecsq:rate=2/3/4 tcq:rate=2/3/4,states=8,code=entropy# what to sweep: specs, presets, aliases (bitgap list)
 CALIBRATED = gptq:bits=3/4 awq:bits=4 watersic:step=0.23sigma/0.47sigma# what to sweep beside, if the model can be run on the calibration text
 OUTPUT_SPECS = uniform:bits=2/3/4/6,scope=channel uniform:bits=3/4,scope=128 rtn nf4 $(CALIBRATED)#  what to run the model with
@@ -51,7 +51,7 @@ export OMP_WAIT_POLICY ?= passive
 comma := ,
 empty :=
 NAME := $(subst :,-,$(subst =,-,$(subst $(comma),-,$(notdir $(patsubst %/,%,$(strip $(MODEL)))))))
-PART := $(subst $(empty) ,-,$(strip $(LAYERS:%=layers-%) $(GROUPS:%=%)))
+PART := $(subst $(empty) ,-,$(strip $(LAYERS:%=layers-%) $(ROLES:%=%)))
 OUT  := out/$(NAME)$(if $(PART),/$(PART))
 HUB  := $(HOME)/.cache/huggingface/hub/models--$(subst /,--,$(strip $(MODEL)))/snapshots/*
 MODEL_FILES := $(wildcard $(foreach d,$(MODEL) $(HUB),$(d)/*.safetensors $(d)/*.json) $(filter %.safetensors %.gguf,$(MODEL)))
@@ -73,7 +73,7 @@ FLAGS = $(THREADS:%=-j %) -o $@
 
 # extract: the tensors of the model by role and layer, their statistics, their exact histograms
 $(OUT)/groups.json: $(MODEL_FILES) $(call stage,extract)
-	$(RUN) extract $(MODEL) $(LAYERS:%=--layers %) $(GROUPS:%=--groups %) $(FLAGS)
+	$(RUN) extract $(MODEL) $(LAYERS:%=--layers %) $(ROLES:%=--roles %) $(FLAGS)
 
 # calibrate: what the layers see of a text. A model without config.json and tokenizer cannot be run; nor can a part of one.
 RUNNABLE    := $(and $(wildcard $(MODEL)/config.json),$(wildcard $(MODEL)/tokenizer.json),$(if $(PART),,yes))
@@ -204,7 +204,7 @@ $(OUT)/with.%: FORCE
 .PHONY: all deps report documents layers audit study tables published notebooks test regression check bench fuzz peer install uninstall \
         dist deb clean help FORCE
 
-report: $(OUT)/report.html ## from MODEL= to out/MODEL/report.html and report.md (LAYERS= GROUPS= SPECS= TEXT=)
+report: $(OUT)/report.html ## from MODEL= to out/MODEL/report.html and report.md (LAYERS= ROLES= SPECS= TEXT=)
 	@echo "$(OUT)/report.html"
 
 layers: $(DOCUMENTS:%=$(OUT)/%.json) $(BITGAP) ## the report and a page for each layer, out/MODEL/layer-N.html

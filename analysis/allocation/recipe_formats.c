@@ -20,7 +20,7 @@ static void __attribute__((format(printf, 3, 4))) line(bg_doc *d, const char *en
 
 /* ---- llama.cpp: GGUF's name of the tensor and the type nearest in bits ---- */
 
-static const char *ggml_name(const char *group)
+static const char *ggml_name(const char *role)
 {
     static const char *const names[][2] = {{"attn.q_proj", "attn_q"},     {"attn.k_proj", "attn_k"},
                                            {"attn.v_proj", "attn_v"},     {"attn.o_proj", "attn_output"},
@@ -28,7 +28,7 @@ static const char *ggml_name(const char *group)
                                            {"mlp.up_proj", "ffn_up"},     {"mlp.down_proj", "ffn_down"},
                                            {"embed", "token_embd"},       {"lm_head", "output"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(names[i][0], group))
+        if (!strcmp(names[i][0], role))
             return names[i][1];
     return NULL;
 }
@@ -53,7 +53,7 @@ static void llama_cpp(const bg_recipe_row *r, int n, bg_doc *d)
 {
     static const char engine[] = "llama.cpp";
     for (int i = 0; i < n; i++) {
-        const char *name = ggml_name(r[i].group);
+        const char *name = ggml_name(r[i].role);
         if (name && r[i].layer >= 0)
             line(d, engine, "--tensor-type '^blk\\.%d\\.%s\\.weight$=%s'", r[i].layer, name, ggml_type(r[i].bits));
         else if (name)

@@ -5,7 +5,7 @@
 #include "io/documents/document.h"
 
 typedef struct bg_recipe_row {
-    const char *tensor, *group; /* Hugging Face name and role */
+    const char *tensor, *role; /* Hugging Face name and role */
     int layer;
     double bits;    /* nominal index bits */
     int group_size; /* weights that share a scale; 0: a row or the tensor */

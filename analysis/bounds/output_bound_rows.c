@@ -134,7 +134,7 @@ int bg_output_rows_put(bg_output_rows *o, bg_doc *d, const bg_tensor *t, double 
         return bg_context(e, "tensor '%s'", t->name);
     bg_doc_row(d);
     bg_doc_string(d, "tensor", t->name);
-    bg_doc_string(d, "group", t->group);
+    bg_doc_string(d, "role", t->role);
     bg_doc_integer(d, "layer", t->layer);
     put_losses(o, d);
     bg_doc_numbers(d, "rates", o->rates, BG_BAND_RATES);

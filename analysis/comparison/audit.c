@@ -354,9 +354,9 @@ const bg_tensor *bg_audit_match(const bg_ckpt *base, const bg_tensor *t, const c
     static const char *const prefixes[] = {"model.", "transformer.", "language_model.", "model.language_model."};
     const bg_tensor *found = bg_ckpt_find(base, t->name);
     *how = "same";
-    if (!found && !strcmp(t->group, "lm_head"))
+    if (!found && !strcmp(t->role, "lm_head"))
         for (int i = 0; i < base->n_tensors && !found; i++)
-            if (!strcmp(base->tensors[i].group, "embed")) {
+            if (!strcmp(base->tensors[i].role, "embed")) {
                 found = &base->tensors[i];
                 *how = "tied";
             }

@@ -72,7 +72,7 @@ static int place_one(const bg_atlas *a, const cJSON *point, const cJSON *groups,
     *residual = measured - predicted;
     bg_doc_row(d);
     bg_doc_string(d, "tensor", tensor);
-    bg_doc_string(d, "group", bg_json_string(point, "group", ""));
+    bg_doc_string(d, "role", bg_json_string(point, "role", ""));
     bg_doc_integer(d, "layer", (int64_t)bg_json_number(point, "layer", -1));
     bg_doc_string(d, "spec", spec);
     bg_doc_string(d, "quantizer", bg_json_string(point, "quantizer", ""));

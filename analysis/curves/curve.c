@@ -124,7 +124,7 @@ void bg_curves_free(bg_curves *c)
 static void write_place(bg_doc *d, const bg_tensor *t)
 {
     bg_doc_string(d, "tensor", t->name);
-    bg_doc_string(d, "group", t->group);
+    bg_doc_string(d, "role", t->role);
     bg_doc_integer(d, "layer", t->layer);
 }
 
@@ -176,11 +176,11 @@ static int shows(const bg_spec *s, const bg_measure *r)
 static void write_grid(const bg_curves *c, int first, int k, bg_doc *d)
 {
     double level[BG_SHOWN] = {0};
-    const char *group = c->study->tensors[first]->group;
+    const char *role = c->study->tensors[first]->role;
     int points = c->at[first * c->n_specs + k].points, many = 0;
     for (int i = first; i < c->study->n; i++) {
         const bg_measure *r = &c->at[i * c->n_specs + k];
-        if (strcmp(c->study->tensors[i]->group, group) || !shows(&c->specs[k], r) || r->points != points)
+        if (strcmp(c->study->tensors[i]->role, role) || !shows(&c->specs[k], r) || r->points != points)
             continue;
         for (int q = 0; q < points; q++)
             level[q] += ((double)r->levels[q] - r->mean) / sqrt(r->sigma2);
@@ -190,7 +190,7 @@ static void write_grid(const bg_curves *c, int first, int k, bg_doc *d)
     for (int q = 0; q < points; q++)
         level[q] /= many;
     bg_doc_row(d);
-    bg_doc_string(d, "group", group);
+    bg_doc_string(d, "role", role);
     bg_doc_string(d, "spec", c->specs[k].text);
     bg_doc_string(d, "quantizer", bg_spec_quantizer(&c->specs[k], quantizer));
     bg_doc_numbers(d, "levels", level, (size_t)points);
@@ -200,7 +200,7 @@ static void write_grid(const bg_curves *c, int first, int k, bg_doc *d)
 static int first_of_its_role(const bg_study *s, int i)
 {
     for (int j = 0; j < i; j++)
-        if (!strcmp(s->tensors[j]->group, s->tensors[i]->group))
+        if (!strcmp(s->tensors[j]->role, s->tensors[i]->role))
             return 0;
     return 1;
 }

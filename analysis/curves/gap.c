@@ -20,7 +20,7 @@ static bg_gap_point point_of(const cJSON *row)
 {
     return (bg_gap_point){
         .tensor = bg_json_string(row, "tensor", ""),
-        .group = bg_json_string(row, "group", ""),
+        .role = bg_json_string(row, "role", ""),
         .quantizer = bg_json_string(row, "quantizer", ""),
         .spec = bg_json_string(row, "spec", ""),
         .layer = (int)bg_json_number(row, "layer", -1),

@@ -11,8 +11,8 @@
 #include "io/documents/document.h"
 
 typedef struct bg_gap_point {
-    const char *tensor, *group, *quantizer, *spec; /* borrowed from the curves document */
-    int layer, tensor_at, quantizer_at, spec_at;   /* numbered in order of appearance */
+    const char *tensor, *role, *quantizer, *spec; /* borrowed from the curves document */
+    int layer, tensor_at, quantizer_at, spec_at;  /* numbered in order of appearance */
     double weights, rate_bits, mse, sigma2, gap_bits, output_gap_bits, max_error, max_relative;
 } bg_gap_point;
 

@@ -13,7 +13,7 @@ static const double targets[] = {0.01, 0.001}; /* D/σ² */
 static void put_place(bg_doc *d, const bg_gap_point *p)
 {
     bg_doc_string(d, "tensor", p->tensor);
-    bg_doc_string(d, "group", p->group);
+    bg_doc_string(d, "role", p->role);
     bg_doc_integer(d, "layer", p->layer);
 }
 
@@ -186,7 +186,7 @@ static int write_mean(bg_doc *d, const char *over, const mean *m, bg_err *e)
         return status;
     const bg_gap_point *p = m->points[0];
     bg_doc_row(d);
-    bg_doc_string(d, "group", p->group);
+    bg_doc_string(d, "role", p->role);
     bg_doc_string(d, "quantizer", p->quantizer);
     bg_doc_string(d, "spec", p->spec);
     bg_doc_string(d, "over", over);
@@ -205,7 +205,7 @@ static int write_mean(bg_doc *d, const char *over, const mean *m, bg_err *e)
 static int by_role(const void *a, const void *b)
 {
     const bg_gap_point *p = *(const bg_gap_point *const *)a, *q = *(const bg_gap_point *const *)b;
-    int c = strcmp(p->group, q->group);
+    int c = strcmp(p->role, q->role);
     if (!c)
         c = strcmp(p->spec, q->spec);
     return c ? c : (p->layer > q->layer) - (p->layer < q->layer);
@@ -234,7 +234,7 @@ static int write_role(bg_doc *d, const bg_gap_point *const *at, int n, const rol
     return status;
 }
 
-static int write_groups(const bg_gaps *g, bg_doc *d, bg_err *e)
+static int write_roles(const bg_gaps *g, bg_doc *d, bg_err *e)
 {
     size_t most = (size_t)g->n_points + 1;
     const bg_gap_point **at = malloc(most * sizeof *at);
@@ -245,9 +245,9 @@ static int write_groups(const bg_gaps *g, bg_doc *d, bg_err *e)
             at[n++] = &g->points[i];
     if (n)
         qsort(at, (size_t)n, sizeof *at, by_role);
-    bg_doc_section(d, "groups");
+    bg_doc_section(d, "roles");
     for (int i = 0, end; !status && i < n; i = end) {
-        for (end = i; end < n && !strcmp(at[end]->group, at[i]->group) && !strcmp(at[end]->spec, at[i]->spec);)
+        for (end = i; end < n && !strcmp(at[end]->role, at[i]->role) && !strcmp(at[end]->spec, at[i]->spec);)
             end++;
         status = write_role(d, at + i, end - i, &w, e);
     }
@@ -339,7 +339,7 @@ int bg_gaps_write(const bg_gaps *g, bg_doc *d, const char *sensitivity, uint64_t
     write_targets(g, &x, d);
     status = write_sensitivity(g, d, sensitivity, e);
     if (!status)
-        status = write_groups(g, d, e);
+        status = write_roles(g, d, e);
     if (!status)
         status = write_bdrate(g, &x, d, seed, e);
     if (!status)

@@ -18,7 +18,7 @@ int bg_linearity_measure(bg_model *base, const bg_corpus *t, double step, const 
     }
     for (int i = 0; i < 2 * n; i++) {
         const bg_linear *l = &base->linears[i / 2];
-        v[i] = (bg_trial){.noise = i % 2 ? -step : step, .layer = l->layer, .group = l->tensor->group};
+        v[i] = (bg_trial){.noise = i % 2 ? -step : step, .layer = l->layer, .role = l->tensor->role};
     }
     int status = bg_functional_run(base, t, v, 2 * n, o, e);
     for (int i = 0; !status && i < n; i++) {

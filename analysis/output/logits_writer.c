@@ -65,9 +65,9 @@ static void write_row(bg_doc *d, const bg_trial *v)
     bg_doc_string(d, "spec", spec_name(v));
     bg_doc_string(d, "quantizer", v->spec ? bg_spec_quantizer(v->spec, quantizer) : spec_name(v));
     bg_doc_string(d, "source", v->candidate ? "checkpoint" : v->mixed ? "recipe" : "spec");
-    bg_doc_string(d, "over", v->layer >= 0 ? (v->group ? "tensor" : "layer") : v->group ? "group" : "all");
+    bg_doc_string(d, "over", v->layer >= 0 ? (v->role ? "tensor" : "layer") : v->role ? "role" : "all");
     bg_doc_integer(d, "layer", v->layer);
-    bg_doc_string(d, "group", v->group ? v->group : "all");
+    bg_doc_string(d, "role", v->role ? v->role : "all");
     bg_doc_integer(d, "tensors", v->tensors);
     bg_doc_integer(d, "weights", (int64_t)v->weights);
     bg_doc_number(d, "rate_bits", v->bits / v->weights);
@@ -119,7 +119,7 @@ static void write_coefficients(bg_doc *d, const bg_logits *j)
         const bg_linear *l = &j->base->linears[i];
         bg_doc_row(d);
         bg_doc_string(d, "tensor", l->name);
-        bg_doc_string(d, "group", l->tensor->group);
+        bg_doc_string(d, "role", l->tensor->role);
         bg_doc_integer(d, "layer", l->layer);
         bg_doc_number(d, "step", j->linearity.step);
         bg_doc_integer(d, "tokens", j->part.n);
@@ -147,7 +147,7 @@ static int write_linearity(bg_doc *d, const bg_logits *j, bg_err *e)
     bg_doc_section(d, "linearity");
     for (int i = 0; i < j->n; i++) {
         const bg_trial *v = &j->v[i];
-        if (v->skipped || v->layer >= 0 || v->group || v->embeddings)
+        if (v->skipped || v->layer >= 0 || v->role || v->embeddings)
             continue;
         rate[n] = v->bits / v->weights;
         bg_linearity_predict(&j->linearity, v, &kl[n], &log_ratio[n]);
@@ -183,7 +183,7 @@ static int write_tokens(bg_doc *d, const bg_logits *j, bg_err *e)
     bg_doc_section(d, "tokens");
     for (int i = 0; i < j->n; i++) {
         const bg_trial *v = &j->v[i];
-        if (v->skipped || v->layer >= 0 || v->group)
+        if (v->skipped || v->layer >= 0 || v->role)
             continue;
         bg_doc_row(d);
         bg_doc_string(d, "spec", spec_name(v));
@@ -204,7 +204,7 @@ static void write_skipped(bg_doc *d, const bg_logits *j)
     bg_doc_section(d, "skipped");
     for (int i = 0; i < j->n; i++) {
         const bg_trial *v = &j->v[i];
-        if (!v->skipped || v->layer >= 0 || v->group)
+        if (!v->skipped || v->layer >= 0 || v->role)
             continue;
         bg_doc_row(d);
         bg_doc_string(d, "spec", spec_name(v));

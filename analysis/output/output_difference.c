@@ -35,7 +35,7 @@ int bg_trial_changes(const bg_trial *v, const bg_linear *l)
         return v->embeddings;
     if (v->mixed)
         return bg_mixed_spec(v->mixed, l->name) != NULL;
-    return (v->layer < 0 || v->layer == l->layer) && (!v->group || !strcmp(v->group, l->tensor->group));
+    return (v->layer < 0 || v->layer == l->layer) && (!v->role || !strcmp(v->role, l->tensor->role));
 }
 
 const bg_spec *bg_trial_spec(const bg_trial *v, const bg_linear *l)

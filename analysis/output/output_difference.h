@@ -20,10 +20,10 @@ typedef struct bg_trial {
     const bg_mixed *mixed;  /* or each tensor with its own */
     bg_model *candidate;    /* another checkpoint of the same vocabulary instead; NULL: the base */
     bg_precision precision; /* of its products */
-    double noise; /* ≠ 0, without a spec: w + noise·rms(w)·g, g standard normal; −noise is its mirror image */
-    int layer;    /* −1: every layer */
-    const char *group;     /* NULL: every role; a tensor's name is its layer and role */
-    int embeddings;        /* the embedding and the output matrix too */
+    double noise;     /* ≠ 0, without a spec: w + noise·rms(w)·g, g standard normal; −noise is its mirror image */
+    int layer;        /* −1: every layer */
+    const char *role; /* NULL: every role; a tensor's name is its layer and role */
+    int embeddings;   /* the embedding and the output matrix too */
     int activation_bits;   /* > 0: the layers' inputs are rounded per token too (bg_pass); 0: as the spec says */
     float activation_keep; /* > 0: but for columns that reach this */
 

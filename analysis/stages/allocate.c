@@ -14,7 +14,7 @@ typedef struct option_row {
 
 /* A tensor with the points it may take. */
 typedef struct candidate {
-    const char *tensor, *group;
+    const char *tensor, *role;
     int layer, n;
     double weights, sigma2, coefficient;
     option_row *options;
@@ -61,7 +61,7 @@ static int add_point(study *s, const cJSON *row, size_t most, bg_err *e)
     if (!c) {
         c = &s->at[s->n];
         *c = (candidate){.tensor = tensor,
-                         .group = bg_json_string(row, "group", ""),
+                         .role = bg_json_string(row, "role", ""),
                          .layer = (int)bg_json_number(row, "layer", -1),
                          .weights = bg_json_number(row, "weights", 0),
                          .sigma2 = bg_json_number(row, "sigma2", 0),
@@ -199,7 +199,7 @@ static void write_layers(const study *s, const bg_allocation *x, bg_doc *d)
         const option_row *o = &c->options[x->chosen[i]];
         bg_doc_row(d);
         bg_doc_string(d, "tensor", c->tensor);
-        bg_doc_string(d, "group", c->group);
+        bg_doc_string(d, "role", c->role);
         bg_doc_integer(d, "layer", c->layer);
         bg_doc_string(d, "spec", o->spec);
         bg_doc_number(d, "bits", o->bits);
@@ -266,7 +266,7 @@ static int write_recipes(const study *s, const bg_allocation *x, bg_doc *d, bg_e
             status = bg_spec_parse(o->spec, &spec, e);
         if (!status)
             rows[i] = (bg_recipe_row){.tensor = s->at[i].tensor,
-                                      .group = s->at[i].group,
+                                      .role = s->at[i].role,
                                       .layer = s->at[i].layer,
                                       .bits = o->bits,
                                       .group_size = spec.scope.kind == BG_SCOPE_GROUP ? (int)spec.scope.size : 0,

@@ -128,7 +128,7 @@ static void write_tensor(bg_doc *d, const char *title, const bg_audit_row *r)
     bg_doc_row(d);
     bg_doc_string(d, "model", title);
     bg_doc_string(d, "tensor", t->name);
-    bg_doc_string(d, "group", t->group);
+    bg_doc_string(d, "role", t->role);
     bg_doc_integer(d, "layer", t->layer);
     bg_doc_string(d, "state", t->index_levels || t->dtype == BG_PACKED ? "quantized" : "plain");
     bg_doc_string(d, "storage", t->storage);
@@ -161,7 +161,7 @@ static void write_unmatched(bg_doc *d, const bg_ckpt *base, const audited *a)
         bg_doc_row(d);
         bg_doc_string(d, "model", a->title);
         bg_doc_string(d, "tensor", t->name);
-        bg_doc_string(d, "reason", strcmp(t->group, "lm_head") ? "missing" : "tied");
+        bg_doc_string(d, "reason", strcmp(t->role, "lm_head") ? "missing" : "tied");
         bg_doc_row_end(d);
     }
 }

@@ -105,7 +105,7 @@ static void put_rows(const job *j, bg_doc *d, const bg_tensor *t, const tensor_b
         double distortion = j->relative[k] * b->sigma2;
         bg_doc_row(d);
         bg_doc_string(d, "tensor", t->name);
-        bg_doc_string(d, "group", t->group);
+        bg_doc_string(d, "role", t->role);
         bg_doc_integer(d, "layer", t->layer);
         bg_doc_number(d, "distortion", distortion);
         bg_doc_number(d, "relative", j->relative[k]);
@@ -128,7 +128,7 @@ static void put_entropies(bg_doc *d, const bg_tensor *t, const tensor_bounds *b)
         return;
     bg_doc_row(d);
     bg_doc_string(d, "tensor", t->name);
-    bg_doc_string(d, "group", t->group);
+    bg_doc_string(d, "role", t->role);
     bg_doc_integer(d, "layer", t->layer);
     bg_doc_integer(d, "samples", (int64_t)b->entropy.samples);
     /* in units of σ: h − log2 σ, which roles of different width can be averaged over */

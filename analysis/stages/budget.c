@@ -34,7 +34,7 @@ static void put_place(bg_doc *d, const bg_tensor *t, const bg_spec *s)
 {
     bg_doc_row(d);
     bg_doc_string(d, "tensor", t->name);
-    bg_doc_string(d, "group", t->group);
+    bg_doc_string(d, "role", t->role);
     bg_doc_integer(d, "layer", t->layer);
     bg_doc_string(d, "spec", s->text);
 }

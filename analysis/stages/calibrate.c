@@ -57,7 +57,7 @@ static int write_document(const char *path, bg_out *side, const bg_ckpt *c, cons
             continue;
         bg_doc_row(&d);
         bg_doc_string(&d, "tensor", l->linear->name);
-        bg_doc_string(&d, "group", l->linear->tensor->group);
+        bg_doc_string(&d, "role", l->linear->tensor->role);
         bg_doc_integer(&d, "layer", l->linear->layer);
         bg_doc_string(&d, "tensor_sha256", tensor[i].hex);
         bg_doc_integer(&d, "cols", l->linear->in);

@@ -91,7 +91,7 @@ static int look(const bg_tensor *t, float *tile, float *scales, int64_t step, co
 /* Tokens that training never saw keep equal rows (SmolLM2 has two). */
 static int has_row_for_each_token(const bg_tensor *t)
 {
-    return !strcmp(t->group, "embed") || !strcmp(t->group, "lm_head");
+    return !strcmp(t->role, "embed") || !strcmp(t->role, "lm_head");
 }
 
 static void report(const bg_ckpt *m, const bg_tensor *t, const counts *c, findings *f)

@@ -8,7 +8,7 @@
 static const double agreement = 0.01; /* of the weight error in both documents; both are exact up to rounding */
 
 typedef struct point {
-    const char *spec, *quantizer, *over, *group; /* of the logits document */
+    const char *spec, *quantizer, *over, *role; /* of the logits document */
     int layer;
     double rate, weight, logits, kl; /* rate NaN where there is none */
 } point;
@@ -32,7 +32,7 @@ static double from_curves(const cJSON *curves, const point *p, double tensors)
     {
         int layer = (int)bg_json_number(c, "layer", -1);
         if (layer < 0 || (p->layer >= 0 && layer != p->layer) || strcmp(bg_json_string(c, "spec", ""), p->spec) ||
-            (strcmp(p->group, "all") && strcmp(bg_json_string(c, "group", ""), p->group)))
+            (strcmp(p->role, "all") && strcmp(bg_json_string(c, "role", ""), p->role)))
             continue;
         double n = bg_json_number(c, "weights", 0);
         squared += n * bg_json_number(c, "mse", 0);
@@ -47,7 +47,7 @@ static int take_point(job *j, const cJSON *row, bg_err *e)
     point p = {.spec = bg_json_string(row, "spec", ""),
                .quantizer = bg_json_string(row, "quantizer", ""),
                .over = bg_json_string(row, "over", ""),
-               .group = bg_json_string(row, "group", ""),
+               .role = bg_json_string(row, "role", ""),
                .layer = (int)bg_json_number(row, "layer", -1),
                .rate = bg_json_number(row, "rate_bits", NAN),
                .weight = bg_json_number(row, "weight_mse", 0),
@@ -117,7 +117,7 @@ static void write_points(bg_doc *d, const job *j)
         bg_doc_string(d, "quantizer", p->quantizer);
         bg_doc_string(d, "over", p->over);
         bg_doc_integer(d, "layer", p->layer);
-        bg_doc_string(d, "group", p->group);
+        bg_doc_string(d, "role", p->role);
         bg_doc_number(d, "rate_bits", p->rate);
         bg_doc_number(d, "weight_mse", p->weight);
         bg_doc_number(d, "logits_mse", p->logits);
@@ -141,14 +141,14 @@ static double slope_of(const double *x, const double *y, int n)
     return xx > 0 ? xy / xx : (double)NAN;
 }
 
-/* One row: the points of `over` in `group` ("all": any), one functional measure. */
-static void write_row(bg_doc *d, job *j, const char *over, const char *group, int use_kl)
+/* One row: the points of `over` in `role` ("all": any), one functional measure. */
+static void write_row(bg_doc *d, job *j, const char *over, const char *role, int use_kl)
 {
     double sum = 0, least = INFINITY, most = -INFINITY;
     int n = 0;
     for (int i = 0; i < j->n; i++) {
         const point *p = &j->points[i];
-        if (strcmp(p->over, over) || (strcmp(group, "all") && strcmp(group, p->group)))
+        if (strcmp(p->over, over) || (strcmp(role, "all") && strcmp(role, p->role)))
             continue;
         j->x[n] = log(p->weight);
         j->y[n] = log(use_kl ? p->kl : p->logits);
@@ -163,7 +163,7 @@ static void write_row(bg_doc *d, job *j, const char *over, const char *group, in
     bg_correlation pearson = bg_pearson(j->x, j->y, n), spearman = bg_spearman(j->x, j->y, n, j->ranks);
     bg_doc_row(d);
     bg_doc_string(d, "over", over);
-    bg_doc_string(d, "group", group);
+    bg_doc_string(d, "role", role);
     bg_doc_string(d, "measure", use_kl ? "kl_mean" : "logits_mse");
     bg_doc_integer(d, "points", n);
     bg_doc_number(d, "pearson", pearson.r);
@@ -185,21 +185,21 @@ static void write_row(bg_doc *d, job *j, const char *over, const char *group, in
 static int seen_before(const job *j, int i)
 {
     for (int k = 0; k < i; k++)
-        if (!strcmp(j->points[k].over, j->points[i].over) && !strcmp(j->points[k].group, j->points[i].group))
+        if (!strcmp(j->points[k].over, j->points[i].over) && !strcmp(j->points[k].role, j->points[i].role))
             return 1;
     return 0;
 }
 
 static void write_rows(bg_doc *d, job *j)
 {
-    static const char *const overs[] = {"all", "layer", "group", "tensor"};
+    static const char *const overs[] = {"all", "layer", "role", "tensor"};
     bg_doc_section(d, "rows");
     for (int o = 0; o < 4; o++)
         for (int use_kl = 0; use_kl < 2; use_kl++) {
             write_row(d, j, overs[o], "all", use_kl);
             for (int i = 0; i < j->n; i++)
-                if (!strcmp(j->points[i].over, overs[o]) && strcmp(j->points[i].group, "all") && !seen_before(j, i))
-                    write_row(d, j, overs[o], j->points[i].group, use_kl);
+                if (!strcmp(j->points[i].over, overs[o]) && strcmp(j->points[i].role, "all") && !seen_before(j, i))
+                    write_row(d, j, overs[o], j->points[i].role, use_kl);
         }
 }
 

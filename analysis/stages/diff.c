@@ -9,7 +9,7 @@
 /* One tensor of one side; NaN where it is not known. */
 typedef struct entry {
     char *name;
-    const char *group;
+    const char *role;
     int layer;
     double rate_bits, mse, gap_bits, relative;
 } entry;
@@ -45,7 +45,7 @@ static int add_entry(side *s, const char *name, bg_err *e)
 {
     entry *x = &s->entries[s->n];
     int layer;
-    *x = (entry){.name = strdup(name), .group = bg_role_of(name, &layer)};
+    *x = (entry){.name = strdup(name), .role = bg_role_of(name, &layer)};
     x->layer = layer;
     if (!x->name)
         return bg_no_memory(e, "the list of tensors", strlen(name));
@@ -199,7 +199,7 @@ static void write_change(bg_doc *d, const change *c, int direct)
     const entry *t = c->a ? c->a : c->b;
     bg_doc_row(d);
     bg_doc_string(d, "tensor", t->name);
-    bg_doc_string(d, "group", t->group);
+    bg_doc_string(d, "role", t->role);
     bg_doc_integer(d, "layer", t->layer);
     bg_doc_string(d, "state", c->state);
     bg_doc_number(d, "change", c->change);

@@ -1,4 +1,4 @@
-/* bitgap extract: every weight matrix of a checkpoint, its statistics by tensor and by group, and its exact histogram.
+/* bitgap extract: every weight matrix of a checkpoint, its statistics by tensor and by role, and its exact histogram.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -6,24 +6,24 @@
 #include "analysis/tensors/tensor_selection.h"
 #include "analysis/tensors/tensor_histogram.h"
 
-enum { FIGURE_BINS = 128, MOST_GROUPS = 64 };
+enum { FIGURE_BINS = 128, MAX_ROLES = 64 };
 static const double figure_from = -8, figure_width = 0.125; /* σ */
 
-typedef struct group {
+typedef struct role_total {
     const char *name;
     int tensors;
     uint64_t zeros, nans, infs;
     int mantissa_bits; /* the coarsest of its tensors */
     bg_hist hist;      /* atoms of all its tensors */
-} group;
+} role_total;
 
 typedef struct job {
     bg_study study;
     bg_doc doc;
     bg_out side; /* path NULL: none */
     uint64_t offset;
-    group groups[MOST_GROUPS];
-    int n_groups;
+    role_total roles[MAX_ROLES];
+    int n_roles;
 } job;
 
 static void put_statistics(bg_doc *d, const bg_statistics *s, uint64_t zeros, uint64_t nans, uint64_t infs)
@@ -61,17 +61,17 @@ static int write_atoms(job *j, const bg_hist *h, bg_err *e)
     return BG_OK;
 }
 
-static int add_to_group(job *j, const bg_tensor *t, const bg_tensor_hist *h, bg_err *e)
+static int add_to_role(job *j, const bg_tensor *t, const bg_tensor_hist *h, bg_err *e)
 {
     int g = 0;
-    while (g < j->n_groups && strcmp(j->groups[g].name, t->group))
+    while (g < j->n_roles && strcmp(j->roles[g].name, t->role))
         g++;
-    if (g == MOST_GROUPS)
-        return bg_fail(e, BG_INPUT, "more than %d roles", MOST_GROUPS);
-    group *to = &j->groups[g];
-    if (g == j->n_groups) {
-        j->n_groups++;
-        *to = (group){.name = t->group, .mantissa_bits = h->mantissa_bits};
+    if (g == MAX_ROLES)
+        return bg_fail(e, BG_INPUT, "more than %d roles", MAX_ROLES);
+    role_total *to = &j->roles[g];
+    if (g == j->n_roles) {
+        j->n_roles++;
+        *to = (role_total){.name = t->role, .mantissa_bits = h->mantissa_bits};
     }
     to->tensors++;
     to->zeros += h->zeros, to->nans += h->nans, to->infs += h->infs;
@@ -93,7 +93,7 @@ static int put_tensor(job *j, const bg_tensor *t, bg_err *e)
     bg_doc *d = &j->doc;
     bg_doc_row(d);
     bg_doc_string(d, "tensor", t->name);
-    bg_doc_string(d, "group", t->group);
+    bg_doc_string(d, "role", t->role);
     bg_doc_integer(d, "layer", t->layer);
     bg_doc_integer(d, "rows", t->rows);
     bg_doc_integer(d, "cols", t->cols);
@@ -110,12 +110,12 @@ static int put_tensor(job *j, const bg_tensor *t, bg_err *e)
         bg_doc_string(d, "note", h.note);
     bg_doc_row_end(d);
     if (!status && samples)
-        status = add_to_group(j, t, &h, e);
+        status = add_to_role(j, t, &h, e);
     bg_tensor_hist_free(&h);
     return status;
 }
 
-static void put_figure(bg_doc *d, const group *g)
+static void put_figure(bg_doc *d, const role_total *g)
 {
     double density[FIGURE_BINS] = {0}, sigma = sqrt(g->hist.sigma2);
     if (!(sigma > 0))
@@ -125,29 +125,29 @@ static void put_figure(bg_doc *d, const group *g)
         density[i] = (bg_hist_below(&g->hist, b).w - bg_hist_below(&g->hist, a).w) / g->hist.total / figure_width;
     }
     bg_doc_row(d);
-    bg_doc_string(d, "group", g->name);
+    bg_doc_string(d, "role", g->name);
     bg_doc_number(d, "first", figure_from);
     bg_doc_number(d, "width", figure_width);
     bg_doc_numbers(d, "density", density, FIGURE_BINS);
     bg_doc_row_end(d);
 }
 
-static void put_groups(job *j)
+static void put_roles(job *j)
 {
-    bg_doc_section(&j->doc, "groups");
-    for (int g = 0; g < j->n_groups; g++) {
-        group *of = &j->groups[g];
+    bg_doc_section(&j->doc, "roles");
+    for (int g = 0; g < j->n_roles; g++) {
+        role_total *of = &j->roles[g];
         bg_statistics s;
         bg_statistics_of(&of->hist, of->mantissa_bits, &s);
         bg_doc_row(&j->doc);
-        bg_doc_string(&j->doc, "group", of->name);
+        bg_doc_string(&j->doc, "role", of->name);
         bg_doc_integer(&j->doc, "tensors", of->tensors);
         put_statistics(&j->doc, &s, of->zeros, of->nans, of->infs);
         bg_doc_row_end(&j->doc);
     }
     bg_doc_section(&j->doc, "histograms");
-    for (int g = 0; g < j->n_groups; g++)
-        put_figure(&j->doc, &j->groups[g]);
+    for (int g = 0; g < j->n_roles; g++)
+        put_figure(&j->doc, &j->roles[g]);
 }
 
 static void put_model(job *j, const char *path)
@@ -159,8 +159,8 @@ static void put_model(job *j, const char *path)
     for (int i = 0; i < c->n_tensors; i++) {
         const bg_tensor *t = &c->tensors[i];
         layers = t->layer + 1 > layers ? t->layer + 1 : layers;
-        head |= !strcmp(t->group, "lm_head");
-        embedded |= !strcmp(t->group, "embed");
+        head |= !strcmp(t->role, "lm_head");
+        embedded |= !strcmp(t->role, "embed");
         parameters += t->count;
     }
     bg_doc_section(d, "models");
@@ -212,7 +212,7 @@ static int extract(job *j, const char *path, const bg_provenance *p, const char 
     }
     bg_progress_end(&bar);
     if (!status)
-        put_groups(j);
+        put_roles(j);
     return status ? status : bg_doc_commit_with(&j->doc, &j->side, e);
 }
 
@@ -225,8 +225,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
         status = extract(&j, path, p, bg_arg_output(a, "groups.json"), e);
     bg_doc_abandon(&j.doc);
     bg_out_abandon(&j.side);
-    for (int g = 0; g < j.n_groups; g++)
-        bg_hist_free(&j.groups[g].hist);
+    for (int g = 0; g < j.n_roles; g++)
+        bg_hist_free(&j.roles[g].hist);
     bg_study_close(&j.study);
     return status;
 }

@@ -72,24 +72,24 @@ static int roles_of(const bg_model *m, const char *roles[MOST_ROLES])
 {
     int n = 0;
     for (int i = 0; i < m->n_linears; i++) {
-        const char *group = m->linears[i].tensor->group;
+        const char *role = m->linears[i].tensor->role;
         int k = 0;
-        while (k < n && strcmp(roles[k], group))
+        while (k < n && strcmp(roles[k], role))
             k++;
         if (k == n && n < MOST_ROLES)
-            roles[n++] = group;
+            roles[n++] = role;
     }
     return n;
 }
 
-static void add(bg_logits *j, const bg_args *a, const bg_spec *s, int layer, const char *group)
+static void add(bg_logits *j, const bg_args *a, const bg_spec *s, int layer, const char *role)
 {
     j->v[j->n++] = (bg_trial){.spec = s,
                               .layer = layer,
-                              .group = group,
+                              .role = role,
                               .activation_bits = (int)j->activation_bits,
                               .activation_keep = (float)j->activation_keep,
-                              .embeddings = layer < 0 && !group && bg_arg_given(a, "embeddings")};
+                              .embeddings = layer < 0 && !role && bg_arg_given(a, "embeddings")};
 }
 
 static int make_trials(bg_logits *j, const bg_args *a, bg_err *e)
@@ -105,7 +105,7 @@ static int make_trials(bg_logits *j, const bg_args *a, bg_err *e)
         add(j, a, &j->specs[s], -1, NULL);
         for (int l = 0; bg_arg_given(a, "per-layer") && l < layers; l++)
             add(j, a, &j->specs[s], l, NULL);
-        for (int r = 0; bg_arg_given(a, "per-group") && r < n_roles; r++)
+        for (int r = 0; bg_arg_given(a, "per-role") && r < n_roles; r++)
             add(j, a, &j->specs[s], -1, roles[r]);
         for (int i = 0; bg_arg_given(a, "per-tensor") && i < layers * n_roles; i++)
             add(j, a, &j->specs[s], i / n_roles, roles[i % n_roles]);
@@ -231,7 +231,7 @@ static const bg_option options[] = {
     {.name = "activation-keep", .argument = "X", .help = "but leave columns with a value of at least X (LLM.int8: 6)"},
     {.name = "embeddings", .help = "quantize the embedding and the output matrix too"},
     {.name = "per-layer", .help = "also one layer at a time"},
-    {.name = "per-group", .help = "also one role at a time"},
+    {.name = "per-role", .old_name = "per-group", .help = "also one role at a time"},
     {.name = "per-tensor", .help = "also one tensor at a time"},
     {.name = "linearity", .help = "measure what each tensor's error costs, and whether the costs add up"},
     {.name = "per-token", .help = "also write each token's logits error and divergence"},

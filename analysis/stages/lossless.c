@@ -13,7 +13,7 @@ static void put_row(bg_doc *d, const bg_tensor *t, const bg_lossless *l, sums *s
     int stored = 1 + l->exponent_bits + l->mantissa_bits;
     bg_doc_row(d);
     bg_doc_string(d, "tensor", t->name);
-    bg_doc_string(d, "group", t->group);
+    bg_doc_string(d, "role", t->role);
     bg_doc_integer(d, "layer", t->layer);
     bg_doc_string(d, "dtype", t->storage);
     bg_doc_integer(d, "weights", (int64_t)t->count);
@@ -41,7 +41,7 @@ static void put_skipped(bg_doc *d, const bg_study *s)
             continue;
         bg_doc_row(d);
         bg_doc_string(d, "tensor", s->tensors[i]->name);
-        bg_doc_string(d, "group", s->tensors[i]->group);
+        bg_doc_string(d, "role", s->tensors[i]->role);
         bg_doc_integer(d, "layer", s->tensors[i]->layer);
         bg_doc_string(d, "reason", m.distribution ? "a density has no stored numbers" : "not stored as 16-bit floats");
         bg_doc_row_end(d);

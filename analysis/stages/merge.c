@@ -6,7 +6,7 @@
 /* ---- keys: what a row is about ---- */
 
 /* Fields that say which thing a row describes; the others are what was found. */
-static const char *const key_fields[] = {"title",      "tensor",   "group",  "quantizer", "spec",
+static const char *const key_fields[] = {"title",      "tensor",   "role",   "quantizer", "spec",
                                          "distortion", "relative", "anchor", "test",      "document",
                                          "what",       "over",     "stage",  "model",     NULL};
 

@@ -67,7 +67,7 @@ static void write_tensor(const bg_quantized_tensor *t, bg_doc *d)
 {
     bg_doc_row(d);
     bg_doc_string(d, "tensor", t->tensor->name);
-    bg_doc_string(d, "group", t->tensor->group);
+    bg_doc_string(d, "role", t->tensor->role);
     bg_doc_integer(d, "layer", t->tensor->layer);
     bg_doc_string(d, "spec", t->spec->text);
     bg_doc_integer(d, "weights", (int64_t)t->tensor->count);

@@ -68,13 +68,13 @@ static int listed(const cJSON *root, const char *name)
 static int wanted(const bg_tensor *t, const bg_args *a, const cJSON *groups, int any_linear)
 {
     char layer[16];
-    const char *layers = bg_arg(a, "layers"), *roles = bg_arg(a, "groups");
+    const char *layers = bg_arg(a, "layers"), *roles = bg_arg(a, "roles");
     snprintf(layer, sizeof layer, "%d", t->layer);
     if (groups ? !listed(groups, t->name) : any_linear && !bg_arg_given(a, "include") && !t->is_linear)
         return 0;
     if (!groups && !t->is_linear && t->rank < 2)
         return 0;
-    return (!layers || in_list(layers, layer)) && (!roles || in_list(roles, t->group));
+    return (!layers || in_list(layers, layer)) && (!roles || in_list(roles, t->role));
 }
 
 /* Tensors whose middle weight falls into the I-th of N equal parts: shards in order are the whole in order. */
@@ -116,7 +116,7 @@ static int select_tensors(bg_study *s, const bg_args *a, const cJSON *groups, bg
     }
     if (!s->n)
         return bg_fail(e, BG_USAGE,
-                       "%s: no weight matrix is left to study; look at --include, --exclude, --layers and --groups",
+                       "%s: no weight matrix is left to study; look at --include, --exclude, --layers and --roles",
                        s->ckpt->title);
     keep_shard(s, which, of);
     return BG_OK;

@@ -1,7 +1,7 @@
 /* A study: which tensors of which checkpoint a stage looks at.
  *
  * MODEL is a checkpoint or a groups.json, which names the checkpoint it was made from and the tensors it listed.
- * Options narrow the choice further: --include, --exclude, --layers, --groups, --shard.
+ * Options narrow the choice further: --include, --exclude, --layers, --roles, --shard.
  */
 #ifndef BG_ANALYSIS_TENSORS_TENSOR_SELECTION_H
 #define BG_ANALYSIS_TENSORS_TENSOR_SELECTION_H
@@ -22,7 +22,10 @@ typedef struct bg_study {
     {.name = "include", .argument = "REGEX", .help = "only tensors whose name matches"},                               \
         {.name = "exclude", .argument = "REGEX", .help = "no tensors whose name matches"},                             \
         {.name = "layers", .argument = "LIST", .help = "only these layers, e.g. 0,5,11"},                              \
-        {.name = "groups", .argument = "LIST", .help = "only these roles, e.g. mlp.down_proj,attn.q_proj"},            \
+        {.name = "roles",                                                                                              \
+         .old_name = "groups",                                                                                         \
+         .argument = "LIST",                                                                                           \
+         .help = "only these roles, e.g. mlp.down_proj,attn.q_proj"},                                                  \
     {                                                                                                                  \
         .name = "shard", .argument = "I/N",                                                                            \
         .help = "only part I of N of about equal size; bitgap merge joins the documents"                               \

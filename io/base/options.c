@@ -65,12 +65,18 @@ const char *bg_nearest(const char *word, const char *const *names, int n)
     return best;
 }
 
+static int is_named(const bg_option *o, const char *name, size_t length)
+{
+    return (strlen(o->name) == length && !strncmp(o->name, name, length)) ||
+           (o->old_name && strlen(o->old_name) == length && !strncmp(o->old_name, name, length));
+}
+
 static const bg_option *find(const bg_stage *s, const char *name, size_t length, char letter)
 {
     const bg_option *tables[] = {s->options, bg_common_options};
     for (int t = 0; t < 2; t++)
         for (const bg_option *o = tables[t]; o && o->name; o++)
-            if (letter ? o->letter == letter : strlen(o->name) == length && !strncmp(o->name, name, length))
+            if (letter ? o->letter == letter : is_named(o, name, length))
                 return o;
     return NULL;
 }

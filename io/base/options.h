@@ -16,6 +16,7 @@
 
 typedef struct bg_option {
     const char *name;
+    const char *old_name;      /* what it was called before, still understood; NULL: nothing else */
     char letter;               /* 0: none */
     const char *argument;      /* NULL: a flag; otherwise the name of its value in the help */
     const char *default_value; /* as text; NULL: none */

@@ -53,10 +53,9 @@ typedef struct bg_format {
 /* A logical tensor: what the model computes with, however it is stored. */
 struct bg_tensor {
     const char *name; /* Hugging Face name, e.g. model.layers.0.mlp.down_proj.weight */
-    const char
-        *group; /* role: "mlp.down_proj", "attn.q_proj", "attn.qkv_proj", "embed", "lm_head", "norm", "bias", "other" */
-    int layer;  /* −1 outside the layers */
-    int is_linear; /* a weight matrix of the study: the roles above except norm, bias, other */
+    const char *role; /* "mlp.down_proj", "attn.q_proj", "attn.qkv_proj", "embed", "lm_head", "norm", "bias", "other" */
+    int layer;        /* −1 outside the layers */
+    int is_linear;    /* a weight matrix of the study: the roles above except norm, bias, other */
     int rank;
     int64_t shape[BG_MAX_RANK]; /* logical, row-major, [out, in] for every linear layer (GPT-2's are turned) */
     int64_t rows, cols;         /* as a matrix: cols is the last dimension, rows all others; a vector is one row */
@@ -104,7 +103,7 @@ int bg_tensor_rows(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_
 int bg_tensor_codes16(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e);
 uint64_t bg_tensor_bytes(const bg_tensor *t);
 
-/* Role of a tensor from its name. Returns the group (a literal) and sets *layer. */
+/* Role of a tensor from its name. Returns the role (a literal) and sets *layer. */
 const char *bg_role_of(const char *name, int *layer);
 
 extern const bg_format *const bg_formats[]; /* ends with NULL */

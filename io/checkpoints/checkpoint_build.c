@@ -17,20 +17,20 @@ static int ends(const char *text, const char *suffix)
 /* Names decide a role; a matrix with a name of its own is linear all the same. */
 static void assign_role(bg_tensor *t)
 {
-    t->group = bg_role_of(t->name, &t->layer);
+    t->role = bg_role_of(t->name, &t->layer);
     int matrix = t->rank == 2 && t->rows > 1 && t->cols > 1;
-    if (bg_role_is_linear(t->group) && t->rank < 2)
-        t->group = "other";
-    else if (!strcmp(t->group, "other") && matrix && ends(t->name, ".weight"))
-        t->group = "linear";
+    if (bg_role_is_linear(t->role) && t->rank < 2)
+        t->role = "other";
+    else if (!strcmp(t->role, "other") && matrix && ends(t->name, ".weight"))
+        t->role = "linear";
 }
 
 static void assign_roles(bg_ckpt *c)
 {
     for (int i = 0; i < c->n_tensors; i++) {
-        if (!c->tensors[i].group)
+        if (!c->tensors[i].role)
             assign_role(&c->tensors[i]);
-        c->tensors[i].is_linear = bg_role_is_linear(c->tensors[i].group);
+        c->tensors[i].is_linear = bg_role_is_linear(c->tensors[i].role);
     }
 }
 
@@ -90,7 +90,7 @@ static int in_order(const void *a, const void *b)
     const bg_tensor *x = a, *y = b;
     if (x->layer != y->layer)
         return x->layer < y->layer ? -1 : 1;
-    int p = bg_role_order(x->group), q = bg_role_order(y->group);
+    int p = bg_role_order(x->role), q = bg_role_order(y->role);
     return p != q ? (p < q ? -1 : 1) : strcmp(x->name, y->name);
 }
 

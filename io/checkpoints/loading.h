@@ -29,7 +29,7 @@ void bg_tensor_release(bg_tensor *t);
 /* Adds a raw tensor as it is, under `name`. turned: stored [in, out] and to be read as [out, in]. */
 int bg_load_plain(bg_load *l, bg_raw *r, const char *name, int turned, bg_err *e);
 
-/* Fills an empty checkpoint with the tensors that `name` stands for. A tensor whose role (group) it sets keeps that
+/* Fills an empty checkpoint with the tensors that `name` stands for. A tensor whose role it sets keeps that
  * role and its layer; the names of the others decide. */
 typedef int bg_ckpt_fill(bg_load *l, const char *name, bg_err *e);
 /* A checkpoint that does not come from a file: `fill` makes its tensors, and whatever bg_ckpt_open does after reading
@@ -45,8 +45,8 @@ int bg_config_read(const char *directory, cJSON **out, bg_err *e);
 char *bg_hub_find(const char *name);
 
 /* Place of a role in the order of a layer, for sorting. */
-int bg_role_order(const char *group);
+int bg_role_order(const char *role);
 /* Is it a weight matrix of the study? */
-int bg_role_is_linear(const char *group);
+int bg_role_is_linear(const char *role);
 
 #endif

@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct role {
-    const char *group;
+typedef struct role_pattern {
+    const char *role;
     int is_linear;
     const char *modules; /* endings of the module path, separated by spaces */
-} role;
+} role_pattern;
 
-static const role roles[] = {
+static const role_pattern roles[] = {
     {"embed", 1, "embed_tokens token_embd wte word_embeddings embed_in tok_embeddings embeddings.tok_embeddings"},
     {"position", 0, "embed_positions wpe position_embd position_embeddings token_type_embeddings"},
     {"attn.qkv_proj", 1, "c_attn query_key_value qkv_proj Wqkv in_proj attn.qkv attn_qkv"},
@@ -41,17 +41,17 @@ static const role roles[] = {
 
 enum { ROLES = sizeof roles / sizeof *roles };
 
-int bg_role_order(const char *group)
+int bg_role_order(const char *role)
 {
     int i = 0;
-    while (i < ROLES - 1 && strcmp(roles[i].group, group))
+    while (i < ROLES - 1 && strcmp(roles[i].role, role))
         i++;
     return i;
 }
 
-int bg_role_is_linear(const char *group)
+int bg_role_is_linear(const char *role)
 {
-    return roles[bg_role_order(group)].is_linear;
+    return roles[bg_role_order(role)].is_linear;
 }
 
 /* Is `ending` all of text[0..n), or what follows a dot at its end? */
@@ -106,7 +106,7 @@ const char *bg_role_of(const char *name, int *layer)
         for (const char *p = roles[i].modules; *p;) {
             size_t m = strcspn(p, " ");
             if (ends_with(name, n, p, m))
-                return roles[i].group;
+                return roles[i].role;
             p += m + (p[m] == ' ');
         }
     return "other";

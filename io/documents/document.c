@@ -286,6 +286,29 @@ const bg_doc_kind *bg_doc_kind_of(const cJSON *root)
     return name ? bg_doc_kind_find(name) : NULL;
 }
 
+/* ---- names of earlier versions ---- */
+
+/* The new name is no longer than the old one, so that it fits into its memory. */
+static void rename_item(cJSON *object, const char *old_name, const char *name)
+{
+    cJSON *item = cJSON_GetObjectItemCaseSensitive(object, old_name);
+    if (item && !cJSON_HasObjectItem(object, name))
+        memcpy(item->string, name, strlen(name) + 1);
+}
+
+/* A role (mlp.down_proj) was called a group: the section of all roles, the field of a row, and what `over` names. */
+static void rename_groups(cJSON *root)
+{
+    rename_item(root, "groups", "roles");
+    for (cJSON *section = root->child; section; section = section->next)
+        for (cJSON *row = cJSON_IsArray(section) ? section->child : NULL; row; row = row->next) {
+            cJSON *over = cJSON_GetObjectItemCaseSensitive(row, "over");
+            rename_item(row, "group", "role");
+            if (cJSON_IsString(over) && !strcmp(over->valuestring, "group"))
+                memcpy(over->valuestring, "role", sizeof "role");
+        }
+}
+
 static int check_document(const char *path, const char *wanted, const cJSON *root, bg_err *e)
 {
     const cJSON *head = cJSON_GetObjectItemCaseSensitive(root, "bitgap");
@@ -317,8 +340,10 @@ static int check_document(const char *path, const char *wanted, const cJSON *roo
 int bg_doc_read(const char *path, const char *kind, cJSON **root, bg_provenance *p, bg_err *e)
 {
     int status = bg_json_read(path, DOCUMENT_LIMIT, root, e);
-    if (!status)
+    if (!status) {
+        rename_groups(*root);
         status = check_document(path, kind, *root, e);
+    }
     if (!status && p)
         status = bg_provenance_add(p, path, 0, e);
     if (status) {

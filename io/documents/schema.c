@@ -12,7 +12,7 @@
 
 /* Where a row belongs. */
 #define PLACE                                                                                                          \
-    REQ("tensor", BG_STRING, "-", "Hugging Face name"), REQ("group", BG_STRING, "-", "role, e.g. mlp.down_proj"),      \
+    REQ("tensor", BG_STRING, "-", "Hugging Face name"), REQ("role", BG_STRING, "-", "role, e.g. mlp.down_proj"),       \
         REQ("layer", BG_INTEGER, "-", "layer number; -1 outside the layers")
 
 /* ---- groups ---- */
@@ -54,11 +54,11 @@ static const bg_section groups_sections[] = {
                         OPT("histogram_atoms", BG_INTEGER, "-", "pairs (float32 value, uint64 count) there"),
                         OPT("note", BG_STRING, "-", "why a statistic is absent"),
                         {0}}},
-    {"groups", "all tensors of a role together",
+    {"roles", "all tensors of a role together",
      (const bg_field[]){
-         REQ("group", BG_STRING, "-", "role"), REQ("tensors", BG_INTEGER, "-", "matrices"), STATISTICS, {0}}},
+         REQ("role", BG_STRING, "-", "role"), REQ("tensors", BG_INTEGER, "-", "matrices"), STATISTICS, {0}}},
     {"histograms", "coarse histograms for figures, in units of σ about the mean",
-     (const bg_field[]){REQ("group", BG_STRING, "-", "role"),
+     (const bg_field[]){REQ("role", BG_STRING, "-", "role"),
                         REQ("first", BG_NUMBER, "σ", "left edge of bin 0"),
                         REQ("width", BG_NUMBER, "σ", "bin width"),
                         REQ("density", BG_NUMBERS, "1/σ", "probability density per bin"),
@@ -151,7 +151,7 @@ static const bg_section curves_sections[] = {
          REQ("other_bits", BG_NUMBER, "bits/weight", "of the rate: positions, permutations, padding"),
          {0}}},
     {"grids", "reconstruction points of the 4-bit scalar grids, for figures",
-     (const bg_field[]){REQ("group", BG_STRING, "-", "role they were fitted to; 'all': a grid that is not fitted"),
+     (const bg_field[]){REQ("role", BG_STRING, "-", "role they were fitted to; 'all': a grid that is not fitted"),
                         REQ("spec", BG_STRING, "-", "canonical spec"),
                         REQ("quantizer", BG_STRING, "-", "spec without its bits"),
                         REQ("levels", BG_NUMBERS, "σ", "ascending, about the mean, at the mean scale of the role"),
@@ -200,8 +200,8 @@ static const bg_section gaps_sections[] = {
                         OPT("max_error", BG_NUMBER, "weight", "largest error"),
                         OPT("max_relative_error", BG_NUMBER, "1", "over the largest weight"),
                         {0}}},
-    {"groups", "averages of a role",
-     (const bg_field[]){REQ("group", BG_STRING, "-", "role"),
+    {"roles", "averages of a role",
+     (const bg_field[]){REQ("role", BG_STRING, "-", "role"),
                         REQ("quantizer", BG_STRING, "-", "curve"),
                         REQ("spec", BG_STRING, "-", "point"),
                         REQ("over", BG_STRING, "-", "'spaced': at most 6 evenly spaced layers; 'all'"),
@@ -272,9 +272,9 @@ static const bg_section logits_sections[] = {
      (const bg_field[]){REQ("spec", BG_STRING, "-", "canonical spec; a checkpoint's name"),
                         REQ("quantizer", BG_STRING, "-", "spec without its bits"),
                         REQ("source", BG_STRING, "-", "'spec', 'recipe' (a spec for each tensor) or 'checkpoint'"),
-                        REQ("over", BG_STRING, "-", "what was changed: 'all', 'layer', 'group', 'tensor'"),
+                        REQ("over", BG_STRING, "-", "what was changed: 'all', 'layer', 'role', 'tensor'"),
                         REQ("layer", BG_INTEGER, "-", "the layer; -1: all"),
-                        REQ("group", BG_STRING, "-", "the role; 'all'"),
+                        REQ("role", BG_STRING, "-", "the role; 'all'"),
                         REQ("tensors", BG_INTEGER, "-", "changed tensors"),
                         REQ("weights", BG_INTEGER, "weights", "in them"),
                         OPT("rate_bits", BG_NUMBER, "bits/weight", "of the changed tensors, everything counted"),
@@ -354,9 +354,9 @@ static const bg_section correlation_sections[] = {
     {"points", "weight error against functional error",
      (const bg_field[]){REQ("spec", BG_STRING, "-", "canonical spec"),
                         REQ("quantizer", BG_STRING, "-", "spec without its bits"),
-                        REQ("over", BG_STRING, "-", "'all', 'layer', 'group', 'tensor'"),
+                        REQ("over", BG_STRING, "-", "'all', 'layer', 'role', 'tensor'"),
                         REQ("layer", BG_INTEGER, "-", "the layer; -1: all"),
-                        REQ("group", BG_STRING, "-", "the role; 'all'"),
+                        REQ("role", BG_STRING, "-", "the role; 'all'"),
                         OPT("rate_bits", BG_NUMBER, "bits/weight", "everything counted"),
                         REQ("weight_mse", BG_NUMBER, "weight²", "of the changed tensors, from the curves"),
                         REQ("logits_mse", BG_NUMBER, "logit²", "mean"),
@@ -365,8 +365,8 @@ static const bg_section correlation_sections[] = {
                         {0}}},
     {"rows", "does weight error foretell functional error?",
      (const bg_field[]){
-         REQ("over", BG_STRING, "-", "the points taken: 'all', 'layer', 'group', 'tensor'"),
-         REQ("group", BG_STRING, "-", "the role; 'all'"),
+         REQ("over", BG_STRING, "-", "the points taken: 'all', 'layer', 'role', 'tensor'"),
+         REQ("role", BG_STRING, "-", "the role; 'all'"),
          REQ("measure", BG_STRING, "-", "'logits_mse' or 'kl_mean'"),
          REQ("points", BG_INTEGER, "-", "how many"),
          OPT("pearson", BG_NUMBER, "1", "of the logarithms"),

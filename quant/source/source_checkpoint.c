@@ -26,7 +26,7 @@ static int fill_tensor(bg_load *l, const bg_source *s, bg_tensor *t, bg_err *e)
 {
     bg_ckpt *c = l->ckpt;
     c->container = &format_source;
-    t->group = "source";
+    t->role = "source";
     t->layer = -1;
     t->dtype = BG_F32;
     t->bytes[BG_PART_INDICES] = (uint64_t)s->n * sizeof(float);

@@ -26,7 +26,7 @@ typedef struct bg_curve {
 typedef struct bg_summary {
     bg_curve *curves;
     int n;
-    const char *where; /* NULL, a group, or "#7"; not owned */
+    const char *where; /* NULL, a role, or "#7"; not owned */
 } bg_summary;
 
 /* where: as in bg_num_over. The caller frees. */

@@ -25,16 +25,16 @@ static int parse_layers(bg_filter *f, const char *layers, bg_err *e)
     return BG_OK;
 }
 
-int bg_filter_parse(bg_filter *f, const char *layers, const char *groups, bg_err *e)
+int bg_filter_parse(bg_filter *f, const char *layers, const char *roles, bg_err *e)
 {
     *f = (bg_filter){0};
     int status = layers ? parse_layers(f, layers, e) : BG_OK;
-    for (const char *p = groups; !status && p && *p;) {
+    for (const char *p = roles; !status && p && *p;) {
         size_t n = strcspn(p, ",");
-        if (n >= sizeof f->groups[0] || f->n_groups == (int)(sizeof f->groups / sizeof *f->groups))
-            return bg_fail(e, BG_USAGE, "--groups takes at most 32 names of at most 63 bytes, not '%s'", groups);
-        memcpy(f->groups[f->n_groups], p, n);
-        f->groups[f->n_groups++][n] = 0;
+        if (n >= sizeof f->roles[0] || f->n_roles == (int)(sizeof f->roles / sizeof *f->roles))
+            return bg_fail(e, BG_USAGE, "--roles takes at most 32 names of at most 63 bytes, not '%s'", roles);
+        memcpy(f->roles[f->n_roles], p, n);
+        f->roles[f->n_roles++][n] = 0;
         p += n + (p[n] == ',');
     }
     return status;
@@ -43,17 +43,17 @@ int bg_filter_parse(bg_filter *f, const char *layers, const char *groups, bg_err
 static int passes(const bg_filter *f, const cJSON *row)
 {
     const cJSON *layer = cJSON_GetObjectItemCaseSensitive(row, "layer");
-    const char *group = bg_json_string(row, "group", NULL);
+    const char *role = bg_json_string(row, "role", NULL);
     int in = 1;
     if (f->n_layers && cJSON_IsNumber(layer)) {
         in = 0;
         for (int i = 0; i < f->n_layers; i++)
             in |= f->layers[i] == (int)layer->valuedouble;
     }
-    if (in && f->n_groups && group) {
+    if (in && f->n_roles && role) {
         in = 0;
-        for (int i = 0; i < f->n_groups; i++)
-            in |= !strcmp(f->groups[i], group);
+        for (int i = 0; i < f->n_roles; i++)
+            in |= !strcmp(f->roles[i], role);
     }
     return in;
 }
@@ -205,7 +205,7 @@ static bg_point make_point(const bg_docset *s, const bg_row *curve, const bg_row
     return (bg_point){.curve = curve,
                       .gap = gap ? *gap : NULL,
                       .tensor = bg_row_string(curve, "tensor"),
-                      .group = bg_row_string(curve, "group"),
+                      .role = bg_row_string(curve, "role"),
                       .spec = bg_row_string(curve, "spec"),
                       .quantizer = bg_row_string(curve, "quantizer"),
                       .family = bg_row_string(curve, "family"),

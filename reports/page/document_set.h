@@ -38,7 +38,7 @@ typedef struct bg_document {
 /* One tensor under one spec: its row in curves.points and, when there, in gaps.points. */
 typedef struct bg_point {
     const bg_row *curve, *gap;
-    const char *tensor, *group, *spec, *quantizer, *family;
+    const char *tensor, *role, *spec, *quantizer, *family;
     int layer;
     double weights;
 } bg_point;
@@ -46,11 +46,11 @@ typedef struct bg_point {
 /* What part of the study is reported; empty lists mean all. */
 typedef struct bg_filter {
     int layers[512], n_layers;
-    char groups[32][64];
-    int n_groups;
+    char roles[32][64];
+    int n_roles;
 } bg_filter;
 /* "0,5,11" and "mlp.down_proj,attn.q_proj"; either may be NULL. */
-int bg_filter_parse(bg_filter *f, const char *layers, const char *groups, bg_err *e);
+int bg_filter_parse(bg_filter *f, const char *layers, const char *roles, bg_err *e);
 
 enum { BG_SECTIONS = 96 };
 typedef struct bg_docset {
@@ -90,12 +90,12 @@ typedef struct bg_num {
 } bg_num;
 
 bg_num bg_num_cell(const bg_docset *s, const bg_row *r, const char *field);
-/* how: "mean", "least", "most" or "count" over the points of `spec`, of one group, of "#7", a layer, or of
+/* how: "mean", "least", "most" or "count" over the points of `spec`, of one role, of "#7", a layer, or of
  * "=curves#2", a document (NULL: all). Points without the field do not count. */
 bg_num bg_num_over(const bg_docset *s, const char *how, const char *field, const char *where, const char *spec);
 /* The same of the difference between a spec and a rival, tensor by tensor. */
 bg_num bg_num_difference(const bg_docset *s, const char *how, const char *field, const char *spec, const char *rival);
-/* Over the rows of a section, each counting once, of one group (NULL: all); "rows[relative=0.01]": only those with this
+/* Over the rows of a section, each counting once, of one role (NULL: all); "rows[relative=0.01]": only those with this
  * value. */
 bg_num bg_num_rows(const bg_docset *s, const char *how, const char *kind, const char *section, const char *field,
                    const char *where);

@@ -3,7 +3,7 @@
  *
  *     bg_put_number(page, t, bg_num_cell(docs, row, "gap_bits"), BG_SIG3);    // a number with its origin
  *     bg_table b;
- *     bg_table_begin(&b, page, t, "Groups", "group|weights>|σ>");             // '>' aligns right
+ *     bg_table_begin(&b, page, t, "Roles", "role|weights>|σ>");             // '>' aligns right
  *     bg_table_code(&b, name); bg_table_number(&b, n, BG_COUNT); bg_table_dash(&b, "constant"); …
  *     bg_table_end(&b);
  */

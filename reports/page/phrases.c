@@ -81,7 +81,7 @@ void bg_say_place(bg_text *t, const bg_row *row)
     int layer = bg_row_integer(row, "layer", -1);
     if (layer >= 0)
         bg_text_format(t, "layer %d's ", layer);
-    bg_text_code(t, bg_row_string(row, "group"));
+    bg_text_code(t, bg_row_string(row, "role"));
 }
 
 int bg_indistinct(const bg_report *r, const bg_step *a, const bg_step *b)
@@ -124,13 +124,13 @@ static int grid_rank(const bg_row *row)
     return KNOWN;
 }
 
-int bg_pick_grids(const bg_report *r, const char *group, const bg_row **out, int most)
+int bg_pick_grids(const bg_report *r, const char *role, const bg_row **out, int most)
 {
     bg_rows grids = bg_docset_rows(&r->docs, "curves", "grids");
     int n = 0;
     for (int i = 0; i < grids.n; i++) {
-        const char *g = bg_row_string(&grids.rows[i], "group");
-        if (strcmp(g, group) && strcmp(g, "all"))
+        const char *g = bg_row_string(&grids.rows[i], "role");
+        if (strcmp(g, role) && strcmp(g, "all"))
             continue;
         int at = n < most ? n++ : most;
         while (at > 0 && grid_rank(out[at - 1]) > grid_rank(&grids.rows[i])) {

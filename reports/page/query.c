@@ -233,18 +233,18 @@ static const char *nearest_spec(const bg_report *r, const char *spec)
 /* "HOW FIELD over SPEC [in GROUP]" */
 static int aggregate(const bg_report *r, words *w, bg_num *out, bg_err *e)
 {
-    const char *how = take(w), *field = take(w), *spec, *group = NULL;
+    const char *how = take(w), *field = take(w), *spec, *role = NULL;
     if (!accept(w, "over"))
         return bg_fail(e, BG_INPUT, "'%s %s' wants: over SPEC", how, field);
     spec = bg_study_spec(r, take(w));
     if (accept(w, "in"))
-        group = take(w);
-    *out = bg_num_over(&r->docs, how, field, group, spec);
+        role = take(w);
+    *out = bg_num_over(&r->docs, how, field, role, spec);
     if (isfinite(out->value))
         return BG_OK;
     const char *near = nearest_spec(r, spec);
-    return bg_fail(e, BG_INPUT, "no points with %s of '%s'%s%s%s%s%s", field, spec, group ? " in " : "",
-                   group ? group : "", near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+    return bg_fail(e, BG_INPUT, "no points with %s of '%s'%s%s%s%s%s", field, spec, role ? " in " : "",
+                   role ? role : "", near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 /* "FIELD of DOC.SECTION [where …]": exactly one row. *text is set where the field is a string. */

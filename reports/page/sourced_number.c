@@ -54,7 +54,7 @@ static int belongs(const bg_docset *s, const bg_point *p, const char *where)
         return 1;
     if (where[0] == '=')
         return !strcmp(s->documents[p->curve->document].label, where + 1);
-    return where[0] == '#' ? p->layer == atoi(where + 1) : !strcmp(p->group, where);
+    return where[0] == '#' ? p->layer == atoi(where + 1) : !strcmp(p->role, where);
 }
 
 static double field_of(const bg_point *p, const char *field)
@@ -178,12 +178,11 @@ bg_interval bg_interval_cells(const bg_docset *s, const bg_row *row, const char 
 
 bg_interval bg_interval_of_role(const bg_docset *s, const char *field, const char *spec, const char *role)
 {
-    bg_rows rows = bg_docset_rows(s, "gaps", "groups");
+    bg_rows rows = bg_docset_rows(s, "gaps", "roles");
     const bg_row *found = NULL;
     for (int i = 0; i < rows.n; i++)
         if (!strcmp(bg_row_string(&rows.rows[i], "spec"), spec) &&
-            !strcmp(bg_row_string(&rows.rows[i], "group"), role) &&
-            !strcmp(bg_row_string(&rows.rows[i], "over"), "all"))
+            !strcmp(bg_row_string(&rows.rows[i], "role"), role) && !strcmp(bg_row_string(&rows.rows[i], "over"), "all"))
             found = &rows.rows[i];
     return bg_interval_cells(s, s->filter.n_layers ? NULL : found, field);
 }
@@ -196,7 +195,7 @@ bg_interval bg_interval_negated(const bg_interval *of)
 
 bg_interval bg_interval_over(const bg_docset *s, const char *field, const char *spec, const char *rival)
 {
-    if (s->filter.n_layers || s->filter.n_groups)
+    if (s->filter.n_layers || s->filter.n_roles)
         return (bg_interval){absent, absent};
     const bg_row *row = interval_row(s, spec, rival), *reversed = row || !rival ? NULL : interval_row(s, rival, spec);
     bg_interval out = bg_interval_cells(s, row ? row : reversed, field);
@@ -221,9 +220,9 @@ static double over_rows(const bg_docset *s, const char *how, const char *kind, c
     double *x = malloc(2 * ((size_t)rows.n + 1) * sizeof *x), *w = x ? x + rows.n + 1 : NULL;
     int used = 0;
     for (int i = 0; x && i < rows.n; i++) {
-        const char *group = bg_row_string(&rows.rows[i], "group");
+        const char *role = bg_row_string(&rows.rows[i], "role");
         double v = bg_row_number(&rows.rows[i], field);
-        if (!isfinite(v) || (where && *where && (!group || strcmp(group, where))) ||
+        if (!isfinite(v) || (where && *where && (!role || strcmp(role, where))) ||
             !is_asked(&rows.rows[i], only, value))
             continue;
         x[used] = v;

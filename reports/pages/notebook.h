@@ -1,7 +1,7 @@
 /* Notebooks: Markdown that a person reads top to bottom, with the commands that make its numbers. Every number is a
  * placeholder, filled in from the documents those commands wrote:
  *
- *     {{gap_bits of gaps.groups where group is mlp.down_proj and spec is nf4}}      one cell
+ *     {{gap_bits of gaps.roles where role is mlp.down_proj and spec is nf4}}      one cell
  *     {{mean gap_bits over nf4 in mlp.down_proj}}                                   mean, least, most or count over a
  * spec's points
  *     {{mean gap_bits over nf4 minus mean gap_bits over fp4 as signed}}             a difference; `as` a style of

@@ -188,11 +188,11 @@ static void neighbours(const bg_report *r, bg_text *out)
 static int manifest(const bg_report *r, bg_text *out, bg_err *e)
 {
     cJSON *o = cJSON_CreateObject(), *layers = cJSON_AddArrayToObject(o, "layers"),
-          *groups = cJSON_AddArrayToObject(o, "groups"), *documents = cJSON_AddArrayToObject(o, "documents");
+          *roles = cJSON_AddArrayToObject(o, "roles"), *documents = cJSON_AddArrayToObject(o, "documents");
     for (int i = 0; i < r->docs.filter.n_layers; i++)
         cJSON_AddItemToArray(layers, cJSON_CreateNumber(r->docs.filter.layers[i]));
-    for (int i = 0; i < r->docs.filter.n_groups; i++)
-        cJSON_AddItemToArray(groups, cJSON_CreateString(r->docs.filter.groups[i]));
+    for (int i = 0; i < r->docs.filter.n_roles; i++)
+        cJSON_AddItemToArray(roles, cJSON_CreateString(r->docs.filter.roles[i]));
     for (int i = 0; i < r->docs.n; i++) {
         cJSON *d = cJSON_CreateObject();
         cJSON_AddStringToObject(d, "label", r->docs.documents[i].label);
@@ -322,7 +322,7 @@ int bg_report_put_pages(bg_report *r, const char *name, const bg_text *stream, c
 /* All points, one a line: the required and optional fields of curves.points, then the bounds of gaps.points. */
 static int write_csv(bg_report *r, const char *name, bg_err *e)
 {
-    static const char *const words[] = {"tensor", "group", "spec", "quantizer", "family"};
+    static const char *const words[] = {"tensor", "role", "spec", "quantizer", "family"};
     static const char *const numbers[] = {"layer",
                                           "bits",
                                           "weights",

@@ -109,7 +109,7 @@ void bg_put_interval(bg_report *r, bg_text *t, const bg_interval *interval);
 /* The reference method: uniform in groups of 128, else the best uniform curve near r->rate; NULL when none. */
 const bg_curve *bg_reference_curve(const bg_report *r);
 /* At most `most` rows of curves.grids of a role, the best known grids first. Returns how many. */
-int bg_pick_grids(const bg_report *r, const char *group, const bg_row **out, int most);
+int bg_pick_grids(const bg_report *r, const char *role, const bg_row **out, int most);
 /* The name of a line, beside the right edge of the frame at the height of its last point. */
 typedef struct bg_line_end {
     const char *name, *family;

@@ -160,10 +160,10 @@ static int read_manifest(manifest *m, const char *path, const char *page, const 
                                                          cJSON_IsNumber(item)) m->filter.layers[m->filter.n_layers++] =
         item->valueint;
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(
-                                 m->json, "groups")) if (m->filter.n_groups < (int)(sizeof m->filter.groups /
-                                                                                    sizeof *m->filter.groups) &&
-                                                         cJSON_IsString(item))
-        snprintf(m->filter.groups[m->filter.n_groups++], sizeof m->filter.groups[0], "%s", item->valuestring);
+                                 m->json, "roles")) if (m->filter.n_roles <
+                                                            (int)(sizeof m->filter.roles / sizeof *m->filter.roles) &&
+                                                        cJSON_IsString(item))
+        snprintf(m->filter.roles[m->filter.n_roles++], sizeof m->filter.roles[0], "%s", item->valuestring);
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(m->json, "documents")) if (!status) status =
         find_document(m, item, path, directories, n, e);
     return status;

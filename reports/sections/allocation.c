@@ -73,7 +73,7 @@ static void put_layers(bg_report *r, bg_text *t)
     bg_table_begin(&b, &r->page, t, "What each tensor gets", "tensor|role|layer>|spec|bits/weight>|coefficient>|loss>");
     for (int i = 0; i < rows.n; i++) {
         bg_table_code(&b, bg_row_string(&rows.rows[i], "tensor"));
-        bg_table_code(&b, bg_row_string(&rows.rows[i], "group"));
+        bg_table_code(&b, bg_row_string(&rows.rows[i], "role"));
         if (bg_row_integer(&rows.rows[i], "layer", -1) >= 0)
             bg_table_number(&b, bg_num_cell(&r->docs, &rows.rows[i], "layer"), BG_PLAIN);
         else
@@ -229,9 +229,9 @@ static int draw_layers(bg_report *r, bg_text *where, bg_err *e)
         double bits = bg_row_number(&rows.rows[i], "rate_bits");
         int layer = bg_row_integer(&rows.rows[i], "layer", -1);
         if (layer >= 0)
-            snprintf(name, sizeof name, "layer %d %s", layer, bg_row_string(&rows.rows[i], "group"));
+            snprintf(name, sizeof name, "layer %d %s", layer, bg_row_string(&rows.rows[i], "role"));
         else
-            snprintf(name, sizeof name, "%s", bg_row_string(&rows.rows[i], "group"));
+            snprintf(name, sizeof name, "%s", bg_row_string(&rows.rows[i], "role"));
         bg_text_format(&f.data, "%d %.6g\n", i, bits);
         bg_text_add(names, i ? ", " : "");
         bg_text_gnuplot(names, name);

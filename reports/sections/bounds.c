@@ -11,7 +11,7 @@ static int list_roles(bg_rows rows, const char *roles[PANELS])
 {
     int n = 0;
     for (int i = 0; i < rows.n && n < PANELS; i++) {
-        const char *g = bg_row_string(&rows.rows[i], "group");
+        const char *g = bg_row_string(&rows.rows[i], "role");
         int known = 0;
         for (int k = 0; k < n; k++)
             known |= !strcmp(roles[k], g);
@@ -160,7 +160,7 @@ static int put_bound(const bg_report *r, bg_text *data, bg_rows rows, const char
     for (int i = 0; i < rows.n; i++) {
         double cols, sigma2 = sigma2_of(r, bg_row_string(&rows.rows[i], "tensor"), &cols),
                      power = sigma2 * bg_row_number(&rows.rows[i], "mean_diagonal");
-        if (strcmp(bg_row_string(&rows.rows[i], "group"), role) || !(power > 0))
+        if (strcmp(bg_row_string(&rows.rows[i], "role"), role) || !(power > 0))
             continue;
         n = numbers(&rows.rows[i], "rates", rates);
         layers++;
@@ -194,7 +194,7 @@ static void put_points(const bg_report *r, bg_figure *f, bg_rows rows, const cha
             double cols, sigma2 = sigma2_of(r, p[i].tensor, &cols);
             double relative =
                 bg_row_number(p[i].curve, "output_mse") / (cols * sigma2 * bg_row_number(row, "mean_diagonal"));
-            if (!row || strcmp(p[i].group, role) || !(relative > 0))
+            if (!row || strcmp(p[i].role, role) || !(relative > 0))
                 continue;
             rate += bg_row_number(p[i].curve, "rate_bits");
             logs += log(relative);

@@ -8,10 +8,10 @@ enum { GRIDS = 8 };
 /* The largest role with grids. */
 static const bg_row *largest_group(const bg_report *r)
 {
-    bg_rows groups = bg_docset_rows(&r->docs, "groups", "groups");
+    bg_rows groups = bg_docset_rows(&r->docs, "groups", "roles");
     const bg_row *best = NULL, *one;
     for (int i = 0; i < groups.n; i++)
-        if (bg_pick_grids(r, bg_row_string(&groups.rows[i], "group"), &one, 1) &&
+        if (bg_pick_grids(r, bg_row_string(&groups.rows[i], "role"), &one, 1) &&
             (!best || bg_row_number(&groups.rows[i], "weights") > bg_row_number(best, "weights")))
             best = &groups.rows[i];
     return best;
@@ -30,7 +30,7 @@ static int beyond(const bg_row *row, double sigmas)
     return n;
 }
 
-static void say_finding(bg_text *t, const char *group, const bg_row *const *grids, int n)
+static void say_finding(bg_text *t, const char *role, const bg_row *const *grids, int n)
 {
     const bg_row *most = grids[0], *least = grids[0];
     char a[BG_LABEL], b[BG_LABEL];
@@ -42,12 +42,12 @@ static void say_finding(bg_text *t, const char *group, const bg_row *const *grid
     bg_method_label(bg_row_string(least, "quantizer"), b);
     if (beyond(most, 3) == beyond(least, 3)) {
         bg_text_format(t, "All grids put %d of their levels beyond 3σ in ", beyond(most, 3));
-        bg_text_code(t, group);
+        bg_text_code(t, role);
         bg_text_add(t, ".");
         return;
     }
     bg_text_add(t, "In ");
-    bg_text_code(t, group);
+    bg_text_code(t, role);
     bg_text_add(t, ", ");
     bg_put_method(t, a);
     bg_text_format(t, " spends %d of its %d levels beyond 3σ, where few weights are; ", beyond(most, 3),
@@ -77,7 +77,7 @@ static void put_table(bg_report *r, bg_text *t, const bg_row *const *grids, int 
     bg_table_end(&b);
 }
 
-static void put_density(bg_figure *f, const bg_report *r, const char *group)
+static void put_density(bg_figure *f, const bg_report *r, const char *role)
 {
     bg_rows histograms = bg_docset_rows(&r->docs, "groups", "histograms");
     int some = 0;
@@ -86,7 +86,7 @@ static void put_density(bg_figure *f, const bg_report *r, const char *group)
         double first = bg_row_number(h, "first"), width = bg_row_number(h, "width");
         int k = 0;
         const cJSON *v;
-        if (strcmp(bg_row_string(h, "group"), group))
+        if (strcmp(bg_row_string(h, "role"), role))
             continue;
         cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(h->json, "density"))
         {
@@ -97,16 +97,16 @@ static void put_density(bg_figure *f, const bg_report *r, const char *group)
     bg_text_add(&f->data, some ? "\n\n" : "NaN NaN\n\n\n");
 }
 
-static int draw(bg_report *r, bg_text *where, const char *group, const bg_row *const *grids, int n, bg_err *e)
+static int draw(bg_report *r, bg_text *where, const char *role, const bg_row *const *grids, int n, bg_err *e)
 {
     bg_figure f;
     char label[BG_LABEL];
     int status = bg_figure_begin(&f, &r->page, "codebooks", "Grids against the density of the weights", e);
     if (status)
         return status;
-    put_density(&f, r, group);
+    put_density(&f, r, role);
     bg_text *names = bg_slots_at(&f.slots, "names");
-    bg_text_format(&f.shown->alt, "Density of %s over the levels of %d grids:", group, n);
+    bg_text_format(&f.shown->alt, "Density of %s over the levels of %d grids:", role, n);
     for (int i = 0; i < n; i++) {
         const cJSON *v;
         cJSON_ArrayForEach(v, levels_of(grids[i])) bg_text_format(&f.data, "%.6g %d\n", v->valuedouble, i);
@@ -129,14 +129,14 @@ static int draw(bg_report *r, bg_text *where, const char *group, const bg_row *c
 static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
     const bg_row *rows[GRIDS], *largest = largest_group(r);
-    const char *group = largest ? bg_row_string(largest, "group") : "all";
+    const char *role = largest ? bg_row_string(largest, "role") : "all";
     bg_text *finding = bg_slots_at(s, "finding"), *figure = bg_slots_at(s, "figure");
-    int n = bg_pick_grids(r, group, rows, GRIDS);
+    int n = bg_pick_grids(r, role, rows, GRIDS);
     if (!n)
         return BG_OK;
     *present = 1;
-    say_finding(finding, group, rows, n);
-    return draw(r, figure, group, rows, n, e);
+    say_finding(finding, role, rows, n);
+    return draw(r, figure, role, rows, n, e);
 }
 
 const bg_report_section bg_section_codebooks = {.id = "codebooks", .title = "Codebooks", .write = write};

@@ -80,6 +80,6 @@ void bg_fact_page(bg_report *r, bg_facts *facts)
         bg_fact_number(bg_fact_add_row(facts, "chosen_layers"), "layer", none, BG_PLAIN);
     }
     bg_fact_rows(facts, "chosen_roles");
-    for (int i = 0; i < r->docs.filter.n_groups; i++)
-        bg_fact_text(bg_fact_add_row(facts, "chosen_roles"), "role", r->docs.filter.groups[i]);
+    for (int i = 0; i < r->docs.filter.n_roles; i++)
+        bg_fact_text(bg_fact_add_row(facts, "chosen_roles"), "role", r->docs.filter.roles[i]);
 }

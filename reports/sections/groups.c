@@ -7,9 +7,9 @@
 
 enum { PANELS = 12, LINES = 3 };
 
-static int is_shown(const bg_row *row, const char *group, const char *quantizer, const char *over)
+static int is_shown(const bg_row *row, const char *role, const char *quantizer, const char *over)
 {
-    return !strcmp(bg_row_string(row, "over"), over) && !strcmp(bg_row_string(row, "group"), group) &&
+    return !strcmp(bg_row_string(row, "over"), over) && !strcmp(bg_row_string(row, "role"), role) &&
            !strcmp(bg_row_string(row, "quantizer"), quantizer);
 }
 
@@ -18,7 +18,7 @@ static int list_roles(bg_rows rows, const char *roles[PANELS])
 {
     int n = 0;
     for (int i = 0; i < rows.n && n < PANELS; i++) {
-        const char *g = bg_row_string(&rows.rows[i], "group");
+        const char *g = bg_row_string(&rows.rows[i], "role");
         int known = !strcmp(g, "all");
         for (int k = 0; k < n; k++)
             known |= !strcmp(roles[k], g);
@@ -47,12 +47,12 @@ static int choose(const bg_report *r, const bg_curve *lines[LINES])
     return n;
 }
 
-static const bg_row *row_near(const bg_report *r, bg_rows rows, const char *group, const bg_curve *c)
+static const bg_row *row_near(const bg_report *r, bg_rows rows, const char *role, const bg_curve *c)
 {
     const bg_row *best = NULL;
     for (int i = 0; i < rows.n; i++) {
         double d = fabs(bg_row_number(&rows.rows[i], "rate_bits") - r->rate);
-        if (is_shown(&rows.rows[i], group, c->quantizer, "all") &&
+        if (is_shown(&rows.rows[i], role, c->quantizer, "all") &&
             d <= (best ? fabs(bg_row_number(best, "rate_bits") - r->rate) : r->within))
             best = &rows.rows[i];
     }
@@ -89,13 +89,13 @@ static void say_finding(bg_report *r, bg_text *t, bg_rows rows, const char *cons
         bg_text_add(t, spread.value < 0.05 ? "The roles hardly differ: under " : "The role matters: under ");
     bg_put_method(t, c->label);
     bg_text_add(t, " near the same rate, ");
-    bg_text_code(t, bg_row_string(worst, "group"));
+    bg_text_code(t, bg_row_string(worst, "role"));
     bg_text_add(t, " wastes ");
     bg_put_number(&r->page, t, high, BG_SIG3);
     bg_text_add(t, " bit");
     bg_put_interval(r, t, &of_worst);
     bg_text_add(t, " and ");
-    bg_text_code(t, bg_row_string(best, "group"));
+    bg_text_code(t, bg_row_string(best, "role"));
     bg_text_add(t, " ");
     bg_put_number(&r->page, t, low, BG_SIG3);
     bg_put_interval(r, t, &of_best);
@@ -121,7 +121,7 @@ static void put_table(bg_report *r, bg_text *t, bg_rows rows, const char *over, 
         if (strcmp(bg_row_string(row, "over"), over) || !is_one_of(bg_row_string(row, "quantizer"), curves, n))
             continue;
         bg_method_label(bg_row_string(row, "quantizer"), label);
-        bg_table_code(&b, bg_row_string(row, "group"));
+        bg_table_code(&b, bg_row_string(row, "role"));
         bg_table_text(&b, label);
         bg_table_code(&b, bg_row_string(row, "spec"));
         bg_table_number(&b, bg_num_cell(&r->docs, row, "tensors"), BG_COUNT);
@@ -225,7 +225,7 @@ static int draw(bg_report *r, bg_text *where, bg_rows rows, const char *const *r
 
 static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
 {
-    bg_rows rows = bg_docset_rows(&r->docs, "gaps", "groups");
+    bg_rows rows = bg_docset_rows(&r->docs, "gaps", "roles");
     const char *roles[PANELS];
     const bg_curve *lines[LINES];
     bg_text *finding = bg_slots_at(s, "finding"), *figure = bg_slots_at(s, "figure"), *all = bg_slots_at(s, "all");

@@ -46,7 +46,7 @@ static void make_grid(const bg_report *r, bg_rows sensitivity, grid *g)
     int n;
     const bg_point *p = bg_docset_spec(&r->docs, g->spec, &n);
     for (int i = 0; i < n; i++)
-        if (role_index(g, p[i].group) >= 0)
+        if (role_index(g, p[i].role) >= 0)
             layer_index(g, p[i].layer);
 }
 
@@ -82,7 +82,7 @@ static int put_cells(const bg_report *r, bg_figure *f, grid *g, double *min, dou
     for (int i = 0; i < n; i++) {
         char gap[BG_NUMBER_TEXT];
         double v = bg_row_number(p[i].curve, "gap_bits");
-        int role = role_index(g, p[i].group), layer = layer_index(g, p[i].layer), number;
+        int role = role_index(g, p[i].role), layer = layer_index(g, p[i].layer), number;
         if (!isfinite(v) || role < 0 || layer < 0)
             continue;
         bg_figure_point(f, &number)->row = p[i].curve;
@@ -128,7 +128,7 @@ static int put_line(bg_report *r, bg_figure *f, const grid *g, int role, range *
     for (int k = 0; k < g->n_layers; k++)
         for (int i = 0; i < n; i++) {
             double v = bg_row_number(p[i].curve, "sqnr_db");
-            if (p[i].layer < 0 || p[i].layer != g->layers[k] || strcmp(p[i].group, g->roles[role]) || !isfinite(v))
+            if (p[i].layer < 0 || p[i].layer != g->layers[k] || strcmp(p[i].role, g->roles[role]) || !isfinite(v))
                 continue;
             if (!drawn++)
                 bg_figure_curve(f, g->roles[role], bg_family_in_turn(role), role, 0);
@@ -176,9 +176,9 @@ static int draw_worst(bg_report *r, bg_facts *facts, bg_rows rows, bg_err *e)
         double v = bg_row_number(&rows.rows[i], "sqnr_db");
         int layer = bg_row_integer(&rows.rows[i], "layer", -1);
         if (layer >= 0)
-            snprintf(name, sizeof name, "layer %d %.100s", layer, bg_row_string(&rows.rows[i], "group"));
+            snprintf(name, sizeof name, "layer %d %.100s", layer, bg_row_string(&rows.rows[i], "role"));
         else
-            snprintf(name, sizeof name, "%.100s", bg_row_string(&rows.rows[i], "group"));
+            snprintf(name, sizeof name, "%.100s", bg_row_string(&rows.rows[i], "role"));
         snprintf(labelled, sizeof labelled, "%s   %s", name, bg_number_text(value, v, BG_SIG3));
         bg_text_format(&f.data, "%d %.6g\n", i, v);
         bg_text_add(names, i ? ", " : "");

@@ -136,7 +136,7 @@ static void put_table(bg_report *r, bg_text *t, bg_rows rows, const char *over)
             continue;
         bg_table_code(&b, bg_row_string(row, "spec"));
         if (places) {
-            bg_table_code(&b, bg_row_string(row, "group"));
+            bg_table_code(&b, bg_row_string(row, "role"));
             if (bg_row_integer(row, "layer", -1) >= 0)
                 bg_table_number(&b, bg_num_cell(&r->docs, row, "layer"), BG_PLAIN);
             else
@@ -180,7 +180,7 @@ static void put_correlation(bg_report *r, bg_text *t, bg_rows rows)
                                              "spearman",         "spearman_low", "spearman_high", "spearman_p",
                                              "spearman_p_exact", "slope",        "ratio_spread"};
         bg_table_text(&b, bg_row_string(row, "over"));
-        bg_table_code(&b, bg_row_string(row, "group"));
+        bg_table_code(&b, bg_row_string(row, "role"));
         bg_table_text(&b, bg_row_string(row, "measure"));
         bg_table_number(&b, bg_num_cell(&r->docs, row, "points"), BG_COUNT);
         for (size_t c = 0; c < sizeof fields / sizeof *fields; c++)

@@ -179,7 +179,7 @@ static void put_tensors(bg_report *r, bg_text *t, bg_rows tensors)
         const bg_row *row = &tensors.rows[i];
         bg_table_text(&b, bg_row_string(row, "model"));
         bg_table_code(&b, bg_row_string(row, "tensor"));
-        bg_table_code(&b, bg_row_string(row, "group"));
+        bg_table_code(&b, bg_row_string(row, "role"));
         if (bg_row_integer(row, "layer", -1) >= 0)
             bg_table_number(&b, bg_num_cell(&r->docs, row, "layer"), BG_PLAIN);
         else

@@ -365,9 +365,9 @@ static void place_name(const place *at, char *out, size_t room)
     if (!at->point)
         snprintf(out, room, "layer %d", at->layer);
     else if (at->layer < 0)
-        snprintf(out, room, "%s", at->point->group);
+        snprintf(out, room, "%s", at->point->role);
     else
-        snprintf(out, room, "%d %s", at->layer, at->point->group);
+        snprintf(out, room, "%d %s", at->layer, at->point->role);
 }
 
 static void places_table(bg_report *r, bg_figure *f, improvement v, const place *places, int n_places,

@@ -10,7 +10,7 @@ enum { PANELS = 12, RUGS = 6 };
 static const bg_row *group_row(bg_rows groups, const char *name)
 {
     for (int i = 0; i < groups.n; i++)
-        if (!strcmp(bg_row_string(&groups.rows[i], "group"), name))
+        if (!strcmp(bg_row_string(&groups.rows[i], "role"), name))
             return &groups.rows[i];
     return NULL;
 }
@@ -21,7 +21,7 @@ static void put_density(bg_text *data, const bg_row *h)
     int i = 0, some = 0;
     const cJSON *v;
     bg_text_add(data, "# ");
-    bg_text_column(data, bg_row_string(h, "group"));
+    bg_text_column(data, bg_row_string(h, "role"));
     bg_text_add(data, ": weight (σ), density (1/σ)\n");
     cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(h->json, "density"))
     {
@@ -35,10 +35,10 @@ static void put_density(bg_text *data, const bg_row *h)
 }
 
 /* The quantizers whose grids are drawn as rugs in every panel: those picked for the first role. */
-static int rug_names(const bg_report *r, const char *group, const char *names[RUGS])
+static int rug_names(const bg_report *r, const char *role, const char *names[RUGS])
 {
     const bg_row *rows[RUGS];
-    int n = bg_pick_grids(r, group, rows, RUGS);
+    int n = bg_pick_grids(r, role, rows, RUGS);
     for (int i = 0; i < n; i++)
         names[i] = bg_row_string(rows[i], "quantizer");
     return n;
@@ -48,13 +48,13 @@ static const char *const rug_colours[RUGS] = {"0x0072B2", "0xD55E00", "0x009E73"
 static const char *const rug_text_colours[RUGS] = {"00598C", "A34700", "00664B", "93407A", "855B00", "1E6A97"};
 
 /* One tick a level: x, foot, height, colour; the rugs lie below the least density drawn, half a decade each. */
-static void put_rugs(bg_text *data, bg_rows grids, const char *group, const char *const names[RUGS], int n)
+static void put_rugs(bg_text *data, bg_rows grids, const char *role, const char *const names[RUGS], int n)
 {
     int some = 0;
     bg_text_add(data, "# grids: level (σ), foot, height, colour\n");
     for (int i = 0; i < grids.n; i++) {
-        const char *g = bg_row_string(&grids.rows[i], "group"), *q = bg_row_string(&grids.rows[i], "quantizer");
-        if (strcmp(g, group) && strcmp(g, "all"))
+        const char *g = bg_row_string(&grids.rows[i], "role"), *q = bg_row_string(&grids.rows[i], "quantizer");
+        if (strcmp(g, role) && strcmp(g, "all"))
             continue;
         for (int k = 0; k < n; k++) {
             if (strcmp(names[k], q))
@@ -92,14 +92,14 @@ static int draw(bg_report *r, bg_facts *facts, bg_rows groups, bg_rows histogram
     bg_figure f;
     const char *names[RUGS];
     bg_rows grids = bg_docset_rows(&r->docs, "curves", "grids");
-    int rugs = rug_names(r, bg_row_string(&histograms.rows[0], "group"), names),
+    int rugs = rug_names(r, bg_row_string(&histograms.rows[0], "role"), names),
         panels = histograms.n < PANELS ? histograms.n : PANELS;
     int status = bg_figure_begin(&f, &r->page, "weights", NULL, e);
     if (status)
         return status;
     bg_text *titles = bg_slots_at(&f.slots, "titles"), *shapes = bg_slots_at(&f.slots, "shapes");
     for (int i = 0; i < panels; i++) {
-        const char *name = bg_row_string(&histograms.rows[i], "group");
+        const char *name = bg_row_string(&histograms.rows[i], "role");
         double beta = bg_row_number(group_row(groups, name), "ggd_shape");
         put_density(&f.data, &histograms.rows[i]);
         put_rugs(&f.data, grids, name, names, rugs);
@@ -118,7 +118,7 @@ static int draw(bg_report *r, bg_facts *facts, bg_rows groups, bg_rows histogram
 
 static int collect(bg_report *r, bg_facts *facts, int *present, bg_err *e)
 {
-    bg_rows groups = bg_docset_rows(&r->docs, "groups", "groups"),
+    bg_rows groups = bg_docset_rows(&r->docs, "groups", "roles"),
             histograms = bg_docset_rows(&r->docs, "groups", "histograms");
     if (!groups.n)
         return BG_OK;

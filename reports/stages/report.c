@@ -6,7 +6,7 @@
 
 static const bg_option options[] = {
     {.name = "layers", .argument = "N,N…", .help = "only these layers"},
-    {.name = "groups", .argument = "ROLE,ROLE…", .help = "only these roles"},
+    {.name = "roles", .old_name = "groups", .argument = "ROLE,ROLE…", .help = "only these roles"},
     {.name = "rate", .argument = "BITS", .help = "rate at which methods are compared [4, or the nearest measured]"},
     {.name = "name", .argument = "NAME", .default_value = "report", .help = "file name of the page, without ending"},
     {.name = "home", .argument = "FILE", .help = "page to link back to"},
@@ -23,7 +23,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     bg_filter filter;
     (void)p;
     double rate = 0;
-    int n = bg_args_words(a), status = bg_filter_parse(&filter, bg_arg(a, "layers"), bg_arg(a, "groups"), e);
+    int n = bg_args_words(a), status = bg_filter_parse(&filter, bg_arg(a, "layers"), bg_arg(a, "roles"), e);
     if (!status)
         status = bg_arg_number(a, "rate", 0.05, 32, &rate, e);
     if (!status && strchr(bg_arg(a, "name"), '/'))

@@ -33,7 +33,7 @@ expect 2 "scop" "$BITGAP" curve data/austen-3.7m -q uniform:scop=32 -o -
 specs="uniform:bits=4,scope=128 nf4 lloyd:bits=3"
 "$BITGAP" curve data/austen-0.9m-qwen2 --layers 0 -q $specs -o "$scratch/bare.json"
 "$BITGAP" curve data/austen-0.9m-qwen2 --layers 0 -q $specs --calibration "$scratch/calibration.json" -o "$scratch/dressed.json"
-for what in '"group": .*"levels"' '"index_entropy_bits"' '"clipped"'; do
+for what in '"role": .*"levels"' '"index_entropy_bits"' '"clipped"'; do
     [ "$(grep -c "$what" "$scratch/bare.json")" -eq "$(grep -c "$what" "$scratch/dressed.json")" ] || fail "a calibration costs $what"
 done
 grep -q '"output_mse"' "$scratch/dressed.json" || fail 'no output error'

@@ -23,3 +23,20 @@ refused 'bounds.json' "$BITGAP" gap "$scratch/bounds.json" "$scratch/bounds.json
 cmp <(sed 's/"histograms": "[^"]*"//' "$scratch/groups.json") <(sed 's/"histograms": "[^"]*"//' "$scratch/again.json") ||
     fail 'extract twice, other bytes'
 pass 'extract twice'
+
+# A document of an earlier version says group where this one says role; so does a command line.
+curve=("$BITGAP" curve data/austen-3.7m -q nf4 rtn)
+"${curve[@]}" --layers 0,1 --groups attn.k_proj,mlp.up_proj -o "$scratch/curves.json"
+pass 'bitgap curve --groups attn.k_proj,mlp.up_proj'
+"$BITGAP" extract data/austen-3.7m --layers 0,1 --roles attn.k_proj,mlp.up_proj -o "$scratch/new.json"
+"$BITGAP" bound "$scratch/new.json" -o "$scratch/bounds.json"
+"$BITGAP" gap "$scratch/curves.json" "$scratch/bounds.json" -o "$scratch/gaps.json"
+for document in curves bounds gaps; do
+    sed -e 's/"role":/"group":/' -e 's/"roles":/"groups":/' -e 's/"over": "role"/"over": "group"/' "$scratch/$document.json" \
+        >"$scratch/old-$document.json"
+    grep -q '"group":' "$scratch/old-$document.json" || fail "no role in $document.json"
+    expect 0 '' "$BITGAP" check "$scratch/old-$document.json"
+done
+"$BITGAP" gap "$scratch/old-curves.json" "$scratch/old-bounds.json" -o "$scratch/again.json"
+cmp <(sed '/"bitgap"/,/^ }/d' "$scratch/gaps.json") <(sed '/"bitgap"/,/^ }/d' "$scratch/again.json") || fail 'group is not read as role'
+pass 'group is read as role'

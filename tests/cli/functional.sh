@@ -19,10 +19,10 @@ expect 0 '1 invalid UTF-8 sequences? w' "$BITGAP" run $model --file "$scratch/ba
 
 # The same bytes for any number of threads.
 specs="uniform:bits=3,scope=channel nf4"
-"$BITGAP" logits $model -q $specs --per-group --no-noise -j 1 -o "$out/one.json"
-pass 'bitgap logits $model -q $specs --per-group --no-noise -j 1 -o $out/one.json'
-"$BITGAP" logits $model -q $specs --per-group --no-noise -j 3 -o "$out/three.json"
-pass 'bitgap logits $model -q $specs --per-group --no-noise -j 3 -o $out/three.json'
+"$BITGAP" logits $model -q $specs --per-role --no-noise -j 1 -o "$out/one.json"
+pass 'bitgap logits $model -q $specs --per-role --no-noise -j 1 -o $out/one.json'
+"$BITGAP" logits $model -q $specs --per-role --no-noise -j 3 -o "$out/three.json"
+pass 'bitgap logits $model -q $specs --per-role --no-noise -j 3 -o $out/three.json'
 cmp "$out/one.json" "$out/three.json" || fail "logits depends on the number of threads"
 grep -q '"text": "built-in sentences".*"sequences": 10' "$out/one.json" || fail "no built-in sentences"
 "$BITGAP" logits $model $model -q nf4 --text data/text/val.txt --windows 1 --context 64 --linearity --per-token -o "$out/two.json"
@@ -38,7 +38,7 @@ refused 'longer than the model.s context of 512' "$BITGAP" logits $model -q nf4 
 
 "$BITGAP" correlate "$out/one.json" -o "$out/c.json"
 pass 'bitgap correlate $out/one.json -o $out/c.json'
-grep -q '"over": "group", "group": "all", "measure": "logits_mse", "points": 14' "$out/c.json" || fail "14 points per role"
+grep -q '"over": "role", "role": "all", "measure": "logits_mse", "points": 14' "$out/c.json" || fail "14 points per role"
 refused 'a second .logits' "$BITGAP" correlate "$out/one.json" "$out/three.json" -o "$scratch/out/c.json"
 refused 'holds .correlation' "$BITGAP" correlate "$out/c.json" -o "$scratch/out/c.json"
 

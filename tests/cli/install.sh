@@ -15,7 +15,7 @@ cp -R data/austen-0.9m-qwen2 "$scratch/model"
     expect 0 'page/report.html' env -u BITGAP_TEMPLATES root/usr/bin/bitgap report groups.json bounds.json curves.json gaps.json -o page
     ${CC:-cc} -shared -fPIC sign.c -o sign.so \
         $(PKG_CONFIG_SYSROOT_DIR=$scratch/root PKG_CONFIG_PATH=$scratch/root/usr/share/pkgconfig pkg-config --cflags bitgap)
-    expect 0 '"rate_bits": ' root/usr/bin/bitgap curve model --layers 0 --groups attn.k_proj -q exec:lib=./sign.so,bits=1 -o -
+    expect 0 '"rate_bits": ' root/usr/bin/bitgap curve model --layers 0 --roles attn.k_proj -q exec:lib=./sign.so,bits=1 -o -
 ) || fail 'the installed program does not work elsewhere'
 pass 'the installed program works elsewhere'
 if command -v man >/dev/null; then

@@ -3,7 +3,7 @@
 source "$(dirname "$0")/lib.bash"
 
 here=./notebooks/own-quantizer
-one=(data/austen-3.7m --layers 0 --groups attn.k_proj) # 128 rows of 256 weights
+one=(data/austen-3.7m --layers 0 --roles attn.k_proj) # 128 rows of 256 weights
 points() { "$BITGAP" curve "${one[@]}" --quiet -q "$@" -o - | grep -oE '"(rate_bits|mse)": [^,]*' | paste -sd' '; }
 
 # ---- the examples ----

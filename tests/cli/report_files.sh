@@ -56,7 +56,7 @@ expect 0 'report.html' "$BITGAP" report "$here/groups.json" -o "$scratch/part"
 grep -q 'id="weights"' "$scratch/part/report.html" || fail 'no section of weights'
 if grep -q 'id="gap"' "$scratch/part/report.html"; then fail 'a section without its document'; fi
 pass 'sections follow documents'
-expect 0 'report.html' "$BITGAP" report $documents --layers 1 --groups mlp.down_proj -o "$scratch/layer"
+expect 0 'report.html' "$BITGAP" report $documents --layers 1 --roles mlp.down_proj -o "$scratch/layer"
 [ "$(wc -l <"$scratch/layer/report.csv")" -eq 17 ] || fail 'the filter lets other points through'
 pass 'a page of one layer and role'
 

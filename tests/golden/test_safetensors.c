@@ -102,7 +102,7 @@ static void test_shards_are_one_model(void **state)
     (void)state;
     bg_ckpt *c = open_or_fail(GOLDEN "models/llama_linear_bf16_sharded");
     const bg_tensor *t = tensor_or_fail(c, "model.layers.0.self_attn.q_proj.weight");
-    assert_string_equal(t->group, "attn.q_proj");
+    assert_string_equal(t->role, "attn.q_proj");
     assert_int_equal(t->layer, 0);
     assert_int_equal(t->dtype, BG_BF16);
     uint64_t sum = c->overhead_bytes;

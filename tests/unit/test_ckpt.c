@@ -13,7 +13,7 @@ static void test_default_model(void **state)
     bg_ckpt *c = open_or_fail("data/austen-3.7m");
     assert_string_equal(c->title, "austen-3.7m");
     assert_string_equal(bg_json_string(c->config, "model_type", ""), "llama");
-    assert_string_equal(c->tensors[0].group, "embed");
+    assert_string_equal(c->tensors[0].role, "embed");
     int linear = 0, last = -1;
     for (int i = 0; i < c->n_tensors; i++) {
         linear += c->tensors[i].is_linear;
@@ -57,7 +57,7 @@ static void test_roles(void **state)
 {
     (void)state;
     static const struct {
-        const char *name, *group;
+        const char *name, *role;
         int layer;
     } rows[] = {
         {"model.embed_tokens.weight", "embed", -1},
@@ -90,9 +90,9 @@ static void test_roles(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         int layer;
-        const char *group = bg_role_of(rows[i].name, &layer);
-        if (strcmp(group, rows[i].group) || layer != rows[i].layer)
-            fail_msg("%s: %s in layer %d", rows[i].name, group, layer);
+        const char *role = bg_role_of(rows[i].name, &layer);
+        if (strcmp(role, rows[i].role) || layer != rows[i].layer)
+            fail_msg("%s: %s in layer %d", rows[i].name, role, layer);
     }
 }
 
@@ -130,7 +130,7 @@ static void test_sources(void **state)
     bg_ckpt *c = open_or_fail("source:gaussian");
     assert_non_null(bg_weights_density(c));
     assert_string_equal(c->title, "source:gaussian");
-    assert_string_equal(c->tensors[0].group, "source");
+    assert_string_equal(c->tensors[0].role, "source");
     assert_int_equal(c->n_tensors, 1);
     assert_int_equal(c->tensors[0].count, 0);
     bg_ckpt_close(c);

@@ -137,7 +137,7 @@ static void results_do_not_depend_on_threads_or_memory(void **state)
         omp_set_num_threads(threads[round]);
         bg_trial asked[6] = {{.spec = &f.specs[0], .layer = -1},
                              {.spec = &f.specs[0], .layer = 1},
-                             {.spec = &f.specs[0], .layer = -1, .group = "mlp.down_proj"},
+                             {.spec = &f.specs[0], .layer = -1, .role = "mlp.down_proj"},
                              {.spec = &f.specs[1], .layer = -1, .embeddings = 1},
                              {.noise = 0.1, .layer = 0},
                              {.precision = BG_FLOAT64, .layer = -1}};
@@ -335,11 +335,11 @@ static void a_recipe_gives_each_tensor_its_own(void **state)
     assert_int_equal(bg_mixed_make("all", names, specs, f.m->n_linears, &all, &e), BG_OK);
     specs[0] = f.specs[1].text;
     assert_int_equal(bg_mixed_make("one", names, specs, 1, &one, &e), BG_OK);
-    const char *group = f.m->linears[0].tensor->group;
+    const char *role = f.m->linears[0].tensor->role;
     bg_trial v[4] = {{.spec = &f.specs[0], .layer = -1},
                      {.mixed = all, .layer = -1},
                      {.mixed = one, .layer = -1},
-                     {.spec = &f.specs[1], .layer = 0, .group = group}};
+                     {.spec = &f.specs[1], .layer = 0, .role = role}};
     measure(&f, v, 4, 0);
     assert_true(v[0].info.kl.mean == v[1].info.kl.mean && v[0].bits == v[1].bits && v[0].tensors == v[1].tensors);
     assert_true(v[2].info.kl.mean == v[3].info.kl.mean && v[2].bits == v[3].bits && v[2].tensors == 1);

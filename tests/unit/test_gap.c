@@ -30,7 +30,7 @@ static cJSON *line_of_layers(int layers)
         for (int b = 2; b <= 5; b++)
             n += (size_t)sprintf(
                 text + n,
-                "%s{\"tensor\": \"t%d\", \"group\": \"g\", \"layer\": %d, \"spec\": \"u:bits=%d\", "
+                "%s{\"tensor\": \"t%d\", \"role\": \"g\", \"layer\": %d, \"spec\": \"u:bits=%d\", "
                 "\"quantizer\": \"u\", \"weights\": 10, \"rate_bits\": %d, \"mse\": %.17g, \"sigma2\": 1, "
                 "\"gap_bits\": 1}",
                 l || b > 2 ? "," : "", l, l, b, b, pow(4, 1 - b));
@@ -97,7 +97,7 @@ static void roles_average_over_spaced_and_all_layers(void **state)
     cJSON *curves = line_of_layers(11), *root = document_of(curves, NULL);
     int spaced = 0, all = 0;
     const cJSON *row;
-    cJSON_ArrayForEach(row, bg_doc_rows(root, "groups"))
+    cJSON_ArrayForEach(row, bg_doc_rows(root, "roles"))
     {
         int tensors = (int)bg_json_number(row, "tensors", 0);
         if (!strcmp(bg_json_string(row, "over", ""), "spaced"))
@@ -125,7 +125,7 @@ static void pairs_need_curves_that_rise(void **state)
             for (int b = 2; b <= 6; b++)
                 n += (size_t)sprintf(
                     text + n,
-                    "%s{\"tensor\": \"t%d\", \"group\": \"g\", \"layer\": %d, \"spec\": \"%c:bits=%d\", \"quantizer\": "
+                    "%s{\"tensor\": \"t%d\", \"role\": \"g\", \"layer\": %d, \"spec\": \"%c:bits=%d\", \"quantizer\": "
                     "\"%c\", "
                     "\"weights\": 10, \"rate_bits\": %g, \"mse\": %.17g, \"sigma2\": 1, \"gap_bits\": 1}",
                     t || q || b > 2 ? "," : "", t, t, "uv"[q], b, "uv"[q], b + 0.5 * q,
@@ -153,7 +153,7 @@ static void intervals_are_of_specs_and_of_pairs(void **state)
     for (int l = 0; l < 4; l++)
         for (int q = 0; q < 2; q++)
             n += (size_t)sprintf(text + n,
-                                 "%s{\"tensor\": \"t%d\", \"group\": \"g\", \"layer\": %d, \"spec\": \"%c:bits=4\", "
+                                 "%s{\"tensor\": \"t%d\", \"role\": \"g\", \"layer\": %d, \"spec\": \"%c:bits=4\", "
                                  "\"quantizer\": \"%c\", \"weights\": 10, \"rate_bits\": 4, \"mse\": 0.01, "
                                  "\"sigma2\": 1, \"gap_bits\": %.17g}",
                                  l || q ? "," : "", l, l, "ab"[q], "ab"[q], 1 + 0.5 * q + 0.1 * l);

@@ -182,7 +182,7 @@ static void test_weights(void **state)
     (void)state;
     says("weights", "The heaviest tails are in `mlp.down_proj` (excess kurtosis 0.750");
     cJSON *g;
-    cJSON_ArrayForEach(g, rows(0, "groups")) set(g, "kurtosis_excess", -0.2);
+    cJSON_ArrayForEach(g, rows(0, "roles")) set(g, "kurtosis_excess", -0.2);
     says("weights", "Every role is as light in its tails as a Gaussian or lighter");
 }
 
