@@ -233,7 +233,7 @@ const bg_arch bg_arch_experts[] = {
      .experts = {[BG_EXPERT_GATE] = "feed_forward.experts.%d.gate_proj",
                  [BG_EXPERT_UP] = "feed_forward.experts.%d.up_proj",
                  [BG_EXPERT_DOWN] = "feed_forward.experts.%d.down_proj"},
-     .norms = {LLAMA_NORMS},
+     .norms = {LLAMA_NORMS, [BG_NORM_Q] = "", [BG_NORM_K] = ""},
      .bias = {EVERY_BIAS("attention_bias", 0)}},
     {0},
 };

@@ -35,6 +35,8 @@ int bg_trial_changes(const bg_trial *v, const bg_linear *l)
         return v->embeddings;
     if (v->mixed)
         return bg_mixed_spec(v->mixed, l->name) != NULL;
+    if (!v->role && !l->tensor->is_linear)
+        return 0; /* a router, unless it is asked for */
     return (v->layer < 0 || v->layer == l->layer) && (!v->role || !strcmp(v->role, l->tensor->role));
 }
 

@@ -55,6 +55,8 @@ int bg_replace_make(const bg_model *m, const bg_spec *s, bg_calibration *calibra
     bg_progress bar;
     bg_progress_begin(&bar, s->text, (unsigned long long)m->n_linears);
     for (int i = 0; i < m->n_linears && !status; i++) {
+        if (!m->linears[i].tensor->is_linear)
+            continue; /* a router */
         status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted")
                                 : quantize(&m->linears[i], s, calibration, seed, out, e);
         bg_progress_step(&bar, 1);

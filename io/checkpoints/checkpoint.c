@@ -67,7 +67,7 @@ void bg_tensor_release(bg_tensor *t)
     free((char *)t->name);
     free((char *)t->storage);
     if (!t->format->borrows_layout)
-        free(t->layout);
+        free(t->layout); /* a view's format is in it */
 }
 
 void bg_ckpt_close(bg_ckpt *c)
@@ -76,8 +76,14 @@ void bg_ckpt_close(bg_ckpt *c)
         return;
     for (int i = 0; i < c->n_tensors; i++)
         bg_tensor_release(&c->tensors[i]);
-    bg_store_free(c->impl);
-    free(c->impl);
+    bg_store *s = c->impl;
+    for (int i = 0; i < s->n_sources; i++) {
+        bg_tensor_release(s->sources[i]);
+        free(s->sources[i]);
+    }
+    free(s->sources);
+    bg_store_free(s);
+    free(s);
     free(c->tensors);
     cJSON_Delete(c->config);
     free(c->path);

@@ -55,6 +55,7 @@ struct bg_tensor {
     const char *name; /* Hugging Face name, e.g. model.layers.0.mlp.down_proj.weight */
     const char *role; /* "mlp.down_proj", "attn.q_proj", "attn.qkv_proj", "embed", "lm_head", "norm", "bias", "other" */
     int layer;        /* −1 outside the layers */
+    int expert;       /* −1: of none */
     int is_linear;    /* a weight matrix of the study: the roles above except norm, bias, other */
     int rank;
     int64_t shape[BG_MAX_RANK]; /* logical, row-major, [out, in] for every linear layer (GPT-2's are turned) */
@@ -105,6 +106,9 @@ uint64_t bg_tensor_bytes(const bg_tensor *t);
 
 /* Role of a tensor from its name. Returns the role (a literal) and sets *layer. */
 const char *bg_role_of(const char *name, int *layer);
+
+/* Its expert, −1: of none. */
+int bg_role_expert(const char *name);
 
 extern const bg_format *const bg_formats[]; /* ends with NULL */
 

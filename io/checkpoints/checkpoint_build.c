@@ -30,6 +30,7 @@ static void assign_roles(bg_ckpt *c)
     for (int i = 0; i < c->n_tensors; i++) {
         if (!c->tensors[i].role)
             assign_role(&c->tensors[i]);
+        c->tensors[i].expert = bg_role_expert(c->tensors[i].name);
         c->tensors[i].is_linear = bg_role_is_linear(c->tensors[i].role);
     }
 }
@@ -91,7 +92,9 @@ static int in_order(const void *a, const void *b)
     if (x->layer != y->layer)
         return x->layer < y->layer ? -1 : 1;
     int p = bg_role_order(x->role), q = bg_role_order(y->role);
-    return p != q ? (p < q ? -1 : 1) : strcmp(x->name, y->name);
+    if (p != q)
+        return p < q ? -1 : 1;
+    return x->expert != y->expert ? (x->expert < y->expert ? -1 : 1) : strcmp(x->name, y->name);
 }
 
 static int by_name(const void *a, const void *b)

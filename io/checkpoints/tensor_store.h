@@ -33,6 +33,8 @@ typedef struct bg_store {
     bg_raw *raws; /* sorted by name once bg_store_sort has run */
     int n_raws, room;
     const bg_tensor **index; /* logical tensors by name, for bg_ckpt_find */
+    bg_tensor **sources;     /* tensors that others are cut from */
+    int n_sources;
 } bg_store;
 
 /* Opens a regular file for reading and appends it; *index receives its place. */

@@ -128,7 +128,7 @@ static void test_gpt_oss(void **state)
             *want = open_or_fail(GOLDEN "mxfp4/gptoss_expected.safetensors");
     const bg_tensor *t = tensor_or_fail(c, "model.layers.0.mlp.experts.gate_up_proj");
     assert_int_equal(t->rank, 3);
-    assert_string_equal(t->role, "mlp.gate_up_proj");
+    assert_string_equal(t->role, "mlp.experts.gate_up_proj");
     assert_tensors_equal(t, tensor_or_fail(want, "rows_f32"));
     check_sides(c, t);
     bg_ckpt_close(c);

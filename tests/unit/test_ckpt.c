@@ -85,7 +85,14 @@ static void test_roles(void **state)
         {"encoder.layer.1.output.dense.weight", "mlp.down_proj", 1},
         {"encoder.layer.1.output.LayerNorm.weight", "norm", 1},
         {"embeddings.word_embeddings.weight", "embed", -1},
-        {"model.layers.7.block_sparse_moe.experts.3.w2.weight", "mlp.down_proj", 7},
+        {"model.layers.7.block_sparse_moe.experts.3.w2.weight", "mlp.experts.down_proj", 7},
+        {"model.layers.7.mlp.experts.13.gate_proj.weight", "mlp.experts.gate_proj", 7},
+        {"model.layers.7.mlp.shared_expert.up_proj.weight", "mlp.shared.up_proj", 7},
+        {"model.layers.7.mlp.gate.weight", "mlp.router", 7},
+        {"model.layers.7.block_sparse_moe.router.layer.weight", "mlp.router", 7},
+        {"model.layers.7.self_attn.kv_a_proj_with_mqa.weight", "attn.kv_a_proj", 7},
+        {"model.layers.7.linear_attn.in_proj_qkvz.weight", "mix.in_proj", 7},
+        {"model.vision_tower.encoder.layers.7.self_attn.q_proj.weight", "vision.attn", -1},
         {"l.weight", "other", -1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -94,6 +101,8 @@ static void test_roles(void **state)
         if (strcmp(role, rows[i].role) || layer != rows[i].layer)
             fail_msg("%s: %s in layer %d", rows[i].name, role, layer);
     }
+    assert_int_equal(bg_role_expert("model.layers.7.mlp.experts.13.gate_proj.weight"), 13);
+    assert_int_equal(bg_role_expert("model.layers.7.mlp.gate_proj.weight"), -1);
 }
 
 /* A Conv1D weight read as rows equals the stored matrix turned, whatever the tile. */

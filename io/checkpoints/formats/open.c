@@ -266,7 +266,7 @@ static int open_path(bg_load *l, const char *given, bg_err *e)
     else if (!status)
         status = load_directory(l, directory, e);
     bg_gguf_close(l->gguf);
-    return status;
+    return status ? status : bg_split_experts(l, e);
 }
 
 int bg_ckpt_open(const char *path, const bg_ckpt_options *options, bg_ckpt **out, bg_err *e)
