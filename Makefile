@@ -201,7 +201,7 @@ endef
 $(OUT)/with.%: FORCE
 	$(remember)
 
-.PHONY: all deps report documents layers audit study tables published notebooks test regression check bench fuzz peer install uninstall \
+.PHONY: all deps report documents layers audit study tables published notebooks test regression check faults bench fuzz peer install uninstall \
         dist deb clean help FORCE
 
 report: $(OUT)/report.html ## from MODEL= to out/MODEL/report.html and report.md (LAYERS= ROLES= SPECS= TEXT=)
@@ -302,8 +302,11 @@ test: all $(call programs,$(TESTED) $(REPLAYED)) ## every test; the last line is
 regression: all ## results.csv anew: what a change moved is then a diff of lines (the test `regression` compares)
 	@BITGAP=$(BITGAP) tests/regression/run write
 
-check: test ## test, and the same tests again under the sanitizers
+check: test faults ## test, the same tests again under the sanitizers, and failing system calls
 	@$(MAKE) SAN=1 test
+
+faults: all ## stages whose system calls fail: no half file, no wrong status, no lost input (FAULTS=N places for each call)
+	@BITGAP=$(abspath $(BITGAP)) FAULTS=$(FAULTS) tests/faults/run
 
 # A fuzz target and the driver that replays and mutates its seeds; with ENGINE=libfuzzer (clang) libFuzzer is the driver.
 FUZZ_DRIVER := $(if $(ENGINE),,$(BUILD)/tests/fuzz/driver.o)

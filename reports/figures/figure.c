@@ -131,8 +131,8 @@ static int write_text(const char *directory, const char *name, const char *endin
     return status;
 }
 
-/* The drawing: raw SVG from gnuplot, then the page's and the file's version of it. */
-static int draw(bg_figure *f, const char *directory, bg_err *e)
+/* The drawing: raw SVG from gnuplot, then the page's and the file's version of it. *absent: there is no gnuplot. */
+static int draw(bg_figure *f, const char *directory, int *absent, bg_err *e)
 {
     bg_page_figure *s = f->shown;
     char file[64], *raw = NULL;
@@ -140,7 +140,7 @@ static int draw(bg_figure *f, const char *directory, bg_err *e)
     snprintf(file, sizeof file, "%s.gp", s->name);
     bg_text_format(&path, "%s/%s.svg", directory, s->name);
     unlink(bg_text_string(&path));
-    int status = bg_gnuplot_run(directory, file, TIME_LIMIT, e);
+    int status = bg_gnuplot_run(directory, file, TIME_LIMIT, absent, e);
     if (!status)
         status = bg_file_read(bg_text_string(&path), SVG_LIMIT, &raw, NULL, e);
     if (!status)
@@ -150,6 +150,8 @@ static int draw(bg_figure *f, const char *directory, bg_err *e)
                               standalone, standalone ? &alone : &s->svg, e);
     if (!status)
         status = write_text(directory, s->name, "svg", &alone, e);
+    if (status)
+        unlink(bg_text_string(&path)); /* what gnuplot left is no figure */
     free(raw);
     bg_text_free(&path);
     bg_text_free(&alone);
@@ -216,8 +218,10 @@ int bg_figure_finish(bg_figure *f, bg_err *e)
         status = bg_no_memory(e, "figure", 0);
     if (!status)
         status = p->drawing == BG_FIGURES_CHECK ? check_files(f, directory, e) : make_files(f, directory, e);
-    /* A page without drawings is still a page: its tables hold every number. */
+    /* Where no gnuplot is, a page without drawings is still a page: its tables hold every number. A drawing that failed
+     * ends the report, so that a page with its figures is not replaced by one without. */
     bg_err why = {0};
+    int absent = 0;
     if (status || p->drawing == BG_FIGURES_CHECK) {
         free(directory);
         release(f);
@@ -225,12 +229,12 @@ int bg_figure_finish(bg_figure *f, bg_err *e)
     }
     if (p->gnuplot_reason[0]) {
         bg_text_add(&f->shown->missing, p->gnuplot_reason);
-    } else if (draw(f, directory, &why)) {
+    } else if (draw(f, directory, &absent, &why) && absent) {
         bg_warn("figure %s: %s", f->shown->name, why.text);
-        bg_text_clear(&f->shown->svg);
         bg_text_format(&f->shown->missing, "%s.", why.text);
-        if (why.code == BG_RESOURCE)
-            snprintf(p->gnuplot_reason, sizeof p->gnuplot_reason, "%.250s.", why.text);
+        snprintf(p->gnuplot_reason, sizeof p->gnuplot_reason, "%.250s.", why.text);
+    } else if (why.code) {
+        status = bg_fail(e, BG_RESOURCE, "figure %s: %s", f->shown->name, why.text);
     }
     free(directory);
     release(f);

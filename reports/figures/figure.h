@@ -64,8 +64,8 @@ const char *bg_family_text_colour(const char *family);
 /* svg.c: raw gnuplot output to the SVG of a page (standalone 0) or to a file of its own (standalone 1). */
 int bg_svg_adopt(const char *raw, const char *name, const char *title, const char *description, const bg_strings *tips,
                  const bg_strings *curves, int standalone, bg_text *out, bg_err *e);
-/* gnuplot.c: runs gnuplot on directory/file with a time limit in seconds. BG_RESOURCE: it is not there or too
- * slow; BG_INPUT: it does not like the file, with its first complaint. */
-int bg_gnuplot_run(const char *directory, const char *file, int seconds, bg_err *e);
+/* gnuplot.c: runs gnuplot on directory/file with a time limit in seconds. BG_RESOURCE: it is not there
+ * (*absent is 1), too slow, or does not like the file, with its first complaint. */
+int bg_gnuplot_run(const char *directory, const char *file, int seconds, int *absent, bg_err *e);
 
 #endif

@@ -53,10 +53,11 @@ static const char *first_complaint(char *said)
     return found;
 }
 
-int bg_gnuplot_run(const char *directory, const char *file, int seconds, bg_err *e)
+int bg_gnuplot_run(const char *directory, const char *file, int seconds, int *absent, bg_err *e)
 {
     int pipes[2], state = 0;
     char said[1024] = "";
+    *absent = 0;
     if (pipe2(pipes, O_CLOEXEC))
         return bg_fail(e, BG_RESOURCE, "cannot run gnuplot: %s", strerror(errno));
     pid_t pid = fork();
@@ -75,9 +76,10 @@ int bg_gnuplot_run(const char *directory, const char *file, int seconds, bg_err 
         ;
     if (late)
         return bg_fail(e, BG_RESOURCE, "gnuplot took longer than %d s on %s", seconds, file);
-    if (WIFEXITED(state) && WEXITSTATUS(state) == 127)
+    *absent = WIFEXITED(state) && WEXITSTATUS(state) == 127;
+    if (*absent)
         return bg_fail(e, BG_RESOURCE, "gnuplot was not found; install gnuplot and run bitgap report again");
     if (!WIFEXITED(state) || WEXITSTATUS(state))
-        return bg_fail(e, BG_INPUT, "gnuplot could not draw %s: %.200s", file, first_complaint(said));
+        return bg_fail(e, BG_RESOURCE, "gnuplot could not draw %s: %.200s", file, first_complaint(said));
     return BG_OK;
 }

@@ -51,6 +51,13 @@ grep -q 'This figure is missing: gnuplot was not found' "$scratch/plain/report.h
 grep -q 'This figure is missing' "$scratch/plain/report.md" || fail 'the Markdown does not say what is missing'
 pass 'no gnuplot: tables and words'
 
+# A gnuplot that fails ends the report; the page that was there stays.
+mkdir "$scratch/failing" && printf '#!/bin/sh\nexit 1\n' >"$scratch/failing/gnuplot" && chmod +x "$scratch/failing/gnuplot"
+before=$(sha256sum <"$scratch/page/report.html")
+expect 4 'figure .*: gnuplot could not draw' env PATH="$scratch/failing:$PATH" "$BITGAP" report $documents -o "$scratch/page"
+[ "$(sha256sum <"$scratch/page/report.html")" = "$before" ] || fail 'a failing gnuplot costs the page'
+pass 'a failing gnuplot: the old page stays'
+
 # A part of the documents gives a part of the page.
 expect 0 'report.html' "$BITGAP" report "$here/groups.json" -o "$scratch/part"
 grep -q 'id="weights"' "$scratch/part/report.html" || fail 'no section of weights'
