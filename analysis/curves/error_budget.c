@@ -120,8 +120,7 @@ static int split(const bg_matrix *m, const bg_spec *s, const float *w, double ne
     c.room = all;
     c.unit = malloc((all + 1) * sizeof *c.unit), c.weight = malloc((all + 1) * sizeof *c.weight);
     double best = 0, n = (double)all;
-    int zeros = s->zero != BG_ZERO_SYM,
-        levels = (s->grid->flags & BG_GRID_STORES_LEVELS) != 0;
+    int zeros = s->zero != BG_ZERO_SYM, levels = (s->grid->flags & BG_GRID_STORES_LEVELS) != 0;
     int status = c.unit && c.weight ? walk(&c, w, e) : bg_no_memory(e, "error budget", all * 12);
     if (!status && levels && c.scopes > 1)
         best = c.inside; /* levels of each scope's own: none shared by all is better */
