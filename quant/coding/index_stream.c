@@ -52,11 +52,6 @@ int bg_rans_fit(bg_rans_table *t, const double *count, int all, bg_err *e)
     return BG_OK;
 }
 
-double bg_rans_length(const bg_rans_table *t, int symbol)
-{
-    return t->frequency[symbol] ? t->bits - log2(t->frequency[symbol]) : HUGE_VAL;
-}
-
 typedef struct bg_bits {
     uint8_t *byte;
     size_t at, length; /* in bits */

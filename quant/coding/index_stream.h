@@ -15,8 +15,6 @@ int bg_rans_fit(bg_rans_table *t, const double *count, int all, bg_err *e);
 /* Bits of a description of the table: precision, the range of symbols used, then the frequencies in Elias' gamma code
  * (zero as 1). Written, read back and compared: BG_INPUT if that fails. */
 int bg_rans_describe(const bg_rans_table *t, double *bits, bg_err *e);
-/* −log2 of the probability that the table gives a symbol; +∞ for one it cannot code. */
-double bg_rans_length(const bg_rans_table *t, int symbol);
 
 /* Codes n symbols with a finished table, decodes and compares. *bits: of the stream with its 32-bit length. */
 int bg_rans_stream(const bg_rans_table *t, const uint16_t *symbols, size_t n, double *bits, bg_err *e);

@@ -288,7 +288,8 @@ static void run_symmetric(const item *it, const float *x, size_t n, size_t g, si
 static void run_table(const item *it, const float *x, size_t n, size_t g, room *r, bg_error *e)
 {
     if (it->unit.K <= 16) {
-        bg_group_table(x, n, g, r->scale, r->inverse, it->unit.levels, it->unit.cuts, it->unit.K, e);
+        bg_table_code table = {r->scale, r->inverse, it->unit.levels, it->unit.cuts, it->unit.K};
+        bg_group_table(x, n, g, &table, e);
         return;
     }
     bg_code c = it->unit;

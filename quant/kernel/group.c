@@ -200,16 +200,15 @@ void bg_group_affine(const float *x, size_t n, size_t g, const bg_affine *a, bg_
 
 /* ---- tables ---- */
 
-void bg_group_table_ref(const float *x, size_t n, size_t g, const float *scale, const float *inverse,
-                        const float *levels, const float *cuts, int K, bg_error *e)
+void bg_group_table_ref(const float *x, size_t n, size_t g, const bg_table_code *t, bg_error *e)
 {
     for (size_t i = 0; i < n; i++) {
         size_t k = i / g;
-        float y = x[i] * inverse[k];
+        float y = x[i] * t->inverse[k];
         int q = 0;
-        while (q < K - 1 && y > cuts[q])
+        while (q < t->K - 1 && y > t->cuts[q])
             q++;
-        double d = scale[k] != 0 ? (double)scale[k] * (double)(y - levels[q]) : (double)x[i];
+        double d = t->scale[k] != 0 ? (double)t->scale[k] * (double)(y - t->levels[q]) : (double)x[i];
         e->sse += d * d;
         e->most = fabsf((float)d) > e->most ? fabsf((float)d) : e->most;
     }
@@ -268,21 +267,22 @@ BG_INLINE bg_f8 square_of_8(bg_f8 y, const halves *h)
 }
 
 /* Whether the search by halves finds the nearest level by `cuts`: they stand midway, to float rounding. */
-static int are_midway(const float *levels, const float *cuts, int K)
+static int are_midway(const bg_table_code *t)
 {
-    for (int k = 0; k + 1 < K; k++)
-        if (!(fabsf(cuts[k] - 0.5f * (levels[k] + levels[k + 1])) <= 0x1p-21f * (levels[K - 1] - levels[0])))
+    float margin = 0x1p-21f * (t->levels[t->K - 1] - t->levels[0]);
+    for (int k = 0; k + 1 < t->K; k++)
+        if (!(fabsf(t->cuts[k] - 0.5f * (t->levels[k] + t->levels[k + 1])) <= margin))
             return 0;
     return 1;
 }
 
 /* Whole groups. mirrored is a constant in each caller. */
-BG_INLINE void table_row(const float *x, size_t groups, size_t g, const float *scale, const float *inverse,
-                         const halves *h, int mirrored, bg_error *e)
+BG_INLINE void table_row(const float *x, size_t groups, size_t g, const bg_table_code *t, const halves *h, int mirrored,
+                         bg_error *e)
 {
     bg_f8 row = {0}, row_most = {0};
     for (size_t k = 0; k < groups; k++) {
-        bg_f8 by = bg_f8_all(inverse[k]), square = bg_f8_all(scale[k] * scale[k]), sum = {0}, most = {0};
+        bg_f8 by = bg_f8_all(t->inverse[k]), square = bg_f8_all(t->scale[k] * t->scale[k]), sum = {0}, most = {0};
         for (size_t i = 0; i < g; i += 8) {
             bg_f8 y = bg_f8_load(x + k * g + i) * by;
             if (mirrored)
@@ -297,29 +297,32 @@ BG_INLINE void table_row(const float *x, size_t groups, size_t g, const float *s
     merge_lanes(e, row, row_most);
 }
 
-void bg_group_table(const float *x, size_t n, size_t g, const float *scale, const float *inverse, const float *levels,
-                    const float *cuts, int K, bg_error *e)
+void bg_group_table(const float *x, size_t n, size_t g, const bg_table_code *t, bg_error *e)
 {
-    size_t whole = g % 8 || K > 16 || !are_moderate(scale, (n + g - 1) / g) || !are_midway(levels, cuts, K) ? 0 : n / g;
+    int K = t->K, fast = g % 8 == 0 && K <= 16 && are_moderate(t->scale, (n + g - 1) / g) && are_midway(t);
+    size_t whole = fast ? n / g : 0;
     if (whole) {
         float level[16], cut[16];
         int mirrored = K == 15;
         halves h;
         for (int k = 0; k < 16; k++) {
-            level[k] = levels[k < K ? k : K - 1];
-            cut[k] = k < K - 1 ? cuts[k] : INFINITY;
-            mirrored &= k >= K || (levels[k] == -levels[K - 1 - k] && (k == K - 1 || cuts[k] == -cuts[K - 2 - k]));
+            level[k] = t->levels[k < K ? k : K - 1];
+            cut[k] = k < K - 1 ? t->cuts[k] : INFINITY;
+            mirrored &=
+                k >= K || (t->levels[k] == -t->levels[K - 1 - k] && (k == K - 1 || t->cuts[k] == -t->cuts[K - 2 - k]));
         }
         if (mirrored) {
             halves_of_8(&h, level + 7, cut + 7);
-            table_row(x, whole, g, scale, inverse, &h, 1, e);
+            table_row(x, whole, g, t, &h, 1, e);
         } else {
             halves_of_16(&h, level, cut);
-            table_row(x, whole, g, scale, inverse, &h, 0, e);
+            table_row(x, whole, g, t, &h, 0, e);
         }
     }
-    if (whole * g < n)
-        bg_group_table_ref(x + whole * g, n - whole * g, g, scale + whole, inverse + whole, levels, cuts, K, e);
+    if (whole * g < n) {
+        bg_table_code rest = {t->scale + whole, t->inverse + whole, t->levels, t->cuts, K};
+        bg_group_table_ref(x + whole * g, n - whole * g, g, &rest, e);
+    }
 }
 
 /* ---- scales ---- */

@@ -35,10 +35,13 @@ void bg_group_affine(const float *x, size_t n, size_t g, const bg_affine *a, bg_
 void bg_group_affine_ref(const float *x, size_t n, size_t g, const bg_affine *a, bg_error *e);
 
 /* Tables of K ≤ 16 ascending levels: y = x·inverse[k]; error scale[k]·(y − nearest level by cuts). */
-void bg_group_table(const float *x, size_t n, size_t g, const float *scale, const float *inverse, const float *levels,
-                    const float *cuts, int K, bg_error *e);
-void bg_group_table_ref(const float *x, size_t n, size_t g, const float *scale, const float *inverse,
-                        const float *levels, const float *cuts, int K, bg_error *e);
+typedef struct bg_table_code {
+    const float *scale, *inverse; /* of each group */
+    const float *levels, *cuts;   /* [K], [K − 1] */
+    int K;
+} bg_table_code;
+void bg_group_table(const float *x, size_t n, size_t g, const bg_table_code *t, bg_error *e);
+void bg_group_table_ref(const float *x, size_t n, size_t g, const bg_table_code *t, bg_error *e);
 
 /* Rounds n non-negative floats to float16 precision in place (saturating at 65504), as bg_f32_to_f16 and back. */
 void bg_round_f16(float *x, size_t n);

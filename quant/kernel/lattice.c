@@ -169,28 +169,6 @@ void bg_lattice_nearest(const bg_lattice *l, const float *x, int32_t *v)
     }
 }
 
-int bg_lattice_holds(const bg_lattice *l, const int32_t *v)
-{
-    int sum = 0, m = v[0] & 1, even = 1;
-    uint32_t word = 0;
-    for (int i = 0; i < l->dim; i++) {
-        sum += v[i], even &= (v[i] & 1) == m;
-        word |= (uint32_t)((v[i] - m) >> 1 & 1) << i;
-    }
-    switch (l->kind) {
-    case BG_LATTICE_A2:
-        return even;
-    case BG_LATTICE_D4:
-        return (sum & 1) == 0;
-    case BG_LATTICE_E8:
-        return even && (sum & 3) == 0;
-    case BG_LATTICE_LEECH:
-        return even && (sum & 7) == 4 * m && l->golay[word & 4095] == word;
-    default:
-        return 1;
-    }
-}
-
 /* ---- E8P ---- */
 
 /* Adds the patterns in which the coordinates of `three` are 3/2 and that of `five` (or none: −1) 5/2. */

@@ -37,8 +37,6 @@ typedef struct bg_lattice {
 void bg_lattice_init(bg_lattice *l, bg_lattice_kind kind);
 /* The nearest point to x[dim], as integers. */
 void bg_lattice_nearest(const bg_lattice *l, const float *x, int32_t *v);
-/* Is v a point? */
-int bg_lattice_holds(const bg_lattice *l, const int32_t *v);
 
 /* E8P of QuIP# (Tseng and others 2024, arXiv 2402.04396): 2^16 words in eight dimensions. A word is a pattern of 256
  * (half-integers of D8 + ½: the 227 of norm² ≤ 10 and 29 of norm² 12), seven signs, the eighth from the parity of D8,

@@ -1,4 +1,4 @@
-/* Owns Lloyd–Max and the optimal uniform step on a histogram (lloyd.h).
+/* Owns Lloyd–Max on a histogram (lloyd.h).
  *
  * With cells (t_{k−1}, t_k], t_k = (y_k + y_{k+1})/2, mass W_k and centroid c_k, the centroid equations are c(y) = y.
  * Their Jacobian is tridiagonal: ∂c_k/∂t_k = p(t_k)(t_k − c_k)/W_k and ∂c_k/∂t_{k−1} = p(t_{k−1})(c_k − t_{k−1})/W_k.
@@ -277,52 +277,4 @@ double bg_lloyd_percentiles(const bg_hist *h, int K, int iterations, double *lev
         }
     }
     return bg_hist_mse(h, levels, K);
-}
-
-/* ---- uniform ---- */
-
-double bg_uniform_mse(const bg_hist *h, int lo, int hi, double shift, double step)
-{
-    double sum = 0;
-    bg_moments low = {0, 0, 0};
-    for (int q = lo; q <= hi; q++) {
-        bg_moments high = q < hi ? bg_hist_below(h, step * (q + shift + 0.5)) : whole_moments(h);
-        double d = step * (q + shift) - h->mean;
-        sum += high.s - low.s - 2 * d * (high.m - low.m) + d * d * (high.w - low.w);
-        low = high;
-    }
-    return h->total > 0 ? fmax(0, sum) / h->total : 0;
-}
-
-double bg_uniform_optimal(const bg_hist *h, int lo, int hi, double shift, double *step)
-{
-    enum { SCAN = 56, GOLDEN = 40 };
-    double reach = fmax(fabs(lo + shift), fabs(hi + shift)), rms = sqrt(h->sigma2 + h->mean * h->mean);
-    double largest = fmax(fabs(h->min), fabs(h->max));
-    *step = 0;
-    if (!(largest > 0) || !(reach > 0))
-        return rms * rms;
-    double from = 0.25 * rms / reach, to = fmin(1.3 * largest, 100 * rms) / reach * (hi - lo < 4 ? 2 : 1);
-    double ratio = pow(to / from, 1.0 / SCAN), best = largest / reach, least = bg_uniform_mse(h, lo, hi, shift, best);
-    for (int i = 0; i <= SCAN; i++) {
-        double s = from * pow(ratio, i), error = bg_uniform_mse(h, lo, hi, shift, s);
-        if (error < least)
-            least = error, best = s;
-    }
-    const double golden = 0.6180339887498949;
-    double a = best / ratio, b = best * ratio, x = b - golden * (b - a), y = a + golden * (b - a);
-    double fx = bg_uniform_mse(h, lo, hi, shift, x), fy = bg_uniform_mse(h, lo, hi, shift, y);
-    for (int i = 0; i < GOLDEN; i++) {
-        if (fx < fy) {
-            b = y, y = x, fy = fx, x = b - golden * (b - a);
-            fx = bg_uniform_mse(h, lo, hi, shift, x);
-        } else {
-            a = x, x = y, fx = fy, y = a + golden * (b - a);
-            fy = bg_uniform_mse(h, lo, hi, shift, y);
-        }
-        if (fmin(fx, fy) < least)
-            least = fmin(fx, fy), best = fx < fy ? x : y;
-    }
-    *step = best;
-    return least;
 }

@@ -1,5 +1,4 @@
-/* Scalar quantizers fitted to a histogram by local search: Lloyd–Max, its classic 20-iteration form, the best uniform
- * step.
+/* Scalar quantizers fitted to a histogram by local search: Lloyd–Max and its classic 20-iteration form.
  *
  * Lloyd 1957/1982, Max 1960: levels are the means of their cells, thresholds the midpoints of levels. Check value: the
  * 16-level quantizer of N(0,1) has mean squared error 0.009501008.
@@ -23,11 +22,5 @@ double bg_lloyd_refine(const bg_hist *h, int K, double *levels, int most, double
 /* The form common in notebooks: levels start at the quantiles (k+1)/(K+1) and take `iterations` plain Lloyd steps; an
  * empty cell keeps its level. Not Lloyd–Max at more than 3 bits: it stops far from the fixed point. */
 double bg_lloyd_percentiles(const bg_hist *h, int K, int iterations, double *levels);
-
-/* The step that minimises the mean squared error of levels step·(q + shift), lo ≤ q ≤ hi, thresholds midway:
- * mid-rise K levels lo = −K/2, hi = K/2 − 1, shift = ½; symmetric integers −hi … hi, shift 0; two's complement
- * likewise. A log-spaced scan, then golden section. Returns the error and sets *step. */
-double bg_uniform_optimal(const bg_hist *h, int lo, int hi, double shift, double *step);
-double bg_uniform_mse(const bg_hist *h, int lo, int hi, double shift, double step);
 
 #endif

@@ -79,10 +79,6 @@ BG_INLINE unsigned bg_i8_bits(bg_i8 mask)
     return (unsigned)_mm256_movemask_ps((__m256)mask);
 }
 /* lane l of the result is lane index[l] (0…7) of v */
-BG_INLINE bg_f8 bg_f8_permute(bg_f8 v, bg_i8 index)
-{
-    return (bg_f8)_mm256_permutevar8x32_ps((__m256)v, (__m256i)index);
-}
 /* the same inside each half of four: the low two bits of the index count; cheaper */
 BG_INLINE bg_f8 bg_f8_among_four(bg_f8 v, bg_i8 index)
 {
@@ -130,13 +126,6 @@ BG_INLINE unsigned bg_i8_bits(bg_i8 mask)
         bits |= (unsigned)(mask[l] & 1) << l;
     return bits;
 }
-BG_INLINE bg_f8 bg_f8_permute(bg_f8 v, bg_i8 index)
-{
-    bg_f8 out = v;
-    for (int l = 0; l < 8; l++)
-        out[l] = v[index[l] & 7];
-    return out;
-}
 BG_INLINE bg_f8 bg_f8_among_four(bg_f8 v, bg_i8 index)
 {
     bg_f8 out = v;
@@ -157,11 +146,6 @@ BG_INLINE bg_d8 bg_d8_from(bg_f8 v)
 BG_INLINE bg_f8 bg_d8_to(bg_d8 v)
 {
     return __builtin_convertvector(v, bg_f8);
-}
-/* nearest integer, ties to even; what is above 2⁵¹ stays about as large */
-BG_INLINE bg_d8 bg_d8_round(bg_d8 v)
-{
-    return (v + 0x1.8p52) - 0x1.8p52;
 }
 
 /* ---- four floats: what crosses lanes is cheap here ---- */
