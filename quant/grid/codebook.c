@@ -1,13 +1,32 @@
-/* Owns the training of codebooks: k-means++ (Arthur and Vassilvitskii 2007) and the generalised Lloyd algorithm (Linde,
- * Buzo and Gray 1980). All sums run over fixed chunks and are added in chunk order, so that threads change no digit.
+/* Owns the training of codebooks: k-means++ seeding (Arthur and Vassilvitskii 2007) and the generalised Lloyd algorithm
+ * (Linde, Buzo and Gray 1980) on n vectors of dimension d, for K words.
  *
- * A vector is searched again only when its word may have changed (Hamerly 2010): it keeps an upper bound on the
- * distance to its own word and a lower bound on the one to every other, both loosened by how far words moved. After
- * some iterations few vectors are searched.
+ * Seeding. Each word is a vector drawn with a probability proportional to its squared distance to the words so far. The
+ * first 16 words are drawn one by one; then a quarter of the present number is drawn at a time from the same distances,
+ * which costs log K passes instead of K. Seeding uses every skip-th vector, so that max(8·K, 32768) remain.
  *
- * Words overshoot their centroids by a half while there is far to go, which saves iterations, and end on them.
+ * Iterations. An iteration assigns each vector to its nearest word, sums the cells, and moves each word toward the
+ * centroid of its cell. Where there are enough vectors the iterations run on a 16th of them first and then on all.
+ * Words move STRETCH = 1.5 times the way to their centroids; once the distortion of the partition changes by less than
+ * SETTLED of itself the factor falls to 1, and when it settles again the training ends. The distortion of a partition
+ * about its centroids needs no second pass: Σ|x|² − Σ_k |Σ_{x∈k} x|²/n_k, in double. A word whose cell is empty is put
+ * beside the word of the cell with the largest loss, the two stepping apart by half the cell's standard deviation in
+ * directions given by random signs.
  *
- * The distortion of a partition about its centroids is Σ|x|² − Σ_k |Σ_{x∈k} x|²/n_k, in double. */
+ * Search. For d = 2 and many words a table over the plane lists the words that can win in each square (vq.h), and every
+ * vector is searched. Otherwise a vector is searched again only when its word may have changed (Hamerly 2010). It keeps
+ *     upper ≥ |x − its word|,    lower ≤ |x − any other word|,
+ * and after a move adds to upper how far its own word moved (drift) and subtracts from lower how far any word moved
+ * (widest). While upper < lower nothing can have changed; else upper is tightened to the true distance, and only if
+ * that is not enough the vector is searched, which gives both bounds anew from the smallest and second smallest score.
+ * Bounds are rounded outwards (distance_of, pack_words), so that rounding never hides a change: the assignment is the
+ * one that a full search would give, up to ties within the rounding of scores.
+ *
+ * Determinism. Sums run over chunks that depend on n, K and d alone and are added in chunk order; random numbers are
+ * functions of the seed and an index. The number of threads changes no digit.
+ *
+ * Words are finally rounded to what a file holds, float16 times one power of two, before anything is coded with them.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +34,7 @@
 #include "quant/grid/codebook.h"
 #include "quant/probability/random.h"
 
-enum { CHUNKS = 32, CHUNK_LEAST = 2048, PIECE = 512, MOST_ITERATIONS = 300, PLANE_WORDS = 256, PLANE_TRAINING = 1024 };
+enum { CHUNKS = 32, MIN_CHUNK = 2048, PIECE = 512, MAX_ITERATIONS = 300, PLANE_WORDS = 256, PLANE_TRAINING = 1024 };
 static const double SETTLED = 1e-5, STRETCH = 1.5, SUM_BYTES = 64e6;
 
 int bg_index_bits(int64_t K)
@@ -283,7 +302,7 @@ static int run_lloyd(bg_training *t, double *distortion, int *iterations, bg_err
     int s = before ? BG_OK : bg_no_memory(e, "codebook", bytes);
     for (size_t v = 0; t->own && v < t->n; v++)
         t->own[v] = 0, t->upper[v] = INFINITY, t->lower[v] = 0;
-    for (int i = 0; !s && i < MOST_ITERATIONS; i++) {
+    for (int i = 0; !s && i < MAX_ITERATIONS; i++) {
         if (bg_interrupted) {
             s = bg_fail(e, BG_RESOURCE, "interrupted");
             break;
@@ -432,7 +451,7 @@ static int allocate_training(bg_codebook *c, bg_training *t, bg_err *e)
 {
     size_t K = (size_t)c->K, d = (size_t)c->d, cells = K * (d + 2) * sizeof(double);
     double fit = SUM_BYTES / (double)cells;
-    size_t chunks = t->n / CHUNK_LEAST;
+    size_t chunks = t->n / MIN_CHUNK;
     chunks = chunks > (size_t)fmax(fit, 2) ? (size_t)fmax(fit, 2) : chunks;
     t->chunks = (int)(chunks > CHUNKS ? CHUNKS : chunks < 1 ? 1 : chunks);
     c->words = malloc(K * d * sizeof(float));

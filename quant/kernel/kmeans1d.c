@@ -1,16 +1,27 @@
-/* Owns exact one-dimensional k-means (kmeans1d.h).
+/* Owns exact one-dimensional k-means (kmeans1d.h) by dynamic programming with bands that shrink.
  *
- * Between cuts t_0 = 0 ≤ t_1 ≤ … ≤ t_K = n the cell of atoms t_{k−1} … t_k − 1 costs c(t_{k−1}, t_k) = S − M²/W from
- * prefix sums, and D_k[t] = min over t′ of D_{k−1}[t′] + c(t′, t). The cost is Monge, so the best t′ grows with t, and
- * divide and conquer needs O(n log n) a layer.
+ * The problem. n atoms in ascending order are cut into K cells by t_0 = 0 ≤ t_1 ≤ … ≤ t_K = n; cell k holds atoms
+ * t_{k−1} … t_k − 1 and costs c(t_{k−1}, t_k) = S − M²/W, its squared error about its mean, from prefix sums. The plain
+ * recursion D_k[t] = min over t′ of D_{k−1}[t′] + c(t′, t) costs O(K·n²). c is Monge,
+ * c(a,c) + c(b,d) ≤ c(a,d) + c(b,c) for a ≤ b ≤ c ≤ d, hence the best t′ never decreases as t grows, and divide and
+ * conquer over t (solve_rows) costs O(n log n) per layer.
  *
- * Most of it can be left out, provably. Cover the places of cut k by buckets [p, q]. If cuts k−1 and k lie in buckets
- * b′ and b, their cell costs at least c(q_{b′}, p_b), the atoms surely inside; this bound is Monge too. Its forward and
- * backward sums F_k(b), B_k(b) are a small dynamic programme, and a bucket with F + B above the error of a known
- * partition (that of Lloyd–Max) holds no cut k of an optimum. What is left is covered by smaller buckets; when a bucket
- * is one place, the bound is the cost itself, F_K is the minimum and its path the answer.
+ * Bands. Most places of a cut can be excluded by proof. Cover the possible places of cut k, its band [lo_k, hi_k], by
+ * buckets [p, q]. If cut k−1 lies in bucket b′ and cut k in bucket b, their cell contains at least the atoms from
+ * q_{b′} to p_b, so it costs at least c(q_{b′}, p_b); this bound is Monge too. Let F_k(b) be the smallest sum of such
+ * bounds over all ways to reach bucket b from the left, B_k(b) the same from the right; both are small dynamic
+ * programmes (run_forward, run_backward). Let `known` be the error of any partition, at first that of Lloyd–Max. A
+ * bucket with F_k(b) + B_k(b) > known holds no cut k of an optimal partition, and shrink_bands drops such buckets from
+ * both ends of each band. The remaining bands are covered by buckets a FINER-th as wide, and so on; the path of each
+ * bound, made a partition and improved by a few Lloyd steps, lowers `known` (note_path). When a bucket is a single
+ * place the bound is the cost itself: F_K is the minimum, and `best` leads back along its cuts.
  *
- * Where cells have few atoms these bounds are weak, and a price a cell finds the cuts sooner (kmeans1d_lagrange.c).
+ * Invariants. The optimal cuts always stay inside their bands; `known` is an upper bound on the minimum that includes
+ * room for the rounding of prefix sums; ties prefer the earlier candidate, so results do not depend on threads (forward
+ * and backward sums may run side by side and share nothing).
+ *
+ * Where cells hold few atoms (n < PRICED_BELOW·K) the bounds exclude little, and the search over a price per cell
+ * (kmeans1d_lagrange.c) finds the same cuts sooner; it is tried first there.
  */
 #include "quant/kernel/kmeans1d.h"
 

@@ -1,11 +1,19 @@
-/* Owns optimal partitions at a price a cell: the least of Σ c + λ·cells, for exact k-means with many cells
- * (kmeans1d.h).
+/* Owns exact k-means with many cells by a price λ per cell: the minimum of Σ c + λ·(number of cells), see kmeans1d.h.
  *
- * The least error of K cells is convex in K where c is Monge, so the partition that is best at some λ and has K cells
- * is the best of K cells (Aggarwal, Schieber and Tokuyama 1994, "Finding a minimum-weight k-link path in graphs with
- * the concave Monge property"; Grønlund et al. 2017, arXiv 1701.07204, for k-means). At one λ L(t) = min over t′ < t of
- * L(t′) + c(t′, t) + λ is found with a queue of candidates: once a later t′ wins, it wins for all larger t (Galil and
- * Park 1992). The number of cells goes as λ^(−1/3), because D goes as K^(−2): a few λ suffice.
+ * Where the cost c is Monge, the minimum error is a convex function of the number of cells. So if the best partition at
+ * some λ happens to have K cells, it is the best partition of K cells (Aggarwal, Schieber and Tokuyama 1994, "Finding a
+ * minimum-weight k-link path in graphs with the concave Monge property"; Grønlund et al. 2017, arXiv 1701.07204, for
+ * k-means).
+ *
+ * At one λ, L(t) = min over t′ < t of L(t′) + c(t′, t) + λ (solve_at_price). Once a later candidate t′ beats an earlier
+ * one at some t it beats it at all larger t (Galil and Park 1992). A queue therefore holds candidates in ascending
+ * order, each with the first t from which it wins; a new candidate removes those from the back that it beats where they
+ * would start to win, and finds by doubling and bisection where it takes over from the last one left: O(n log n).
+ *
+ * The search for λ. The error of an optimal partition goes as K^(−2), so the number of cells goes as λ^(−1/3): λ is
+ * multiplied by (cells/K)³, and after eight trials, or outside the bracket, the bracket is bisected in the logarithm.
+ * Where the errors of K − 1, K and K + 1 cells lie on a line no λ gives K cells; *found is then 0 and the caller uses
+ * the other algorithm.
  */
 #include <math.h>
 #include <stdlib.h>
