@@ -194,7 +194,7 @@ static inline void costs(const bg_trained *t, float x, uint16_t cost[4], uint16_
     bg_f4 r = (bg_f4){x, x, x, x} - value, by = r * r + add;
     bg_f4 least = bg_f4_min(by, __builtin_shufflevector(by, by, 1, 0, 3, 2));
     least = bg_f4_min(least, __builtin_shufflevector(least, least, 2, 3, 0, 1));
-    bg_f4 most = {BG_TRELLIS_COST, BG_TRELLIS_COST, BG_TRELLIS_COST, BG_TRELLIS_COST};
+    bg_f4 most = {BG_TRELLIS_MAX_COST, BG_TRELLIS_MAX_COST, BG_TRELLIS_MAX_COST, BG_TRELLIS_MAX_COST};
     bg_i4 quanta = __builtin_convertvector(bg_f4_min((by - least) * t->quanta + 0.5f, most), bg_i4);
     for (int c = 0; c < 4; c++)
         cost[c] = (uint16_t)quanta[c];

@@ -1,12 +1,26 @@
-/* The bitshift trellis (Tseng and others 2024, QTIP): the state is the last L bits of the stream, every step shifts in
- * K new ones, and the state names V weights in a table of 2^L entries, so a decoder needs no trellis at all.
+/* The bitshift trellis (Tseng and others 2024, QTIP) and the Viterbi search on it.
  *
- * States that differ in their top K bits only lead to the same next states, so the search keeps one metric for each
- * remainder q of L − K bits, the least over the 2^K states p·Q + q, Q = 2^(L−K):
- *     m'[q] = min_p  m[(p·Q + q) >> K] + |x − T[p·Q + q]|²
- * Weights and table are 16-bit fixed-point numbers. A weight costs ⌊(2^doublings·(x − T))² / 2^16⌋, both factors
- * saturating; metrics are 16-bit, less the least of the step before, and the largest of them means that nothing leads
- * there.
+ * The code. The stream is a string of bits; the state at a step is the L bits that end there, and every step shifts in
+ * K new ones. A state names V weights (1 or 2) in a table of 2^L entries, so a decoder needs no trellis: it slides a
+ * window of L bits over the stream and looks up, or computes, the entry.
+ *
+ * The search. A state is p·Q + q with Q = 2^(L−K): its top K bits p are those that the next step shifts out, so states
+ * that differ in p only have the same successors. It is enough to keep one metric for each remainder q, the smallest
+ * over the 2^K states that share it:
+ *
+ *     m'[q] = min over p of  m[(p·Q + q) >> K] + |x − T[p·Q + q]|²
+ *
+ * (a state's predecessors share the remainder that is its upper L − K bits). The winning p, K bits, is the choice
+ * stored for q and step; the path is read back from the final remainder, one state per step.
+ *
+ * Arithmetic. Weights and table are 16-bit fixed-point numbers. A weight costs ⌊(2^doublings·(x − T))² / 2^16⌋, with
+ * both factors saturating. Metrics are 16-bit, reduced by the smallest metric of the step before; the largest number
+ * means that no path leads there. The fast version and _ref add the same integers with the same saturation and choose
+ * the same path; ties prefer the lower p and the lower final remainder.
+ *
+ * Ends. A tail-biting stream needs a given start and end: start fixes the remainder before the first step, end the one
+ * after the last. Where the forced end saturates, the choices no longer lead back to the start; its bits are then put
+ * into the first states (keep_start), so that the result is always a stream.
  */
 #ifndef BG_QUANT_KERNEL_BITSHIFT_H
 #define BG_QUANT_KERNEL_BITSHIFT_H

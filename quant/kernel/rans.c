@@ -1,4 +1,10 @@
-/* Owns the entropy coder's tables and its plain streams; formulas in rans.h. */
+/* Owns the tables of the entropy coder and its streams; formulas and invariants are in rans.h.
+ *
+ * The plain coder (_ref) branches where a word moves. The fast one, for eight lanes, writes or reads a word in every
+ * step and moves the pointer by 0 or 1, so no branch depends on a symbol; it needs a word of slack, which
+ * bg_rans_max_words includes when encoding and the last eight words of the stream provide when decoding: the rest goes
+ * through the plain steps. Both give the same stream.
+ */
 #include <math.h>
 #include <string.h>
 #include "quant/kernel/rans.h"

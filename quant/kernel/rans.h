@@ -1,13 +1,26 @@
-/* Range asymmetric numeral systems: entropy coding of symbols by a table of frequencies that add up to 2^B.
+/* Range asymmetric numeral systems (rANS): entropy coding of symbols by a table of frequencies that add up to 2^B.
  *
- *     encode  x ← (x div f)·2^B + c + (x mod f)       decode  x ← f·(x div 2^B) + (x mod 2^B) − c
+ * A symbol of frequency f owns the slots c … c + f − 1 of 2^B, c the sum of the frequencies before it. With the state
+ * x,
  *
- * for a symbol of frequency f whose slots start at c. The state x stays in [2^31, 2^63): 32 bits leave before an
- * encoding step that would overflow, and come back after the decoding step; x div f is then never below 2^15, and
- * rounding it down costs nothing one could measure. Two states take turns, so that their steps overlap, or eight in
- * streams long enough to pay for writing them. The stream is written backwards and read forwards; a damaged one ends in
- * another state than 2^31 or at another place, and is refused. Duda 2013 (arXiv 1311.2540); interleaving as in Giesen
- * 2014 (arXiv 1402.3392).
+ *     encode  x ← (x div f)·2^B + c + (x mod f)
+ *     decode  slot = x mod 2^B gives the symbol,  x ← f·(x div 2^B) + slot − c
+ *
+ * are inverse to each other, and each encoding step multiplies x by about 2^B/f: the ideal length of the symbol.
+ *
+ * Invariant: between steps x lies in [2^31, 2^63). Before an encoding step that would leave the interval, which is when
+ * x ≥ f·2^(63−B), the low 32 bits of x go to the stream; after a decoding step that leaves x below 2^31 the decoder
+ * takes 32 bits back. Both tests look at the same x, so decoder and encoder move words at the same steps. x div f is
+ * never below 2^15, and what rounding it down costs cannot be measured.
+ *
+ * The stream is written backwards from the end of its memory and read forwards: the decoder meets the symbols in
+ * reverse order of encoding. Symbol i uses state i mod lanes: two states, whose steps overlap in the processor, or
+ * eight in streams of BG_RANS_LONG symbols and more, where writing eight states costs nothing. The final states stand
+ * at the front of the stream. A decoder that has read all symbols must be at the end of the stream with every state
+ * 2^31, the encoder's initial one; a damaged stream fails this test.
+ *
+ * Division by f is a multiplication by ⌈2^(64+shift)/f⌉ (bg_rans_fill). Duda 2013 (arXiv 1311.2540); interleaving as in
+ * Giesen 2014 (arXiv 1402.3392).
  */
 #ifndef BG_QUANT_KERNEL_RANS_H
 #define BG_QUANT_KERNEL_RANS_H

@@ -20,7 +20,7 @@ static void test_search(void **state)
     uint16_t(*cost)[4] = malloc(N * sizeof *cost);
     for (int i = 0; i < N; i++)
         for (int c = 0; c < 4; c++)
-            cost[i][c] = (uint16_t)(BG_TRELLIS_COST * pow(bg_uniform_at(7, (uint64_t)(4 * i + c)), 4));
+            cost[i][c] = (uint16_t)(BG_TRELLIS_MAX_COST * pow(bg_uniform_at(7, (uint64_t)(4 * i + c)), 4));
     uint8_t a[N], b[N];
     for (int states = 4; states <= 256; states *= 2) {
         bg_trellis t;
