@@ -47,14 +47,23 @@ else
 # Threads that wait sleep: spinning ones cost three times the work when something else runs on the machine.
 export OMP_WAIT_POLICY ?= passive
 
-# A model's documents lie in a directory named after it; a part of a model has a directory of its own.
+# A model's documents lie in a directory named after it, in which the file `model` says which model that is: another model of
+# the same name gets a directory with a suffix. A part of a model has a directory of its own.
 comma := ,
 empty :=
 NAME := $(subst :,-,$(subst =,-,$(subst $(comma),-,$(notdir $(patsubst %/,%,$(strip $(MODEL)))))))
+MODEL_ID := $(patsubst $(CURDIR)/%,%,$(or $(realpath $(strip $(MODEL))),$(strip $(MODEL))))
+quoted = '$(subst ','\'',$(1))'
+ifneq ($(wildcard out/$(NAME)/model),)
+NAME := $(NAME)$(shell printf '%s\n' $(call quoted,$(MODEL_ID)) | cmp -s - out/$(NAME)/model || \
+          printf '%s' $(call quoted,-$(MODEL_ID)) | sha256sum | sed 's/\(.\{8\}\).*/-\1/')
+endif
 PART := $(subst $(empty) ,-,$(strip $(LAYERS:%=layers-%) $(ROLES:%=%)))
 OUT  := out/$(NAME)$(if $(PART),/$(PART))
+MODEL_STAMP := $(if $(filter file,$(origin OUT)),out/$(NAME),$(OUT))/model
 HUB  := $(HOME)/.cache/huggingface/hub/models--$(subst /,--,$(strip $(MODEL)))/snapshots/*
-MODEL_FILES := $(wildcard $(foreach d,$(MODEL) $(HUB),$(d)/*.safetensors $(d)/*.json) $(filter %.safetensors %.gguf,$(MODEL)))
+MODEL_FILES := $(wildcard $(foreach d,$(MODEL) $(HUB),$(d)/*.safetensors $(d)/*.json) $(filter %.safetensors %.gguf,$(MODEL))) \
+               $(MODEL_STAMP)
 BITGAP  := $(BUILD)/bitgap
 LIBRARY := $(BUILD)/libbitgap.a
 
@@ -75,8 +84,17 @@ FLAGS = $(THREADS:%=-j %) -o $@
 $(OUT)/groups.json: $(MODEL_FILES) $(call stage,extract)
 	$(RUN) extract $(MODEL) $(LAYERS:%=--layers %) $(ROLES:%=--roles %) $(FLAGS)
 
-# calibrate: what the layers see of a text. A model without config.json and tokenizer cannot be run; nor can a part of one.
-RUNNABLE    := $(and $(wildcard $(MODEL)/config.json),$(wildcard $(MODEL)/tokenizer.json),$(if $(PART),,yes))
+# can-run: whether the model can be run, asked once and kept as a line of make; the page of one that cannot says why. A part
+# of a model is not run.
+ifneq ($(if $(PART),,$(filter report layers documents audit out/% $(OUT)/%,$(MAKECMDGOALS))),)
+-include $(OUT)/can-run.mk
+endif
+$(OUT)/can-run.mk: $(MODEL_FILES) $(call stage,can_run)
+	@mkdir -p $(@D)
+	@if $(BITGAP) can-run $(MODEL) >/dev/null; then echo 'RUNNABLE := yes'; elif [ $$? -eq 1 ]; then echo 'RUNNABLE :='; \
+	else exit 1; fi > $@
+
+# calibrate: what the layers see of a text
 CALIBRATION := $(if $(RUNNABLE),$(OUT)/calibration.json)
 CALIBRATED_WITH = $(CALIBRATION:%=--calibration %)
 $(OUT)/calibration.json: $(MODEL_FILES) $(TEXT) $(call stage,calibrate)
@@ -193,13 +211,15 @@ notebooks: $(NOTEBOOKS:%=%/index.html) ## every notebook, its commands run and i
 -include $(wildcard $(OUT)/studies/*/index.d $(OUT)/notebooks/*/index.d)
 
 # A setting is a file that changes when its value does.
-quoted = '$(subst ','\'',$(1))'
 define remember
 	@mkdir -p $(@D)
 	@printf '%s\n' $(call quoted,$($*)) | cmp -s - $@ || printf '%s\n' $(call quoted,$($*)) > $@
 endef
 $(OUT)/with.%: FORCE
 	$(remember)
+$(MODEL_STAMP): FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' $(call quoted,$(MODEL_ID)) | cmp -s - $@ || printf '%s\n' $(call quoted,$(MODEL_ID)) > $@
 
 .PHONY: all deps report documents layers audit study tables published notebooks test regression check faults bench fuzz peer install uninstall \
         dist deb clean help FORCE
@@ -275,7 +295,7 @@ $(BUILD)/measuring: $(filter-out $(BUILD)/reports/% $(BUILD)/analysis/stages/%,$
 
 COMPILE = $(CC) $(ALL_CFLAGS)
 # Kept: a setting forgotten would make everything stale.
-.PRECIOUS: $(BUILD)/with.% $(OUT)/with.%
+.PRECIOUS: $(BUILD)/with.% $(OUT)/with.% $(MODEL_STAMP)
 $(BUILD)/with.%: FORCE
 	$(remember)
 

@@ -37,6 +37,7 @@
     ROW(run) \
     ROW(export) \
     ROW(diff) \
+    ROW(can_run) \
     ROW(check) \
     ROW(merge) \
     ROW(verify) \

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "analysis/output/can_run.h"
 #include "analysis/tensors/tensor_selection.h"
 #include "analysis/tensors/tensor_histogram.h"
 
@@ -172,6 +173,9 @@ static void put_model(job *j, const char *path)
     bg_doc_integer(d, "layers", layers);
     bg_doc_bool(d, "tied", embedded && !head);
     bg_doc_string(d, "path", path);
+    bg_err reason;
+    if (c->config && bg_can_run(c, &reason))
+        bg_doc_string(d, "cannot_run", reason.text);
     if (j->side.path)
         bg_doc_string(d, "histograms", bg_path_base(j->side.path));
     bg_doc_row_end(d);

@@ -40,6 +40,7 @@ static const bg_section groups_sections[] = {
                         REQ("layers", BG_INTEGER, "-", "layers"),
                         REQ("tied", BG_BOOL, "-", "the output matrix is the embedding"),
                         OPT("path", BG_STRING, "-", "MODEL as given"),
+                        OPT("cannot_run", BG_STRING, "-", "why Bitgap cannot run this model"),
                         OPT("histograms", BG_STRING, "-", "side file with the exact histograms"),
                         OPT("histograms_sha256", BG_STRING, "-", "its sha256"),
                         {0}}},
