@@ -347,6 +347,19 @@ static int open_norms(binding *b, int layer, bg_err *e)
     return status;
 }
 
+/* xIELU's numbers, which GGUF keeps in its metadata. */
+static int read_constant(binding *b, int layer, int role)
+{
+    static const char *const names[] = {"alpha_p", "alpha_n", "beta", "eps"};
+    const cJSON *all = cJSON_GetObjectItemCaseSensitive(b->m->settings, "xielu");
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(all, names[role - BG_XIELU_P]);
+    const cJSON *v = cJSON_GetArrayItem(list, layer);
+    if (!cJSON_IsNumber(v))
+        return 0;
+    b->m->layers[layer].xielu[role - BG_XIELU_P] = (float)v->valuedouble;
+    return 1;
+}
+
 static int open_vectors(binding *b, int layer, bg_err *e)
 {
     bg_model *m = b->m;
@@ -378,7 +391,7 @@ static int open_vectors(binding *b, int layer, bg_err *e)
             (i == BG_ROUTER_BIAS && !y->linear[BG_ROUTER]))
             continue;
         choose(b, names, "", name);
-        if (!*name)
+        if (!*name || (i >= BG_XIELU_P && i <= BG_XIELU_EPS && read_constant(b, layer, i)))
             continue;
         status = find_tensor(b, name, count[i], 0, &y->vector[i].tensor, e);
         m->parameters += (double)count[i];
@@ -488,6 +501,7 @@ static const struct {
 } idle[] = {
     {"rotary_emb.inv_freq", NULL}, /* computed */
     {"rope_freqs", NULL},
+    {"rope_factors_", NULL},
     {"attn.masked_bias", NULL},
     {"attention.masked_bias", NULL},
     {"attn.bias", NULL}, /* GPT-2's mask */

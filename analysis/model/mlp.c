@@ -6,7 +6,7 @@
 static void activate(const bg_flow *f, float *x, const float *times, int64_t n)
 {
     const bg_model_config *c = &f->m->config;
-    const bg_vector *v = f->m->layers[f->layer].vector;
+    const bg_layer *l = &f->m->layers[f->layer];
     if (c->activation == BG_CLAMPED) {
         bg_clamped_gate(x, times, n, (float)c->clamp_limit, (float)c->clamp_alpha);
         return;
@@ -15,7 +15,10 @@ static void activate(const bg_flow *f, float *x, const float *times, int64_t n)
         bg_activate(c->activation, x, times, n);
         return;
     }
-    bg_xielu(x, n, *v[BG_XIELU_P].w, *v[BG_XIELU_N].w, *v[BG_XIELU_BETA].w, *v[BG_XIELU_EPS].w);
+    float k[4];
+    for (int i = 0; i < 4; i++)
+        k[i] = l->vector[BG_XIELU_P + i].w ? *l->vector[BG_XIELU_P + i].w : l->xielu[i];
+    bg_xielu(x, n, k[0], k[1], k[2], k[3]);
     for (int64_t i = 0; times && i < n; i++)
         x[i] *= times[i];
 }

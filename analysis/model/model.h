@@ -64,6 +64,7 @@ typedef struct bg_layer {
     bg_norm norm[BG_NORMS];
     bg_vector vector[BG_VECTORS];
     bg_layer_rules rules;
+    float xielu[4]; /* in place of the tensors, from a GGUF file */
     int value_dim;
     int inner, expert_inner, shared_inner;
     float *store; /* where all its weights are; NULL: not loaded */
