@@ -1,4 +1,18 @@
-/* Owns the coding of whole index streams, with static and adaptive tables. */
+/* Owns the coding of whole index streams with rANS (quant/kernel/rans.h), with static and adaptive tables.
+ *
+ * Static: the table is fitted to the counts of the stream and stored before it: precision, first and last symbol that
+ * occurs, then the frequency plus 1 of every symbol between them in Elias' gamma code.
+ *
+ * Adaptive: no table is stored. The stream is cut into blocks whose ends depend on the alphabet and the position alone
+ * (block_end), each an eighth as long as everything before it, so that refitting costs little. The table of a block is
+ * fitted to the counts of all blocks before it plus a twentieth for every symbol. rANS encodes backwards, so the
+ * encoder counts the whole stream first and takes the counts of a block away again before it encodes the block: the
+ * counts are then those that the decoder has when it gets there. Symbols are shifted to start at 0; the extremes are
+ * stored.
+ *
+ * A stream is decoded and compared before its length is reported: a length that no decoder can use never becomes a
+ * rate.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,14 +167,12 @@ int bg_entropy_static(const uint16_t *symbols, size_t n, int K, double *bits, do
 
 /* ---- adaptive ---- */
 
-/* The table of a block is fitted to the counts of all blocks before it, plus a twentieth for every symbol (counted as 1
- * and 20, so that sums stay exact). Blocks grow with what has been seen, so that refitting costs little. The encoder
- * walks back through the blocks, taking counts away. */
+/* Weights of the twentieth and of a count: as 1 and 20 the sums stay exact. */
 enum { PRIOR = 1, SEEN = 20, BLOCKS = 1024 };
 
 static size_t block_end(size_t first, int K)
 {
-    size_t least = (size_t)(K > 256 ? K : 256), length = first / 8 > least ? first / 8 : least;
+    size_t min = (size_t)(K > 256 ? K : 256), length = first / 8 > min ? first / 8 : min;
     return first + length;
 }
 

@@ -1,5 +1,5 @@
-/* E8P, the codebook of QuIP#: 65,536 words of E8-like points in eight dimensions, 2 bits a weight, nothing stored but a
- * scale. Vectors run row after row. Check: N(0,1) at input scale 1.03: 0.0912 ± 0.0004 (the 0.089 printed in QTIP's
+/* E8P, the codebook of QuIP#: 65,536 words of E8-like points in eight dimensions, 2 bits per weight, nothing stored but
+ * a scale. Vectors run row after row. Check: N(0,1) at input scale 1.03: 0.0912 ± 0.0004 (the 0.089 printed in QTIP's
  * table 1 is not reproduced by the published codebook). */
 #include <math.h>
 #include <stdlib.h>
@@ -29,13 +29,13 @@ static const bg_key keys[] = {
     {0},
 };
 
-static double bits(const bg_spec *s)
+static double count_bits(const bg_spec *s)
 {
     (void)s;
     return 2;
 }
 
-static void code(const bg_trained *t, const float *w, size_t n, float *out)
+static void code_weights(const bg_trained *t, const float *w, size_t n, float *out)
 {
     for (size_t a = 0; a < n; a += 8) {
         float x[8] = {0}, y[8];
@@ -48,11 +48,11 @@ static void code(const bg_trained *t, const float *w, size_t n, float *out)
     }
 }
 
-static double error_at(bg_trained *t, double scale, const float *x, float *out, size_t n)
+static double measure_at(bg_trained *t, double scale, const float *x, float *out, size_t n)
 {
     double sum = 0;
     t->scale = (float)scale;
-    code(t, x, n, out);
+    code_weights(t, x, n, out);
     for (size_t i = 0; i < n; i++)
         sum += ((double)x[i] - (double)out[i]) * ((double)x[i] - (double)out[i]);
     return sum;
@@ -63,24 +63,24 @@ static void search_scale(bg_trained *t, double sigma, const float *x, float *out
 {
     const double golden = 0.61803398874989485;
     double a = sigma / 1.4, b = sigma / 0.7, c = b - golden * (b - a), d = a + golden * (b - a);
-    double at_c = error_at(t, c, x, out, n), at_d = error_at(t, d, x, out, n);
+    double at_c = measure_at(t, c, x, out, n), at_d = measure_at(t, d, x, out, n);
     for (int i = 0; i < SEARCHES; i++)
         if (at_c < at_d) {
             b = d, d = c, at_d = at_c;
-            c = b - golden * (b - a), at_c = error_at(t, c, x, out, n);
+            c = b - golden * (b - a), at_c = measure_at(t, c, x, out, n);
         } else {
             a = c, c = d, at_c = at_d;
-            d = a + golden * (b - a), at_d = error_at(t, d, x, out, n);
+            d = a + golden * (b - a), at_d = measure_at(t, d, x, out, n);
         }
     t->scale = (float)(at_c < at_d ? c : d);
 }
 
-static void release(bg_trained *t)
+static void release_codebook(bg_trained *t)
 {
     free(t);
 }
 
-static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err *e)
+static int fit_scale(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err *e)
 {
     float *x = NULL, *y = NULL;
     size_t n = 0;
@@ -100,24 +100,24 @@ static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err 
     }
     free(x), free(y);
     if (status)
-        release(t);
+        release_codebook(t);
     else
         *out = t;
     return status;
 }
 
-static int tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n, int64_t C, const float *w, float *out,
-                bg_rate *rate, bg_err *e)
+static int code_tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n, int64_t C, const float *w,
+                     float *out, bg_rate *rate, bg_err *e)
 {
     (void)s, (void)first, (void)e;
     size_t count = (size_t)(n * C);
-    code(t, w, count, out);
+    code_weights(t, w, count, out);
     rate->indices += 2 * (double)count;
     rate->padding += 2 * (double)((8 - count % 8) % 8);
     return BG_OK;
 }
 
-static void side(const bg_spec *s, const bg_trained *t, bg_rate *rate)
+static void count_side(const bg_spec *s, const bg_trained *t, bg_rate *rate)
 {
     (void)s, (void)t;
     rate->scales += 32;
@@ -125,7 +125,7 @@ static void side(const bg_spec *s, const bg_trained *t, bg_rate *rate)
 
 const bg_grid bg_grid_e8p = {
     .name = "e8p",
-    .title = "E8P codebook, 2 bits a weight",
+    .title = "E8P codebook, 2 bits per weight",
     .paper = "Tseng, Chee, Sun, Kuleshov and De Sa 2024 (QuIP#), arXiv 2402.04396",
     .family = "vector",
     .keys = keys,
@@ -133,9 +133,9 @@ const bg_grid bg_grid_e8p = {
     .default_scope = "tensor",
     .kind = BG_GRID_VECTOR,
     .vector = 8,
-    .bits = bits,
-    .train = train,
-    .tile = tile,
-    .side = side,
-    .release = release,
+    .bits = count_bits,
+    .train = fit_scale,
+    .tile = code_tile,
+    .side = count_side,
+    .release = release_codebook,
 };

@@ -1,5 +1,17 @@
-/* Owns the making of GGUF blocks: the reference encoders of blocks of 32, and the placing of codes and scales that were
- * chosen elsewhere. Each is the inverse of a definition in gguf_blocks.c.
+/* Owns the making of GGUF blocks. Each function is the inverse of the definition of its type in
+ * io/checkpoints/formats/gguf_blocks.c.
+ *
+ * Two kinds of work stand here:
+ * - bg_gguf_encode chooses codes and scale of blocks of 32 as the reference encoders of ggml do, digit for digit: a
+ * type without a minimum (Q4_0, Q5_0) divides the weight of largest magnitude, the first of equals, by the lowest code,
+ * so that this weight is exact; a type with one (Q4_1, Q5_1) spreads the codes from the smallest to the largest weight;
+ *   Q8_0 divides the largest magnitude by 127. Codes are rounded with the unrounded scale, then the scale is rounded to
+ *   float16.
+ * - bg_gguf_pack and bg_gguf_pack_fields place codes, scales and minima that were chosen elsewhere (gguf.c searches the
+ *   blocks of 256) at their bits, and choose nothing. place_* and pack_* only set bits in zeroed memory.
+ *
+ * Inside a byte of nibbles the first half of the block has the low nibbles and the second half the high ones; fields
+ * are little-endian.
  */
 #include "io/checkpoints/writers/gguf_writer.h"
 
@@ -66,10 +78,10 @@ static void place_block(uint32_t type, const uint8_t *code, float d, float m, ui
 /* Symmetric: the weight of largest magnitude, the first of equals, becomes the lowest code. */
 static float encode_signed(const float *x, int half, uint8_t *code)
 {
-    float most = 0, value = 0;
+    float largest = 0, value = 0;
     for (int i = 0; i < BLOCK; i++)
-        if (fabsf(x[i]) > most) {
-            most = fabsf(x[i]);
+        if (fabsf(x[i]) > largest) {
+            largest = fabsf(x[i]);
             value = x[i];
         }
     float d = value / (float)-half, inverse = d != 0 ? 1 / d : 0;
@@ -82,26 +94,26 @@ static float encode_signed(const float *x, int half, uint8_t *code)
 
 static float encode_ranged(const float *x, int top, uint8_t *code, float *minimum)
 {
-    float least = x[0], most = x[0];
+    float min = x[0], max = x[0];
     for (int i = 1; i < BLOCK; i++) {
-        least = x[i] < least ? x[i] : least;
-        most = x[i] > most ? x[i] : most;
+        min = x[i] < min ? x[i] : min;
+        max = x[i] > max ? x[i] : max;
     }
-    float d = (most - least) / (float)top, inverse = d != 0 ? 1 / d : 0;
+    float d = (max - min) / (float)top, inverse = d != 0 ? 1 / d : 0;
     for (int i = 0; i < BLOCK; i++) {
-        int q = (int)((x[i] - least) * inverse + 0.5f);
+        int q = (int)((x[i] - min) * inverse + 0.5f);
         code[i] = (uint8_t)(q > top ? top : q);
     }
-    *minimum = least;
+    *minimum = min;
     return d;
 }
 
 static float encode_bytes(const float *x, uint8_t *code)
 {
-    float most = 0;
+    float largest = 0;
     for (int i = 0; i < BLOCK; i++)
-        most = fmaxf(most, fabsf(x[i]));
-    float d = most / 127, inverse = d != 0 ? 1 / d : 0;
+        largest = fmaxf(largest, fabsf(x[i]));
+    float d = largest / 127, inverse = d != 0 ? 1 / d : 0;
     for (int i = 0; i < BLOCK; i++)
         code[i] = (uint8_t)((int)roundf(x[i] * inverse) + 128);
     return d;

@@ -15,7 +15,7 @@
 #include "quant/coding/index_stream.h"
 #include "quant/kernel/lattice.h"
 
-enum { CLASSES = 14, MOST = 4096, SAMPLE = 24 * 2048, BISECTIONS = 14, PREFIX = 13 };
+enum { CLASSES = 14, MAX_SYMBOLS = 4096, SAMPLE = 24 * 2048, BISECTIONS = 14, PREFIX = 13 };
 
 struct bg_trained {
     bg_lattice lattice;
@@ -43,12 +43,12 @@ static const bg_key keys[] = {
      .min = 0.5,
      .max = 8,
      .default_text = "2",
-     .help = "bits a weight, entropy-coded",
+     .help = "bits per weight, entropy-coded",
      BG_PARAM(lattice_params, rate)},
     {0},
 };
 
-static double bits(const bg_spec *s)
+static double count_bits(const bg_spec *s)
 {
     return ((const lattice_params *)bg_grid_params(s))->rate;
 }
@@ -102,23 +102,23 @@ static int class_of(const bg_lattice *l, unsigned coset, int i, int32_t sum, int
 }
 
 /* k as 0, −1, 1, −2, … → 0, 1, 2, 3, … */
-static int zigzag(int k)
+static int to_zigzag(int k)
 {
     return k < 0 ? -2 * k - 1 : 2 * k;
 }
-static int unzigzag(int s)
+static int from_zigzag(int s)
 {
     return s & 1 ? -(s + 1) / 2 : s / 2;
 }
 
 /* Classes and symbols of a point's coordinates. */
-static void spell(const bg_lattice *l, const int32_t *v, unsigned coset, uint8_t *klass, uint16_t *symbol)
+static void split_point(const bg_lattice *l, const int32_t *v, unsigned coset, uint8_t *klass, uint16_t *symbol)
 {
     int32_t sum = 0;
     for (int i = 0; i < l->dim; i++) {
         int modulus, residue;
         klass[i] = (uint8_t)class_of(l, coset, i, sum, &modulus, &residue);
-        symbol[i] = (uint16_t)zigzag((v[i] - residue) / modulus);
+        symbol[i] = (uint16_t)to_zigzag((v[i] - residue) / modulus);
         sum += v[i];
     }
 }
@@ -126,12 +126,12 @@ static void spell(const bg_lattice *l, const int32_t *v, unsigned coset, uint8_t
 /* ---- one vector ---- */
 
 /* The least modulus of a coordinate: how far apart neighbouring symbols are, in v. */
-static int least_modulus(const bg_lattice *l)
+static int min_modulus(const bg_lattice *l)
 {
     return l->kind == BG_LATTICE_LEECH ? 4 : l->kind == BG_LATTICE_E8 ? 2 : 1;
 }
 
-static void nearest(const bg_trained *t, const float *w, size_t n, int32_t *v)
+static void find_point(const bg_trained *t, const float *w, size_t n, int32_t *v)
 {
     float x[BG_LATTICE_MAX_DIM] = {0};
     for (size_t i = 0; i < n; i++)
@@ -139,7 +139,7 @@ static void nearest(const bg_trained *t, const float *w, size_t n, int32_t *v)
     bg_lattice_nearest(&t->lattice, x, v);
 }
 
-static void rebuild(const bg_trained *t, const int32_t *v, size_t n, float *out)
+static void rebuild_weights(const bg_trained *t, const int32_t *v, size_t n, float *out)
 {
     for (size_t i = 0; i < n; i++)
         out[i] = t->mean + t->shrink * t->step * (float)(v[i] * t->lattice.unit[i % 2]);
@@ -150,44 +150,44 @@ static void rebuild(const bg_trained *t, const int32_t *v, size_t n, float *out)
 typedef struct bg_sample {
     float *x;
     size_t n;      /* a multiple of the dimension */
-    double *count; /* [CLASSES × MOST] */
+    double *count; /* [CLASSES × MAX_SYMBOLS] */
 } bg_sample;
 
 /* Sets the step and what follows from it: how far points reach, and how many symbols that takes. */
 static void set_step(bg_trained *t, double step, double reach)
 {
     const bg_lattice *l = &t->lattice;
-    double apart = least_modulus(l) * fmin(l->unit[0], l->unit[1]),
-           symbols = fmin(2 * ceil(reach / step / apart) + 24, MOST);
+    double apart = min_modulus(l) * fmin(l->unit[0], l->unit[1]),
+           symbols = fmin(2 * ceil(reach / step / apart) + 24, MAX_SYMBOLS);
     t->step = (float)step, t->K = (int)symbols;
     t->farthest = (float)((symbols / 2 - 10) * apart);
 }
 
-/* Entropy in bits a weight at the present step, with counts, and the best shrinking. */
-static double rate_now(bg_trained *t, const bg_sample *z)
+/* Entropy in bits per weight at the present step, with counts, and the best shrinking. */
+static double measure_rate(bg_trained *t, const bg_sample *z)
 {
     const bg_lattice *l = &t->lattice;
     double xy = 0, yy = 0, rate = 0;
-    memset(z->count, 0, CLASSES * MOST * sizeof *z->count);
+    memset(z->count, 0, CLASSES * MAX_SYMBOLS * sizeof *z->count);
     for (size_t a = 0; a < z->n; a += (size_t)l->dim) {
         int32_t v[BG_LATTICE_MAX_DIM];
         uint8_t klass[BG_LATTICE_MAX_DIM];
         uint16_t symbol[BG_LATTICE_MAX_DIM];
-        nearest(t, z->x + a, (size_t)l->dim, v);
-        spell(l, v, coset_of(l, v), klass, symbol);
+        find_point(t, z->x + a, (size_t)l->dim, v);
+        split_point(l, v, coset_of(l, v), klass, symbol);
         for (int i = 0; i < l->dim; i++) {
             double y = (double)t->step * v[i] * l->unit[i % 2], x = (double)z->x[a + (size_t)i] - (double)t->mean;
-            z->count[klass[i] * MOST + symbol[i]] += 1;
+            z->count[klass[i] * MAX_SYMBOLS + symbol[i]] += 1;
             xy += x * y, yy += y * y;
         }
     }
     for (int c = 0; c < CLASSES; c++) {
         double total = 0;
         for (int k = 0; k < t->K; k++)
-            total += z->count[c * MOST + k];
+            total += z->count[c * MAX_SYMBOLS + k];
         for (int k = 0; k < t->K; k++)
-            if (z->count[c * MOST + k] > 0)
-                rate += z->count[c * MOST + k] * log2(total / z->count[c * MOST + k]);
+            if (z->count[c * MAX_SYMBOLS + k] > 0)
+                rate += z->count[c * MAX_SYMBOLS + k] * log2(total / z->count[c * MAX_SYMBOLS + k]);
     }
     t->shrink = (float)(yy > 0 ? xy / yy : 1);
     return rate / (double)z->n + (double)coset_bits(l) / l->dim;
@@ -201,22 +201,22 @@ static void search_step(bg_trained *t, const bg_sample *z, double sigma, double 
     for (int i = 0; i < BISECTIONS; i++) {
         double mid = (lo + hi) / 2;
         set_step(t, exp2(mid), reach);
-        *(rate_now(t, z) > rate ? &lo : &hi) = mid;
+        *(measure_rate(t, z) > rate ? &lo : &hi) = mid;
     }
     set_step(t, exp2(hi), reach);
-    rate_now(t, z);
+    measure_rate(t, z);
 }
 
-static int tables(bg_trained *t, const bg_sample *z, bg_err *e)
+static int build_tables(bg_trained *t, const bg_sample *z, bg_err *e)
 {
-    double *count = malloc(MOST * sizeof *count), described = 0;
-    int status = count ? bg_rans_new(&t->coin, 2, e) : bg_no_memory(e, "counts", MOST * sizeof *count);
+    double *count = malloc(MAX_SYMBOLS * sizeof *count), described = 0;
+    int status = count ? bg_rans_new(&t->coin, 2, e) : bg_no_memory(e, "counts", MAX_SYMBOLS * sizeof *count);
     if (!status)
         status = bg_rans_fit(&t->coin, (const double[]){1, 1}, 1, e);
     for (int c = 0; !status && c < CLASSES; c++) {
         double total = 0;
         for (int k = 0; k < t->K; k++)
-            total += count[k] = z->count[c * MOST + k];
+            total += count[k] = z->count[c * MAX_SYMBOLS + k];
         if (!(status = bg_rans_new(&t->table[c], t->K, e)) && !(status = bg_rans_fit(&t->table[c], count, 1, e)))
             status = bg_rans_describe(&t->table[c], &described, e);
         t->table_bits += total > 0 ? described : 1; /* a class that never occurred is said not to */
@@ -225,7 +225,7 @@ static int tables(bg_trained *t, const bg_sample *z, bg_err *e)
     return status;
 }
 
-static void release(bg_trained *t)
+static void release_lattice(bg_trained *t)
 {
     if (!t)
         return;
@@ -257,11 +257,11 @@ static int read_sample(const bg_matrix *m, bg_trained *t, bg_sample *z, double *
     z->n -= z->n % dim;
     if (!isfinite(*sigma))
         return bg_fail(e, BG_INPUT, "weights that are NaN or infinite cannot be coded by a lattice");
-    z->count = malloc(CLASSES * MOST * sizeof *z->count);
-    return z->count ? BG_OK : bg_no_memory(e, "counts", CLASSES * MOST * sizeof *z->count);
+    z->count = malloc(CLASSES * MAX_SYMBOLS * sizeof *z->count);
+    return z->count ? BG_OK : bg_no_memory(e, "counts", CLASSES * MAX_SYMBOLS * sizeof *z->count);
 }
 
-static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err *e)
+static int train_lattice(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err *e)
 {
     bg_sample z = {0};
     double sigma = 0, reach = 0;
@@ -275,12 +275,12 @@ static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err 
         if (sigma > 0 && z.n)
             search_step(t, &z, sigma, reach, ((const lattice_params *)bg_grid_params(s))->rate);
         else
-            rate_now(t, &z);
-        status = tables(t, &z, e);
+            measure_rate(t, &z);
+        status = build_tables(t, &z, e);
     }
     free(z.x), free(z.count);
     if (status)
-        release(t);
+        release_lattice(t);
     else
         *out = t;
     return status;
@@ -289,7 +289,7 @@ static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err 
 /* ---- the row ---- */
 
 /* Points of a tile as a stream, from the last to the first; v[n × dim]. */
-static void encode(const bg_trained *t, const int32_t *v, size_t n, uint32_t **out)
+static void encode_points(const bg_trained *t, const int32_t *v, size_t n, uint32_t **out)
 {
     const bg_lattice *l = &t->lattice;
     uint64_t x[BG_RANS_LANES] = {BG_RANS_START, BG_RANS_START};
@@ -297,7 +297,7 @@ static void encode(const bg_trained *t, const int32_t *v, size_t n, uint32_t **o
         uint8_t klass[BG_LATTICE_MAX_DIM];
         uint16_t symbol[BG_LATTICE_MAX_DIM];
         unsigned coset = coset_of(l, v + p * (size_t)l->dim);
-        spell(l, v + p * (size_t)l->dim, coset, klass, symbol);
+        split_point(l, v + p * (size_t)l->dim, coset, klass, symbol);
         for (int i = l->dim; i-- > 0;)
             x[i & 1] = bg_rans_put(&t->table[klass[i]], x[i & 1], symbol[i], out);
         for (int b = coset_bits(l); b-- > 0;)
@@ -307,7 +307,7 @@ static void encode(const bg_trained *t, const int32_t *v, size_t n, uint32_t **o
 }
 
 /* Decodes from the stream alone and compares. */
-static int reads_back(const bg_trained *t, const uint32_t *in, const uint32_t *end, const int32_t *v, size_t n)
+static int check_stream(const bg_trained *t, const uint32_t *in, const uint32_t *end, const int32_t *v, size_t n)
 {
     const bg_lattice *l = &t->lattice;
     uint64_t x[BG_RANS_LANES];
@@ -319,7 +319,7 @@ static int reads_back(const bg_trained *t, const uint32_t *in, const uint32_t *e
             coset |= bg_rans_get(&t->coin, &x[b & 1], &in, end) << b;
         for (int i = 0; i < l->dim; i++) {
             int modulus, residue, c = class_of(l, coset, i, sum, &modulus, &residue);
-            int32_t y = residue + modulus * unzigzag((int)bg_rans_get(&t->table[c], &x[i & 1], &in, end));
+            int32_t y = residue + modulus * from_zigzag((int)bg_rans_get(&t->table[c], &x[i & 1], &in, end));
             if (y != v[p * (size_t)l->dim + (size_t)i])
                 return 0;
             sum += y;
@@ -328,8 +328,8 @@ static int reads_back(const bg_trained *t, const uint32_t *in, const uint32_t *e
     return x[0] == BG_RANS_START && x[1] == BG_RANS_START && in == end;
 }
 
-static int tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t rows, int64_t C, const float *w,
-                float *out, bg_rate *rate, bg_err *e)
+static int code_tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t rows, int64_t C, const float *w,
+                     float *out, bg_rate *rate, bg_err *e)
 {
     (void)s, (void)first;
     size_t count = (size_t)(rows * C), d = (size_t)t->lattice.dim, n = (count + d - 1) / d;
@@ -340,11 +340,11 @@ static int tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t ro
     if (!status) {
         for (size_t p = 0; p < n; p++) {
             size_t m = count - p * d < d ? count - p * d : d;
-            nearest(t, w + p * d, m, v + p * d);
-            rebuild(t, v + p * d, m, out + p * d);
+            find_point(t, w + p * d, m, v + p * d);
+            rebuild_weights(t, v + p * d, m, out + p * d);
         }
-        encode(t, v, n, &at);
-        if (!reads_back(t, at, words + room, v, n))
+        encode_points(t, v, n, &at);
+        if (!check_stream(t, at, words + room, v, n))
             status = bg_fail(e, BG_INPUT, "the coded lattice does not read back");
         rate->indices += 32.0 * (double)(words + room - at) + 32;
     }
@@ -352,7 +352,7 @@ static int tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t ro
     return status;
 }
 
-static void side(const bg_spec *s, const bg_trained *t, bg_rate *rate)
+static void count_side(const bg_spec *s, const bg_trained *t, bg_rate *rate)
 {
     (void)s;
     rate->scales += 64; /* step and shrinking */
@@ -369,9 +369,9 @@ const bg_grid bg_grid_lattice = {
     .refuses = "bits levels zero clip scope code",
     .default_scope = "tensor",
     .kind = BG_GRID_VECTOR,
-    .bits = bits,
-    .train = train,
-    .tile = tile,
-    .side = side,
-    .release = release,
+    .bits = count_bits,
+    .train = train_lattice,
+    .tile = code_tile,
+    .side = count_side,
+    .release = release_lattice,
 };

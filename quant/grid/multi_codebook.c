@@ -30,8 +30,8 @@ static int words_of(const bg_spec *s, int dim, int books, int *words, bg_err *e)
     if (fabs(log2_words - round(log2_words)) > 1e-9 || log2_words < 0.5 || log2_words > 16.5)
         return bg_fail(
             e, BG_USAGE,
-            "'%s': bits times dim makes an index of %g bits a codebook; it must be a whole number from 1 to 16",
-            s->text, log2_words);
+            "'%s': bits times dim makes an index of %g bits per codebook; it must be an integer from 1 to 16", s->text,
+            log2_words);
     *words = 1 << (int)round(log2_words);
     return BG_OK;
 }
@@ -62,7 +62,7 @@ double bg_books_bits(const bg_spec *s)
     return shape_of(s, &shape, NULL) ? 0 : (double)bg_index_bits(shape.words) * shape.parts * shape.stages / shape.dim;
 }
 
-static int allocate(const bg_books_shape *shape, bg_trained **out, bg_err *e)
+static int allocate_books(const bg_books_shape *shape, bg_trained **out, bg_err *e)
 {
     bg_trained *t = calloc(1, sizeof *t);
     size_t n = (size_t)shape->parts * (size_t)shape->stages;
@@ -77,7 +77,7 @@ static int allocate(const bg_books_shape *shape, bg_trained **out, bg_err *e)
 }
 
 /* Takes from each of n vectors at x the word that codes it. */
-static void subtract(const bg_codebook *b, float *x, size_t n, size_t stride)
+static void subtract_words(const bg_codebook *b, float *x, size_t n, size_t stride)
 {
 #pragma omp parallel for schedule(static)
     for (size_t a = 0; a < n; a += PIECE) {
@@ -102,7 +102,7 @@ static int64_t weights_to_train_on(const bg_spec *s, const bg_books_shape *shape
     return enough > LEAST ? enough : LEAST;
 }
 
-static int train(const bg_spec *s, const bg_matrix *m, const bg_books_shape *shape, bg_trained **out, bg_err *e)
+static int train_books(const bg_spec *s, const bg_matrix *m, const bg_books_shape *shape, bg_trained **out, bg_err *e)
 {
     float *x = NULL;
     size_t n = 0, dim = (size_t)shape->dim;
@@ -112,7 +112,7 @@ static int train(const bg_spec *s, const bg_matrix *m, const bg_books_shape *sha
         status = bg_fail(e, BG_USAGE, "rows of %lld weights hold no vector of %d; choose a smaller dim",
                          (long long)m->cols, shape->dim);
     if (!status)
-        status = allocate(shape, &t, e);
+        status = allocate_books(shape, &t, e);
     for (int p = 0; !status && p < shape->parts; p++) {
         int left = (int)(m->cols % shape->dim) - p * t->sub;
         bg_codebook_options o = {
@@ -123,7 +123,7 @@ static int train(const bg_spec *s, const bg_matrix *m, const bg_books_shape *sha
             o.seed = bg_bits_at(m->seed, (uint64_t)(p * 64 + g));
             status = bg_codebook_train(b, x + p * t->sub, n, dim, &o, e);
             if (!status && g + 1 < shape->stages)
-                subtract(b, x + p * t->sub, n, dim);
+                subtract_words(b, x + p * t->sub, n, dim);
         }
     }
     free(x);
@@ -139,7 +139,7 @@ int bg_books_train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_er
 {
     bg_books_shape shape;
     int status = shape_of(s, &shape, e);
-    return status ? status : train(s, m, &shape, out, e);
+    return status ? status : train_books(s, m, &shape, out, e);
 }
 
 /* Codes n ≤ PIECE vectors of `dims` components through the stages of one part; x and out are `stride` apart and may be

@@ -1,6 +1,6 @@
 /* Vector quantizers made of codebooks: each vector of `dim` weights along a row is cut into parts, each part coded by
  * stages, each stage quantizing what the ones before left. One part and one stage is plain VQ; parts make a product
- * quantizer, stages a residual quantizer. grid_vq.c, grid_pq.c and grid_rvq.c are rows over this.
+ * quantizer, stages a residual quantizer. vq.c, pq.c and rvq.c are rows over this.
  *
  * A row's last vector may be short: it is coded by the nearest word in the dimensions it has, and the bits it wastes
  * are counted as padding.

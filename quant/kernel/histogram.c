@@ -1,6 +1,6 @@
-/* Owns weighted histograms with running moments (hist.h). Prefix sums are kept in long double while they are built and
- * stored as double; a density's are its closed-form partial moments at the bin edges, so they are exact, and its tails
- * beyond the outermost edges are folded into the outermost bins. */
+/* Owns weighted histograms with running moments (histogram.h). Prefix sums are kept in long double while they are built
+ * and stored as double; a density's are its closed-form partial moments at the bin edges, so they are exact, and its
+ * tails beyond the outermost edges are folded into the outermost bins. */
 #include "quant/kernel/histogram.h"
 
 #include <math.h>

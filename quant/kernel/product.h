@@ -5,8 +5,8 @@
  * into any parts has the same digits as the whole.
  *
  * c = alpha·a·b + beta·c, a [m × k], b [k × n], c [m × n] with ldc elements from row to row. With beta 0 c is not read.
- * c must not overlap a or b. The functions may be called from any thread and cannot fail: where a thread's room of a
- * megabyte cannot be had, the reference does the work.
+ * c must not overlap a or b. The functions may be called from any thread and cannot fail: where a thread's workspace of
+ * a megabyte cannot be allocated, the reference does the work.
  */
 #ifndef BG_QUANT_KERNEL_PRODUCT_H
 #define BG_QUANT_KERNEL_PRODUCT_H

@@ -1,9 +1,21 @@
-/* The body of the matrix product, compiled for each type by product_single.c and product_double.c, which name the type
- * and its multiply-add: the register tile and the packing that feeds it.
+/* The body of the matrix product c = alpha·a·b + beta·c, compiled for each type by product_single.c and
+ * product_double.c, which name the type and its multiply-add.
  *
- * The loops are those of Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM TOMS 34(3),
- * 2008: a block of b is packed for a far cache, a block of a for a near one, and a tile of c stays in registers while k
- * runs.
+ * The loops are those of Goto and van de Geijn 2008 (Anatomy of High-Performance Matrix Multiplication, ACM TOMS
+ * 34(3)):
+ *
+ *     for each block of BLOCK_COLS columns of b
+ *       for each block of DEPTH values of k:       pack the block of b, in panels of COLS columns, for the far cache
+ *         for each block of BLOCK_ROWS rows of a:  pack the block of a, in panels of ROWS rows, for the near cache
+ *           for each panel of b, for each panel of a:  one tile of c in registers while k runs (tile_product)
+ *
+ * A panel holds its elements in the order in which the tile reads them, panel[k][width], and is filled with zeros to
+ * the full width. Packing reads a matrix with any strides: where neighbours in the panel are neighbours in memory they
+ * are copied, otherwise turned four by four.
+ *
+ * Invariant: an element of c is summed over blocks of DEPTH values of k, inside a block by one chain of multiply-adds
+ * in the order of k. That holds for whole tiles and for partial ones, which are computed whole and stored in part, so
+ * the digits do not depend on where a product is cut along m and n, and a product in parts equals the whole.
  */
 #include <string.h>
 #include "quant/kernel/product_workspace.h"
@@ -45,7 +57,7 @@ typedef struct packed {
     _Alignas(64) REAL a[BLOCK_ROWS * DEPTH];
     _Alignas(64) REAL b[BLOCK_COLS * DEPTH];
 } packed;
-_Static_assert(sizeof(packed) <= BG_PRODUCT_WORKSPACE, "a thread's room holds its packed blocks");
+_Static_assert(sizeof(packed) <= BG_PRODUCT_WORKSPACE, "a thread's workspace holds its packed blocks");
 
 /* a [depth][ROWS], b [depth][COLS], both packed */
 static inline __attribute__((always_inline)) tile tile_product(int64_t depth, const REAL *a, const REAL *b)

@@ -1,12 +1,12 @@
-/* Owns the room in which a thread packs its blocks: one a thread, taken at its first product and given back when it
- * ends. Thread-local arrays would be simpler, but they are taken from the thread's stack, of which a system may give
- * little. */
+/* Owns the workspace in which a thread packs its blocks: one for each thread, allocated at its first product and freed
+ * when the thread ends. Thread-local arrays would be simpler, but they are taken from the thread's stack, of which a
+ * system may give little. */
 #include "quant/kernel/product_workspace.h"
 
 #include <stdlib.h>
 #include <threads.h>
 
-static _Thread_local void *room;
+static _Thread_local void *workspace;
 static once_flag once = ONCE_FLAG_INIT;
 static tss_t key;
 static int keyed;
@@ -18,13 +18,13 @@ static void make_key(void)
 
 void *bg_product_workspace(void)
 {
-    if (room)
-        return room;
+    if (workspace)
+        return workspace;
     call_once(&once, make_key);
     void *fresh = keyed ? aligned_alloc(64, BG_PRODUCT_WORKSPACE) : NULL;
     if (!fresh || tss_set(key, fresh) != thrd_success) {
         free(fresh);
         return NULL;
     }
-    return room = fresh;
+    return workspace = fresh;
 }

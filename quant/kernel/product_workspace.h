@@ -1,4 +1,4 @@
-/* The room in which a thread packs the blocks of its products. */
+/* The workspace in which a thread packs the blocks of its products. */
 #ifndef BG_QUANT_KERNEL_PRODUCT_WORKSPACE_H
 #define BG_QUANT_KERNEL_PRODUCT_WORKSPACE_H
 
