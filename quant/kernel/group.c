@@ -7,13 +7,13 @@
 #include "quant/kernel/group.h"
 #include "quant/kernel/simd.h"
 
-static void merge_lanes(bg_error *e, bg_f8 sum, bg_f8 most)
+static void merge_lanes(bg_error *e, bg_f8 sum, bg_f8 max)
 {
     double total = 0;
     float largest = 0;
     for (int l = 0; l < 8; l++) {
         total += (double)sum[l];
-        largest = most[l] > largest ? most[l] : largest;
+        largest = max[l] > largest ? max[l] : largest;
     }
     largest = sqrtf(largest);
     e->sse += total;
@@ -23,13 +23,13 @@ static void merge_lanes(bg_error *e, bg_f8 sum, bg_f8 most)
 /* Whether s² of all of them is a normal float, and so the lanes may be kept in float. Zero scales are not. */
 static int are_moderate(const float *scale, size_t groups)
 {
-    bg_f8 least = bg_f8_all(1), most = least;
+    bg_f8 min = bg_f8_all(1), max = min;
     size_t k = 0;
     for (; k + 8 <= groups; k += 8) {
-        least = bg_f8_min(least, bg_f8_load(scale + k));
-        most = bg_f8_max(most, bg_f8_load(scale + k));
+        min = bg_f8_min(min, bg_f8_load(scale + k));
+        max = bg_f8_max(max, bg_f8_load(scale + k));
     }
-    unsigned odd = bg_i8_bits(~((least > 1e-15f) & (most < 1e15f)));
+    unsigned odd = bg_i8_bits(~((min > 1e-15f) & (max < 1e15f)));
     for (; k < groups; k++)
         odd |= !(scale[k] > 1e-15f && scale[k] < 1e15f);
     return !odd;
@@ -37,18 +37,18 @@ static int are_moderate(const float *scale, size_t groups)
 
 /* ---- range ---- */
 
-void bg_group_range_ref(const float *x, size_t n, size_t g, float *least, float *most)
+void bg_group_range_ref(const float *x, size_t n, size_t g, float *min, float *max)
 {
     for (size_t first = 0, k = 0; first < n; first += g, k++) {
-        least[k] = most[k] = x[first];
+        min[k] = max[k] = x[first];
         for (size_t i = first; i < n && i < first + g; i++) {
-            least[k] = x[i] < least[k] ? x[i] : least[k];
-            most[k] = x[i] > most[k] ? x[i] : most[k];
+            min[k] = x[i] < min[k] ? x[i] : min[k];
+            max[k] = x[i] > max[k] ? x[i] : max[k];
         }
     }
 }
 
-void bg_group_range(const float *x, size_t n, size_t g, float *least, float *most)
+void bg_group_range(const float *x, size_t n, size_t g, float *min, float *max)
 {
     size_t whole = g % 16 ? 0 : n / g;
     for (size_t k = 0; k < whole; k++) {
@@ -68,21 +68,20 @@ void bg_group_range(const float *x, size_t n, size_t g, float *least, float *mos
             l = low[lane] < l ? low[lane] : l;
             h = high[lane] > h ? high[lane] : h;
         }
-        least[k] = l;
-        most[k] = h;
+        min[k] = l;
+        max[k] = h;
     }
     if (whole * g < n)
-        bg_group_range_ref(x + whole * g, n - whole * g, g, least + whole, most + whole);
+        bg_group_range_ref(x + whole * g, n - whole * g, g, min + whole, max + whole);
 }
 
-void bg_range_join(const float *least, const float *most, size_t n, size_t together, float *joined_least,
-                   float *joined_most)
+void bg_range_join(const float *min, const float *max, size_t n, size_t together, float *joined_min, float *joined_max)
 {
-    bg_group_range_ref(least, n, together, joined_least, joined_most);
+    bg_group_range_ref(min, n, together, joined_min, joined_max);
     for (size_t first = 0, k = 0; first < n; first += together, k++) {
-        joined_most[k] = most[first];
+        joined_max[k] = max[first];
         for (size_t i = first; i < n && i < first + together; i++)
-            joined_most[k] = most[i] > joined_most[k] ? most[i] : joined_most[k];
+            joined_max[k] = max[i] > joined_max[k] ? max[i] : joined_max[k];
     }
 }
 
@@ -106,8 +105,8 @@ BG_INLINE unsigned careful_groups(const bg_affine *a, size_t k, size_t groups, f
 {
     if (k + 8 <= groups) {
         bg_f8 inverse = bg_f8_load(a->inverse + k), shift = shifted ? bg_f8_load(a->shift + k) : bg_f8_all(0);
-        bg_f8 first = bg_f8_round(bg_f8_load(a->least + k) * inverse - shift);
-        bg_f8 last = bg_f8_round(bg_f8_load(a->most + k) * inverse - shift);
+        bg_f8 first = bg_f8_round(bg_f8_load(a->min + k) * inverse - shift);
+        bg_f8 last = bg_f8_round(bg_f8_load(a->max + k) * inverse - shift);
         bg_i8 beyond = (first < bg_f8_load(a->low + k)) | (last > bg_f8_load(a->high + k));
         return bg_i8_bits(beyond | (bg_f8_load(a->scale + k) > bg_f8_all(known)));
     }
@@ -115,8 +114,8 @@ BG_INLINE unsigned careful_groups(const bg_affine *a, size_t k, size_t groups, f
     for (size_t l = 0; k + l < groups; l++) {
         size_t j = k + l;
         float shift = shifted ? a->shift[j] : 0;
-        int beyond = rintf(a->least[j] * a->inverse[j] - shift) < a->low[j] ||
-                     rintf(a->most[j] * a->inverse[j] - shift) > a->high[j];
+        int beyond = rintf(a->min[j] * a->inverse[j] - shift) < a->low[j] ||
+                     rintf(a->max[j] * a->inverse[j] - shift) > a->high[j];
         bits |= (unsigned)(beyond || a->scale[j] > known) << l;
     }
     return bits;
@@ -129,7 +128,7 @@ enum { SHIFTED = 1, CAREFUL = 2 };
 /* Σ r² by lanes of group j, at p; `together` vectors run side by side. flags and together are constants in each caller.
  */
 BG_INLINE bg_f8 affine_squares(const float *p, size_t g, const bg_affine *a, size_t j, int flags, int together,
-                               bg_f8 *most)
+                               bg_f8 *max)
 {
     bg_f8 inverse = bg_f8_all(a->inverse[j]), sum[4] = {{0}}, largest = {0};
     for (size_t i = 0; i < g; i += 8 * (size_t)together)
@@ -146,30 +145,30 @@ BG_INLINE bg_f8 affine_squares(const float *p, size_t g, const bg_affine *a, siz
             sum[u] = bg_f8_fma(r, r, sum[u]);
         }
     if (flags & CAREFUL)
-        *most = largest;
+        *max = largest;
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-/* Whole groups of a row. An error inside the bounds is at most half a scale, so only scales above twice the largest
+/* Whole groups of a row. An error inside the bounds is at max half a scale, so only scales above twice the largest
  * error so far need a look at it; the margin is for the rounding of r²·s². */
 BG_INLINE void affine_row(const float *x, size_t groups, size_t g, const bg_affine *a, int shifted, int together,
                           bg_error *e)
 {
-    bg_f8 row = {0}, row_most = {0}, most;
+    bg_f8 row = {0}, row_max = {0}, max;
     float known = 2 * e->most * (1 - 0x1p-18f);
     for (size_t k = 0; k < groups; k += 8) {
         unsigned careful = careful_groups(a, k, groups, known, shifted);
         for (size_t j = k; j < groups && j < k + 8; j++) {
             bg_f8 square = bg_f8_all(a->scale[j] * a->scale[j]), sum;
             if (careful >> (j - k) & 1) {
-                sum = affine_squares(x + j * g, g, a, j, shifted | CAREFUL, together, &most);
-                row_most = bg_f8_max(row_most, square * most);
+                sum = affine_squares(x + j * g, g, a, j, shifted | CAREFUL, together, &max);
+                row_max = bg_f8_max(row_max, square * max);
             } else
-                sum = affine_squares(x + j * g, g, a, j, shifted, together, &most);
+                sum = affine_squares(x + j * g, g, a, j, shifted, together, &max);
             row = bg_f8_fma(square, sum, row);
         }
     }
-    merge_lanes(e, row, row_most);
+    merge_lanes(e, row, row_max);
 }
 
 void bg_group_affine(const float *x, size_t n, size_t g, const bg_affine *a, bg_error *e)
@@ -280,21 +279,21 @@ static int are_midway(const bg_table_code *t)
 BG_INLINE void table_row(const float *x, size_t groups, size_t g, const bg_table_code *t, const halves *h, int mirrored,
                          bg_error *e)
 {
-    bg_f8 row = {0}, row_most = {0};
+    bg_f8 row = {0}, row_max = {0};
     for (size_t k = 0; k < groups; k++) {
-        bg_f8 by = bg_f8_all(t->inverse[k]), square = bg_f8_all(t->scale[k] * t->scale[k]), sum = {0}, most = {0};
+        bg_f8 by = bg_f8_all(t->inverse[k]), square = bg_f8_all(t->scale[k] * t->scale[k]), sum = {0}, max = {0};
         for (size_t i = 0; i < g; i += 8) {
             bg_f8 y = bg_f8_load(x + k * g + i) * by;
             if (mirrored)
                 y = bg_f8_max(y, -y);
             bg_f8 r2 = mirrored ? square_of_8(y, h) : square_of_16(y, h);
             sum += r2;
-            most = bg_f8_max(most, r2);
+            max = bg_f8_max(max, r2);
         }
         row = bg_f8_fma(square, sum, row);
-        row_most = bg_f8_max(row_most, square * most);
+        row_max = bg_f8_max(row_max, square * max);
     }
-    merge_lanes(e, row, row_most);
+    merge_lanes(e, row, row_max);
 }
 
 void bg_group_table(const float *x, size_t n, size_t g, const bg_table_code *t, bg_error *e)
@@ -390,12 +389,12 @@ void bg_widen_bf16(const uint16_t *codes, float *out, size_t n)
 
 int bg_any_not_finite(const float *x, size_t n)
 {
-    uint32_t most = 0;
+    uint32_t max = 0;
     for (size_t i = 0; i < n; i++) {
         uint32_t u;
         memcpy(&u, &x[i], sizeof u);
         u &= 0x7FFFFFFFu;
-        most = u > most ? u : most;
+        max = u > max ? u : max;
     }
-    return most >= 0x7F800000u;
+    return max >= 0x7F800000u;
 }

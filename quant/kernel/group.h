@@ -1,8 +1,8 @@
 /* Kernels over the scopes of a row: range, squared error of affine and table codes. None allocates.
  *
  * x[n] is cut into groups of g (the last may be short): group k is x[k·g … min(n, (k+1)·g)). Errors are in original
- * units: each kernel adds Σ (x − x̂)² to the double `*sse` group by group and keeps the largest |x − x̂| in `*most`. A
- * _ref says in a few lines what the fast version computes; they agree to float rounding inside a group.
+ * units: each kernel adds Σ (x − x̂)² to e->sse group by group and keeps the largest |x − x̂| in e->most. A _ref says in
+ * a few lines what the fast version computes; they agree to float rounding inside a group.
  */
 #ifndef BG_QUANT_KERNEL_GROUP_H
 #define BG_QUANT_KERNEL_GROUP_H
@@ -15,23 +15,22 @@ typedef struct bg_error {
     float most;
 } bg_error;
 
-/* least[k], most[k] of each group. NaN gives NaN in one of them. */
-void bg_group_range(const float *x, size_t n, size_t g, float *least, float *most);
-void bg_group_range_ref(const float *x, size_t n, size_t g, float *least, float *most);
+/* Smallest weight min[k] and largest weight max[k] of each group. A NaN gives NaN in one of them. */
+void bg_group_range(const float *x, size_t n, size_t g, float *min, float *max);
+void bg_group_range_ref(const float *x, size_t n, size_t g, float *min, float *max);
 
-/* least and most of `together` neighbouring groups each. */
-void bg_range_join(const float *least, const float *most, size_t n, size_t together, float *joined_least,
-                   float *joined_most);
+/* Joins the ranges of `together` neighbouring groups at a time; n groups in all. */
+void bg_range_join(const float *min, const float *max, size_t n, size_t together, float *joined_min, float *joined_max);
 
 /* Affine codes: y = x·inverse[k] − shift[k] (shift NULL: 0); q = clamp(round(y), low[k], high[k]); error scale[k]·(y −
  * q). Where scale is 0 every weight becomes rest[k]. */
 typedef struct bg_affine {
     const float *scale, *inverse, *shift, *low, *high, *rest;
-    const float *least,
-        *most; /* of the weights, as bg_group_range tells: groups that stay inside their bounds are not clamped */
+    /* Range of the weights, as bg_group_range tells: groups that stay inside their bounds are not clamped. */
+    const float *min, *max;
 } bg_affine;
 void bg_group_affine(const float *x, size_t n, size_t g, const bg_affine *a, bg_error *e);
-/* least and most are not used. */
+/* a->min and a->max are not used. */
 void bg_group_affine_ref(const float *x, size_t n, size_t g, const bg_affine *a, bg_error *e);
 
 /* Tables of K ≤ 16 ascending levels: y = x·inverse[k]; error scale[k]·(y − nearest level by cuts). */

@@ -205,6 +205,7 @@ static void attention_follows_its_reference(void **state)
         bg_attention a = {.heads = HEADS,
                           .kv_heads = KV,
                           .head_dim = D,
+                          .value_dim = D,
                           .window = windows[i % 5],
                           .scale = 2.0f,
                           .cap = i % 10 < 5 ? 0 : 1.5,
