@@ -73,7 +73,7 @@ static const char *no_integers(const bg_spec *s)
 {
     if (!(s->grid->flags & BG_GRID_INTEGER) || s->step.word == BG_STEP_SIGNED)
         return "its points are not evenly spaced integers";
-    if (s->transform && s->transform->run)
+    if (s->transform && s->transform->forward)
         return "the weights stay in transformed coordinates";
     if (s->zero == BG_ZERO_MIN)
         return "its zero point is no integer (zero=asym is)";
@@ -327,7 +327,7 @@ static const char *no_bitsandbytes(const bg_spec *s)
 {
     if (!bitsandbytes_name(s))
         return "it is neither NF4 nor bitsandbytes' FP4";
-    if (s->transform && s->transform->run)
+    if (s->transform && s->transform->forward)
         return "the weights stay in transformed coordinates";
     if (s->scale != BG_SCALE_F32)
         return "its block maxima are not f32";

@@ -24,10 +24,10 @@ enum { F32 = 0, F16 = 1, Q4_0 = 2, Q4_1 = 3, Q5_0 = 6, Q5_1 = 7, Q8_0 = 8, BF16 
 static const char *no_gguf(const bg_spec *s)
 {
     if (s->grid->gguf_type)
-        return s->transform && s->transform->run ? "the weights stay in transformed coordinates" : NULL;
+        return s->transform && s->transform->forward ? "the weights stay in transformed coordinates" : NULL;
     if (!(s->grid->flags & BG_GRID_INTEGER) || s->step.word == BG_STEP_SIGNED)
         return "it is none of llama.cpp's types (gguf:type=…) and no uniform spec";
-    if (s->transform && s->transform->run)
+    if (s->transform && s->transform->forward)
         return "the weights stay in transformed coordinates";
     if (s->scope.kind != BG_SCOPE_GROUP || s->scope.size != BLOCK || s->scale != BG_SCALE_F16)
         return "GGUF's integers come in blocks of 32 with f16 scales (scope=32)";
@@ -297,7 +297,8 @@ static int put_plain(bg_gguf_writer *w, const bg_tensor *t, int64_t head, bg_err
     return status;
 }
 
-static int put_tensors(const header *h, const bg_quantize_options *o, bg_gguf_writer *w, bg_quantized *out, bg_err *e)
+static int put_tensors(const header *h, const bg_quantize_options *o, bg_gguf_writer *w, bg_quantized_model *out,
+                       bg_err *e)
 {
     int status = BG_OK, at = 0;
     bg_progress bar;
@@ -327,7 +328,8 @@ static int put_tensors(const header *h, const bg_quantize_options *o, bg_gguf_wr
     return status;
 }
 
-int bg_quantize_gguf(const bg_ckpt *c, const bg_quantize_options *o, const char *path, bg_quantized *out, bg_err *e)
+int bg_quantize_gguf(const bg_ckpt *c, const bg_quantize_options *o, const char *path, bg_quantized_model *out,
+                     bg_err *e)
 {
     header *h = calloc(1, sizeof *h);
     bg_gguf_entry *entries = calloc((size_t)c->n_tensors + 1, sizeof *entries);

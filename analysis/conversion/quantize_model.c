@@ -19,7 +19,7 @@ typedef struct writer {
     const bg_ckpt *c;
     const bg_quantize_options *o;
     const char *directory;
-    bg_quantized *out;
+    bg_quantized_model *out;
     bg_sha256 key; /* of everything that decides a shard's content */
     cJSON *map;    /* tensor → shard */
 } writer;
@@ -418,7 +418,7 @@ static int check_tensor(const bg_tensor *t, const bg_quantized_tensor *want, con
 }
 
 /* What a reader sees must be what was measured, to the last bit. */
-static int read_back(const char *path, const bg_quantized *q, bg_err *e)
+static int read_back(const char *path, const bg_quantized_model *q, bg_err *e)
 {
     bg_ckpt *c = NULL;
     int status = bg_weights_open(path, &(bg_ckpt_options){0}, &c, e);
@@ -433,12 +433,12 @@ static int read_back(const char *path, const bg_quantized *q, bg_err *e)
     return status;
 }
 
-int bg_quantize_model(const bg_ckpt *c, const bg_quantize_options *o, const char *directory, bg_quantized *out,
+int bg_quantize_model(const bg_ckpt *c, const bg_quantize_options *o, const char *directory, bg_quantized_model *out,
                       bg_err *e)
 {
     writer w = {.c = c, .o = o, .directory = directory, .out = out};
     char *path = NULL;
-    *out = (bg_quantized){0};
+    *out = (bg_quantized_model){0};
     int status = bg_layout_check_model(c, o, e);
     if (!status)
         status = prepare(&w, e);
@@ -455,8 +455,8 @@ int bg_quantize_model(const bg_ckpt *c, const bg_quantize_options *o, const char
     return status;
 }
 
-void bg_quantized_free(bg_quantized *q)
+void bg_quantized_model_free(bg_quantized_model *q)
 {
     free(q->tensors);
-    *q = (bg_quantized){0};
+    *q = (bg_quantized_model){0};
 }

@@ -22,17 +22,17 @@ typedef struct bg_quantized_tensor {
     uint64_t hash;         /* of its values as written, in row order */
 } bg_quantized_tensor;
 
-typedef struct bg_quantized {
+typedef struct bg_quantized_model {
     bg_quantized_tensor *tensors; /* the quantized ones; malloc'ed */
     int n, shards, resumed;       /* resumed: shards that were there already */
     double bytes;                 /* of all tensors' data */
-} bg_quantized;
+} bg_quantized_model;
 
 /* Writes the shards, model.safetensors.index.json, config.json and the tokenizer's files into `directory`; or
  * model.gguf. */
-int bg_quantize_model(const bg_ckpt *c, const bg_quantize_options *o, const char *directory, bg_quantized *out,
+int bg_quantize_model(const bg_ckpt *c, const bg_quantize_options *o, const char *directory, bg_quantized_model *out,
                       bg_err *e);
-void bg_quantized_free(bg_quantized *q);
+void bg_quantized_model_free(bg_quantized_model *q);
 
 /* ---- the parts ---- */
 
@@ -56,7 +56,8 @@ int bg_quantize_blocks(const bg_tensor *t, const bg_quantize_options *o, int64_t
 /* GGUF type id that the spec is stored in. */
 uint32_t bg_gguf_type_for(const bg_spec *s);
 /* directory/model.gguf of all of the checkpoint's tensors; out->tensors are there, in the order of the checkpoint. */
-int bg_quantize_gguf(const bg_ckpt *c, const bg_quantize_options *o, const char *path, bg_quantized *out, bg_err *e);
+int bg_quantize_gguf(const bg_ckpt *c, const bg_quantize_options *o, const char *path, bg_quantized_model *out,
+                     bg_err *e);
 /* Continues a hash over n values; 0 to begin. */
 uint64_t bg_values_hash(uint64_t hash, const float *x, uint64_t n);
 

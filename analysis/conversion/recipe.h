@@ -7,7 +7,7 @@
 #define BG_ANALYSIS_CONVERSION_RECIPE_H
 
 #include "io/documents/document.h"
-#include "quant/spec/spec.h"
+#include "quant/parser/parser.h"
 
 typedef struct bg_mixed bg_mixed;
 

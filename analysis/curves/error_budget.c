@@ -6,6 +6,7 @@
 #include "quant/engine/engine.h"
 #include "quant/kernel/kmeans1d.h"
 #include "quant/engine/measure.h"
+#include "quant/rounding/nearest.h"
 
 typedef struct chain {
     const bg_spec *s;
@@ -155,7 +156,7 @@ int bg_budget_of(const bg_matrix *m, const bg_spec *s, bg_budget *out, bg_err *e
     bg_spec nearest = *s;
     size_t bytes = (size_t)(m->rows * m->cols) * sizeof(float);
     *out = (bg_budget){0};
-    if (s->transform->run || !m->memory || s->fits_importance)
+    if (s->transform->forward || !m->memory || s->fits_importance)
         return bg_fail(e, BG_USAGE,
                        "'%s': an error budget is of a quantizer without transform and weighting, on a matrix in "
                        "memory",
@@ -167,7 +168,7 @@ int bg_budget_of(const bg_matrix *m, const bg_spec *s, bg_budget *out, bg_err *e
     int status = bg_reconstruct(m, s, m->memory, hat, &r, scalar ? &stored : NULL, e);
     if (!status && r.skipped)
         status = bg_fail(e, BG_USAGE, "'%s': %s", s->text, r.skipped);
-    nearest.rounding = bg_roundings[0];
+    nearest.rounding = &bg_rounding_nearest;
     plain = r;
     if (!status && s->rounding->run)
         status = bg_reconstruct(m, &nearest, m->memory, hat, &plain, NULL, e);

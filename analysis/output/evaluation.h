@@ -5,7 +5,7 @@
 #include "analysis/output/perplexity.h"
 #include "analysis/output/questions.h"
 #include "analysis/output/speed.h"
-#include "quant/spec/spec.h"
+#include "quant/parser/parser.h"
 
 typedef struct bg_evaluation_options {
     const char *text, *qa;                           /* files; NULL: that part is left out */

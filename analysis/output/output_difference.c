@@ -82,17 +82,17 @@ static int quantize(const walk *k, const bg_spec *s, const bg_linear *l, float *
 {
     bg_matrix m = bg_matrix_of(l->w, l->out, l->in);
     m.seed = k->o->seed;
-    if (s->transform->run && l->layer >= 0) {
-        float **scale = &k->scale[l->index];
-        if (!*scale && !(*scale = malloc((size_t)l->in * sizeof **scale)))
-            return bg_no_memory(e, l->name, (unsigned long long)l->in * sizeof **scale);
-        for (int64_t i = 0; i < l->in; i++)
-            (*scale)[i] = 1;
-        m.input_scale = *scale;
-    }
+    int keeps_scale = s->transform->forward && l->layer >= 0;
+    bg_stored made = {0};
     int status = k->o->calibration ? k->o->calibration(k->o->self, l, &m, e) : BG_OK;
     if (!status)
-        status = bg_reconstruct(&m, s, l->w, out, measure, NULL, e);
+        status = bg_reconstruct(&m, s, l->w, out, measure, keeps_scale ? &made : NULL, e);
+    if (keeps_scale) {
+        free(k->scale[l->index]);
+        k->scale[l->index] = made.input_scale;
+        made.input_scale = NULL;
+    }
+    bg_stored_free(&made);
     return status ? bg_context(e, "%s: %s", l->name, s->text) : BG_OK;
 }
 

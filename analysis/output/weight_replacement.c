@@ -9,24 +9,18 @@ static int quantize(const bg_linear *l, const bg_spec *s, bg_calibration *calibr
 {
     bg_matrix matrix = bg_matrix_of(l->w, l->out, l->in);
     bg_measure measure = {0};
+    bg_stored made = {0};
     double count = (double)l->out * (double)l->in, stored = (double)bg_tensor_bytes(l->tensor);
     float *hat = malloc((size_t)count * sizeof *hat);
     if (!hat)
         return bg_no_memory(e, l->name, (unsigned long long)count * sizeof *hat);
     matrix.seed = seed;
-    if (s->transform->run) {
-        float *scale = v->input_scales[l->index] = malloc((size_t)l->in * sizeof *scale);
-        if (!scale) {
-            free(hat);
-            return bg_no_memory(e, l->name, (unsigned long long)l->in * sizeof *scale);
-        }
-        for (int64_t i = 0; i < l->in; i++)
-            scale[i] = 1;
-        matrix.input_scale = scale;
-    }
     int status = calibration ? bg_calibration_dress(calibration, l->tensor, &matrix, e) : BG_OK;
     if (!status)
-        status = bg_reconstruct(&matrix, s, l->w, hat, &measure, NULL, e);
+        status = bg_reconstruct(&matrix, s, l->w, hat, &measure, s->transform->forward ? &made : NULL, e);
+    v->input_scales[l->index] = made.input_scale;
+    made.input_scale = NULL;
+    bg_stored_free(&made);
     if (status || measure.skipped) {
         free(hat);
         v->skipped += !status;

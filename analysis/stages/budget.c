@@ -80,7 +80,7 @@ static int one_tensor(job *j, bg_doc *d, int at, bg_err *e)
         const bg_spec *s = &j->specs[k];
         bg_budget b;
         const char **why = &j->why[at * j->n + k];
-        *why = s->transform->run                                    ? "it turns the weights before it quantizes them"
+        *why = s->transform->forward                                ? "it turns the weights before it quantizes them"
                : s->rounding->needs_calibration && !m.second_moment ? "its rounding needs a calibration"
                : !(sigma2 > 0)                                      ? "the weights are all equal, or not finite"
                                                                     : NULL;

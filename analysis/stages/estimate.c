@@ -93,7 +93,7 @@ static int check_specs(const question *q, bg_err *e)
 {
     for (int i = 0; i < q->n_specs; i++) {
         const bg_spec *s = &q->specs[i];
-        if (s->grid->kind != BG_GRID_SCALAR || s->coding->bits || s->transform->run)
+        if (s->grid->kind != BG_GRID_SCALAR || s->coding->bits || s->transform->forward)
             return bg_fail(e, BG_USAGE,
                            "estimate: the rate of '%s' is known only where it runs (bitgap curve); scalar grids with "
                            "codes of fixed length and no transform can be estimated",

@@ -37,7 +37,7 @@ static const char *spec_name(const bg_quantize_options *o)
     return o->recipe ? bg_mixed_name(o->recipe) : o->spec->text;
 }
 
-static void write_model(const bg_ckpt *c, const bg_quantize_options *o, const bg_quantized *q, bg_doc *d)
+static void write_model(const bg_ckpt *c, const bg_quantize_options *o, const bg_quantized_model *q, bg_doc *d)
 {
     total s = {0};
     for (int i = 0; i < q->n; i++)
@@ -85,8 +85,8 @@ static void write_tensor(const bg_quantized_tensor *t, bg_doc *d)
     bg_doc_row_end(d);
 }
 
-static int write_document(const bg_ckpt *c, const bg_quantize_options *o, const bg_quantized *q, const char *directory,
-                          const bg_provenance *p, bg_err *e)
+static int write_document(const bg_ckpt *c, const bg_quantize_options *o, const bg_quantized_model *q,
+                          const char *directory, const bg_provenance *p, bg_err *e)
 {
     char *path = bg_path_join(directory, "quantization.json");
     bg_doc d;
@@ -216,7 +216,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     const char *calibration = bg_arg(a, "calibration"), *directory = bg_arg_output(a, NULL);
     bg_spec spec;
     bg_quantize_options o;
-    bg_quantized q = {0};
+    bg_quantized_model q = {0};
     bg_ckpt *c = NULL;
     bg_mixed *recipe = NULL;
     bg_sha256 hash;
@@ -242,7 +242,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
         if (!status)
             status = write_document(c, &o, &q, directory, p, e);
     }
-    bg_quantized_free(&q);
+    bg_quantized_model_free(&q);
     bg_calibration_close(o.calibration);
     bg_ckpt_close(c);
     bg_mixed_free(recipe);

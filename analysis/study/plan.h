@@ -12,7 +12,7 @@
 
 #include "io/base/settings.h"
 #include "io/documents/document.h"
-#include "quant/spec/spec.h"
+#include "quant/parser/parser.h"
 
 /* Documents that a metric or figure needs, as bits. */
 enum {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "quant/coding/index_stream.h"
-#include "quant/engine/quantize.h"
+#include "quant/spec/quantizer.h"
 
 enum { LONGEST = 57, LENGTH_BITS = 6 };
 

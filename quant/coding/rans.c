@@ -2,14 +2,15 @@
  * and `adaptive` with a table that follows the stream. Real streams are written, read back and compared, and the rate
  * is their length. Within a thousandth of the order-0 entropy on long tensors. */
 #include "quant/coding/index_stream.h"
-#include "quant/engine/quantize.h"
+#include "quant/coding/column_coding.h"
+#include "quant/spec/quantizer.h"
 
 const bg_coding bg_coding_entropy = {
     .name = "entropy",
     .title = "rANS with a static table, which is stored",
     .paper = "Duda 2013, arXiv 1311.2540",
     .bits = bg_entropy_static,
-    .by_distribution = 1,
+    .bits_of_columns = bg_columns_code,
 };
 
 const bg_coding bg_coding_adaptive = {

@@ -2,28 +2,12 @@
 #ifndef BG_QUANT_ENGINE_ENGINE_H
 #define BG_QUANT_ENGINE_ENGINE_H
 
-#include "io/checkpoints/formats/bitsandbytes_tables.h"
 #include "quant/engine/quantize.h"
 
-enum { BG_DOUBLE_BLOCK = BG_BNB_NESTED }; /* scales that share a second-level scale */
-
-/* bg_spec_rate for weights and scopes given as numbers: a density is one weight with a share of a scope. */
-bg_rate bg_rate_of(const bg_spec *s, double weights, double scopes);
-
-/* What a scalar spec's grid must know of a scope. */
-bg_needs bg_spec_needs(const bg_spec *s);
 /* Scalar grid, nearest point, no transform: what the engine runs by itself. */
 int bg_spec_is_plain(const bg_spec *s);
 
 extern const bg_grid bg_grid_uniform; /* the pass over tiles knows its rule for zero=asym and zero=min */
-
-/* Statistics of n weights as the spec's grid needs them, each counting by its importance (NULL: alike); hist is filled
- * and attached where the grid asks for one, and is the caller's to free. */
-int bg_scope_stats_for(const bg_spec *s, const float *x, const float *importance, size_t n, bg_scope_stats *st,
-                       bg_hist *hist, bg_err *e);
-/* Fits a scope of n weights and takes its error: Σ d², the largest |d|, how many lie beyond the grid. */
-int bg_scope_error(const bg_spec *s, bg_code_room *room, const float *x, size_t n, double *sse, float *most,
-                   double *clipped, bg_err *e);
 
 /* One plain spec with scope=tensor on a histogram (atoms or a density); indices of fixed length are counted, or of a
  * density their entropy. code (tables in room) is what was fitted. */
@@ -43,11 +27,5 @@ int bg_measure_tiles(const bg_matrix *m, const bg_spec *const *specs, int n, bg_
                      int *not_finite, bg_err *e);
 /* The plain version: fits every scope by the row's own fit and rounds weight by weight, in row order, on one thread. */
 int bg_measure_ref(const bg_matrix *m, const bg_spec *s, bg_measure *out, bg_err *e);
-
-/* The scales of a two-level spec as they are stored: scales[n] in row-major order of scopes, in place. E4M3 scales
- * stand under one float32 of the tensor that makes the largest of them 448 (NVFP4). */
-void bg_two_level_scales(const bg_spec *s, float *scales, size_t n);
-/* Maxima of blocks to 8 bits in blocks of 256 about their mean, as bitsandbytes does; in place. */
-void bg_double_quantize(float *scales, size_t n);
 
 #endif

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "quant/kernel/difference.h"
 #include "quant/kernel/product.h"
 
 enum {
@@ -11,23 +12,6 @@ enum {
     WIDE = 192,  /* rows: the unit of work and of summation; of products where there are enough */
     STRIP = 192, /* columns of Σ in single precision at a time */
 };
-
-typedef struct totals {
-    double squares;
-    float worst, largest;
-} totals;
-
-static totals compare(const float *w, const float *hat, int64_t n)
-{
-    totals t = {0};
-    for (int64_t i = 0; i < n; i++) {
-        float d = fabsf(w[i] - hat[i]), a = fabsf(w[i]);
-        t.squares += (double)d * (double)d;
-        t.worst = d > t.worst ? d : t.worst;
-        t.largest = a > t.largest ? a : t.largest;
-    }
-    return t;
-}
 
 /* Columns [first, first + cols) of T, the upper triangle of Σ with half its diagonal; rows from `first + cols` on are
  * zero. */
@@ -100,78 +84,24 @@ int bg_output_mse(const double *second_moment, const float *w, const float *hat,
     return failed ? bg_no_memory(e, "output error", (unsigned long long)(C * STRIP) * sizeof *T) : BG_OK;
 }
 
-int bg_measure_difference(const bg_matrix *m, const float *w, const float *hat, int64_t R, int64_t C, bg_measure *out,
-                          bg_err *e)
+int bg_measure_quantized(const bg_matrix *m, const bg_quantized *q, bg_measure *out, bg_err *e)
 {
-    int64_t chunks = (R + CHUNK - 1) / CHUNK;
-    totals *t = malloc((size_t)chunks * sizeof *t), all = {0};
-    if (!t)
-        return bg_no_memory(e, "squared errors", (unsigned long long)chunks * sizeof *t);
-#pragma omp parallel for schedule(static)
-    for (int64_t c = 0; c < chunks; c++) {
-        int64_t first = c * CHUNK, rows = first + CHUNK < R ? CHUNK : R - first;
-        t[c] = compare(w + first * C, hat + first * C, rows * C);
-    }
-    for (int64_t c = 0; c < chunks; c++) {
-        all.squares += t[c].squares;
-        all.worst = fmaxf(all.worst, t[c].worst);
-        all.largest = fmaxf(all.largest, t[c].largest);
-    }
-    free(t);
+    int64_t R = m->rows, C = m->cols;
+    const float *w = m->memory, *hat = q->hat;
+    bg_difference d;
+    int status = bg_difference_of(w, hat, R, C, &d, e);
+    if (status)
+        return status;
+    *out = (bg_measure){.clipped = q->clipped,
+                        .index_entropy = q->index_entropy,
+                        .babai_bound = q->babai_bound,
+                        .rate = q->rate,
+                        .output_mse = q->output_mse};
     out->count = (double)R * (double)C;
-    out->mse = all.squares / out->count;
-    out->max_error = (double)all.worst;
-    out->max_relative = all.largest > 0 ? (double)all.worst / (double)all.largest : 0;
+    out->mse = d.squares / out->count;
+    out->max_error = (double)d.max;
+    out->max_relative = d.largest > 0 ? (double)d.max / (double)d.largest : 0;
     out->rate_bits = bg_rate_total(&out->rate) / out->count;
-    out->output_mse = NAN;
-    return m->second_moment ? bg_output_mse(m->second_moment, w, hat, R, C, &out->output_mse, e) : BG_OK;
-}
-
-/* counts[K] of each symbol; few of them in parallel, in rooms of their own. */
-static void count_symbols(const uint16_t *symbols, size_t n, int K, uint64_t *counts)
-{
-    enum { FEW = 1024 };
-#pragma omp parallel if (K <= FEW && n > 1 << 16)
-    {
-        uint32_t mine[4][FEW] = {{0}};
-#pragma omp for schedule(static)
-        for (size_t block = 0; block < (n + (1 << 16) - 1) >> 16; block++) {
-            size_t end = (block + 1) << 16 < n ? (block + 1) << 16 : n;
-            for (size_t i = block << 16; i < end; i++)
-                if (K <= FEW)
-                    mine[i & 3][symbols[i]]++; /* four rooms: equal neighbours do not wait for each other */
-                else
-                    counts[symbols[i]]++;
-        }
-        for (int q = 0; K <= FEW && q < K; q++) {
-            uint64_t sum = (uint64_t)mine[0][q] + mine[1][q] + mine[2][q] + mine[3][q];
-#pragma omp atomic
-            counts[q] += sum;
-        }
-    }
-}
-
-int bg_measure_symbols(const bg_spec *s, const uint16_t *symbols, size_t n, int K, bg_measure *out, bg_err *e)
-{
-    uint64_t *counts = calloc((size_t)K, sizeof *counts);
-    if (!counts)
-        return bg_no_memory(e, "symbol counts", (unsigned long long)K * sizeof *counts);
-    count_symbols(symbols, n, K, counts);
-    out->index_entropy = 0;
-    for (int q = 0; q < K; q++)
-        if (counts[q])
-            out->index_entropy -= (double)counts[q] / (double)n * log2((double)counts[q] / (double)n);
-    free(counts);
-    return s->coding && s->coding->bits ? s->coding->bits(symbols, n, K, &out->rate.indices, &out->rate.table, e)
-                                        : BG_OK;
-}
-
-bg_reach bg_code_reach(const bg_code *c)
-{
-    float low = bg_code_value(c, 0), high = bg_code_value(c, c->K - 1), first = low, last = high;
-    if (c->K > 1) {
-        first = bg_code_value(c, 1);
-        last = bg_code_value(c, c->K - 2);
-    }
-    return (bg_reach){low - 0.5F * (first - low), high + 0.5F * (high - last)};
+    int ask = m->second_moment && isnan(q->output_mse);
+    return ask ? bg_output_mse(m->second_moment, w, hat, R, C, &out->output_mse, e) : BG_OK;
 }

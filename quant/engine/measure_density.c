@@ -274,7 +274,7 @@ static int bounded(const bg_distribution *l)
 static const char *reason_not_to(const bg_matrix *m, const bg_spec *s)
 {
     bg_needs needs = bg_spec_needs(s);
-    if (s->grid->kind != BG_GRID_SCALAR || s->transform->run || s->rounding->run || s->rounding->choose)
+    if (s->grid->kind != BG_GRID_SCALAR || s->transform->forward || s->rounding->run || s->rounding->choose)
         return "needs samples: give the source n=";
     if (s->fits_importance)
         return "a density has no inputs to weigh by";
@@ -309,10 +309,36 @@ static int on_scope(const bg_matrix *m, const bg_spec *s, bg_measure *out, bg_er
     return status;
 }
 
+/* What the grid itself makes of the density, or what another spec of the same error does. */
+static int measure_by_grid(const bg_matrix *m, const bg_hist *h, const bg_spec *s, bg_measure *out, bg_err *e)
+{
+    bg_on_density d = {0};
+    bg_spec same;
+    int status = s->grid->on_distribution(s, m, &d, e);
+    out->skipped = d.skipped;
+    if (status || d.skipped)
+        return status;
+    if (d.same_as) {
+        status = bg_spec_parse(d.same_as, &same, e);
+        if (!status)
+            status = bg_measure_distribution(m, h, &same, out, e);
+    } else {
+        *out = (bg_measure){.count = 1,
+                            .mse = d.mse,
+                            .max_error = (double)NAN,
+                            .max_relative = (double)NAN,
+                            .output_mse = (double)NAN,
+                            .index_entropy = d.index_entropy};
+    }
+    out->rate = d.rate;
+    out->rate_bits = bg_rate_total(&out->rate);
+    return status;
+}
+
 int bg_measure_distribution(const bg_matrix *m, const bg_hist *h, const bg_spec *s, bg_measure *out, bg_err *e)
 {
-    if (s->grid->on_distribution && !s->transform->run && !s->rounding->run && !s->rounding->choose)
-        return s->grid->on_distribution(s, m, out, e);
+    if (s->grid->on_distribution && !s->transform->forward && !s->rounding->run && !s->rounding->choose)
+        return measure_by_grid(m, h, s, out, e);
     out->skipped = reason_not_to(m, s);
     if (out->skipped)
         return BG_OK;

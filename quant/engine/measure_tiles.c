@@ -357,15 +357,13 @@ static int run_fitted(const item *it, bg_code_room *cr, const float *x, size_t n
                       double *clipped, bg_err *e)
 {
     for (size_t first = 0; first < n; first += g) {
-        bg_error one = {0};
-        double outside = 0;
-        int status =
-            bg_scope_error(it->s, cr, x + first, n - first < g ? n - first : g, &one.sse, &one.most, &outside, e);
+        bg_scope_sum one = {0};
+        int status = bg_scope_error(it->s, cr, x + first, n - first < g ? n - first : g, &one, e);
         if (status)
             return status;
         total->sse += one.sse;
-        total->most = one.most > total->most ? one.most : total->most;
-        *clipped += outside;
+        total->most = one.max > total->most ? one.max : total->most;
+        *clipped += one.clipped;
     }
     return BG_OK;
 }
@@ -614,8 +612,8 @@ static void collect_results(const pass *p)
             clipped += p->clipped[t * p->n + i];
             worst = fmax(worst, (double)p->errors[t * p->n + i].most);
         }
-        const char *type = bg_spec_word(p->items[i].s, "scale");
-        int counted = p->items[i].how >= FITTED || (strcmp(type, "e8m0") != 0 && strcmp(type, "e4m3") != 0);
+        int type = p->items[i].s->scale;
+        int counted = p->items[i].how >= FITTED || (type != BG_SCALE_E8M0 && type != BG_SCALE_E4M3);
         *out = (bg_measure){.count = weights,
                             .mse = sse / weights,
                             .max_error = worst,

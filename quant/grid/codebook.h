@@ -10,7 +10,7 @@
 #define BG_QUANT_GRID_CODEBOOK_H
 
 #include "quant/kernel/vq.h"
-#include "quant/engine/quantize.h"
+#include "quant/scope/scope.h"
 
 typedef struct bg_codebook {
     int K, d;

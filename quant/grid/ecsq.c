@@ -243,23 +243,14 @@ static void side(const bg_spec *s, const bg_trained *t, bg_rate *rate)
     rate->table += t->table_bits;
 }
 
-static int on_distribution(const bg_spec *s, const bg_matrix *m, bg_measure *out, bg_err *e)
+static int on_distribution(const bg_spec *s, const bg_matrix *m, bg_on_density *out, bg_err *e)
 {
     bg_hist own = {0};
     bg_ecsq q = {0};
     int status = m->hist ? BG_OK : bg_hist_from_distribution(&own, m->distribution, m->distribution_sigma, e);
     if (!status)
         status = design(s, m->hist ? m->hist : &own, &q, e);
-    if (!status) {
-        *out = (bg_measure){.count = 1,
-                            .mse = q.mse,
-                            .max_error = (double)NAN,
-                            .max_relative = (double)NAN,
-                            .output_mse = (double)NAN,
-                            .index_entropy = q.entropy_bits,
-                            .rate_bits = q.entropy_bits,
-                            .rate = {.indices = q.entropy_bits}};
-    }
+    *out = (bg_on_density){.mse = q.mse, .index_entropy = q.entropy_bits, .rate = {.indices = q.entropy_bits}};
     bg_ecsq_free(&q), bg_hist_free(&own);
     return status;
 }

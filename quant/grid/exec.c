@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include "io/base/file.h"
 #include "io/base/npy.h"
-#include "quant/engine/quantize.h"
+#include "quant/scope/scope.h"
 
 extern char **environ;
 

@@ -9,7 +9,7 @@
  */
 #include <math.h>
 #include <string.h>
-#include "quant/engine/engine.h"
+#include "quant/scope/scope.h"
 
 static const float bnb[8] = {
     0, 0.0052083334885537624f, 0.1666666716337204f, 0.25f, 0.3333333432674408f, 0.5f, 0.6666666865348816f, 1};

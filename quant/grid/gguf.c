@@ -16,7 +16,7 @@
 #include <math.h>
 #include <string.h>
 #include "io/checkpoints/writers/gguf_writer.h"
-#include "quant/engine/engine.h"
+#include "quant/scope/scope.h"
 
 enum { SUPER = 256, STEPS = 2 /* of an integer scale or minimum, tried either way */ };
 
@@ -522,21 +522,13 @@ int bg_gguf_blocks(const bg_spec *s, const float *w, int64_t n, uint8_t *out, bg
     return status;
 }
 
-static int on_distribution(const bg_spec *s, const bg_matrix *m, bg_measure *out, bg_err *e)
+static int on_distribution(const bg_spec *s, const bg_matrix *m, bg_on_density *out, bg_err *e)
 {
+    (void)m, (void)e;
     const type *t = type_of(s);
-    bg_spec same;
-    if (!t->as) {
-        out->skipped = "needs samples: give the source n=";
-        return BG_OK;
-    }
-    int status = bg_spec_parse(t->as, &same, e);
-    if (!status)
-        status = bg_measure_specs(m, &same, 1, out, e);
-    out->rate = (bg_rate){0};
+    *out = (bg_on_density){.same_as = t->as, .skipped = t->as ? NULL : "needs samples: give the source n="};
     add_rate(t, 1, &out->rate);
-    out->rate_bits = bg_rate_total(&out->rate);
-    return status;
+    return BG_OK;
 }
 
 static double bits(const bg_spec *s)

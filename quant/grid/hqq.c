@@ -6,7 +6,7 @@
  */
 #include <math.h>
 #include <stddef.h>
-#include "quant/engine/quantize.h"
+#include "quant/scope/scope.h"
 
 enum { STEPS = 20 };
 static const double NORM = 0.7, BETA = 10, STEEPEST = 2e4;

@@ -2,7 +2,7 @@
  * by the importance of its input, as SqueezeLLM and DKM do. */
 #include <stdlib.h>
 #include "quant/kernel/kmeans1d.h"
-#include "quant/engine/quantize.h"
+#include "quant/scope/scope.h"
 
 static const bg_key keys[] = {
     {.name = "bits", .type = BG_KEY_INTEGER, .min = 1, .max = 10, .default_text = "4", .help = "index bits a weight"},

@@ -2,7 +2,7 @@
  * at percentiles and stops long before the fixed point. */
 #include <stdlib.h>
 #include "quant/kernel/lloyd.h"
-#include "quant/engine/quantize.h"
+#include "quant/scope/scope.h"
 
 typedef struct lloyd_params {
     int iterations; /* 0: to convergence */

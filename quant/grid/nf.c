@@ -7,7 +7,7 @@
  */
 #include <gsl/gsl_cdf.h>
 #include <string.h>
-#include "quant/engine/engine.h"
+#include "quant/scope/scope.h"
 
 static const float nf4[16] = {
     -1.0f,

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "quant/engine/engine.h"
+#include "quant/scope/scope.h"
 
 enum { EXPONENTS = 15 }; /* of a term of 4 bits */
 

@@ -90,7 +90,7 @@ static int check(const bg_spec *s, bg_err *e)
     bg_trellis t;
     if (!bg_trellis_init(&t, p->states))
         return bg_fail(e, BG_USAGE, "'%s': states is 4, 8, 16, 32, 64, 128 or 256", s->text);
-    if (s->coding->bits && !s->coding->by_distribution)
+    if (s->coding->bits && !s->coding->bits_of_columns)
         return bg_fail(e, BG_USAGE, "'%s': a trellis is coded fixed or entropy", s->text);
     if (p->rate > 0 && !is_entropy(s))
         return bg_fail(e, BG_USAGE, "'%s': rate goes with code=entropy; bits is the fixed rate", s->text);

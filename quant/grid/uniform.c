@@ -18,7 +18,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "quant/engine/engine.h"
+#include "quant/scope/scope.h"
 
 typedef struct uniform_params {
     int midrise; /* offset=midrise: 0 between two points */

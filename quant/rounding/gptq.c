@@ -9,35 +9,20 @@
  * walk; then act-order needs no stored group index. So they are where scales are scales of scales (NVFP4, double
  * quantization), which are rounded together.
  *
- * steps=water (WaterSIC, arXiv 2603.04956) gives column j the step s·g/M_jj, g the geometric mean of the M_jj: every
- * column then adds the same to ‖(w−ŵ)M‖², the arithmetic mean of theory's loss becomes the geometric one, and with
- * entropy coding the distance from the functional bound tends to ½·log2(2πe/12) at high rate for any Σ. At low rate,
- * where the noise of a column, D = (s·g)²/12, is no longer small against what Σ gives some directions of w, the rate
- * weighs against the loss: among points of spread σ a point ŵ costs ‖ŵ‖²/2σ² nats, and D buys 2D of loss a nat. What is
- * least is
- *
- *     (w−ŵ)Σ(w−ŵ)ᵀ + (D/σ²)·ŵŵᵀ = (t−ŵ)(Σ+μI)(t−ŵ)ᵀ + const,   μ = D/σ²,   t = wΣ(Σ+μI)⁻¹ ,
- *
- * so that t is rounded in place of w, by the factor of Σ + μI: the minimum mean squared error decision feedback of
- * Cioffi and Forney 1997. For Σ = I, t is w shrunk by σ²/(σ²+D). Steps are quarters of an octave apart (which costs
- * 0.0036 bit); code=entropy writes them and the symbols, each with the law that those before it tell
- * (quant/coding/column_coding.h).
+ * steps=water is quant/rounding/watersic.c: it changes the steps of the columns and what the walk rounds.
  *
  * Check: with Σ = I every y is 0 and the result is nearest rounding, digit for digit.
  */
-#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "quant/kernel/cholesky.h"
 #include "quant/kernel/product.h"
 #include "io/base/dtype.h"
+#include "io/base/failure.h"
 #include "quant/coding/column_coding.h"
-#include "quant/engine/engine.h"
 #include "quant/rounding/gptq_walk.h"
-#include "quant/engine/measure.h"
-#include "quant/engine/quantize.h"
-#include "quant/engine/shared_factor.h"
+#include "quant/spec/shared_factor.h"
 
 enum { CHUNK = 8 * BG_GPTQ_LANES, BLOCK = 128, INDEX_BITS = 32 /* of g_idx in GPTQ files */ };
 
@@ -65,57 +50,15 @@ static const bg_code *code_at(const walk *k, int64_t r, int64_t at)
     return bg_gptq_code(k, r, at);
 }
 
-/* Fits one scope, which starts at column or step `first`, and keeps its code (and tables, if the fit wrote any into the
- * room). */
-static int fit(const walk *k, const float *x, int64_t first, int64_t n, int64_t at, bg_code_room *room, bg_err *e)
-{
-    bg_scope_stats st;
-    bg_hist hist;
-    int status = bg_scope_stats_for(k->s, x, k->importance ? k->importance + first : NULL, (size_t)n, &st, &hist, e);
-    bg_code *c = &k->codes[at];
-    st.ideal = k->two_level;
-    if (!status)
-        status = bg_code_fit(k->s, &st, room, c, e);
-    bg_hist_free(&hist);
-    if (!status && c->K > k->K)
-        status =
-            bg_fail(e, BG_USAGE, "spec '%s': round=gptq with codes of unknown length needs scope=tensor", k->s->text);
-    if (!status && k->tables && c->levels == room->levels) {
-        float *kept = k->tables + at * 2 * k->K;
-        memcpy(kept, c->levels, (size_t)c->K * sizeof *kept);
-        memcpy(kept + k->K, c->cuts, (size_t)(c->K - 1) * sizeof *kept);
-        c->levels = kept;
-        c->cuts = kept + k->K;
-    }
-    return status;
-}
-
 /* Codes of scopes that do not wait for the walk: every group of row r from its weights as they are. */
 static int fit_row(const walk *k, int64_t r, bg_code_room *room, bg_err *e)
 {
     int status = BG_OK;
     for (int64_t g = 0; !status && g < k->groups; g++) {
         int64_t first = g * k->G, n = first + k->G < k->C ? k->G : k->C - first;
-        status = fit(k, k->w + r * k->C + first, first, n, r * k->groups + g, room, e);
+        status = bg_gptq_fit(k, k->w + r * k->C + first, first, n, r * k->groups + g, room, e);
     }
     return status;
-}
-
-int bg_gptq_fit_walked(const walk *k, int64_t r, int64_t at, const float *x, const float *t, float *scratch,
-                       bg_code_room *room, bg_err *e)
-{
-    int64_t n = at + k->G < k->C ? k->G : k->C - at, N = k->f->n;
-    const float *M = k->f->M + at * N + at;
-    float *y = scratch;
-    memcpy(y, t, (size_t)n * sizeof *y);
-    for (int64_t i = 0; i < n; i++) {
-        y[i] /= M[i * N + i];
-        for (int64_t j = i + 1; j < n; j++)
-            y[j] -= y[i] * M[i * N + j];
-    }
-    for (int64_t i = 0; i < n; i++)
-        y[i] += x[i];
-    return fit(k, y, at, n, r * k->groups + bg_gptq_group(k, at), room, e);
 }
 
 /* Row r over columns [b, b+n) of the walk; t holds the errors before b brought to each of them. */
@@ -185,10 +128,11 @@ static int round_scales(const walk *k, bg_err *e)
     return BG_OK;
 }
 
-/* All blocks of all rows. Inside the parallel region every product runs on one thread and on a fixed chunk. */
+/* All blocks of all rows. Inside the parallel region every product runs on one thread and on a fixed chunk. A chunk
+ * that fails does not stop the others: of all failures the first is reported, on any number of threads. */
 static int walk_all(const walk *k, bg_err *e)
 {
-    int status = BG_OK;
+    bg_failure failure = {0};
 #pragma omp parallel
     {
         bg_err mine = {0};
@@ -197,34 +141,28 @@ static int walk_all(const walk *k, bg_err *e)
         float *t = malloc((size_t)(CHUNK * k->block + BG_GPTQ_SCRATCH * k->block) * sizeof *t);
         if (!bad && !t)
             bad = bg_no_memory(&mine, "error feedback", (unsigned long long)(CHUNK * k->block) * sizeof *t);
+        if (bad)
+            bg_failure_note(&failure, 0, &mine);
         if (k->per_group && !k->on_the_way) {
 #pragma omp for schedule(static)
             for (int64_t r = 0; r < k->R; r++)
-                if (!bad)
-                    bad = fit_row(k, r, &room, &mine);
+                if (!bad && fit_row(k, r, &room, &mine))
+                    bg_failure_note(&failure, r, &mine);
 #pragma omp single
-            if (!bad && k->two_level)
-                bad = round_scales(k, &mine);
+            if (!bad && k->two_level && round_scales(k, &mine))
+                bg_failure_note(&failure, 0, &mine);
         }
         for (int64_t b = 0; b < k->C; b += k->block) {
             int64_t n = b + k->block < k->C ? k->block : k->C - b;
 #pragma omp for schedule(dynamic)
             for (int64_t first = 0; first < k->R; first += CHUNK)
-                if (!bad)
-                    bad = walk_chunk(k, first, b, n, t, t + CHUNK * k->block, &room, &mine);
+                if (!bad && walk_chunk(k, first, b, n, t, t + CHUNK * k->block, &room, &mine))
+                    bg_failure_note(&failure, first, &mine);
         }
         free(t);
         bg_code_room_free(&room);
-        if (bad) {
-#pragma omp critical(bg_gptq_error)
-            {
-                status = bad;
-                if (e)
-                    *e = mine;
-            }
-        }
     }
-    return status;
+    return bg_failure_status(&failure, e);
 }
 
 /* Σ over columns of (step/2)²·M_jj², averaged over rows: no unclipped walk can lose more (Babai 1986). */
@@ -307,49 +245,24 @@ static int whole_tensor_code(walk *k, bg_err *e)
     return status;
 }
 
-/* Column steps that add equally to the loss, in quarters of an octave of the tensor's. The finest of them decides how
- * long the code must be to reach as far as the whole tensor's. */
-static void water_steps(walk *k)
-{
-    bg_code base = k->codes[0];
-    float finest = base.scale;
-    for (int64_t at = 0; at < k->C; at++) {
-        double share = 0.5 * k->f->mean_log2 - log2((double)k->f->M[at * (k->C + 1)]);
-        int step = (int)lrint(fmin(fmax(BG_COLUMNS_PER_OCTAVE * share, -BG_COLUMNS_MAX_STEP), BG_COLUMNS_MAX_STEP));
-        k->step[column(k, at)] = step;
-        k->codes[at] = base;
-        k->codes[at].scale = base.scale * exp2f((float)step / BG_COLUMNS_PER_OCTAVE);
-        finest = fminf(finest, k->codes[at].scale);
-    }
-    enum { LONGEST = 1 << 15 };
-    double longer = (double)base.scale / (double)finest;
-    int lo = (int)fmax(-LONGEST, floor(base.lo * longer)), hi = (int)fmin(LONGEST - 1, ceil(base.hi * longer));
-    k->K = hi - lo + 1;
-    for (int64_t at = 0; at < k->C; at++) {
-        k->codes[at].lo = lo;
-        k->codes[at].hi = hi;
-        k->codes[at].K = k->K;
-    }
-}
-
 /* Are the grid's points equally spaced? All its codes are as the one of the first group. */
 static int is_affine(walk *k, bg_err *e)
 {
     bg_code_room room;
     int status = k->per_group ? bg_code_room_init(&room, k->s, e) : BG_OK;
     if (!status && k->per_group) {
-        status = fit(k, k->w, 0, k->G, 0, &room, e);
+        status = bg_gptq_fit(k, k->w, 0, k->G, 0, &room, e);
         bg_code_room_free(&room);
     }
     k->affine = k->codes[0].affine;
     return status;
 }
 
-/* The errors of the walk stand in `out`, which ŵ takes at the end, unless that is w. */
+/* The errors of the walk stand in `out`, which ŵ takes at the end. */
 static int prepare(walk *k, float *out, bg_err *e)
 {
     size_t cells = (size_t)k->R * (size_t)k->C, scopes = k->per_group ? (size_t)(k->R * k->groups) : (size_t)k->C;
-    k->delta = out == k->w ? malloc(cells * sizeof *k->delta) : out;
+    k->delta = out;
     k->symbols = malloc(cells * sizeof *k->symbols);
     k->codes = calloc(scopes, sizeof *k->codes);
     k->loss = calloc((size_t)k->R, sizeof *k->loss);
@@ -363,14 +276,12 @@ static int prepare(walk *k, float *out, bg_err *e)
     if (!status && !k->per_group)
         status = whole_tensor_code(k, e);
     if (!status && k->water)
-        water_steps(k);
+        bg_water_steps(k);
     return status ? status : is_affine(k, e);
 }
 
-static void release(walk *k, const float *out)
+static void release(walk *k)
 {
-    if (k->delta != out)
-        free(k->delta);
     free(k->symbols);
     free(k->loss);
     free(k->moved);
@@ -411,163 +322,77 @@ static double clipped_share(const walk *k, const float *w)
     return (double)count / ((double)k->R * (double)k->C);
 }
 
-/* Hands codes, scales and the group of every column to a format writer. */
-static int store(const walk *k, bg_stored *stored, bg_err *e)
+/* Moves indices, scales and the group of every column to the result. */
+static int store(walk *k, bg_quantized *q, bg_err *e)
 {
     size_t scopes = k->per_group ? (size_t)(k->R * k->groups) : 1;
     const bg_code *first = k->codes;
-    *stored = (bg_stored){.K = k->K, .lo = first->lo, .groups_per_row = (int)k->groups};
-    stored->scales = malloc(scopes * sizeof *stored->scales);
-    stored->zeros = malloc(scopes * sizeof *stored->zeros);
-    stored->codes = malloc((size_t)(k->R * k->C) * sizeof *stored->codes);
-    stored->column_group = malloc((size_t)k->C * sizeof *stored->column_group);
-    if (!stored->scales || !stored->zeros || !stored->codes || !stored->column_group) {
-        bg_stored_free(stored);
-        return bg_no_memory(e, "codes", scopes * sizeof *stored->scales);
-    }
-    memcpy(stored->codes, k->symbols, (size_t)(k->R * k->C) * sizeof *stored->codes);
+    bg_stored *out = &q->stored;
+    *out = (bg_stored){.K = k->K, .lo = first->lo, .groups_per_row = (int)k->groups};
+    out->scales = malloc(scopes * sizeof *out->scales);
+    out->zeros = malloc(scopes * sizeof *out->zeros);
+    out->column_group = malloc((size_t)k->C * sizeof *out->column_group);
+    out->levels = first->affine ? NULL : malloc((size_t)first->K * sizeof *out->levels);
+    if (!out->scales || !out->zeros || !out->column_group || (!first->affine && !out->levels))
+        return bg_no_memory(e, "scales", scopes * sizeof *out->scales);
+    out->codes = k->symbols;
+    q->column_step = k->step;
+    k->symbols = NULL;
+    k->step = NULL;
     for (size_t i = 0; i < scopes; i++) {
-        stored->scales[i] = first[i].scale;
-        stored->zeros[i] = first[i].affine && first[i].offset == 0.0F ? first[i].zero : first[i].offset;
+        out->scales[i] = first[i].scale;
+        out->zeros[i] = first[i].affine && first[i].offset == 0.0F ? first[i].zero : first[i].offset;
     }
     for (int64_t at = 0; at < k->C; at++)
-        stored->column_group[column(k, at)] = (int32_t)bg_gptq_group(k, at);
-    if (!first->affine) {
-        stored->levels = malloc((size_t)first->K * sizeof *stored->levels);
-        if (!stored->levels) {
-            bg_stored_free(stored);
-            return bg_no_memory(e, "levels", (unsigned long long)first->K * sizeof *stored->levels);
-        }
-        memcpy(stored->levels, first->levels, (size_t)first->K * sizeof *stored->levels);
-    }
+        out->column_group[column(k, at)] = (int32_t)bg_gptq_group(k, at);
+    if (!first->affine)
+        memcpy(out->levels, first->levels, (size_t)first->K * sizeof *out->levels);
     return BG_OK;
 }
 
-/* Bits of the symbols and steps of steps=water; with another coding than entropy a step takes 8 bits. */
-static int water_bits(const walk *k, bg_measure *measure, bg_err *e)
-{
-    enum { STEP_BITS = 8 };
-    if (!k->s->coding->by_distribution) {
-        measure->rate.scales += STEP_BITS * (double)k->C;
-        return bg_measure_symbols(k->s, k->symbols, (size_t)(k->R * k->C), k->K, measure, e);
-    }
-    bg_columns c = {.rows = k->R, .cols = k->C, .symbols = k->symbols, .zero = -k->codes[0].lo, .step = k->step};
-    measure->rate.table = 0;
-    return bg_columns_code(&c, &measure->rate.indices, &measure->index_entropy, e);
-}
-
 /* The walk knows the output error: with H = Σ + λI it is ‖(w−ŵ)M‖² − λ‖w−ŵ‖². Where damping is most of that, little is
- * left of the difference's digits, and Σ itself is asked; so it is where w was not what the walk rounded. */
-static int measure_error(const walk *k, const float *hat, bg_measure *measure, bg_err *e)
+ * left of the difference's digits, and Σ itself is asked (NaN); so it is where w was not what the walk rounded. */
+static double output_error(const walk *k)
 {
     double loss = 0, moved = 0;
     for (int64_t r = 0; r < k->R; r++) {
         loss += k->loss[r];
         moved += k->moved[r];
     }
-    bg_matrix m = *k->m;
-    if (!k->water && loss - k->f->lambda * moved > 0.1 * loss)
-        m.second_moment = NULL;
-    int status = bg_measure_difference(&m, k->w, hat, k->R, k->C, measure, e);
-    if (!m.second_moment)
-        measure->output_mse = (loss - k->f->lambda * moved) / (double)k->R;
-    return status;
+    double left = loss - k->f->lambda * moved;
+    return !k->water && left > 0.1 * loss ? left / (double)k->R : (double)NAN;
 }
 
-static int finish(walk *k, float *out, bg_measure *measure, bg_stored *stored, bg_err *e)
+static int finish(walk *k, bg_quantized *q, bg_err *e)
 {
-    double clipped = clipped_share(k, k->w);
-    int status = stored ? store(k, stored, e) : BG_OK;
-    if (status)
-        return status;
-    *measure = (bg_measure){.clipped = clipped, .rate = bg_spec_rate(k->s, k->R, k->C)};
+    q->clipped = clipped_share(k, k->w);
+    q->rate = bg_spec_rate(k->s, k->R, k->C);
     if (k->f->order && k->on_the_way && !k->whole && k->groups > 1)
-        measure->rate.order = (double)INDEX_BITS * (double)k->C;
-    status = k->water ? water_bits(k, measure, e)
-                      : bg_measure_symbols(k->s, k->symbols, (size_t)(k->R * k->C), k->K, measure, e);
-    if (status)
-        return status;
-    /* The errors of the walk have been used. Where out is w, the error is taken before ŵ replaces it. */
-    float *hat = k->delta;
-    reconstruct(k, hat);
-    status = measure_error(k, hat, measure, e);
-    measure->babai_bound = k->water ? 0 : babai_bound(k); /* it is of the aim's error */
-    if (!status && hat != out)
-        memcpy(out, hat, (size_t)(k->R * k->C) * sizeof *out);
-    return status;
+        q->rate.order = (double)INDEX_BITS * (double)k->C;
+    q->output_mse = output_error(k);
+    q->babai_bound = k->water ? 0 : babai_bound(k); /* it is of the aim's error */
+    reconstruct(k, q->hat);                         /* the errors of the walk, which stood there, have been used */
+    return store(k, q, e);
 }
 
-/* The factor of Σ + μI for steps=water, μ of round_gptq's opening from the factor it leads to; *own in place of k->f.
- */
-static int factor_at_level(walk *k, int64_t order, bg_factor *own, double *mu, bg_err *e)
+static int run(const bg_spec *s, const bg_matrix *m, bg_quantized *q, bg_err *e)
 {
-    enum { TRIES = 4 };
-    double step = k->s->step.number, damp = k->f->damp, last = 0;
-    int status = BG_OK;
-    for (int i = 0; i < TRIES && !status; i++) {
-        double level = step * step / 12 * exp2(k->f->mean_log2);
-        if (fabs(level - last) < 0.2 * level)
-            break;
-        bg_factor next;
-        *mu = last = level;
-        status = bg_factor_init(&next, k->m->second_moment, k->C, damp + level / k->f->mean, order, e);
-        if (status)
-            break;
-        bg_factor_free(own);
-        *own = next;
-        k->f = own;
-    }
-    return status;
-}
-
-/* t = w − μ·w(Σ+μI)⁻¹ by two triangular solves, in chunks of rows. */
-static int wiener(const walk *k, double mu, float *t, bg_err *e)
-{
-    int status = BG_OK;
-#pragma omp parallel
-    {
-        float *y = malloc((size_t)(CHUNK * k->C) * sizeof *y);
-#pragma omp for schedule(dynamic)
-        for (int64_t first = 0; first < k->R; first += CHUNK) {
-            int64_t rows = first + CHUNK < k->R ? CHUNK : k->R - first, C = k->C;
-            for (int64_t i = 0; y && i < rows * C; i++)
-                y[i] = k->w[(first + i / C) * C + column(k, i % C)];
-            for (int transposed = 1; y && transposed >= 0; transposed--)
-                cblas_strsm(CblasRowMajor, CblasRight, CblasUpper, transposed ? CblasTrans : CblasNoTrans, CblasNonUnit,
-                            (int)rows, (int)C, 1, k->f->M, (int)C, y, (int)C);
-            for (int64_t i = 0; y && i < rows * C; i++) {
-                int64_t at = (first + i / C) * C + column(k, i % C);
-                t[at] = k->w[at] - (float)mu * y[i];
-            }
-        }
-        if (!y) {
-#pragma omp critical(bg_gptq_error)
-            status = bg_no_memory(e, "weights of a chunk", (unsigned long long)(CHUNK * k->C) * sizeof *y);
-        }
-        free(y);
-    }
-    return status;
-}
-
-static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_stored *stored,
-               bg_err *e)
-{
-    *measure = (bg_measure){0};
+    const float *w = m->memory;
     if (s->grid->kind == BG_GRID_VECTOR && (s->grid->vector || s->dim > 0))
-        return bg_gptq_vectors(s, m, w, out, measure, e);
+        return bg_gptq_vectors(s, m, q, e);
     if (s->grid->kind != BG_GRID_SCALAR) {
-        measure->skipped = "round=gptq needs a scalar grid or vectors that are coded one by one";
+        q->skipped = "round=gptq needs a scalar grid or vectors that are coded one by one";
         return BG_OK;
     }
     int64_t size = bg_scope_size(s, m->rows, m->cols);
     if (s->scope.kind == BG_SCOPE_ROWS || (s->scope.kind == BG_SCOPE_BLOCK && m->cols % size)) {
-        measure->skipped = "round=gptq needs blocks that end with the row";
+        q->skipped = "round=gptq needs blocks that end with the row";
         return BG_OK;
     }
     const bg_gptq_params *p = bg_rounding_params(s);
     int water = s->water_steps;
     if (water && (s->scope.kind != BG_SCOPE_TENSOR || !(s->step.number > 0))) {
-        measure->skipped = "steps=water needs uniform:step=Nsigma with scope=tensor";
+        q->skipped = "steps=water needs uniform:step=Nsigma with scope=tensor";
         return BG_OK;
     }
     int64_t G = s->scope.kind != BG_SCOPE_TENSOR && size < m->cols ? size : m->cols;
@@ -598,18 +423,18 @@ static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out,
     if (k.on_the_way)
         k.block = k.G >= BLOCK ? k.G : k.G * (BLOCK / k.G);
     if (!status && water)
-        status = factor_at_level(&k, order, &at_level, &mu, e);
+        status = bg_water_factor(&k, order, &at_level, &mu, e);
     if (!status && water) {
         k.aim = aim = malloc((size_t)(k.R * k.C) * sizeof *aim);
-        status = aim ? wiener(&k, mu, aim, e) : bg_no_memory(e, "a matrix", (size_t)(k.R * k.C) * sizeof *aim);
+        status = aim ? bg_water_aim(&k, mu, aim, e) : bg_no_memory(e, "a matrix", (size_t)(k.R * k.C) * sizeof *aim);
     }
     if (!status)
-        status = prepare(&k, out, e);
+        status = prepare(&k, q->hat, e);
     if (!status)
         status = walk_all(&k, e);
     if (!status)
-        status = finish(&k, out, measure, stored, e);
-    release(&k, out);
+        status = finish(&k, q, e);
+    release(&k);
     free(aim);
     bg_factor_free(&at_level);
     bg_factor_free(&own);

@@ -13,8 +13,8 @@
 #include <string.h>
 #include "quant/rounding/gptq_walk.h"
 #include "quant/kernel/product.h"
-#include "quant/engine/measure.h"
-#include "quant/engine/shared_factor.h"
+#include "io/base/failure.h"
+#include "quant/spec/shared_factor.h"
 
 enum { CHUNK = 64 /* rows */, BLOCK = 128 /* columns between two matrix products */ };
 
@@ -82,79 +82,62 @@ static int walk_chunk(const walk *k, int64_t first, int64_t block, float *t, flo
 static int walk_all(const walk *k, bg_err *e)
 {
     int64_t block = k->d >= BLOCK ? k->d : BLOCK / k->d * k->d;
-    int status = BG_OK;
+    bg_failure failure = {0};
 #pragma omp parallel
     {
         bg_err mine = {0};
         float *t = malloc((size_t)(CHUNK * (block + k->d)) * sizeof *t);
-        int bad = t ? BG_OK : bg_no_memory(&mine, "error feedback", (unsigned long long)(CHUNK * block) * sizeof *t);
+        if (!t)
+            bg_no_memory(&mine, "error feedback", (unsigned long long)(CHUNK * block) * sizeof *t);
 #pragma omp for schedule(dynamic)
         for (int64_t first = 0; first < k->R; first += CHUNK)
-            if (!bad)
-                bad = walk_chunk(k, first, block, t, t + CHUNK * block, &mine);
+            if (!t || walk_chunk(k, first, block, t, t + CHUNK * block, &mine))
+                bg_failure_note(&failure, first, &mine);
         free(t);
-        if (bad) {
-#pragma omp critical(bg_gptq_error)
-            {
-                status = bad;
-                if (e)
-                    *e = mine;
-            }
-        }
     }
-    return status;
+    return bg_failure_status(&failure, e);
 }
 
-static int finish(const walk *k, const bg_matrix *m, float *out, bg_measure *measure, bg_err *e)
+static void finish(const walk *k, bg_quantized *q)
 {
     int64_t chunks = (k->R + CHUNK - 1) / CHUNK;
-    double *sum = (double *)&measure->rate;
     for (int64_t i = 0; i < chunks; i++)
-        for (size_t part = 0; part < sizeof(bg_rate) / sizeof(double); part++)
-            sum[part] += ((const double *)&k->rates[i])[part];
+        bg_rate_add(&q->rate, &k->rates[i]);
     if (k->s->grid->side)
-        k->s->grid->side(k->s, k->code, &measure->rate);
-    int status = bg_measure_difference(m, k->w, k->hat, k->R, k->C, measure, e);
-    if (!status)
-        memcpy(out, k->hat, (size_t)(k->R * k->C) * sizeof *out);
-    return status;
+        k->s->grid->side(k->s, k->code, &q->rate);
 }
 
-int bg_gptq_vectors(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_err *e)
+int bg_gptq_vectors(const bg_spec *s, const bg_matrix *m, bg_quantized *q, bg_err *e)
 {
     int d = s->grid->vector ? s->grid->vector : s->dim;
-    *measure = (bg_measure){.clipped = (double)NAN, .index_entropy = (double)NAN};
+    q->clipped = (double)NAN;
     if (s->column_order != BG_COLUMNS_NATURAL)
-        measure->skipped = "another order would tear the columns of a vector apart";
+        q->skipped = "another order would tear the columns of a vector apart";
     if (s->grid->vector && m->cols % s->grid->vector)
-        measure->skipped = "rows of this length do not suit the grid";
-    if (measure->skipped)
+        q->skipped = "rows of this length do not suit the grid";
+    if (q->skipped)
         return BG_OK;
     size_t cells = (size_t)(m->rows * m->cols);
-    walk k = {.s = s, .w = w, .R = m->rows, .C = m->cols, .d = d};
+    walk k = {.s = s, .w = m->memory, .hat = q->hat, .R = m->rows, .C = m->cols, .d = d};
     bg_trained *code = NULL;
     bg_factor own = {0};
-    bg_matrix here = *m;
-    here.memory = w;
-    k.hat = malloc(cells * sizeof *k.hat);
     k.delta = malloc(cells * sizeof *k.delta);
     k.rates = calloc((size_t)(m->rows / CHUNK + 1), sizeof *k.rates);
-    int status = k.hat && k.delta && k.rates ? s->grid->train(s, &here, &code, e)
-                                             : bg_no_memory(e, "error feedback", 2 * cells * sizeof *k.hat);
+    int status = k.delta && k.rates ? s->grid->train(s, m, &code, e)
+                                    : bg_no_memory(e, "error feedback", cells * sizeof *k.delta);
     if (status == BG_USAGE) { /* of this matrix, not of the sweep */
-        measure->skipped = "rows of this length do not suit the grid";
+        q->skipped = "rows of this length do not suit the grid";
         status = BG_OK;
     }
-    if (!status && !measure->skipped)
+    if (!status && !q->skipped)
         status = bg_factor_shared(m, ((const bg_gptq_params *)bg_rounding_params(s))->percdamp, 0, &own, &k.f, e);
     k.code = code;
-    if (!status && !measure->skipped)
+    if (!status && !q->skipped)
         status = walk_all(&k, e);
-    if (!status && !measure->skipped)
-        status = finish(&k, m, out, measure, e);
+    if (!status && !q->skipped)
+        finish(&k, q);
     s->grid->release(code);
     bg_factor_free(&own);
-    free(k.hat);
     free(k.delta);
     free(k.rates);
     return status;

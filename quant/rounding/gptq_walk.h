@@ -3,7 +3,7 @@
 #define BG_QUANT_ROUNDING_GPTQ_WALK_H
 
 #include "quant/kernel/cholesky.h"
-#include "quant/engine/quantize.h"
+#include "quant/scope/scope.h"
 
 /* Parameters of round=gptq; column_order and water_steps are members of bg_spec. */
 typedef struct bg_gptq_params {
@@ -47,6 +47,11 @@ static inline const bg_code *bg_gptq_code(const bg_gptq_walk *k, int64_t r, int6
     return &k->codes[k->water ? at : k->per_group ? r * k->groups + bg_gptq_group(k, at) : 0];
 }
 
+/* Fits one scope, which starts at column or step `first`, and keeps its code as number `at` (with its tables, if the
+ * fit wrote any into the room). */
+int bg_gptq_fit(const bg_gptq_walk *k, const float *x, int64_t first, int64_t n, int64_t at, bg_code_room *room,
+                bg_err *e);
+
 /* Fits the group that starts at `at` to the weights the errors so far ask for; x, t: from `at` on, in walking order;
  * scratch: G floats. */
 int bg_gptq_fit_walked(const bg_gptq_walk *k, int64_t r, int64_t at, const float *x, const float *t, float *scratch,
@@ -59,7 +64,13 @@ enum { BG_GPTQ_LANES = 16, BG_GPTQ_SCRATCH = 3 * BG_GPTQ_LANES + 4 };
 int bg_gptq_walk_lanes(const bg_gptq_walk *k, int64_t first, int64_t b, int64_t n, const float *t, float *scratch,
                        bg_code_room *room, bg_err *e);
 
+/* steps=water: steps of the columns from the code of the whole tensor, k->codes[0]; the factor of Σ + μI, in *own in
+ * place of k->f; and what the walk rounds then, t = wΣ(Σ+μI)⁻¹ [R × C]. */
+void bg_water_steps(bg_gptq_walk *k);
+int bg_water_factor(bg_gptq_walk *k, int64_t order, bg_factor *own, double *mu, bg_err *e);
+int bg_water_aim(const bg_gptq_walk *k, double mu, float *t, bg_err *e);
+
 /* As bg_rounding.run, for a grid whose points are vectors of `vector` or `dim` neighbours in a row (bg_grid). */
-int bg_gptq_vectors(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_err *e);
+int bg_gptq_vectors(const bg_spec *s, const bg_matrix *m, bg_quantized *q, bg_err *e);
 
 #endif

@@ -7,7 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "quant/engine/measure.h"
+#include "quant/kernel/difference.h"
+#include "quant/rounding/nearest.h"
 
 enum { CHUNK = 1 << 16, REACH = 3 };
 
@@ -106,34 +107,22 @@ static int optimise(const bg_spec *s, const bg_matrix *m, const float *w, float 
     return BG_OK;
 }
 
-static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_stored *stored,
-               bg_err *e)
+static int run(const bg_spec *s, const bg_matrix *m, bg_quantized *q, bg_err *e)
 {
-    bg_spec nearest = *s;
-    bg_stored own = {0};
-    nearest.rounding = bg_roundings[0];
     if (s->grid->kind != BG_GRID_SCALAR)
         return bg_fail(e, BG_USAGE, "round=rdo chooses points of a scalar grid; %s chooses its own", s->grid->name);
-    float *hat = malloc((size_t)(m->rows * m->cols) * sizeof *hat);
-    int status = hat ? bg_reconstruct(m, &nearest, w, hat, measure, &own, e)
-                     : bg_no_memory(e, "a matrix", (unsigned long long)(m->rows * m->cols) * sizeof *hat);
-    int shared = own.levels || !(s->grid->flags & BG_GRID_STORES_LEVELS);
-    if (!status && !measure->skipped && s->coding->bits) {
-        status = shared ? optimise(s, m, w, hat, measure->mse, &own, e)
-                        : bg_fail(e, BG_USAGE, "round=rdo wants levels that all weights share; use scope=tensor");
-        if (!status)
-            status = bg_measure_symbols(s, own.codes, (size_t)(m->rows * m->cols), own.K, measure, e);
-        if (!status)
-            status = bg_measure_difference(m, w, hat, m->rows, m->cols, measure, e);
-    }
-    if (!status && !measure->skipped)
-        memcpy(out, hat, (size_t)(m->rows * m->cols) * sizeof *hat);
-    free(hat);
-    if (!status && stored)
-        *stored = own;
-    else
-        bg_stored_free(&own);
-    return status;
+    bg_spec nearest = *s;
+    bg_difference d;
+    int64_t n = m->rows * m->cols;
+    nearest.rounding = &bg_rounding_nearest;
+    q->want_indices = 1;
+    int status = bg_round_nearest(&nearest, m, q, e);
+    if (status || q->skipped || !s->coding->bits)
+        return status;
+    if (!q->stored.levels && (s->grid->flags & BG_GRID_STORES_LEVELS))
+        return bg_fail(e, BG_USAGE, "round=rdo wants levels that all weights share; use scope=tensor");
+    status = bg_difference_of(m->memory, q->hat, m->rows, m->cols, &d, e);
+    return status ? status : optimise(s, m, m->memory, q->hat, d.squares / (double)n, &q->stored, e);
 }
 
 const bg_rounding bg_rounding_rdo = {

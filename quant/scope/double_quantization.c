@@ -3,7 +3,7 @@
  */
 #include <math.h>
 #include "io/checkpoints/formats/bitsandbytes_tables.h"
-#include "quant/engine/engine.h"
+#include "quant/scope/scope.h"
 
 void bg_double_quantize(float *scales, size_t n)
 {

@@ -3,8 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "quant/engine/engine.h"
-#include "quant/engine/measure.h"
+#include "quant/scope/scope.h"
 
 enum {
     BLOCK = 256, /* weights rounded together */
@@ -228,25 +227,41 @@ int bg_scope_stats_for(const bg_spec *s, const float *x, const float *importance
     return status;
 }
 
-int bg_scope_error(const bg_spec *s, bg_code_room *room, const float *x, size_t n, double *sse, float *most,
-                   double *clipped, bg_err *e)
+int bg_scope_fit(const bg_spec *s, const bg_scope_weights *weights, bg_code_room *room, bg_code *out, bg_err *e)
 {
     bg_scope_stats st;
     bg_hist hist;
-    bg_code c;
-    int status = bg_scope_stats_for(s, x, NULL, n, &st, &hist, e);
+    int status = bg_scope_stats_for(s, weights->x, weights->importance, weights->n, &st, &hist, e);
+    st.ideal = weights->ideal;
     if (!status)
-        status = bg_code_fit(s, &st, room, &c, e);
+        status = bg_code_fit(s, &st, room, out, e);
     bg_hist_free(&hist);
+    return status;
+}
+
+int bg_scope_error(const bg_spec *s, bg_code_room *room, const float *x, size_t n, bg_scope_sum *sum, bg_err *e)
+{
+    bg_code c;
+    int status = bg_scope_fit(s, &(bg_scope_weights){.x = x, .n = n}, room, &c, e);
     if (status)
         return status;
     int clips = bg_spec_needs(s) >= BG_NEEDS_MOMENTS;
     bg_reach reach = bg_code_reach(&c);
     for (size_t i = 0; i < n; i++) {
         double d = fabs((double)x[i] - (double)bg_code_value(&c, bg_code_index(&c, x[i])));
-        *sse += d * d;
-        *most = (float)d > *most ? (float)d : *most;
-        *clipped += clips && bg_clips(reach, x[i]);
+        sum->sse += d * d;
+        sum->max = (float)d > sum->max ? (float)d : sum->max;
+        sum->clipped += clips && bg_clips(reach, x[i]);
     }
     return BG_OK;
+}
+
+bg_reach bg_code_reach(const bg_code *c)
+{
+    float low = bg_code_value(c, 0), high = bg_code_value(c, c->K - 1), first = low, last = high;
+    if (c->K > 1) {
+        first = bg_code_value(c, 1);
+        last = bg_code_value(c, c->K - 2);
+    }
+    return (bg_reach){low - 0.5F * (first - low), high + 0.5F * (high - last)};
 }

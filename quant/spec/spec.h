@@ -149,12 +149,8 @@ static inline const void *bg_rounding_params(const bg_spec *s)
     return &s->rounding_params;
 }
 
-/* Parses one argument, which may hold a range or list, an alias of a set ("scalar", "deployed"), and appends to *specs
- * (realloc'ed; the caller frees). BG_USAGE names the nearest known name or key. */
-int bg_specs_parse(const char *text, bg_spec **specs, int *n, bg_err *e);
-/* Parses exactly one point. */
-int bg_spec_parse(const char *text, bg_spec *out, bg_err *e);
-
+/* A key and its value as text; NULL: no row declares it. For the parser and for printing. */
+const bg_value *bg_spec_value(const bg_spec *s, const char *key);
 /* Did the user (or a preset) write this key? For a row's check, which is a part of the parser. */
 int bg_spec_given(const bg_spec *s, const char *key);
 /* A value as text, "" where no row declares the key: for printing. */
@@ -163,19 +159,5 @@ const char *bg_spec_word(const bg_spec *s, const char *key);
 /* "uniform:scope=128" of "uniform:bits=4,scope=128": the curve a point is on. buf of BG_SPEC_TEXT bytes; returns buf.
  */
 const char *bg_spec_quantizer(const bg_spec *s, char *buf);
-
-/* Keys every composition takes (bits, levels, scope, zero, clip, scale, round, transform, code …). */
-extern const bg_key bg_common_keys[];
-
-typedef struct bg_preset {
-    const char *name, *expansion, *help, *paper;
-} bg_preset;
-extern const bg_preset bg_presets[];
-
-typedef struct bg_alias {
-    const char *name, *help;
-    const char *specs; /* space separated */
-} bg_alias;
-extern const bg_alias bg_aliases[];
 
 #endif

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "io/base/dtype.h"
-#include "quant/engine/engine.h"
-#include "quant/engine/measure.h"
+#include "io/base/failure.h"
+#include "quant/scope/scope.h"
 #include "quant/transform/transform.h"
 
 enum { CLIP_STEPS = 10, CLIP_PARTS = 20, SCALE_BITS = 16 };
@@ -41,13 +41,14 @@ static const bg_key keys[] = {
 typedef struct search {
     const bg_spec *s;
     const bg_matrix *m;
+    bg_try_nearest nearest;
     const float *w;
     int64_t R, C;
     double *weight_level; /* [C] mean over rows of |w| over its group's maximum (duo) */
-    float *scale, *best;  /* [C] */
+    float *scale;         /* [C] the one that is tried; the best is bg_turned.scale */
     double salient;       /* columns with E|x| of at least this are scaled */
     double factor;        /* their scale; 0: by the exponent */
-    float *turned, *hat;  /* [R × C] */
+    float *hat;           /* [R × C] */
 } search;
 
 static void levels_of_weights(search *a)
@@ -91,18 +92,11 @@ static void choose_scale(const search *a, double r, int duo)
 }
 
 /* Output error of nearest rounding under a->scale. */
-static int try_scale(const search *a, double *error, const char **skipped, bg_err *e)
+static int try_scale(const search *a, bg_turned *t, double *error, bg_err *e)
 {
-    bg_scaled z;
-    bg_measure measure = {0};
-    bg_scale_columns(a->w, a->turned, a->R, a->C, a->scale);
-    int status = bg_scaled_init(&z, a->m, a->turned, a->scale, e);
-    if (!status)
-        status = bg_transform_nearest(a->s, &z.m, a->turned, a->hat, &measure, e);
-    *error = measure.output_mse;
-    *skipped = measure.skipped;
-    bg_scaled_free(&z);
-    return status;
+    int status = bg_scale_matrix(a->m, a->scale, t, e);
+    *error = 0;
+    return status ? status : a->nearest(a->s, &t->m, a->hat, error, &t->skipped, e);
 }
 
 static int falling(const void *a, const void *b)
@@ -131,7 +125,7 @@ static int choose_salient(search *a, bg_err *e)
     return BG_OK;
 }
 
-static int search_scale(search *a, const char **skipped, bg_err *e)
+static int search_scale(search *a, bg_turned *t, bg_err *e)
 {
     const awq_params *p = bg_transform_params(a->s);
     int points = p->points, duo = p->duo;
@@ -146,62 +140,66 @@ static int search_scale(search *a, const char **skipped, bg_err *e)
     for (int k = 0; k < points; k++) {
         double error;
         choose_scale(a, reach * (double)k / points, duo);
-        int status = try_scale(a, &error, skipped, e);
-        if (status || *skipped)
+        int status = try_scale(a, t, &error, e);
+        if (status || t->skipped)
             return status;
         if (error < least) {
             least = error;
-            memcpy(a->best, a->scale, (size_t)a->C * sizeof *a->best);
+            memcpy(t->scale, a->scale, (size_t)a->C * sizeof *t->scale);
         }
     }
     return BG_OK;
 }
 
-/* Error of one group of one row, clamped to ±limit, under the group's own block of Σ; clamped: 2n floats of room. */
-static int group_error(const bg_spec *s, const bg_matrix *m, const float *x, int64_t first, int64_t n, float limit,
-                       float *clamped, bg_code_room *room, double *error, bg_err *e)
+/* What a thread needs to try ranges of a group. */
+typedef struct clip_workspace {
+    const bg_spec *s;
+    const bg_matrix *m;
+    float *clamped, *image; /* [G] each */
+    bg_code_room room;
+} clip_workspace;
+
+/* Error of one group of one row, clamped to ±limit, under the group's own block of Σ. */
+static int group_error(clip_workspace *c, const float *x, int64_t first, int64_t n, float limit, double *error,
+                       bg_err *e)
 {
-    bg_scope_stats st;
     bg_code code;
-    bg_hist hist;
+    float *clamped = c->clamped, *image = c->image; /* d·Σ_gg, all its columns at once */
     for (int64_t i = 0; i < n; i++)
         clamped[i] = x[i] > limit ? limit : x[i] < -limit ? -limit : x[i];
-    int status = bg_scope_stats_for(s, clamped, NULL, (size_t)n, &st, &hist, e);
-    if (!status)
-        status = bg_code_fit(s, &st, room, &code, e);
+    int status = bg_scope_fit(c->s, &(bg_scope_weights){.x = clamped, .n = (size_t)n}, &c->room, &code, e);
     *error = 0;
-    for (int64_t i = 0; !status && i < n; i++)
+    if (status)
+        return status;
+    for (int64_t i = 0; i < n; i++)
         clamped[i] = bg_code_value(&code, bg_code_index(&code, clamped[i])) - x[i];
-    float *image = clamped + n; /* d·Σ_gg, all its columns at once */
     memset(image, 0, (size_t)n * sizeof *image);
-    for (int64_t i = 0; !status && i < n; i++) {
-        const double *sigma = m->second_moment + (first + i) * m->cols + first;
+    for (int64_t i = 0; i < n; i++) {
+        const double *sigma = c->m->second_moment + (first + i) * c->m->cols + first;
         for (int64_t j = 0; j < n; j++)
             image[j] += clamped[i] * (float)sigma[j];
     }
-    for (int64_t i = 0; !status && i < n; i++)
+    for (int64_t i = 0; i < n; i++)
         *error += (double)image[i] * (double)clamped[i];
-    bg_hist_free(&hist);
-    return status;
+    return BG_OK;
 }
 
-static int clip_row(const bg_spec *s, const bg_matrix *m, float *row, int64_t G, float *room_x, bg_code_room *room,
-                    bg_err *e)
+static int clip_row(clip_workspace *c, float *row, int64_t G, bg_err *e)
 {
-    for (int64_t first = 0; first < m->cols; first += G) {
-        int64_t n = first + G < m->cols ? G : m->cols - first;
+    for (int64_t first = 0; first < c->m->cols; first += G) {
+        int64_t n = first + G < c->m->cols ? G : c->m->cols - first;
         float largest = 0, best = 0;
-        double least = HUGE_VAL;
+        double min = HUGE_VAL;
         for (int64_t i = 0; i < n; i++)
             largest = fmaxf(largest, fabsf(row[first + i]));
         for (int k = 0; k < CLIP_STEPS; k++) {
             float limit = largest * (1 - (float)k / CLIP_PARTS);
             double error;
-            int status = group_error(s, m, row + first, first, n, limit, room_x, room, &error, e);
+            int status = group_error(c, row + first, first, n, limit, &error, e);
             if (status)
                 return status;
-            if (error < least) {
-                least = error;
+            if (error < min) {
+                min = error;
                 best = limit;
             }
         }
@@ -212,82 +210,65 @@ static int clip_row(const bg_spec *s, const bg_matrix *m, float *row, int64_t G,
 }
 
 /* Clamps the turned weights in place, group by group. */
-static int search_clip(const bg_spec *s, const bg_matrix *m, float *turned, bg_err *e)
+static int search_clip(const bg_spec *s, bg_turned *t, bg_err *e)
 {
-    int64_t G = bg_scope_size(s, m->rows, m->cols);
-    G = G < m->cols ? G : m->cols;
-    int status = BG_OK;
+    int64_t G = bg_scope_size(s, t->m.rows, t->m.cols);
+    G = G < t->m.cols ? G : t->m.cols;
+    bg_failure failure = {0};
 #pragma omp parallel
     {
         bg_err mine = {0};
-        bg_code_room room = {0};
-        float *x = malloc(2 * (size_t)G * sizeof *x);
-        int bad = x ? bg_code_room_init(&room, s, &mine) : bg_no_memory(&mine, "clip search", (unsigned long long)G);
+        clip_workspace c = {.s = s, .m = &t->m, .clamped = malloc(2 * (size_t)G * sizeof(float))};
+        c.image = c.clamped + G;
+        int no_workspace =
+            c.clamped ? bg_code_room_init(&c.room, s, &mine) : bg_no_memory(&mine, "clip search", (size_t)G * 8);
 #pragma omp for schedule(static)
-        for (int64_t r = 0; r < m->rows; r++)
-            if (!bad)
-                bad = clip_row(s, m, turned + r * m->cols, G, x, &room, &mine);
-        free(x);
-        bg_code_room_free(&room);
-        if (bad) {
-#pragma omp critical(bg_awq_error)
-            {
-                status = bad;
-                if (e)
-                    *e = mine;
-            }
-        }
+        for (int64_t r = 0; r < t->m.rows; r++)
+            if (no_workspace || clip_row(&c, t->w + r * t->m.cols, G, &mine))
+                bg_failure_note(&failure, r, &mine);
+        free(c.clamped);
+        bg_code_room_free(&c.room);
     }
-    return status;
+    return bg_failure_status(&failure, e);
 }
 
-static int apply(const search *a, float *out, bg_measure *measure, bg_err *e)
+static int turn(search *a, bg_turned *t, bg_err *e)
 {
-    bg_scaled z;
-    bg_scale_columns(a->w, a->turned, a->R, a->C, a->best);
-    int status = bg_scaled_init(&z, a->m, a->turned, a->best, e);
+    const awq_params *p = bg_transform_params(a->s);
     int scoped = a->s->grid->kind == BG_GRID_SCALAR && a->s->scope.kind != BG_SCOPE_TENSOR;
-    if (!status && scoped && ((const awq_params *)bg_transform_params(a->s))->clipsearch)
-        status = search_clip(a->s, &z.m, a->turned, e);
-    if (!status)
-        status = bg_transform_inner(a->s, &z.m, a->turned, a->hat, measure, e);
-    bg_scaled_free(&z);
-    if (status || measure->skipped)
-        return status;
-    bg_unscale_columns(a->hat, a->hat, a->R, a->C, a->best);
-    measure->rate.scales += (double)SCALE_BITS * (double)a->C;
-    if (a->m->input_scale)
-        memcpy(a->m->input_scale, a->best, (size_t)a->C * sizeof *a->best);
-    status = bg_measure_difference(a->m, a->w, a->hat, a->R, a->C, measure, e);
-    memcpy(out, a->hat, (size_t)(a->R * a->C) * sizeof *out);
-    return status;
+    int status = search_scale(a, t, e);
+    if (!status && !t->skipped)
+        status = bg_scale_matrix(a->m, t->scale, t, e);
+    return !status && !t->skipped && scoped && p->clipsearch ? search_clip(a->s, t, e) : status;
 }
 
-static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_err *e)
+static int forward(const bg_spec *s, const bg_matrix *m, bg_try_nearest nearest, bg_turned *t, bg_err *e)
 {
-    *measure = (bg_measure){0};
     if (!m->second_moment || !m->mean_abs) {
-        measure->skipped = "transform=awq needs a calibration (bitgap calibrate)";
+        t->skipped = "transform=awq needs a calibration (bitgap calibrate)";
         return BG_OK;
     }
     size_t cells = (size_t)(m->rows * m->cols), C = (size_t)m->cols;
-    search a = {.s = s, .m = m, .w = w, .R = m->rows, .C = m->cols};
+    search a = {.s = s, .m = m, .nearest = nearest, .w = m->memory, .R = m->rows, .C = m->cols};
     a.weight_level = malloc(C * sizeof *a.weight_level);
     a.scale = malloc(C * sizeof *a.scale);
-    a.best = malloc(C * sizeof *a.best);
-    a.turned = malloc(cells * sizeof *a.turned);
     a.hat = malloc(cells * sizeof *a.hat);
-    int status = a.weight_level && a.scale && a.best && a.turned && a.hat
-                     ? search_scale(&a, &measure->skipped, e)
+    t->scale = malloc(C * sizeof *t->scale);
+    int status = a.weight_level && a.scale && a.hat && t->scale
+                     ? turn(&a, t, e)
                      : bg_no_memory(e, "scale search", 2 * cells * sizeof *a.hat);
-    if (!status && !measure->skipped)
-        status = apply(&a, out, measure, e);
     free(a.weight_level);
     free(a.scale);
-    free(a.best);
-    free(a.turned);
     free(a.hat);
     return status;
+}
+
+static int inverse(const bg_spec *s, const bg_turned *t, const bg_matrix *m, bg_quantized *q, bg_err *e)
+{
+    (void)s, (void)e;
+    bg_unscale_columns(q->hat, q->hat, m->rows, m->cols, t->scale);
+    q->rate.scales += (double)SCALE_BITS * (double)m->cols;
+    return BG_OK;
 }
 
 const bg_transform bg_transform_awq = {
@@ -296,5 +277,6 @@ const bg_transform bg_transform_awq = {
     .paper = "Lin et al. 2023, arXiv 2306.00978, equations 4 and 5",
     .keys = keys,
     .needs_calibration = 1,
-    .run = run,
+    .forward = forward,
+    .inverse = inverse,
 };

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "quant/kernel/hadamard.h"
-#include "quant/engine/measure.h"
 #include "quant/transform/transform.h"
 
 enum { SEED_BITS = 64 };
@@ -37,43 +36,47 @@ static int turn(const bg_rotation *t, const float *w, float *out, int64_t R, int
     return failed ? bg_no_memory(e, "rotation", 2 * (unsigned long long)t->n * sizeof(double)) : BG_OK;
 }
 
-static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_err *e)
+static int forward(const bg_spec *s, const bg_matrix *m, bg_try_nearest nearest, bg_turned *out, bg_err *e)
 {
+    (void)s, (void)nearest;
     int64_t R = m->rows, C = m->cols;
-    float *turned = malloc((size_t)(R * C) * sizeof *turned);
-    double *sigma = m->second_moment ? malloc((size_t)(C * C) * sizeof *sigma) : NULL;
-    bg_rotation t = {0};
-    int status = !turned || (m->second_moment && !sigma)
-                     ? bg_no_memory(e, "rotated weights", (unsigned long long)(R * C) * sizeof *turned)
-                     : bg_rotation_init(&t, C, m->seed, NULL, e);
+    bg_rotation *t = out->state = calloc(1, sizeof *t);
+    out->w = malloc((size_t)(R * C) * sizeof *out->w);
+    out->second_moment = m->second_moment ? malloc((size_t)(C * C) * sizeof *out->second_moment) : NULL;
+    int status = !t || !out->w || (m->second_moment && !out->second_moment)
+                     ? bg_no_memory(e, "rotated weights", (unsigned long long)(R * C) * sizeof *out->w)
+                     : bg_rotation_init(t, C, m->seed, NULL, e);
     if (!status)
-        status = turn(&t, w, turned, R, 0, e);
-    if (!status && sigma) {
-        memcpy(sigma, m->second_moment, (size_t)(C * C) * sizeof *sigma);
-        status = bg_rotate_moment(&t, sigma, e);
+        status = turn(t, m->memory, out->w, R, 0, e);
+    if (!status && m->second_moment) {
+        memcpy(out->second_moment, m->second_moment, (size_t)(C * C) * sizeof *out->second_moment);
+        status = bg_rotate_moment(t, out->second_moment, e);
     }
-    if (!status) {
-        bg_matrix inner = bg_matrix_of(turned, R, C);
-        inner.second_moment = sigma;
-        inner.seed = m->seed;
-        status = bg_transform_inner(s, &inner, turned, turned, measure, e);
-    }
-    if (!status && !measure->skipped)
-        status = turn(&t, turned, turned, R, 1, e);
-    if (!status && !measure->skipped) {
-        measure->rate.table += SEED_BITS;
-        status = bg_measure_difference(m, w, turned, R, C, measure, e);
-        memcpy(out, turned, (size_t)(R * C) * sizeof *out);
-    }
-    bg_rotation_free(&t);
-    free(sigma);
-    free(turned);
+    out->m = bg_matrix_of(out->w, R, C);
+    out->m.second_moment = out->second_moment;
+    out->m.seed = m->seed;
     return status;
+}
+
+static int inverse(const bg_spec *s, const bg_turned *t, const bg_matrix *m, bg_quantized *q, bg_err *e)
+{
+    (void)s;
+    q->rate.table += SEED_BITS;
+    return turn(t->state, q->hat, q->hat, m->rows, 1, e);
+}
+
+static void release(bg_turned *t)
+{
+    if (t->state)
+        bg_rotation_free(t->state);
+    free(t->state);
 }
 
 const bg_transform bg_transform_hadamard = {
     .name = "hadamard",
     .title = "random signs and a Hadamard rotation of the inputs",
     .paper = "Tseng et al. 2024 (QuIP#), arXiv 2402.04396, section 3; Ashkboos et al. 2024 (QuaRot), arXiv 2404.00456",
-    .run = run,
+    .forward = forward,
+    .inverse = inverse,
+    .release = release,
 };

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "io/base/dtype.h"
-#include "quant/engine/measure.h"
 #include "quant/transform/transform.h"
 
 enum { VALUE_BITS = 16, POINTER_BITS = 32 };
@@ -77,9 +76,10 @@ static int rising(const void *a, const void *b)
 }
 
 /* Marks the `keep` share with the largest cost. Equal costs at the border: the first ones in row order. */
-static int mark_entries(const bg_spec *s, const bg_matrix *m, const float *w, const float *hat, unsigned char *kept,
-                        int64_t *marked, bg_err *e)
+static int mark_entries(const bg_spec *s, const bg_matrix *m, const float *hat, unsigned char *kept, int64_t *marked,
+                        bg_err *e)
 {
+    const float *w = m->memory;
     int64_t n = m->rows * m->cols, want = (int64_t)floor(params_of(s)->keep * (double)n);
     float *cost = malloc(2 * (size_t)n * sizeof *cost), *sorted = cost + n;
     *marked = 0;
@@ -106,73 +106,57 @@ static int mark_entries(const bg_spec *s, const bg_matrix *m, const float *w, co
     return BG_OK;
 }
 
-static int choose(const bg_spec *s, const bg_matrix *m, const float *w, float *hat, unsigned char *kept, double *bits,
-                  const char **skipped, bg_err *e)
+/* Marks what is kept, in t->mask, and counts its bits. */
+static int choose(const bg_spec *s, const bg_matrix *m, bg_try_nearest nearest, bg_turned *t, bg_err *e)
 {
     double position = position_bits(m->cols);
     if (keeps_columns(s)) {
-        int64_t n = mark_columns(s, m, kept);
-        *bits = (double)n * (position + (double)VALUE_BITS * (double)m->rows);
+        int64_t n = mark_columns(s, m, t->mask);
+        t->mask_bits = (double)n * (position + (double)VALUE_BITS * (double)m->rows);
         return BG_OK;
     }
-    bg_measure first = {0};
     int64_t n = 0;
-    int status = bg_transform_nearest(s, m, w, hat, &first, e);
-    *skipped = first.skipped;
-    if (!status && !*skipped)
-        status = mark_entries(s, m, w, hat, kept, &n, e);
-    *bits = (double)n * (position + VALUE_BITS) + (double)POINTER_BITS * (double)m->rows;
+    int status = nearest(s, m, t->w, NULL, &t->skipped, e);
+    if (!status && !t->skipped)
+        status = mark_entries(s, m, t->w, t->mask, &n, e);
+    t->mask_bits = (double)n * (position + VALUE_BITS) + (double)POINTER_BITS * (double)m->rows;
     return status;
 }
 
-/* Quantizes the rest and puts the kept weights back. */
-static int apply(const bg_spec *s, const bg_matrix *m, const float *w, float *rest, const unsigned char *kept,
-                 double bits, float *out, bg_measure *measure, bg_err *e)
+static int forward(const bg_spec *s, const bg_matrix *m, bg_try_nearest nearest, bg_turned *t, bg_err *e)
 {
-    int64_t n = m->rows * m->cols, count = 0;
-    for (int64_t i = 0; i < n; i++) {
-        count += kept[i];
-        rest[i] = kept[i] ? 0 : w[i];
-    }
-    bg_matrix inner = *m;
-    bg_matrix plain = bg_matrix_of(rest, m->rows, m->cols);
-    inner.read = plain.read;
-    inner.self = plain.self;
-    inner.codes16 = NULL;
-    inner.hist = NULL;
-    int status = bg_transform_inner(s, &inner, rest, rest, measure, e);
-    if (status || measure->skipped)
-        return status;
-    for (int64_t i = 0; i < n; i++)
-        if (kept[i])
-            rest[i] = bg_f16_to_f32(bg_f32_to_f16(fminf(fmaxf(w[i], -65504), 65504)));
-    /* Kept columns leave the index matrix; single entries leave a code behind that nothing reads. */
-    if (keeps_columns(s))
-        measure->rate.indices *= 1 - (double)count / (double)n;
-    measure->rate.positions += bits;
-    status = bg_measure_difference(m, w, rest, m->rows, m->cols, measure, e);
-    memcpy(out, rest, (size_t)n * sizeof *out);
-    return status;
-}
-
-static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_err *e)
-{
-    *measure = (bg_measure){0};
     if (keeps_columns(s) && !m->max_abs) {
-        measure->skipped = "kind=columns needs a calibration (bitgap calibrate)";
+        t->skipped = "kind=columns needs a calibration (bitgap calibrate)";
         return BG_OK;
     }
     size_t n = (size_t)(m->rows * m->cols);
-    unsigned char *kept = calloc(n, 1);
-    float *rest = malloc(n * sizeof *rest);
-    double bits = 0;
-    int status = kept && rest ? choose(s, m, w, rest, kept, &bits, &measure->skipped, e)
-                              : bg_no_memory(e, "outliers", n * (1 + sizeof *rest));
-    if (!status && !measure->skipped)
-        status = apply(s, m, w, rest, kept, bits, out, measure, e);
-    free(kept);
-    free(rest);
+    t->mask = calloc(n, 1);
+    t->w = malloc(n * sizeof *t->w);
+    int status = t->mask && t->w ? choose(s, m, nearest, t, e) : bg_no_memory(e, "outliers", n * (1 + sizeof *t->w));
+    for (size_t i = 0; !status && !t->skipped && i < n; i++)
+        t->w[i] = t->mask[i] ? 0 : m->memory[i];
+    t->m = *m;
+    t->m.memory = t->w;
+    t->m.codes16 = NULL;
+    t->m.hist = NULL;
     return status;
+}
+
+/* Puts the kept weights back. Kept columns leave the index matrix; single entries leave an index behind that nothing
+ * reads. */
+static int inverse(const bg_spec *s, const bg_turned *t, const bg_matrix *m, bg_quantized *q, bg_err *e)
+{
+    (void)e;
+    int64_t n = m->rows * m->cols, count = 0;
+    for (int64_t i = 0; i < n; i++) {
+        count += t->mask[i];
+        if (t->mask[i])
+            q->hat[i] = bg_f16_to_f32(bg_f32_to_f16(fminf(fmaxf(m->memory[i], -65504), 65504)));
+    }
+    if (keeps_columns(s))
+        q->rate.indices *= 1 - (double)count / (double)n;
+    q->rate.positions += t->mask_bits;
+    return BG_OK;
 }
 
 const bg_transform bg_transform_outliers = {
@@ -180,6 +164,7 @@ const bg_transform bg_transform_outliers = {
     .title = "a few columns or weights kept in 16 bits",
     .paper = "Dettmers et al. 2022, arXiv 2208.07339 (columns); Dettmers et al. 2023, arXiv 2306.03078 (entries)",
     .keys = keys,
-    .run = run,
+    .forward = forward,
+    .inverse = inverse,
     .exact_inputs = exact_inputs,
 };

@@ -9,8 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "quant/engine/measure.h"
-#include "quant/engine/shared_factor.h"
+#include "quant/spec/shared_factor.h"
 #include "quant/transform/transform.h"
 
 enum { BLOCK = 128 };
@@ -236,34 +235,6 @@ static double mask_bits(const plan *p, double survivors)
     return survivors * bits;
 }
 
-/* Quantizes the survivors (pruned weights are 0 to the grid) and puts the zeros back. */
-static int apply(const bg_spec *s, const plan *p, const float *w, float *pruned, const unsigned char *gone, float *out,
-                 bg_measure *measure, bg_err *e)
-{
-    int64_t n = p->R * p->C, zeros = 0;
-    for (int64_t i = 0; i < n; i++) {
-        zeros += gone[i];
-        pruned[i] = gone[i] ? 0 : pruned[i];
-    }
-    bg_matrix inner = bg_matrix_of(pruned, p->R, p->C);
-    inner.second_moment = p->m->second_moment;
-    inner.mean_abs = p->m->mean_abs;
-    inner.max_abs = p->m->max_abs;
-    inner.seed = p->m->seed;
-    inner.shared = p->m->shared;
-    int status = bg_transform_inner(s, &inner, pruned, pruned, measure, e);
-    if (status || measure->skipped)
-        return status;
-    for (int64_t i = 0; i < n; i++)
-        pruned[i] = gone[i] ? 0 : pruned[i];
-    double survivors = (double)(n - zeros);
-    measure->rate.indices *= survivors / (double)n;
-    measure->rate.positions += mask_bits(p, survivors);
-    status = bg_measure_difference(p->m, w, pruned, p->R, p->C, measure, e);
-    memcpy(out, pruned, (size_t)n * sizeof *out);
-    return status;
-}
-
 static int read_pattern(const bg_spec *s, plan *p)
 {
     const char *text = params_of(s)->pattern;
@@ -276,30 +247,51 @@ static int read_pattern(const bg_spec *s, plan *p)
     return !*end && n >= 0 && of > n && of <= BLOCK && BLOCK % of == 0;
 }
 
-static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_err *e)
+static int forward(const bg_spec *s, const bg_matrix *m, bg_try_nearest nearest, bg_turned *t, bg_err *e)
 {
-    *measure = (bg_measure){0};
+    (void)nearest;
     plan p = {.m = m, .R = m->rows, .C = m->cols, .sparsity = params_of(s)->sparsity};
     if (!read_pattern(s, &p))
         return bg_fail(e, BG_USAGE, "spec '%s': pattern wants N:M with N < M, M a power of two up to %d", s->text,
                        BLOCK);
     if (looks_at_inputs(s) && !m->second_moment) {
-        measure->skipped = "by=wanda and by=sparsegpt need a calibration (bitgap calibrate)";
+        t->skipped = "by=wanda and by=sparsegpt need a calibration (bitgap calibrate)";
         return BG_OK;
     }
-    size_t n = (size_t)(p.R * p.C);
-    unsigned char *gone = calloc(n, 1);
-    float *pruned = malloc(n * sizeof *pruned);
-    int status = gone && pruned ? BG_OK : bg_no_memory(e, "pruning", n * (1 + sizeof *pruned));
+    size_t n = (size_t)(p.R * p.C), zeros = 0;
+    t->mask = calloc(n, 1);
+    t->w = malloc(n * sizeof *t->w);
+    int status = t->mask && t->w ? BG_OK : bg_no_memory(e, "pruning", n * (1 + sizeof *t->w));
     if (!status) {
-        memcpy(pruned, w, n * sizeof *pruned);
-        status = choose(s, &p, pruned, gone, e);
+        memcpy(t->w, m->memory, n * sizeof *t->w);
+        status = choose(s, &p, t->w, t->mask, e);
     }
-    if (!status)
-        status = apply(s, &p, w, pruned, gone, out, measure, e);
-    free(gone);
-    free(pruned);
+    for (size_t i = 0; !status && i < n; i++) {
+        zeros += t->mask[i];
+        t->w[i] = t->mask[i] ? 0 : t->w[i];
+    }
+    t->mask_bits = mask_bits(&p, (double)(n - zeros));
+    t->m = bg_matrix_of(t->w, p.R, p.C);
+    t->m.second_moment = m->second_moment;
+    t->m.mean_abs = m->mean_abs;
+    t->m.max_abs = m->max_abs;
+    t->m.seed = m->seed;
+    t->m.shared = m->shared;
     return status;
+}
+
+/* Puts the zeros back (to the grid a pruned weight was 0); only survivors have indices. */
+static int inverse(const bg_spec *s, const bg_turned *t, const bg_matrix *m, bg_quantized *q, bg_err *e)
+{
+    (void)s, (void)e;
+    int64_t n = m->rows * m->cols, zeros = 0;
+    for (int64_t i = 0; i < n; i++) {
+        zeros += t->mask[i];
+        q->hat[i] = t->mask[i] ? 0 : q->hat[i];
+    }
+    q->rate.indices *= (double)(n - zeros) / (double)n;
+    q->rate.positions += t->mask_bits;
+    return BG_OK;
 }
 
 const bg_transform bg_transform_prune = {
@@ -307,6 +299,7 @@ const bg_transform bg_transform_prune = {
     .title = "a share of the weights set to zero, the mask counted",
     .paper = "Frantar & Alistarh 2023, arXiv 2301.00774; Sun et al. 2023, arXiv 2306.11695",
     .keys = keys,
-    .run = run,
+    .forward = forward,
+    .inverse = inverse,
     .looks_at_inputs = looks_at_inputs,
 };

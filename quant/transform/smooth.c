@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "io/base/dtype.h"
-#include "quant/engine/measure.h"
 #include "quant/transform/transform.h"
 
 enum { SCALE_BITS = 16, ALPHAS = 20 };
@@ -53,105 +52,91 @@ static void smooth_scales(const double *max_abs, const double *largest, int64_t 
     }
 }
 
-typedef struct turn {
+typedef struct search {
     const bg_spec *s;
     const bg_matrix *m;
-    const float *w;
+    bg_try_nearest nearest;
     double *largest, *power; /* [C] */
-    float *scale, *turned, *hat;
-} turn;
+    float *hat;              /* [R × C] what a try makes; NULL: no search */
+} search;
 
-static double activation_noise(const turn *t)
+static double activation_noise(const search *a, const float *scale)
 {
     double range = 0, gain = 0;
-    for (int64_t i = 0; i < t->m->cols; i++) {
-        double s = (double)t->scale[i];
-        range = fmax(range, t->m->max_abs[i] / s);
-        gain += t->power[i] * s * s;
+    for (int64_t i = 0; i < a->m->cols; i++) {
+        double s = (double)scale[i];
+        range = fmax(range, a->m->max_abs[i] / s);
+        gain += a->power[i] * s * s;
     }
-    int bits = t->s->activations;
+    int bits = a->s->activations;
     double step = range / (double)((1 << ((bits > 1 ? bits : 8) - 1)) - 1);
-    return step * step / 12 * gain / (double)t->m->rows;
+    return step * step / 12 * gain / (double)a->m->rows;
 }
 
-/* Runs the composition under t->scale and turns t->hat back. */
-static int quantize(const turn *t, int final, bg_measure *measure, bg_err *e)
+/* The exponent of the least error of weights and activations; 0.5 where the composition cannot run. */
+static int search_alpha(const search *a, bg_turned *t, double *alpha, bg_err *e)
 {
-    bg_scaled z;
-    int64_t R = t->m->rows, C = t->m->cols;
-    bg_scale_columns(t->w, t->turned, R, C, t->scale);
-    int status = bg_scaled_init(&z, t->m, t->turned, t->scale, e);
-    if (!status)
-        status = final ? bg_transform_inner(t->s, &z.m, t->turned, t->hat, measure, e)
-                       : bg_transform_nearest(t->s, &z.m, t->turned, t->hat, measure, e);
-    bg_scaled_free(&z);
-    return status;
-}
-
-static int search_alpha(const turn *t, double *alpha, bg_err *e)
-{
-    double least = HUGE_VAL;
+    double min = HUGE_VAL;
     *alpha = 0.5;
     for (int k = 0; k <= ALPHAS; k++) {
-        bg_measure measure = {0};
-        smooth_scales(t->m->max_abs, t->largest, t->m->cols, (double)k / ALPHAS, t->scale);
-        int status = quantize(t, 0, &measure, e);
-        if (status || measure.skipped)
+        double error = 0;
+        const char *skipped = NULL;
+        smooth_scales(a->m->max_abs, a->largest, a->m->cols, (double)k / ALPHAS, t->scale);
+        int status = bg_scale_matrix(a->m, t->scale, t, e);
+        if (!status)
+            status = a->nearest(a->s, &t->m, a->hat, &error, &skipped, e);
+        if (status || skipped)
             return status;
-        double error = measure.output_mse + activation_noise(t);
-        if (error < least) {
-            least = error;
+        error += activation_noise(a, t->scale);
+        if (error < min) {
+            min = error;
             *alpha = (double)k / ALPHAS;
         }
     }
     return BG_OK;
 }
 
-static int apply(const turn *t, float *out, bg_measure *measure, bg_err *e)
+static int choose_scales(const search *a, bg_turned *t, bg_err *e)
 {
-    int64_t R = t->m->rows, C = t->m->cols;
-    const smooth_params *p = bg_transform_params(t->s);
+    int64_t R = a->m->rows, C = a->m->cols;
+    const smooth_params *p = bg_transform_params(a->s);
     double alpha = p->alpha;
-    column_ranges(t->w, R, C, t->largest, t->power);
-    int status = p->search ? search_alpha(t, &alpha, e) : BG_OK;
+    column_ranges(a->m->memory, R, C, a->largest, a->power);
+    int status = p->search ? search_alpha(a, t, &alpha, e) : BG_OK;
     if (status)
         return status;
-    smooth_scales(t->m->max_abs, t->largest, C, alpha, t->scale);
-    status = quantize(t, 1, measure, e);
-    if (status || measure->skipped)
-        return status;
-    bg_unscale_columns(t->hat, t->hat, R, C, t->scale);
-    measure->rate.scales += (double)SCALE_BITS * (double)C;
-    if (t->m->input_scale)
-        memcpy(t->m->input_scale, t->scale, (size_t)C * sizeof *t->scale);
-    status = bg_measure_difference(t->m, t->w, t->hat, R, C, measure, e);
-    memcpy(out, t->hat, (size_t)(R * C) * sizeof *out);
-    return status;
+    smooth_scales(a->m->max_abs, a->largest, C, alpha, t->scale);
+    return bg_scale_matrix(a->m, t->scale, t, e);
 }
 
-static int run(const bg_spec *s, const bg_matrix *m, const float *w, float *out, bg_measure *measure, bg_err *e)
+static int forward(const bg_spec *s, const bg_matrix *m, bg_try_nearest nearest, bg_turned *t, bg_err *e)
 {
-    *measure = (bg_measure){0};
     if (!m->max_abs || !m->second_moment) {
-        measure->skipped = "transform=smooth needs a calibration (bitgap calibrate)";
+        t->skipped = "transform=smooth needs a calibration (bitgap calibrate)";
         return BG_OK;
     }
     size_t cells = (size_t)(m->rows * m->cols), C = (size_t)m->cols;
-    turn t = {.s = s, .m = m, .w = w};
-    t.largest = malloc(C * sizeof *t.largest);
-    t.power = malloc(C * sizeof *t.power);
-    t.scale = malloc(C * sizeof *t.scale);
-    t.turned = malloc(cells * sizeof *t.turned);
-    t.hat = malloc(cells * sizeof *t.hat);
-    int status = t.largest && t.power && t.scale && t.turned && t.hat
-                     ? apply(&t, out, measure, e)
-                     : bg_no_memory(e, "smoothing", 2 * cells * sizeof *t.hat);
-    free(t.largest);
-    free(t.power);
-    free(t.scale);
-    free(t.turned);
-    free(t.hat);
+    int tries = ((const smooth_params *)bg_transform_params(s))->search;
+    search a = {.s = s, .m = m, .nearest = nearest};
+    a.largest = malloc(C * sizeof *a.largest);
+    a.power = malloc(C * sizeof *a.power);
+    a.hat = tries ? malloc(cells * sizeof *a.hat) : NULL;
+    t->scale = malloc(C * sizeof *t->scale);
+    int status = a.largest && a.power && t->scale && (a.hat || !tries)
+                     ? choose_scales(&a, t, e)
+                     : bg_no_memory(e, "smoothing", cells * sizeof *a.hat);
+    free(a.largest);
+    free(a.power);
+    free(a.hat);
     return status;
+}
+
+static int inverse(const bg_spec *s, const bg_turned *t, const bg_matrix *m, bg_quantized *q, bg_err *e)
+{
+    (void)s, (void)e;
+    bg_unscale_columns(q->hat, q->hat, m->rows, m->cols, t->scale);
+    q->rate.scales += (double)SCALE_BITS * (double)m->cols;
+    return BG_OK;
 }
 
 const bg_transform bg_transform_smooth = {
@@ -160,5 +145,6 @@ const bg_transform bg_transform_smooth = {
     .paper = "Xiao et al. 2022 (SmoothQuant), arXiv 2211.10438, equation 4",
     .keys = keys,
     .needs_calibration = 1,
-    .run = run,
+    .forward = forward,
+    .inverse = inverse,
 };

@@ -1,6 +1,6 @@
 /* Specs: presets, aliases, ranges, lists, keys of every row; what is accepted reads back as the same spec.
  * Seeds: tests/fuzz/seeds/spec/?* */
-#include "quant/spec/spec.h"
+#include "quant/parser/parser.h"
 #include "tests/fuzz/checkpoint.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

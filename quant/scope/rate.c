@@ -7,12 +7,10 @@
  * Check: 4 bits, groups of 128 with float16 scales: 4.125 bits a weight; NF4, blocks of 64, doubly quantized: 4.126953.
  */
 #include <math.h>
-#include "quant/engine/engine.h"
+#include "io/checkpoints/formats/bitsandbytes_tables.h"
+#include "quant/scope/scope.h"
 
-double bg_rate_total(const bg_rate *r)
-{
-    return r->indices + r->scales + r->zeros + r->codebook + r->positions + r->order + r->padding + r->table;
-}
+enum { DOUBLE_BLOCK = BG_BNB_NESTED }; /* scales that share a second-level scale */
 
 double bg_scale_bits(const bg_spec *s)
 {
@@ -53,6 +51,14 @@ int64_t bg_scope_count(const bg_spec *s, int64_t rows, int64_t cols)
     return rows * ((cols + size - 1) / size);
 }
 
+bg_scopes bg_scopes_of(const bg_spec *s, int64_t rows, int64_t cols)
+{
+    bg_scopes z = {.rows = rows, .cols = cols, .size = bg_scope_size(s, rows, cols)};
+    z.per_row = bg_scope_is_flat(s) ? 0 : (cols + z.size - 1) / z.size;
+    z.count = bg_scope_count(s, rows, cols);
+    return z;
+}
+
 static double index_bits(const bg_spec *s)
 {
     return ceil(log2(s->points));
@@ -65,7 +71,7 @@ bg_rate bg_rate_of(const bg_spec *s, double weights, double scopes)
     if (s->grid->flags & BG_GRID_STORES_LEVELS)
         r.codebook = scopes * s->points * scale;
     else if (s->double_quantized)
-        r.scales = scopes * 8 + (weights > 1 ? ceil(scopes / BG_DOUBLE_BLOCK) : scopes / BG_DOUBLE_BLOCK) * 32 + tensor;
+        r.scales = scopes * 8 + (weights > 1 ? ceil(scopes / DOUBLE_BLOCK) : scopes / DOUBLE_BLOCK) * 32 + tensor;
     else
         r.scales = scopes * scale + (s->scale == BG_SCALE_E4M3 ? tensor : 0);
     if (s->zero == BG_ZERO_ASYM)

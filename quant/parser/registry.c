@@ -1,5 +1,5 @@
 /* Owns the five registries: one line a row. To add a row: its file and its line here. */
-#include "quant/engine/quantize.h"
+#include "quant/parser/parser.h"
 
 /* clang-format off */
 #define TRANSFORMS(ROW) \

@@ -1,5 +1,5 @@
 /* Owns what the specs of one matrix share. */
-#include "quant/engine/shared_factor.h"
+#include "quant/spec/shared_factor.h"
 
 int bg_factor_shared(const bg_matrix *m, double percdamp, int64_t order, bg_factor *own, const bg_factor **out,
                      bg_err *e)

@@ -1,10 +1,10 @@
 /* What the specs of one matrix share: the factor of its second moment, so that several widths cost one factorisation.
  */
-#ifndef BG_QUANT_ENGINE_SHARED_FACTOR_H
-#define BG_QUANT_ENGINE_SHARED_FACTOR_H
+#ifndef BG_QUANT_SPEC_SHARED_FACTOR_H
+#define BG_QUANT_SPEC_SHARED_FACTOR_H
 
 #include "quant/kernel/cholesky.h"
-#include "quant/engine/quantize.h"
+#include "quant/spec/quantizer.h"
 
 struct bg_shared {
     bg_factor factor;

@@ -1,5 +1,5 @@
 /* Owns the presets (well-known names as one spec each) and the aliases (names of sets). */
-#include "quant/spec/spec.h"
+#include "quant/parser/parser.h"
 
 #define GPTQ  "Frantar et al. 2022, arXiv 2210.17323"
 #define QLORA "Dettmers et al. 2023 (QLoRA), arXiv 2305.14314"
