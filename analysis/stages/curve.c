@@ -29,6 +29,18 @@ static int write_timings(const bg_curves *c, const char *path, double began, con
     return status;
 }
 
+/* A document without a point helps nobody: the first reason says what to do. */
+static int check_points(const bg_curves *c, bg_err *e)
+{
+    int points = c->study->n * c->n_specs;
+    for (int i = 0; i < points; i++)
+        if (!c->at[i].skipped)
+            return BG_OK;
+    return points ? bg_fail(e, BG_USAGE, "curve: no point was measured: tensor '%s' with '%s' %s",
+                            c->study->tensors[0]->name, c->specs[0].text, c->at[0].skipped)
+                  : BG_OK;
+}
+
 static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 {
     double began = bg_now();
@@ -46,6 +58,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status)
         status =
             bg_curves_measure(&c, &study, specs, n, p->seed, calibration ? bg_calibration_dress : NULL, calibration, e);
+    if (!status)
+        status = check_points(&c, e);
     if (!status)
         status = bg_doc_begin(&d, "curves", path, p, e);
     if (!status) {

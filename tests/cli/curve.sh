@@ -24,6 +24,8 @@ wait $child || got=$?
 [ -z "$(ls -A "$scratch/stopped")" ] || fail "Ctrl-C leaves $(ls -A "$scratch/stopped")"
 pass 'Ctrl-C leaves nothing behind'
 
+expect 2 'no point was measured: .*gptq.* --calibration' "$BITGAP" curve data/austen-3.7m --layers 0 -q gptq -o "$scratch/none.json"
+[ ! -e "$scratch/none.json" ] || fail 'an empty document'
 expect 2 "did you mean nf4" "$BITGAP" curve data/austen-3.7m -q nf44 -o -
 expect 2 "bits" "$BITGAP" curve data/austen-3.7m -q uniform:bits=99 -o -
 expect 2 "scop" "$BITGAP" curve data/austen-3.7m -q uniform:scop=32 -o -
