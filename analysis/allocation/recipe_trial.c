@@ -22,7 +22,7 @@ static int take(const bg_trial *v, const bg_corpus *text, bg_recipe_trial *out, 
                              .uniform_bits = v[1].bits / v[1].weights,
                              .recipe = v[0].info.kl,
                              .uniform = v[1].info.kl,
-                             .difference = bg_mean_of(difference, text->n),
+                             .difference = bg_sample_mean_of(difference, text->n),
                              .tokens = text->n};
     free(difference);
     return BG_OK;

@@ -6,8 +6,8 @@
 
 typedef struct bg_recipe_trial {
     double recipe_bits, uniform_bits; /* of the tensors named, as measured */
-    bg_mean recipe, uniform;          /* KL against the model as it is, nats a token */
-    bg_mean difference;               /* recipe − uniform, token by token */
+    bg_sample_mean recipe, uniform;   /* KL against the model as it is, nats a token */
+    bg_sample_mean difference;        /* recipe − uniform, token by token */
     int64_t tokens;
 } bg_recipe_trial;
 

@@ -226,7 +226,7 @@ static void close_buffers(buffers *b)
     free(b->table);
 }
 
-static void conclude(const bg_tensor *t, const sums *part, int64_t chunks, int coded, bg_loss *out)
+static void conclude(const bg_tensor *t, const sums *part, int64_t chunks, int coded, bg_tensor_loss *out)
 {
     sums s = {0};
     for (int64_t i = 0; i < chunks; i++) {
@@ -240,8 +240,8 @@ static void conclude(const bg_tensor *t, const sums *part, int64_t chunks, int c
     const double none = (double)NAN;
     double n = s.n, m = s.w1 / n, variance = fmax(0, s.w2 / n - m * m);
     double fourth = s.w4 / n - 4 * m * s.w3 / n + 6 * m * m * s.w2 / n - 3 * m * m * m * m;
-    *out =
-        (bg_loss){.count = n, .sigma2 = variance, .mse = s.error / n, .max_error = s.largest, .unfinite = s.unfinite};
+    *out = (bg_tensor_loss){
+        .count = n, .sigma2 = variance, .mse = s.error / n, .max_error = s.largest, .unfinite = s.unfinite};
     out->kurtosis_excess = variance > 0 ? fourth / (variance * variance) - 3 : none;
     out->clipped = coded ? s.clipped / n : none;
     out->mse_clipping = coded ? s.clipping / n : none;
@@ -251,7 +251,7 @@ static void conclude(const bg_tensor *t, const sums *part, int64_t chunks, int c
     out->mse_choice = coded ? s.choice / n : none;
 }
 
-int bg_audit_compare(const bg_tensor *base, const bg_tensor *t, bg_loss *out, bg_err *e)
+int bg_audit_compare(const bg_tensor *base, const bg_tensor *t, bg_tensor_loss *out, bg_err *e)
 {
     if (base->rows != t->rows || base->cols != t->cols)
         return bg_fail(e, BG_INPUT, "tensor '%s': %lld × %lld and %lld × %lld weights cannot be compared", t->name,

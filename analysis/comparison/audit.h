@@ -13,7 +13,7 @@
 
 #include "io/checkpoints/checkpoint.h"
 
-typedef struct bg_loss {
+typedef struct bg_tensor_loss {
     double count;                   /* finite pairs */
     double sigma2, kurtosis_excess; /* of the base, population */
     double mse, max_error;
@@ -21,10 +21,10 @@ typedef struct bg_loss {
     double mse_clipping, mse_rounding, mse_scale, mse_choice; /* NaN likewise */
     double mse_zero;                                          /* NaN without zero points too */
     uint64_t unfinite;                                        /* pairs left out because one of them is NaN or Inf */
-} bg_loss;
+} bg_tensor_loss;
 
 /* Compares two tensors of the same rows and columns. Same digits for any number of threads. */
-int bg_audit_compare(const bg_tensor *base, const bg_tensor *stored, bg_loss *out, bg_err *e);
+int bg_audit_compare(const bg_tensor *base, const bg_tensor *stored, bg_tensor_loss *out, bg_err *e);
 
 /* Order-0 entropy of a tensor's stored codes, bits per weight; NaN for a format without codes. */
 int bg_audit_entropy(const bg_tensor *t, double *bits, bg_err *e);
@@ -37,7 +37,7 @@ const bg_tensor *bg_audit_match(const bg_ckpt *base, const bg_tensor *t, const c
 typedef struct bg_audit_row {
     const bg_tensor *tensor, *base;
     const char *match;                                        /* as bg_audit_match; "none" without a base checkpoint */
-    bg_loss loss;                                             /* when base is set */
+    bg_tensor_loss loss;                                      /* when base is set */
     double entropy_bits;                                      /* NaN for plain tensors */
     double rate_bits, relative, gap_bits, gap_empirical_bits; /* NaN where they do not exist */
 } bg_audit_row;

@@ -1,4 +1,4 @@
-/* Owns the sections of an atlas document: the points, and the tensors of a study placed among them. */
+/* Owns the sections of an atlas document: the points, and the measured tensors placed among them. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -80,11 +80,12 @@ static int add_counts(const bg_matrix *m, const bg_spec *specs, int n, bg_measur
     return status;
 }
 
-int bg_curves_measure(bg_curves *c, const bg_study *study, const bg_spec *specs, int n, uint64_t seed,
+int bg_curves_measure(bg_curves *c, const bg_selection *selection, const bg_spec *specs, int n, uint64_t seed,
                       bg_curve_dress dress, void *self, bg_err *e)
 {
-    size_t points = (size_t)study->n * (size_t)n;
-    *c = (bg_curves){study, specs, n, calloc(points + 1, sizeof *c->at), malloc((points + 1) * sizeof *c->output_gap)};
+    size_t points = (size_t)selection->n * (size_t)n;
+    *c = (bg_curves){selection, specs, n, calloc(points + 1, sizeof *c->at),
+                     malloc((points + 1) * sizeof *c->output_gap)};
     if (!c->at || !c->output_gap)
         return bg_no_memory(e, "points", points * sizeof *c->at);
     for (size_t i = 0; i < points; i++)
@@ -92,10 +93,10 @@ int bg_curves_measure(bg_curves *c, const bg_study *study, const bg_spec *specs,
     kept_bound kept = {0};
     bg_progress p;
     int status = BG_OK;
-    bg_progress_begin(&p, "curve", (unsigned long long)study->weights);
-    for (int i = 0; i < study->n && !status; i++) {
-        const bg_tensor *t = study->tensors[i];
-        bg_matrix m = bg_study_matrix(study, t, seed);
+    bg_progress_begin(&p, "curve", (unsigned long long)selection->weights);
+    for (int i = 0; i < selection->n && !status; i++) {
+        const bg_tensor *t = selection->tensors[i];
+        bg_matrix m = bg_selection_matrix(selection, t, seed);
         status = dress ? dress(self, t, &m, e) : BG_OK;
         if (!status)
             status = bg_measure_specs(&m, specs, n, c->at + (size_t)i * (size_t)n, e);
@@ -176,11 +177,11 @@ static int shows(const bg_spec *s, const bg_measure *r)
 static void write_grid(const bg_curves *c, int first, int k, bg_doc *d)
 {
     double level[BG_SHOWN] = {0};
-    const char *role = c->study->tensors[first]->role;
+    const char *role = c->selection->tensors[first]->role;
     int points = c->at[first * c->n_specs + k].points, many = 0;
-    for (int i = first; i < c->study->n; i++) {
+    for (int i = first; i < c->selection->n; i++) {
         const bg_measure *r = &c->at[i * c->n_specs + k];
-        if (strcmp(c->study->tensors[i]->role, role) || !shows(&c->specs[k], r) || r->points != points)
+        if (strcmp(c->selection->tensors[i]->role, role) || !shows(&c->specs[k], r) || r->points != points)
             continue;
         for (int q = 0; q < points; q++)
             level[q] += ((double)r->levels[q] - r->mean) / sqrt(r->sigma2);
@@ -197,7 +198,7 @@ static void write_grid(const bg_curves *c, int first, int k, bg_doc *d)
     bg_doc_row_end(d);
 }
 
-static int first_of_its_role(const bg_study *s, int i)
+static int first_of_its_role(const bg_selection *s, int i)
 {
     for (int j = 0; j < i; j++)
         if (!strcmp(s->tensors[j]->role, s->tensors[i]->role))
@@ -208,8 +209,8 @@ static int first_of_its_role(const bg_study *s, int i)
 static void write_grids(const bg_curves *c, bg_doc *d)
 {
     bg_doc_section(d, "grids");
-    for (int i = 0; i < c->study->n; i++)
-        for (int k = 0; first_of_its_role(c->study, i) && k < c->n_specs; k++)
+    for (int i = 0; i < c->selection->n; i++)
+        for (int k = 0; first_of_its_role(c->selection, i) && k < c->n_specs; k++)
             if (shows(&c->specs[k], &c->at[i * c->n_specs + k]))
                 write_grid(c, i, k, d);
 }
@@ -217,21 +218,21 @@ static void write_grids(const bg_curves *c, bg_doc *d)
 void bg_curves_write(const bg_curves *c, bg_doc *d)
 {
     bg_doc_section(d, "points");
-    for (int i = 0; i < c->study->n; i++)
+    for (int i = 0; i < c->selection->n; i++)
         for (int k = 0; k < c->n_specs; k++) {
             const bg_measure *r = &c->at[i * c->n_specs + k];
             if (!r->skipped)
-                write_point(d, c->study->tensors[i], &c->specs[k], r, c->output_gap[i * c->n_specs + k]);
+                write_point(d, c->selection->tensors[i], &c->specs[k], r, c->output_gap[i * c->n_specs + k]);
         }
     write_grids(c, d);
     bg_doc_section(d, "skipped");
-    for (int i = 0; i < c->study->n; i++)
+    for (int i = 0; i < c->selection->n; i++)
         for (int k = 0; k < c->n_specs; k++) {
             const bg_measure *r = &c->at[i * c->n_specs + k];
             if (!r->skipped)
                 continue;
             bg_doc_row(d);
-            write_place(d, c->study->tensors[i]);
+            write_place(d, c->selection->tensors[i]);
             bg_doc_string(d, "spec", c->specs[k].text);
             bg_doc_string(d, "reason", r->skipped);
             bg_doc_row_end(d);

@@ -1,4 +1,4 @@
-/* Intervals of mean gaps over the tensors of a study: of every spec, and of the difference of two specs tensor by
+/* Intervals of mean gaps over the measured tensors: of every spec, and of the difference of two specs tensor by
  * tensor. */
 #ifndef BG_ANALYSIS_CURVES_GAP_INTERVALS_H
 #define BG_ANALYSIS_CURVES_GAP_INTERVALS_H

@@ -13,7 +13,7 @@ static int64_t qkv_width(const bg_model *m, const bg_layer *y)
 }
 
 /* Where q, k and v of the block's first token stand in w->qkv. */
-static void find_heads(const bg_model *m, const bg_layer *y, bg_work *w, bg_heads *q, bg_heads *k, bg_heads *v)
+static void find_heads(const bg_model *m, const bg_layer *y, bg_workspace *w, bg_heads *q, bg_heads *k, bg_heads *v)
 {
     const bg_model_config *c = &m->config;
     int64_t d = y->rules.head_dim, width = qkv_width(m, y), kv = y->rules.kv_heads, each = c->heads / kv;
@@ -175,7 +175,7 @@ static void attend_sequence(const bg_flow *f, bg_heads q, bg_heads k, bg_heads v
     const bg_model_config *c = &f->m->config;
     const bg_layer *y = &f->m->layers[f->layer];
     const bg_layer_rules *r = &y->rules;
-    bg_work *w = f->w;
+    bg_workspace *w = f->w;
     int64_t past = f->b->past;
     q.base += first * q.token;
     k.base += first * k.token;

@@ -11,7 +11,7 @@ struct bg_decoder {
     int fed;               /* tokens of the last block, whose outputs h holds */
     bg_cache_layer *cache; /* [layers], into one allocation */
     float *store, *h, *logits;
-    bg_work *work;
+    bg_workspace *work;
 };
 
 static uint64_t cache_floats(const bg_decoder *d)
@@ -36,7 +36,7 @@ int bg_decoder_open(const bg_model *m, const bg_pass *p, int capacity, bg_decode
         return bg_no_memory(e, "a decoder", sizeof *d);
     *d = (bg_decoder){.m = m, .pass = p, .capacity = capacity};
     int rows = capacity < PROMPT_ROWS ? capacity : PROMPT_ROWS;
-    int status = bg_work_open(m, rows, capacity, &d->work, e);
+    int status = bg_workspace_open(m, rows, capacity, &d->work, e);
     if (!status) {
         d->cache = calloc((size_t)c->layers, sizeof *d->cache);
         d->store = bg_floats((int64_t)cache_floats(d));
@@ -64,7 +64,7 @@ void bg_decoder_close(bg_decoder *d)
 {
     if (!d)
         return;
-    bg_work_close(d->work);
+    bg_workspace_close(d->work);
     free(d->cache);
     free(d->store);
     free(d->h);

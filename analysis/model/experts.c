@@ -121,7 +121,7 @@ static int choose_experts(const bg_flow *f, const float *x, bg_err *e)
 {
     const bg_layer *l = &f->m->layers[f->layer];
     const bg_model_config *c = &f->m->config;
-    bg_work *w = f->w;
+    bg_workspace *w = f->w;
     int status = bg_linear_apply(f->m, l->linear[BG_ROUTER], f->p, x, f->n, w->routing, c->experts, w, e);
     float *spare = status ? NULL : bg_floats(c->experts);
     if (!status && !spare)
@@ -140,7 +140,7 @@ static int run_expert(const bg_flow *f, int expert, const float *x, float *y, bg
     const bg_linear *three = f->m->layers[f->layer].experts + (int64_t)expert * BG_EXPERT_LINEARS;
     int64_t D = c->width, n = 0, used = f->n * c->experts_used;
     int before = f->m->arch->router == BG_ROUTER_INPUT;
-    bg_work *w = f->w;
+    bg_workspace *w = f->w;
     for (int64_t i = 0; i < used; i++) {
         if (w->chosen[i] != expert)
             continue;

@@ -58,7 +58,7 @@ static int layer_body(const bg_flow *f, float *h, bg_err *e)
     const bg_norm *norms = f->m->layers[f->layer].norm;
     const bg_model *m = f->m;
     bg_order order = m->config.order;
-    bg_work *w = f->w;
+    bg_workspace *w = f->w;
     int64_t n = f->n;
     const float *x = h;
     if (order != BG_ORDER_POST && norms[BG_NORM_ATTN].on) {
@@ -91,7 +91,8 @@ static int layer_body(const bg_flow *f, float *h, bg_err *e)
     return BG_OK;
 }
 
-int bg_block_layer(const bg_model *m, int layer, const bg_block *b, const bg_pass *p, float *h, bg_work *w, bg_err *e)
+int bg_block_layer(const bg_model *m, int layer, const bg_block *b, const bg_pass *p, float *h, bg_workspace *w,
+                   bg_err *e)
 {
     bg_flow f = {.m = m, .layer = layer, .b = b, .p = p, .w = w};
     for (int i = 0; i < b->n; i++)
@@ -99,7 +100,8 @@ int bg_block_layer(const bg_model *m, int layer, const bg_block *b, const bg_pas
     return layer_body(&f, h, e);
 }
 
-int bg_model_layer(const bg_model *m, int layer, const bg_batch *b, const bg_pass *p, float *h, bg_work *w, bg_err *e)
+int bg_model_layer(const bg_model *m, int layer, const bg_batch *b, const bg_pass *p, float *h, bg_workspace *w,
+                   bg_err *e)
 {
     int status = BG_OK;
     int64_t at = 0;
@@ -192,7 +194,8 @@ int bg_model_embed(const bg_model *m, const bg_batch *b, const bg_pass *p, float
     return status;
 }
 
-int bg_model_finish(const bg_model *m, const bg_pass *p, const float *h, int64_t n, float *out, bg_work *w, bg_err *e)
+int bg_model_finish(const bg_model *m, const bg_pass *p, const float *h, int64_t n, float *out, bg_workspace *w,
+                    bg_err *e)
 {
     if (!m->project_out.w && !m->final_norm.on) {
         memcpy(out, h, (size_t)(n * m->config.hidden) * sizeof *out);
@@ -206,7 +209,7 @@ int bg_model_finish(const bg_model *m, const bg_pass *p, const float *h, int64_t
     return m->project_out.w ? bg_linear_apply(m, &m->project_out, p, h, n, out, m->config.embed_width, w, e) : BG_OK;
 }
 
-int bg_model_logits(const bg_model *m, const bg_pass *p, const float *h, int64_t n, float *logits, bg_work *w,
+int bg_model_logits(const bg_model *m, const bg_pass *p, const float *h, int64_t n, float *logits, bg_workspace *w,
                     bg_err *e)
 {
     int64_t vocab = m->config.vocab;
@@ -226,7 +229,7 @@ int bg_model_logits(const bg_model *m, const bg_pass *p, const float *h, int64_t
     return BG_OK;
 }
 
-int64_t bg_model_logit_rows(const bg_model *m, const bg_work *w)
+int64_t bg_model_logit_rows(const bg_model *m, const bg_workspace *w)
 {
     int64_t rows = LOGIT_FLOATS / m->config.vocab;
     rows = rows < 16 ? 16 : rows > 512 ? 512 : rows;
@@ -234,7 +237,7 @@ int64_t bg_model_logit_rows(const bg_model *m, const bg_work *w)
 }
 
 static int stream_logits(const bg_model *m, const bg_pass *p, const float *h, int64_t tokens, bg_logits_sink sink,
-                         void *self, bg_work *w, bg_err *e)
+                         void *self, bg_workspace *w, bg_err *e)
 {
     int64_t rows = bg_model_logit_rows(m, w);
     float *logits = bg_floats(rows * m->config.vocab);
@@ -254,11 +257,11 @@ static int stream_logits(const bg_model *m, const bg_pass *p, const float *h, in
 int bg_model_forward(bg_model *m, const bg_batch *b, const bg_pass *p, bg_logits_sink sink, void *self, bg_err *e)
 {
     int64_t tokens = bg_batch_tokens(b);
-    bg_work *w = NULL;
+    bg_workspace *w = NULL;
     float *h = NULL;
     int status = bg_model_check(m, b, e);
     if (!status)
-        status = bg_work_for(m, b, &w, e);
+        status = bg_workspace_for(m, b, &w, e);
     if (!status)
         status = bg_model_load_outer(m, e);
     if (!status && !(h = bg_floats(tokens * m->config.hidden)))
@@ -274,6 +277,6 @@ int bg_model_forward(bg_model *m, const bg_batch *b, const bg_pass *p, bg_logits
     if (!status)
         status = stream_logits(m, p, h, tokens, sink, self, w, e);
     free(h);
-    bg_work_close(w);
+    bg_workspace_close(w);
     return status;
 }

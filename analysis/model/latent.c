@@ -17,7 +17,7 @@ static void pack_columns(const float *y, int64_t n, int64_t ld, int64_t width, f
 static int project_q(const bg_flow *f, const float *x, int64_t ld, bg_err *e)
 {
     const bg_layer *l = &f->m->layers[f->layer];
-    bg_work *w = f->w;
+    bg_workspace *w = f->w;
     if (l->linear[BG_Q])
         return bg_linear_apply(f->m, l->linear[BG_Q], f->p, x, f->n, w->qkv, ld, w, e);
     int status = bg_linear_apply(f->m, l->linear[BG_Q_A], f->p, x, f->n, w->latent, f->m->config.latent_q, w, e);
@@ -31,7 +31,7 @@ int bg_mix_latent(const bg_flow *f, const float *x, float *y, bg_err *e)
 {
     const bg_model_config *c = &f->m->config;
     const bg_layer *l = &f->m->layers[f->layer];
-    bg_work *w = f->w;
+    bg_workspace *w = f->w;
     int64_t d = l->rules.head_dim, turned = c->turned_dim, stays = d - turned, v = l->value_dim, H = c->heads;
     int64_t ld = 2 * H * d + H * (stays + v), narrow = c->latent_kv + turned;
     float *keys = w->qkv + H * d, *both = w->qkv + 2 * H * d;

@@ -88,7 +88,7 @@ static unsigned char *outlier_columns(const float *x, int64_t rows, int64_t cols
 
 /* A copy of x, rounded as the pass says, in w->input. */
 static int round_input(const bg_model *m, const bg_linear *l, const bg_pass *p, const float *x, int64_t rows,
-                       bg_work *w, bg_err *e)
+                       bg_workspace *w, bg_err *e)
 {
     int64_t cols = l->in;
     if (!w->input && !(w->input = bg_floats(w->rows * m->widest)))
@@ -116,7 +116,7 @@ static const float *weights_of(const bg_linear *l, const bg_pass *p)
 
 /* One layer whose input is rounded, by its own scales, or whose sums are in double. */
 static int apply_apart(const bg_model *m, const bg_linear *l, const bg_product *y, const bg_pass *p, const float *x,
-                       int64_t n, bg_work *w, bg_err *e)
+                       int64_t n, bg_workspace *w, bg_err *e)
 {
     int inside = l->layer >= 0, status = BG_OK;
     if (w && ((p->activation_bits > 0 && inside) || p->precision == BG_BFLOAT16)) {
@@ -134,7 +134,7 @@ static int apply_apart(const bg_model *m, const bg_linear *l, const bg_product *
 }
 
 int bg_linears_apply(const bg_model *m, const bg_output *to, int count, const bg_pass *p, const float *x, int64_t n,
-                     bg_work *w, bg_err *e)
+                     bg_workspace *w, bg_err *e)
 {
     int status = BG_OK, apart = p && (p->activation_bits > 0 || p->precision != BG_FLOAT32);
     bg_product products[BG_LINEARS];
@@ -152,7 +152,7 @@ int bg_linears_apply(const bg_model *m, const bg_output *to, int count, const bg
 }
 
 int bg_linear_apply(const bg_model *m, const bg_linear *l, const bg_pass *p, const float *x, int64_t n, float *y,
-                    int64_t ldy, bg_work *w, bg_err *e)
+                    int64_t ldy, bg_workspace *w, bg_err *e)
 {
     return bg_linears_apply(m, &(bg_output){l, y, ldy}, 1, p, x, n, w, e);
 }

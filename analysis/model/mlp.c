@@ -25,7 +25,7 @@ static void activate(const bg_flow *f, float *x, const float *times, int64_t n)
 
 int bg_mlp_gated(const bg_flow *f, const bg_mlp *mlp, const float *x, int64_t n, float *y, bg_err *e)
 {
-    bg_work *w = f->w;
+    bg_workspace *w = f->w;
     int64_t inner = mlp->down->in;
     const bg_output to[2] = {{mlp->up, w->up, inner}, {mlp->gate, w->gate, inner}};
     int status = bg_linears_apply(f->m, to, mlp->gate ? 2 : 1, f->p, x, n, w, e);
@@ -44,7 +44,7 @@ int bg_mlp_gated(const bg_flow *f, const bg_mlp *mlp, const float *x, int64_t n,
 static int mlp_fused(const bg_flow *f, const float *x, float *y, bg_err *e)
 {
     const bg_layer *l = &f->m->layers[f->layer];
-    bg_work *w = f->w;
+    bg_workspace *w = f->w;
     int64_t inner = l->inner;
     int status = bg_linear_apply(f->m, l->linear[BG_GATE_UP], f->p, x, f->n, w->up, 2 * inner, w, e);
     if (status)

@@ -151,26 +151,28 @@ typedef struct bg_pass {
 /* ---- computing ---- */
 
 /* Scratch for blocks of at most `rows` tokens and sequences of at most `context`; one per thread of control. */
-typedef struct bg_work bg_work;
-int bg_work_open(const bg_model *m, int64_t rows, int64_t context, bg_work **out, bg_err *e);
+typedef struct bg_workspace bg_workspace;
+int bg_workspace_open(const bg_model *m, int64_t rows, int64_t context, bg_workspace **out, bg_err *e);
 /* For a batch: blocks of whole sequences of about 1024 tokens. */
-int bg_work_for(const bg_model *m, const bg_batch *b, bg_work **out, bg_err *e);
-void bg_work_close(bg_work *w);
+int bg_workspace_for(const bg_model *m, const bg_batch *b, bg_workspace **out, bg_err *e);
+void bg_workspace_close(bg_workspace *w);
 /* How many sequences of `length` tokens are worked on together. */
-int bg_work_sequences(const bg_work *w, int length);
+int bg_workspace_sequences(const bg_workspace *w, int length);
 
 /* h [T × D] = embeddings, scaled and with learned positions. After bg_model_load_outer or bg_model_load_input. */
 int bg_model_embed(const bg_model *m, const bg_batch *b, const bg_pass *p, float *h, bg_err *e);
 /* One layer, in place. The layer's weights must be loaded. */
-int bg_model_layer(const bg_model *m, int layer, const bg_batch *b, const bg_pass *p, float *h, bg_work *w, bg_err *e);
+int bg_model_layer(const bg_model *m, int layer, const bg_batch *b, const bg_pass *p, float *h, bg_workspace *w,
+                   bg_err *e);
 /* Last norm (and OPT's projection) of n rows, at most the work's: out [n × E], E the embedding width. */
-int bg_model_finish(const bg_model *m, const bg_pass *p, const float *h, int64_t n, float *out, bg_work *w, bg_err *e);
+int bg_model_finish(const bg_model *m, const bg_pass *p, const float *h, int64_t n, float *out, bg_workspace *w,
+                    bg_err *e);
 /* logits [n × V] of n rows of the last layer's output; n at most the work's rows. */
-int bg_model_logits(const bg_model *m, const bg_pass *p, const float *h, int64_t n, float *logits, bg_work *w,
+int bg_model_logits(const bg_model *m, const bg_pass *p, const float *h, int64_t n, float *logits, bg_workspace *w,
                     bg_err *e);
 
 /* How many rows of logits make one block: bounded memory, efficient products. */
-int64_t bg_model_logit_rows(const bg_model *m, const bg_work *w);
+int64_t bg_model_logit_rows(const bg_model *m, const bg_workspace *w);
 
 /* Rows [first, first+n) of the batch's logits, [n × V], valid during the call. */
 typedef int (*bg_logits_sink)(void *self, int64_t first, int64_t n, const float *logits, bg_err *e);

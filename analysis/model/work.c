@@ -50,16 +50,16 @@ static widths widest(const bg_model *m)
     return w;
 }
 
-int bg_work_open(const bg_model *m, int64_t rows, int64_t context, bg_work **out, bg_err *e)
+int bg_workspace_open(const bg_model *m, int64_t rows, int64_t context, bg_workspace **out, bg_err *e)
 {
     const bg_model_config *c = &m->config;
     int64_t wide = larger(c->hidden, c->embed_width), routed = c->experts ? rows * c->width : 0;
     widths s = widest(m);
     *out = NULL;
-    bg_work *w = calloc(1, sizeof *w);
+    bg_workspace *w = calloc(1, sizeof *w);
     if (!w)
         return bg_no_memory(e, "scratch", sizeof *w);
-    *w = (bg_work){.rows = rows, .context = context, .threads = omp_get_max_threads()};
+    *w = (bg_workspace){.rows = rows, .context = context, .threads = omp_get_max_threads()};
     w->rope[0].key = w->rope[1].key = -1;
     struct {
         float **at;
@@ -84,24 +84,24 @@ int bg_work_open(const bg_model *m, int64_t rows, int64_t context, bg_work **out
     w->chosen = malloc((size_t)(rows * c->experts_used + 1) * sizeof *w->chosen);
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
         if (!w->chosen || !(*rooms[i].at = bg_floats(rooms[i].n))) {
-            bg_work_close(w);
+            bg_workspace_close(w);
             return bg_no_memory(e, "activations", (unsigned long long)rooms[i].n * sizeof(float));
         }
     *out = w;
     return BG_OK;
 }
 
-int bg_work_for(const bg_model *m, const bg_batch *b, bg_work **out, bg_err *e)
+int bg_workspace_for(const bg_model *m, const bg_batch *b, bg_workspace **out, bg_err *e)
 {
     int64_t longest = 1, rows, all = bg_batch_tokens(b);
     for (int i = 0; i < b->n; i++)
         longest = b->lengths[i] > longest ? b->lengths[i] : longest;
     rows = longest > BLOCK_ROWS ? longest : BLOCK_ROWS;
     rows = all < rows ? all : rows;
-    return bg_work_open(m, rows > 0 ? rows : 1, longest, out, e);
+    return bg_workspace_open(m, rows > 0 ? rows : 1, longest, out, e);
 }
 
-void bg_work_close(bg_work *w)
+void bg_workspace_close(bg_workspace *w)
 {
     if (!w)
         return;
@@ -129,7 +129,7 @@ void bg_work_close(bg_work *w)
     free(w);
 }
 
-int bg_work_sequences(const bg_work *w, int length)
+int bg_workspace_sequences(const bg_workspace *w, int length)
 {
     return w->rows > length ? (int)(w->rows / length) : 1;
 }

@@ -10,7 +10,7 @@ typedef struct bg_rope_cache {
     int64_t key;            /* of the table; −1: none yet */
 } bg_rope_cache;
 
-struct bg_work {
+struct bg_workspace {
     int64_t rows, context;
     int threads;            /* that attention may use: its scratch is made for so many */
     float *x, *y;           /* [rows × D] */
@@ -39,7 +39,7 @@ float *bg_floats(int64_t n); /* 64-byte aligned; free() it; NULL when memory is 
 
 /* y [n × out, ldy] = the layer applied to x [n × in], as the pass says. */
 int bg_linear_apply(const bg_model *m, const bg_linear *l, const bg_pass *p, const float *x, int64_t n, float *y,
-                    int64_t ldy, bg_work *w, bg_err *e);
+                    int64_t ldy, bg_workspace *w, bg_err *e);
 
 /* Several linear layers of the same input, at most BG_LINEARS of them. */
 typedef struct bg_output {
@@ -48,7 +48,7 @@ typedef struct bg_output {
     int64_t ldy;
 } bg_output;
 int bg_linears_apply(const bg_model *m, const bg_output *to, int count, const bg_pass *p, const float *x, int64_t n,
-                     bg_work *w, bg_err *e);
+                     bg_workspace *w, bg_err *e);
 
 /* Keys and values of one layer of one sequence, [capacity × K·d] each; of a recurrent layer the last inputs of its
  * convolution and its state. */
@@ -74,7 +74,7 @@ typedef struct bg_flow {
     const bg_block *b;
     int64_t n;
     const bg_pass *p;
-    bg_work *w;
+    bg_workspace *w;
 } bg_flow;
 
 void bg_norm_rows(const bg_norm *norm, const float *x, int64_t n, float *y);
@@ -97,7 +97,8 @@ int bg_mlp_gated(const bg_flow *f, const bg_mlp *mlp, const float *x, int64_t n,
 int bg_mlp_dense(const bg_flow *f, const float *x, float *y, bg_err *e);
 int bg_mlp_experts(const bg_flow *f, const float *x, float *y, bg_err *e);
 
-int bg_block_layer(const bg_model *m, int layer, const bg_block *b, const bg_pass *p, float *h, bg_work *w, bg_err *e);
+int bg_block_layer(const bg_model *m, int layer, const bg_block *b, const bg_pass *p, float *h, bg_workspace *w,
+                   bg_err *e);
 /* One sequence's tokens from position `past` on. */
 int bg_block_embed(const bg_model *m, const int32_t *ids, int64_t n, int64_t past, const bg_pass *p, float *h,
                    bg_err *e);

@@ -197,7 +197,7 @@ typedef struct walk {
     bg_states states; /* [tokens × D], between two layers */
     int together;     /* samples, all of one length, in a block: what bg_model_layer would work on at once */
     float *h;         /* one block of them */
-    bg_work *work;
+    bg_workspace *work;
 } walk;
 
 /* Block by block: `layer` of every sample's states (−1: the embedding), kept or, for a tap's sake alone, dropped. */
@@ -267,12 +267,12 @@ static int walk_open(walk *w, const windows *text, const char *beside, bg_err *e
     if (!status)
         status = bg_model_load_input(w->m, e);
     if (!status)
-        status = bg_work_for(w->m, &w->batch, &w->work, e);
+        status = bg_workspace_for(w->m, &w->batch, &w->work, e);
     if (!status)
         status = bg_states_open(&w->states, tokens, width, w->o->states_bytes, beside, e);
     if (status)
         return status;
-    w->together = bg_work_sequences(w->work, text->lengths[0]);
+    w->together = bg_workspace_sequences(w->work, text->lengths[0]);
     size_t bytes = (size_t)w->together * (size_t)text->lengths[0] * (size_t)width * sizeof *w->h;
     w->h = malloc(bytes);
     return w->h ? pass_over(w, -1, NULL, 1, e) : bg_no_memory(e, "a block of hidden states", bytes);
@@ -296,7 +296,7 @@ int bg_calibrate(bg_model *m, const int32_t *ids, int64_t n, const bg_calibrate_
         bg_progress_step(&bar, 1);
     }
     bg_progress_end(&bar);
-    bg_work_close(w.work);
+    bg_workspace_close(w.work);
     bg_states_close(&w.states);
     free(w.h);
     windows_free(&text);

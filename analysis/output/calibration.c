@@ -169,11 +169,6 @@ static const cJSON *row_of(const bg_calibration *k, const char *tensor)
     return NULL;
 }
 
-int bg_calibration_has(const bg_calibration *k, const char *tensor)
-{
-    return row_of(k, tensor) != NULL;
-}
-
 static int read_moments(const bg_calibration *k, uint64_t offset, bg_activations *s, bg_err *e)
 {
     int64_t C = s->cols, triangle = C * (C + 1) / 2;

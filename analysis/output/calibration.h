@@ -28,7 +28,6 @@ void bg_calibration_close(bg_calibration *k);
 /* Statistics of a tensor's input: *out is the caller's to free. BG_INPUT when the calibration lacks it or its width is
  * not `cols`. Thread-safe. */
 int bg_calibration_load(const bg_calibration *k, const char *tensor, int64_t cols, bg_activations *out, bg_err *e);
-int bg_calibration_has(const bg_calibration *k, const char *tensor);
 /* Where the tensor's statistics begin in the side file: equal for tensors that read the same input. −1: it has none. */
 int64_t bg_calibration_place(const bg_calibration *k, const char *tensor);
 /* The folds of a tensor's input, as above; out->n is 0 where none were kept. */

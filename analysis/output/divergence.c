@@ -47,7 +47,7 @@ static int first_largest(const float *x, int64_t n)
     return 0; /* NaN first */
 }
 
-void bg_row_read(const float *logits, int64_t n, double *p, bg_row *out)
+void bg_prediction_read(const float *logits, int64_t n, double *p, bg_prediction *out)
 {
     out->top = first_largest(logits, n);
     double top = (double)logits[out->top], sum = 0;
@@ -64,16 +64,16 @@ void bg_row_read(const float *logits, int64_t n, double *p, bg_row *out)
         p[i] *= by;
 }
 
-double bg_row_nll(const float *logits, const bg_row *r, int32_t next)
+double bg_prediction_nll(const float *logits, const bg_prediction *r, int32_t next)
 {
     return r->log_sum_exp - (double)logits[next];
 }
 
-bg_token bg_row_compare(const float *base, const double *p, const bg_row *b, const float *other, int64_t n,
-                        int32_t next)
+bg_token bg_prediction_compare(const float *base, const double *p, const bg_prediction *b, const float *other,
+                               int64_t n, int32_t next)
 {
-    bg_row o;
-    bg_row_read(other, n, NULL, &o);
+    bg_prediction o;
+    bg_prediction_read(other, n, NULL, &o);
     double squared = 0, kl = 0, shift = b->log_sum_exp - o.log_sum_exp;
 #pragma omp simd reduction(+ : squared, kl)
     for (int64_t i = 0; i < n; i++) {
@@ -88,14 +88,14 @@ bg_token bg_row_compare(const float *base, const double *p, const bg_row *b, con
                   .nll = NAN,
                   .delta_p = NAN};
     if (next >= 0) {
-        t.nll_base = bg_row_nll(base, b, next);
-        t.nll = bg_row_nll(other, &o, next);
+        t.nll_base = bg_prediction_nll(base, b, next);
+        t.nll = bg_prediction_nll(other, &o, next);
         t.delta_p = exp(-t.nll) - exp(-t.nll_base);
     }
     return t;
 }
 
-bg_mean bg_mean_of(const double *x, int64_t n)
+bg_sample_mean bg_sample_mean_of(const double *x, int64_t n)
 {
     double sum = 0, square = 0;
     int64_t count = 0;
@@ -104,7 +104,7 @@ bg_mean bg_mean_of(const double *x, int64_t n)
             sum += x[i];
             count++;
         }
-    bg_mean m = {count ? sum / (double)count : (double)NAN, NAN};
+    bg_sample_mean m = {count ? sum / (double)count : (double)NAN, NAN};
     for (int64_t i = 0; i < n; i++)
         if (!isnan(x[i]))
             square += (x[i] - m.mean) * (x[i] - m.mean);
@@ -137,7 +137,7 @@ int bg_information_of(const bg_token *tokens, int64_t n, bg_information *out, bg
 #define MEAN(field, value)                                                                                             \
     for (int64_t i = 0; i < n; i++)                                                                                    \
         x[i] = (value);                                                                                                \
-    out->field = bg_mean_of(x, n)
+    out->field = bg_sample_mean_of(x, n)
     MEAN(squared, tokens[i].squared);
     MEAN(same_top, tokens[i].same_top);
     MEAN(nll_base, tokens[i].nll_base);

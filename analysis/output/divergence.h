@@ -2,11 +2,10 @@
  * llama.cpp's perplexity tool: PPL, ln(PPL(Q)/PPL(base)), KLD, Δp, same top p; natural logarithms; the standard error
  * of a mean is the sample standard deviation (n − 1) over √n.
  *
- *     bg_row b;
- *     bg_row_read(base_logits, V, p, &b);                       // p [V]: softmax of the base, kept for every variant
- *     bg_token t = bg_row_compare(base_logits, p, &b, other_logits, V, next);
- *     …
- *     bg_information_of(tokens, n, &info);                      // sorts a copy for the quantiles
+ *     bg_prediction b;
+ *     bg_prediction_read(base_logits, V, p, &b);                       // p [V]: softmax of the base, kept for every
+ * variant bg_token t = bg_prediction_compare(base_logits, p, &b, other_logits, V, next); … bg_information_of(tokens, n,
+ * &info);                      // sorts a copy for the quantiles
  */
 #ifndef BG_ANALYSIS_OUTPUT_DIVERGENCE_H
 #define BG_ANALYSIS_OUTPUT_DIVERGENCE_H
@@ -14,15 +13,15 @@
 #include <stdint.h>
 #include "io/base/error.h"
 
-typedef struct bg_row {
+typedef struct bg_prediction {
     double log_sum_exp;
     int top; /* first of the largest */
-} bg_row;
+} bg_prediction;
 
 /* p (may be NULL) receives the softmax, exact to 1e-15 relative. */
-void bg_row_read(const float *logits, int64_t n, double *p, bg_row *out);
+void bg_prediction_read(const float *logits, int64_t n, double *p, bg_prediction *out);
 /* −ln softmax(logits)[next] */
-double bg_row_nll(const float *logits, const bg_row *r, int32_t next);
+double bg_prediction_nll(const float *logits, const bg_prediction *r, int32_t next);
 
 typedef struct bg_token {
     double squared;       /* mean over the vocabulary of (logit − base logit)² */
@@ -33,24 +32,24 @@ typedef struct bg_token {
 } bg_token;
 
 /* next < 0: there is no next token. */
-bg_token bg_row_compare(const float *base, const double *p, const bg_row *b, const float *other, int64_t n,
-                        int32_t next);
+bg_token bg_prediction_compare(const float *base, const double *p, const bg_prediction *b, const float *other,
+                               int64_t n, int32_t next);
 
-typedef struct bg_mean {
+typedef struct bg_sample_mean {
     double mean, se; /* NaN where there are too few values */
-} bg_mean;
+} bg_sample_mean;
 /* Of n values, ignoring NaN; summed in order. */
-bg_mean bg_mean_of(const double *x, int64_t n);
+bg_sample_mean bg_sample_mean_of(const double *x, int64_t n);
 
 typedef struct bg_information {
     int64_t positions, scored; /* rows compared; rows with a next token */
-    bg_mean squared;           /* logits MSE */
-    bg_mean kl;
+    bg_sample_mean squared;    /* logits MSE */
+    bg_sample_mean kl;
     double kl_median, kl_90, kl_99, kl_999, kl_max;
-    bg_mean same_top;      /* share */
-    bg_mean nll_base, nll; /* mean log-loss: perplexity is its exp, and its se · perplexity the perplexity's */
-    bg_mean log_ratio;     /* ln(PPL/PPL base): mean of the paired differences */
-    bg_mean delta_p;       /* share, not percent */
+    bg_sample_mean same_top;      /* share */
+    bg_sample_mean nll_base, nll; /* mean log-loss: perplexity is its exp, and its se · perplexity the perplexity's */
+    bg_sample_mean log_ratio;     /* ln(PPL/PPL base): mean of the paired differences */
+    bg_sample_mean delta_p;       /* share, not percent */
     double delta_p_rms;
 } bg_information;
 

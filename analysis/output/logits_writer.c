@@ -28,7 +28,7 @@ static void write_text(bg_doc *d, const bg_logits *j)
     for (int i = 0; i < j->n; i++) {
         if (j->v[i].skipped)
             continue;
-        const bg_mean *nll = &j->v[i].info.nll_base;
+        const bg_sample_mean *nll = &j->v[i].info.nll_base;
         bg_doc_number(d, "perplexity", exp(nll->mean));
         bg_doc_number(d, "perplexity_se", exp(nll->mean) * nll->se);
         break;

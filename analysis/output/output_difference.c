@@ -23,7 +23,7 @@ typedef struct walk {
     float **outer_hat;    /* [2·n] embedding and output matrix of each trial; NULL where unchanged */
     const float **chosen; /* [n_linears + 2] what one trial takes of them */
     double *energy;       /* [n_linears + 2] Σw² of each tensor; negative: not yet known */
-    bg_work *work;
+    bg_workspace *work;
     bg_progress progress;
 } walk;
 
@@ -307,14 +307,14 @@ static int run_candidate(walk *k, int i, bg_err *e)
 {
     bg_trial *v = &k->v[i];
     bg_model *m = v->candidate;
-    bg_work *w = NULL;
+    bg_workspace *w = NULL;
     size_t bytes = (size_t)(k->tokens * m->config.hidden) * sizeof(float);
     if (m->config.vocab != k->base->config.vocab)
         return bg_fail(e, BG_INPUT, "%s: a vocabulary of %d, the base has %d: their logits cannot be compared",
                        m->ckpt->title, m->config.vocab, k->base->config.vocab);
     int status = bg_model_check(m, &k->batch, e);
     if (!status)
-        status = bg_work_for(m, &k->batch, &w, e);
+        status = bg_workspace_for(m, &k->batch, &w, e);
     if (!status)
         status = bg_model_load_outer(m, e);
     if (!status && !(k->h[i] = malloc(bytes)))
@@ -333,7 +333,7 @@ static int run_candidate(walk *k, int i, bg_err *e)
             status = bg_model_layer(m, l, &k->batch, NULL, k->h[i], w, e);
         bg_model_drop_layer(m, l);
     }
-    bg_work_close(w);
+    bg_workspace_close(w);
     return status;
 }
 
@@ -359,11 +359,11 @@ static int trial_logits(walk *k, int i, int64_t first, int64_t n, float *logits,
     const float *h = (k->h[i] ? k->h[i] : k->base_h) + first * m->config.hidden;
     if (!v->candidate)
         return bg_model_logits(m, &pass, h, n, logits, k->work, e);
-    bg_work *w = NULL;
-    int status = bg_work_open(m, n, 1, &w, e);
+    bg_workspace *w = NULL;
+    int status = bg_workspace_open(m, n, 1, &w, e);
     if (!status)
         status = bg_model_logits(m, &pass, h, n, logits, w, e);
-    bg_work_close(w);
+    bg_workspace_close(w);
     return status;
 }
 
@@ -373,7 +373,7 @@ static int compare_logits(walk *k, const unsigned char *ends, bg_err *e)
     float *base = malloc((size_t)(rows * vocab) * sizeof *base),
           *other = malloc((size_t)(rows * vocab) * sizeof *other);
     double *p = malloc((size_t)(rows * vocab) * sizeof *p);
-    bg_row *row = malloc((size_t)rows * sizeof *row);
+    bg_prediction *row = malloc((size_t)rows * sizeof *row);
     int status = BG_OK;
     if (!base || !other || !p || !row)
         status = bg_no_memory(e, "logits", (unsigned long long)(rows * vocab) * 16);
@@ -382,7 +382,7 @@ static int compare_logits(walk *k, const unsigned char *ends, bg_err *e)
         status = bg_model_logits(k->base, NULL, k->base_h + first * k->base->config.hidden, n, base, k->work, e);
 #pragma omp parallel for schedule(static)
         for (int64_t r = 0; r < n; r++)
-            bg_row_read(base + r * vocab, vocab, p + r * vocab, &row[r]);
+            bg_prediction_read(base + r * vocab, vocab, p + r * vocab, &row[r]);
         for (int i = 0; !status && i < k->n; i++) {
             if (k->v[i].skipped)
                 continue;
@@ -390,8 +390,8 @@ static int compare_logits(walk *k, const unsigned char *ends, bg_err *e)
             bg_token *out = k->v[i].tokens + first;
 #pragma omp parallel for schedule(static)
             for (int64_t r = 0; r < n; r++)
-                out[r] = bg_row_compare(base + r * vocab, p + r * vocab, &row[r], other + r * vocab, vocab,
-                                        next_token(k, ends, first + r));
+                out[r] = bg_prediction_compare(base + r * vocab, p + r * vocab, &row[r], other + r * vocab, vocab,
+                                               next_token(k, ends, first + r));
         }
     }
     free(base);
@@ -426,7 +426,7 @@ static int prepare(walk *k, bg_err *e)
     }
     int status = bg_model_check(k->base, &k->batch, e);
     if (!status)
-        status = bg_work_for(k->base, &k->batch, &k->work, e);
+        status = bg_workspace_for(k->base, &k->batch, &k->work, e);
     if (!status)
         status = bg_model_load_outer(k->base, e);
     return status ? status : bg_model_embed(k->base, &k->batch, NULL, k->base_h, e);
@@ -449,7 +449,7 @@ static void release(walk *k)
     free(k->outer_hat);
     free(k->chosen);
     free(k->energy);
-    bg_work_close(k->work);
+    bg_workspace_close(k->work);
 }
 
 static int walk_together(walk *k, const unsigned char *ends, bg_err *e)

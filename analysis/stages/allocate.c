@@ -21,14 +21,14 @@ typedef struct candidate {
     bg_choice *choices;
 } candidate;
 
-typedef struct study {
+typedef struct candidate_set {
     candidate *at;
     int n;
     double weights;
     const char *measure, *unit;
-} study;
+} candidate_set;
 
-static void study_free(study *s)
+static void free_candidates(candidate_set *s)
 {
     for (int i = 0; s->at && i < s->n; i++) {
         free(s->at[i].options);
@@ -37,7 +37,7 @@ static void study_free(study *s)
     free(s->at);
 }
 
-static candidate *find(study *s, const char *tensor)
+static candidate *find(candidate_set *s, const char *tensor)
 {
     for (int i = s->n - 1; i >= 0; i--)
         if (!strcmp(s->at[i].tensor, tensor))
@@ -54,7 +54,7 @@ static int is_wanted(const bg_args *a, const char *quantizer)
     return !given && !strcmp(bg_arg(a, "quantizer"), quantizer);
 }
 
-static int add_point(study *s, const cJSON *row, size_t most, bg_err *e)
+static int add_point(candidate_set *s, const cJSON *row, size_t most, bg_err *e)
 {
     const char *tensor = bg_json_string(row, "tensor", "");
     candidate *c = find(s, tensor);
@@ -80,7 +80,7 @@ static int add_point(study *s, const cJSON *row, size_t most, bg_err *e)
     return BG_OK;
 }
 
-static int read_curves(study *s, const bg_args *a, const cJSON *curves, bg_err *e)
+static int read_curves(candidate_set *s, const bg_args *a, const cJSON *curves, bg_err *e)
 {
     const cJSON *rows = bg_doc_rows(curves, "points"), *row;
     size_t most = (size_t)cJSON_GetArraySize(rows);
@@ -106,7 +106,7 @@ static int read_curves(study *s, const bg_args *a, const cJSON *curves, bg_err *
 
 /* What a unit of ‖W−Ŵ‖²/‖W‖² of a tensor costs: measured coefficients, else its share of the squared error. Tensors the
  * measurement does not cover (embeddings) are left out. */
-static void weigh(study *s, const cJSON *logits)
+static void weigh(candidate_set *s, const cJSON *logits)
 {
     const cJSON *rows = logits ? bg_doc_rows(logits, "coefficients") : NULL, *row;
     int measured = rows && rows->child, kept = 0;
@@ -137,7 +137,7 @@ static void weigh(study *s, const cJSON *logits)
 
 /* ---- writing ---- */
 
-static double loss_of_spec(const study *s, const char *spec, double *rate)
+static double loss_of_spec(const candidate_set *s, const char *spec, double *rate)
 {
     double loss = 0, bits = 0;
     for (int i = 0; i < s->n; i++) {
@@ -154,7 +154,7 @@ static double loss_of_spec(const study *s, const char *spec, double *rate)
 }
 
 /* The one spec for all tensors with the least loss within the budget. */
-static const char *best_uniform(const study *s, double budget, double *loss, double *rate)
+static const char *best_uniform(const candidate_set *s, double budget, double *loss, double *rate)
 {
     const char *best = NULL;
     for (int k = 0; k < s->at[0].n; k++) {
@@ -168,7 +168,7 @@ static const char *best_uniform(const study *s, double budget, double *loss, dou
     return best;
 }
 
-static void write_summary(const study *s, const bg_allocation *x, double budget, bg_doc *d)
+static void write_summary(const candidate_set *s, const bg_allocation *x, double budget, bg_doc *d)
 {
     double loss = NAN, rate = NAN;
     const char *uniform = best_uniform(s, budget, &loss, &rate);
@@ -191,7 +191,7 @@ static void write_summary(const study *s, const bg_allocation *x, double budget,
     bg_doc_row_end(d);
 }
 
-static void write_layers(const study *s, const bg_allocation *x, bg_doc *d)
+static void write_layers(const candidate_set *s, const bg_allocation *x, bg_doc *d)
 {
     bg_doc_section(d, "layers");
     for (int i = 0; i < s->n; i++) {
@@ -211,7 +211,7 @@ static void write_layers(const study *s, const bg_allocation *x, bg_doc *d)
     }
 }
 
-static int write_budgets(const study *s, const bg_item *items, bg_doc *d, bg_err *e)
+static int write_budgets(const candidate_set *s, const bg_item *items, bg_doc *d, bg_err *e)
 {
     double low = 0, high = 0;
     for (int i = 0; i < s->n; i++) {
@@ -253,7 +253,7 @@ static int write_budgets(const study *s, const bg_item *items, bg_doc *d, bg_err
     return BG_OK;
 }
 
-static int write_recipes(const study *s, const bg_allocation *x, bg_doc *d, bg_err *e)
+static int write_recipes(const candidate_set *s, const bg_allocation *x, bg_doc *d, bg_err *e)
 {
     bg_recipe_row *rows = calloc((size_t)s->n, sizeof *rows);
     if (!rows)
@@ -285,7 +285,7 @@ typedef struct measuring {
 } measuring;
 
 /* A gain is one that its paired standard error does not explain: twice it, about 95 %. */
-static const char *verdict_of(const bg_mean *difference)
+static const char *verdict_of(const bg_sample_mean *difference)
 {
     if (!(fabs(difference->mean) > 2 * difference->se))
         return "none";
@@ -293,8 +293,8 @@ static const char *verdict_of(const bg_mean *difference)
 }
 
 /* Runs the best allocation that spends no more than the uniform spec, and that spec. */
-static int measure_recipe(const study *s, const bg_item *items, double budget, const measuring *run, bg_provenance *p,
-                          bg_doc *d, bg_err *e)
+static int measure_recipe(const candidate_set *s, const bg_item *items, double budget, const measuring *run,
+                          bg_provenance *p, bg_doc *d, bg_err *e)
 {
     double loss = NAN, rate = NAN;
     const char *uniform = best_uniform(s, budget, &loss, &rate), **texts = calloc(2 * (size_t)s->n + 1, sizeof *texts);
@@ -337,8 +337,8 @@ static int measure_recipe(const study *s, const bg_item *items, double budget, c
     return status;
 }
 
-static int write_document(const study *s, double budget, const measuring *run, const char *path, bg_provenance *p,
-                          bg_err *e)
+static int write_document(const candidate_set *s, double budget, const measuring *run, const char *path,
+                          bg_provenance *p, bg_err *e)
 {
     bg_item *items = calloc((size_t)s->n, sizeof *items);
     bg_allocation x = {0};
@@ -379,7 +379,7 @@ static int read_documents(const bg_args *a, cJSON **curves, cJSON **logits, bg_p
 static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 {
     cJSON *curves = NULL, *logits = NULL;
-    study s = {0};
+    candidate_set s = {0};
     double budget = 4.5;
     measuring measured = {bg_arg(a, "model"), bg_arg(a, "text"), 16};
     int status = bg_arg_number(a, "budget", 0.01, 32, &budget, e);
@@ -396,7 +396,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
         status = s.n ? write_document(&s, budget, &measured, bg_arg_output(a, "allocation.json"), p, e)
                      : bg_fail(e, BG_INPUT, "allocate: curves and logits have no tensor in common");
     }
-    study_free(&s);
+    free_candidates(&s);
     cJSON_Delete(curves);
     cJSON_Delete(logits);
     return status;

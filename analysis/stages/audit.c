@@ -100,7 +100,7 @@ static void write_model(bg_doc *d, const audited *a, int is_base)
 
 static void write_loss(bg_doc *d, const bg_audit_row *r)
 {
-    const bg_loss *l = &r->loss;
+    const bg_tensor_loss *l = &r->loss;
     bg_doc_number(d, "sigma2", l->sigma2);
     bg_doc_number(d, "kurtosis_excess", l->kurtosis_excess);
     bg_doc_number(d, "mse", l->mse);

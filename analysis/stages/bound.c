@@ -19,7 +19,7 @@ static const double nats = 1e-4;
 static const double least_smooth = 1.0 / 1024;
 
 typedef struct job {
-    bg_study study;
+    bg_selection selection;
     double relative[MOST_DISTORTIONS];
     int n, quick;
     uint64_t seed;
@@ -144,16 +144,16 @@ static int put_outputs(const job *j, bg_doc *d, const tensor_bounds *all, bg_err
 {
     bg_output_rows *rows;
     int status = bg_output_rows_open(&rows, j->calibration, j->seed, e);
-    for (int i = 0; i < j->study.n && !status; i++)
+    for (int i = 0; i < j->selection.n && !status; i++)
         status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted")
-                                : bg_output_rows_put(rows, d, j->study.tensors[i], all[i].sigma2, e);
+                                : bg_output_rows_put(rows, d, j->selection.tensors[i], all[i].sigma2, e);
     bg_output_rows_close(rows);
     return status;
 }
 
 static int bound(const job *j, bg_doc *d, bg_err *e)
 {
-    int n = j->study.n, status = BG_OK;
+    int n = j->selection.n, status = BG_OK;
     tensor_bounds *all = calloc((size_t)n + 1, sizeof *all);
     if (!all)
         return bg_no_memory(e, "bounds", (size_t)n * sizeof *all);
@@ -161,7 +161,7 @@ static int bound(const job *j, bg_doc *d, bg_err *e)
     bg_progress_begin(&bar, "bound", (unsigned long long)n);
 #pragma omp parallel for schedule(dynamic, 1)
     for (int i = 0; i < n; i++) {
-        const bg_tensor *t = j->study.tensors[i];
+        const bg_tensor *t = j->selection.tensors[i];
         bg_err mine = {0};
         int failed = bg_interrupted ? bg_fail(&mine, BG_RESOURCE, "interrupted") : BG_OK;
         if (!failed)
@@ -178,10 +178,10 @@ static int bound(const job *j, bg_doc *d, bg_err *e)
     bg_progress_end(&bar);
     bg_doc_section(d, "rows");
     for (int i = 0; i < n && !status; i++)
-        put_rows(j, d, j->study.tensors[i], &all[i]);
+        put_rows(j, d, j->selection.tensors[i], &all[i]);
     bg_doc_section(d, "entropies");
     for (int i = 0; i < n && !status; i++)
-        put_entropies(d, j->study.tensors[i], &all[i]);
+        put_entropies(d, j->selection.tensors[i], &all[i]);
     bg_doc_section(d, "outputs");
     if (!status && j->calibration)
         status = put_outputs(j, d, all, e);
@@ -216,9 +216,9 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     bg_doc d = {0};
     int status = distortions(a, &j, e);
     if (!status)
-        status = bg_study_open(&j.study, bg_args_word(a, 0), a, p, e);
+        status = bg_selection_open(&j.selection, bg_args_word(a, 0), a, p, e);
     if (!status && bg_arg(a, "calibration"))
-        status = bg_calibration_open(bg_arg(a, "calibration"), j.study.ckpt, &j.calibration, p, e);
+        status = bg_calibration_open(bg_arg(a, "calibration"), j.selection.ckpt, &j.calibration, p, e);
     if (!status)
         status = bg_doc_begin(&d, "bounds", bg_arg_output(a, "bounds.json"), p, e);
     if (!status)
@@ -227,7 +227,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
         status = bg_doc_commit(&d, e);
     bg_doc_abandon(&d);
     bg_calibration_close(j.calibration);
-    bg_study_close(&j.study);
+    bg_selection_close(&j.selection);
     return status;
 }
 
@@ -237,7 +237,7 @@ static const bg_option options[] = {
      .argument = "D",
      .repeats = 2,
      .help = "distortions as shares of the variance (default: eleven from 0.5 to 2.5e-5)"},
-    BG_STUDY_OPTIONS,
+    BG_SELECTION_OPTIONS,
     {.name = "calibration",
      .argument = "FILE",
      .help = "calibration.json of this model: the functional bound of each layer"},

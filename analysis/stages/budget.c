@@ -21,13 +21,13 @@ static void parts_of(const bg_budget *b, double part[PARTS])
 }
 
 typedef struct job {
-    bg_study study;
+    bg_selection selection;
     bg_spec *specs;
     int n;
     bg_calibration *calibration; /* NULL: none */
     uint64_t seed;
     double (*sum)[PARTS], (*rate)[2]; /* by spec: Σ weights·part; Σ weights·rate, Σ weights */
-    const char **why;                 /* [study.n × n] a literal where a spec has no budget; else NULL */
+    const char **why;                 /* [selection.n × n] a literal where a spec has no budget; else NULL */
 } job;
 
 static void put_place(bg_doc *d, const bg_tensor *t, const bg_spec *s)
@@ -66,8 +66,8 @@ static double variance(const float *w, size_t n)
 
 static int one_tensor(job *j, bg_doc *d, int at, bg_err *e)
 {
-    const bg_tensor *t = j->study.tensors[at];
-    bg_matrix m = bg_study_matrix(&j->study, t, j->seed);
+    const bg_tensor *t = j->selection.tensors[at];
+    bg_matrix m = bg_selection_matrix(&j->selection, t, j->seed);
     if (m.distribution)
         return bg_fail(e, BG_USAGE, "an error budget is of weights; give the source a length: source:gaussian,n=65536");
     float *w = malloc((size_t)(t->count + 1) * sizeof *w);
@@ -109,11 +109,11 @@ static void put_means(const job *j, bg_doc *d)
         bg_doc_row_end(d);
     }
     bg_doc_section(d, "skipped");
-    for (int i = 0; i < j->study.n; i++)
+    for (int i = 0; i < j->selection.n; i++)
         for (int k = 0; k < j->n; k++) {
             if (!j->why[i * j->n + k])
                 continue;
-            put_place(d, j->study.tensors[i], &j->specs[k]);
+            put_place(d, j->selection.tensors[i], &j->specs[k]);
             bg_doc_string(d, "reason", j->why[i * j->n + k]);
             bg_doc_row_end(d);
         }
@@ -124,18 +124,18 @@ static int write(job *j, const char *path, const bg_provenance *p, bg_err *e)
     bg_doc d;
     size_t n = (size_t)j->n + 1;
     j->sum = calloc(n, sizeof *j->sum), j->rate = calloc(n, sizeof *j->rate);
-    j->why = calloc((size_t)j->study.n * n, sizeof *j->why);
+    j->why = calloc((size_t)j->selection.n * n, sizeof *j->why);
     if (!j->sum || !j->rate || !j->why)
         return bg_no_memory(e, "error budgets", n * sizeof *j->sum);
     int status = bg_doc_begin(&d, "budget", path, p, e);
     if (status)
         return status;
     bg_progress bar;
-    bg_progress_begin(&bar, "budget", (unsigned long long)j->study.weights);
+    bg_progress_begin(&bar, "budget", (unsigned long long)j->selection.weights);
     bg_doc_section(&d, "rows");
-    for (int i = 0; i < j->study.n && !status; i++) {
+    for (int i = 0; i < j->selection.n && !status; i++) {
         status = one_tensor(j, &d, i, e);
-        bg_progress_step(&bar, j->study.tensors[i]->count);
+        bg_progress_step(&bar, j->selection.tensors[i]->count);
     }
     bg_progress_end(&bar);
     if (!status) {
@@ -155,14 +155,14 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status && !given)
         status = bg_specs_parse("rtn", &j.specs, &j.n, e);
     if (!status)
-        status = bg_study_open(&j.study, bg_args_word(a, 0), a, p, e);
+        status = bg_selection_open(&j.selection, bg_args_word(a, 0), a, p, e);
     if (!status && bg_arg(a, "calibration"))
-        status = bg_calibration_open(bg_arg(a, "calibration"), j.study.ckpt, &j.calibration, p, e);
+        status = bg_calibration_open(bg_arg(a, "calibration"), j.selection.ckpt, &j.calibration, p, e);
     if (!status)
         status = write(&j, bg_arg_output(a, "budget.json"), p, e);
     free(j.sum), free(j.rate), free(j.why);
     bg_calibration_close(j.calibration);
-    bg_study_close(&j.study);
+    bg_selection_close(&j.selection);
     free(j.specs);
     return status;
 }
@@ -176,7 +176,7 @@ static const bg_option options[] = {
     {.name = "calibration",
      .argument = "FILE",
      .help = "calibration.json of this model, for the roundings that need one"},
-    BG_STUDY_OPTIONS,
+    BG_SELECTION_OPTIONS,
     {0},
 };
 

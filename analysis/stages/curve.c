@@ -19,11 +19,11 @@ static int write_timings(const bg_curves *c, const char *path, double began, con
     if (!rows)
         return bg_no_memory(e, "timings", (size_t)c->n_specs * sizeof *rows);
     for (int k = 0; k < c->n_specs; k++) {
-        rows[k] = (bg_timing){c->specs[k].text, 0, c->study->weights};
-        for (int i = 0; i < c->study->n; i++)
+        rows[k] = (bg_timing){c->specs[k].text, 0, c->selection->weights};
+        for (int i = 0; i < c->selection->n; i++)
             rows[k].seconds += c->at[i * c->n_specs + k].seconds;
     }
-    rows[c->n_specs] = (bg_timing){"all", bg_now() - began, c->study->weights};
+    rows[c->n_specs] = (bg_timing){"all", bg_now() - began, c->selection->weights};
     int status = bg_timings_write("curve", path, rows, c->n_specs + 1, p, e);
     free(rows);
     return status;
@@ -32,12 +32,12 @@ static int write_timings(const bg_curves *c, const char *path, double began, con
 /* A document without a point helps nobody: the first reason says what to do. */
 static int check_points(const bg_curves *c, bg_err *e)
 {
-    int points = c->study->n * c->n_specs;
+    int points = c->selection->n * c->n_specs;
     for (int i = 0; i < points; i++)
         if (!c->at[i].skipped)
             return BG_OK;
     return points ? bg_fail(e, BG_USAGE, "curve: no point was measured: tensor '%s' with '%s' %s",
-                            c->study->tensors[0]->name, c->specs[0].text, c->at[0].skipped)
+                            c->selection->tensors[0]->name, c->specs[0].text, c->at[0].skipped)
                   : BG_OK;
 }
 
@@ -45,19 +45,19 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 {
     double began = bg_now();
     const char *path = bg_arg_output(a, "curves.json");
-    bg_study study = {0};
+    bg_selection selection = {0};
     bg_curves c = {0};
     bg_calibration *calibration = NULL;
     bg_spec *specs = NULL;
     bg_doc d;
     int n = 0, status = parse_specs(a, &specs, &n, e);
     if (!status)
-        status = bg_study_open(&study, bg_args_word(a, 0), a, p, e);
+        status = bg_selection_open(&selection, bg_args_word(a, 0), a, p, e);
     if (!status && bg_arg(a, "calibration"))
-        status = bg_calibration_open(bg_arg(a, "calibration"), study.ckpt, &calibration, p, e);
+        status = bg_calibration_open(bg_arg(a, "calibration"), selection.ckpt, &calibration, p, e);
     if (!status)
-        status =
-            bg_curves_measure(&c, &study, specs, n, p->seed, calibration ? bg_calibration_dress : NULL, calibration, e);
+        status = bg_curves_measure(&c, &selection, specs, n, p->seed, calibration ? bg_calibration_dress : NULL,
+                                   calibration, e);
     if (!status)
         status = check_points(&c, e);
     if (!status)
@@ -70,7 +70,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
         status = write_timings(&c, path, began, p, e);
     bg_curves_free(&c);
     bg_calibration_close(calibration);
-    bg_study_close(&study);
+    bg_selection_close(&selection);
     free(specs);
     return status;
 }
@@ -84,7 +84,7 @@ static const bg_option options[] = {
     {.name = "calibration",
      .argument = "FILE",
      .help = "calibration.json of this model: output errors, and the specs that need one"},
-    BG_STUDY_OPTIONS,
+    BG_SELECTION_OPTIONS,
     {0},
 };
 

@@ -19,7 +19,7 @@ typedef struct role_total {
 } role_total;
 
 typedef struct job {
-    bg_study study;
+    bg_selection selection;
     bg_doc doc;
     bg_out side; /* path NULL: none */
     uint64_t offset;
@@ -153,7 +153,7 @@ static void put_roles(job *j)
 
 static void put_model(job *j, const char *path)
 {
-    const bg_ckpt *c = j->study.ckpt;
+    const bg_ckpt *c = j->selection.ckpt;
     bg_doc *d = &j->doc;
     int layers = 0, head = 0, embedded = 0;
     uint64_t parameters = 0;
@@ -209,9 +209,9 @@ static int extract(job *j, const char *path, const bg_provenance *p, const char 
     put_model(j, path);
     bg_doc_section(&j->doc, "tensors");
     bg_progress bar;
-    bg_progress_begin(&bar, "extract", (unsigned long long)j->study.n);
-    for (int i = 0; !status && i < j->study.n; i++) {
-        status = put_tensor(j, j->study.tensors[i], e);
+    bg_progress_begin(&bar, "extract", (unsigned long long)j->selection.n);
+    for (int i = 0; !status && i < j->selection.n; i++) {
+        status = put_tensor(j, j->selection.tensors[i], e);
         bg_progress_step(&bar, 1);
     }
     bg_progress_end(&bar);
@@ -224,19 +224,19 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 {
     job j = {0};
     const char *path = bg_args_word(a, 0);
-    int status = bg_study_open(&j.study, path, a, p, e);
+    int status = bg_selection_open(&j.selection, path, a, p, e);
     if (!status)
         status = extract(&j, path, p, bg_arg_output(a, "groups.json"), e);
     bg_doc_abandon(&j.doc);
     bg_out_abandon(&j.side);
     for (int g = 0; g < j.n_roles; g++)
         bg_hist_free(&j.roles[g].hist);
-    bg_study_close(&j.study);
+    bg_selection_close(&j.selection);
     return status;
 }
 
 static const bg_option options[] = {
-    BG_STUDY_OPTIONS,
+    BG_SELECTION_OPTIONS,
     {0},
 };
 

@@ -32,11 +32,11 @@ static void put_row(bg_doc *d, const bg_tensor *t, const bg_lossless *l, sums *s
         sum->mantissa += l->mantissa_given_exponent * n;
 }
 
-static void put_skipped(bg_doc *d, const bg_study *s)
+static void put_skipped(bg_doc *d, const bg_selection *s)
 {
     bg_doc_section(d, "skipped");
     for (int i = 0; i < s->n; i++) {
-        bg_matrix m = bg_study_matrix(s, s->tensors[i], 0);
+        bg_matrix m = bg_selection_matrix(s, s->tensors[i], 0);
         if (m.codes16 && s->tensors[i]->count)
             continue;
         bg_doc_row(d);
@@ -48,7 +48,7 @@ static void put_skipped(bg_doc *d, const bg_study *s)
     }
 }
 
-static int write(const bg_study *s, const char *path, const bg_provenance *p, bg_err *e)
+static int write(const bg_selection *s, const char *path, const bg_provenance *p, bg_err *e)
 {
     bg_doc d;
     sums sum = {0};
@@ -59,7 +59,7 @@ static int write(const bg_study *s, const char *path, const bg_provenance *p, bg
     bg_progress_begin(&bar, "lossless", (unsigned long long)s->weights);
     bg_doc_section(&d, "rows");
     for (int i = 0; i < s->n && !status; i++) {
-        bg_matrix m = bg_study_matrix(s, s->tensors[i], 0);
+        bg_matrix m = bg_selection_matrix(s, s->tensors[i], 0);
         bg_lossless l;
         if (m.codes16 && s->tensors[i]->count && !(status = bg_lossless_of(&m, &l, e)))
             put_row(&d, s->tensors[i], &l, &sum);
@@ -89,16 +89,16 @@ static int write(const bg_study *s, const char *path, const bg_provenance *p, bg
 
 static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 {
-    bg_study s = {0};
-    int status = bg_study_open(&s, bg_args_word(a, 0), a, p, e);
+    bg_selection s = {0};
+    int status = bg_selection_open(&s, bg_args_word(a, 0), a, p, e);
     if (!status)
         status = write(&s, bg_arg_output(a, "lossless.json"), p, e);
-    bg_study_close(&s);
+    bg_selection_close(&s);
     return status;
 }
 
 static const bg_option options[] = {
-    BG_STUDY_OPTIONS,
+    BG_SELECTION_OPTIONS,
     {0},
 };
 

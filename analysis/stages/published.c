@@ -111,12 +111,12 @@ static int variance_of(const bg_matrix *m, double *sigma2, bg_err *e)
 static int run_source(published_table *t, int first, uint64_t seed, bg_err *e)
 {
     const char *source = t->cases[first].source;
-    bg_study study = {0};
+    bg_selection selection = {0};
     bg_spec *specs = calloc((size_t)t->n, sizeof *specs);
     bg_measure *measures = calloc((size_t)t->n, sizeof *measures);
     int which[MOST_CASES], n = 0;
     double sigma2 = 1;
-    int status = specs && measures ? bg_weights_open(source, &(bg_ckpt_options){0}, &study.ckpt, e)
+    int status = specs && measures ? bg_weights_open(source, &(bg_ckpt_options){0}, &selection.ckpt, e)
                                    : bg_no_memory(e, source, (size_t)t->n * sizeof *specs);
     for (int i = first; i < t->n && !status; i++) {
         if (t->cases[i].done || strcmp(t->cases[i].source, source))
@@ -126,7 +126,7 @@ static int run_source(published_table *t, int first, uint64_t seed, bg_err *e)
         status = bg_spec_parse(t->cases[i].spec, &specs[n++], e);
     }
     if (!status) {
-        bg_matrix m = bg_study_matrix(&study, &study.ckpt->tensors[0], seed);
+        bg_matrix m = bg_selection_matrix(&selection, &selection.ckpt->tensors[0], seed);
         status = variance_of(&m, &sigma2, e);
         if (!status)
             status = bg_measure_specs(&m, specs, n, measures, e);
@@ -136,7 +136,7 @@ static int run_source(published_table *t, int first, uint64_t seed, bg_err *e)
         c->skipped = measures[k].skipped;
         c->ours = c->skipped ? (double)NAN : quantity(&measures[k], sigma2, c->quantity);
     }
-    bg_ckpt_close(study.ckpt);
+    bg_ckpt_close(selection.ckpt);
     free(measures);
     free(specs);
     return status ? bg_context(e, "%s: %s", t->name, source) : BG_OK;

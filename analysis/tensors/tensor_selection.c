@@ -1,4 +1,4 @@
-/* Owns the choice of tensors. See study.h. */
+/* Owns the choice of tensors. See selection.h. */
 #define _POSIX_C_SOURCE 200809L
 #include "analysis/tensors/tensor_selection.h"
 #include <stdlib.h>
@@ -78,7 +78,7 @@ static int wanted(const bg_tensor *t, const bg_args *a, const cJSON *groups, int
 }
 
 /* Tensors whose middle weight falls into the I-th of N equal parts: shards in order are the whole in order. */
-static void keep_shard(bg_study *s, int which, int of)
+static void keep_shard(bg_selection *s, int which, int of)
 {
     double before = 0, all = s->weights;
     int kept = 0;
@@ -95,7 +95,7 @@ static void keep_shard(bg_study *s, int which, int of)
     s->n = kept;
 }
 
-static int select_tensors(bg_study *s, const bg_args *a, const cJSON *groups, bg_err *e)
+static int select_tensors(bg_selection *s, const bg_args *a, const cJSON *groups, bg_err *e)
 {
     int any_linear = 0, which, of, status = parse_shard(bg_arg(a, "shard"), &which, &of, e);
     if (!status)
@@ -116,15 +116,15 @@ static int select_tensors(bg_study *s, const bg_args *a, const cJSON *groups, bg
     }
     if (!s->n)
         return bg_fail(e, BG_USAGE,
-                       "%s: no weight matrix is left to study; look at --include, --exclude, --layers and --roles",
+                       "%s: no weight matrix is selected; check --include, --exclude, --layers and --roles",
                        s->ckpt->title);
     keep_shard(s, which, of);
     return BG_OK;
 }
 
-int bg_study_open(bg_study *s, const char *model, const bg_args *a, bg_provenance *p, bg_err *e)
+int bg_selection_open(bg_selection *s, const char *model, const bg_args *a, bg_provenance *p, bg_err *e)
 {
-    *s = (bg_study){0};
+    *s = (bg_selection){0};
     cJSON *groups = NULL;
     char *path = NULL;
     bg_ckpt_options options = {.include = bg_arg(a, "include"), .exclude = bg_arg(a, "exclude")};
@@ -140,15 +140,15 @@ int bg_study_open(bg_study *s, const char *model, const bg_args *a, bg_provenanc
     cJSON_Delete(groups);
     free(path);
     if (status)
-        bg_study_close(s);
+        bg_selection_close(s);
     return status;
 }
 
-void bg_study_close(bg_study *s)
+void bg_selection_close(bg_selection *s)
 {
     bg_ckpt_close(s->ckpt);
     free(s->tensors);
-    *s = (bg_study){0};
+    *s = (bg_selection){0};
 }
 
 /* ---- matrices ---- */
@@ -163,7 +163,7 @@ static int read_codes(void *self, int64_t first, int64_t n, uint16_t *out, bg_er
     return bg_tensor_codes16(self, first, n, out, e);
 }
 
-bg_matrix bg_study_matrix(const bg_study *s, const bg_tensor *t, uint64_t seed)
+bg_matrix bg_selection_matrix(const bg_selection *s, const bg_tensor *t, uint64_t seed)
 {
     int codes = (t->dtype == BG_BF16 || t->dtype == BG_F16) && t->format->codes16;
     bg_matrix m = {.rows = t->rows,

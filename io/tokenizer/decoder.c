@@ -86,7 +86,7 @@ static void byte_fallback(const bg_pieces *p, bg_pieces *out)
     bg_bytes_free(&run);
 }
 
-static int replace(const bg_decoder *r, bg_matcher *m, const bg_pieces *p, bg_pieces *out, bg_err *e)
+static int replace(const bg_decoder_step *r, bg_matcher *m, const bg_pieces *p, bg_pieces *out, bg_err *e)
 {
     for (size_t i = 0; i < p->n; i++) {
         const char *s = p->text.bytes + p->spans[i].start;
@@ -106,7 +106,7 @@ static int replace(const bg_decoder *r, bg_matcher *m, const bg_pieces *p, bg_pi
     return BG_OK;
 }
 
-static void strip(const bg_decoder *r, const bg_pieces *p, bg_pieces *out)
+static void strip(const bg_decoder_step *r, const bg_pieces *p, bg_pieces *out)
 {
     size_t n = strlen(r->content);
     for (size_t i = 0; i < p->n; i++) {
@@ -123,7 +123,7 @@ static void strip(const bg_decoder *r, const bg_pieces *p, bg_pieces *out)
     }
 }
 
-static void metaspace(const bg_decoder *r, const bg_pieces *p, bg_pieces *out)
+static void metaspace(const bg_decoder_step *r, const bg_pieces *p, bg_pieces *out)
 {
     size_t n = strlen(r->replacement);
     for (size_t i = 0; i < p->n; i++) {
@@ -154,7 +154,7 @@ static void join(const bg_pieces *p, const char *between, bg_pieces *out)
 int bg_decode(const bg_decoders *s, bg_matcher *m, bg_pieces *p, bg_pieces *spare, bg_err *e)
 {
     for (int i = 0; i <= s->n; i++) { /* the last round joins */
-        const bg_decoder *r = i < s->n ? &s->at[i] : NULL;
+        const bg_decoder_step *r = i < s->n ? &s->at[i] : NULL;
         int status = BG_OK;
         spare->n = 0;
         spare->text.length = 0;
@@ -183,7 +183,7 @@ int bg_decode(const bg_decoders *s, bg_matcher *m, bg_pieces *p, bg_pieces *spar
 
 /* ---- loading ---- */
 
-static int set_content(bg_decoder *r, const char *content, bg_err *e)
+static int set_content(bg_decoder_step *r, const char *content, bg_err *e)
 {
     if (!content)
         return bg_fail(e, BG_INPUT, "a decoder without its content");
@@ -191,27 +191,27 @@ static int set_content(bg_decoder *r, const char *content, bg_err *e)
     return r->content ? BG_OK : bg_no_memory(e, "a decoder", strlen(content));
 }
 
-static bg_decoder *next_step(bg_decoders *s, bg_decoder_kind kind, bg_err *e)
+static bg_decoder_step *next_step(bg_decoders *s, bg_decoder_kind kind, bg_err *e)
 {
     if (s->n == BG_TOK_STEPS) {
         bg_fail(e, BG_INPUT, "more than %d decoders", BG_TOK_STEPS);
         return NULL;
     }
-    bg_decoder *r = &s->at[s->n++];
-    *r = (bg_decoder){.kind = kind, .prefix = 1, .start = 1};
+    bg_decoder_step *r = &s->at[s->n++];
+    *r = (bg_decoder_step){.kind = kind, .prefix = 1, .start = 1};
     return r;
 }
 
 int bg_decoders_add(bg_decoders *s, bg_decoder_kind kind, const char *from, const char *to, bg_err *e)
 {
-    bg_decoder *r = next_step(s, kind, e);
+    bg_decoder_step *r = next_step(s, kind, e);
     if (!r)
         return BG_INPUT;
     int status = from ? bg_pattern_literal(&r->pattern, from, e) : BG_OK;
     return status || !to ? status : set_content(r, to, e);
 }
 
-static int load_one(bg_decoder *r, const cJSON *node, bg_err *e)
+static int load_one(bg_decoder_step *r, const cJSON *node, bg_err *e)
 {
     int status = BG_OK;
     if (r->kind == BG_DEC_REPLACE)
@@ -252,7 +252,7 @@ int bg_decoders_load(bg_decoders *s, const cJSON *node, int depth, bg_err *e)
     }
     for (int kind = 0; kind < (int)(sizeof names / sizeof *names); kind++)
         if (!strcmp(type, names[kind])) {
-            bg_decoder *r = next_step(s, (bg_decoder_kind)kind, e);
+            bg_decoder_step *r = next_step(s, (bg_decoder_kind)kind, e);
             return r ? load_one(r, node, e) : BG_INPUT;
         }
     return bg_fail(e, BG_INPUT, "the decoder '%.40s' is not supported", type);

@@ -295,16 +295,16 @@ typedef enum bg_decoder_kind {
     BG_DEC_STRIP,
     BG_DEC_METASPACE
 } bg_decoder_kind;
-typedef struct bg_decoder {
+typedef struct bg_decoder_step {
     bg_decoder_kind kind;
     bg_pattern pattern;  /* Replace */
     char *content;       /* Replace, Strip */
     int64_t start, stop; /* Strip */
     char replacement[5]; /* Metaspace */
     int prefix;
-} bg_decoder;
+} bg_decoder_step;
 typedef struct bg_decoders {
-    bg_decoder at[BG_TOK_STEPS];
+    bg_decoder_step at[BG_TOK_STEPS];
     int n;
 } bg_decoders;
 int bg_decoders_load(bg_decoders *s, const cJSON *node, int depth, bg_err *e);

@@ -146,23 +146,23 @@ static int fill_table(const bg_spec *s, float *table, size_t N, bg_err *e)
 
 /* ---- sequences ---- */
 
-typedef struct bg_work {
+typedef struct bitshift_workspace {
     int16_t *x;
     uint16_t *metrics;
     uint8_t *choices;
     uint16_t *state;
-} bg_work;
+} bitshift_workspace;
 
-static void work_free(bg_work *w)
+static void work_free(bitshift_workspace *w)
 {
     free(w->x), free(w->metrics), free(w->choices), free(w->state);
 }
 
-static int work_new(bg_work *w, const bg_trained *t, bg_err *e)
+static int work_new(bitshift_workspace *w, const bg_trained *t, bg_err *e)
 {
     size_t n = (size_t)t->length + 2, room = bg_bitshift_choices(&t->code, n);
-    *w = (bg_work){calloc(2 * n, sizeof(int16_t)), calloc(bg_bitshift_metrics(&t->code), sizeof(uint16_t)),
-                   malloc(room), malloc(n * sizeof(uint16_t))};
+    *w = (bitshift_workspace){calloc(2 * n, sizeof(int16_t)), calloc(bg_bitshift_metrics(&t->code), sizeof(uint16_t)),
+                              malloc(room), malloc(n * sizeof(uint16_t))};
     if (w->x && w->metrics && w->choices && w->state)
         return BG_OK;
     work_free(w);
@@ -177,7 +177,7 @@ static int16_t in_units(float y, float reach)
 
 /* The state that both ends of a tail-biting sequence share, from a search through its seam: `around` steps before it
  * and as many after, by when paths from all states have merged, with both ends free. */
-static int seam(const bg_trained *t, bg_work *k, size_t steps, size_t around)
+static int seam(const bg_trained *t, bitshift_workspace *k, size_t steps, size_t around)
 {
     const bg_bitshift *b = &t->code;
     size_t V = (size_t)b->V, bytes = around * V * sizeof *k->x;
@@ -191,7 +191,7 @@ static int seam(const bg_trained *t, bg_work *k, size_t steps, size_t around)
 
 /* Codes n weights (standardised into work->x) and reconstructs them to out. A tail-biting sequence too short to forget
  * its start is fixed. */
-static void code_sequence(const bg_trained *t, bg_work *k, const float *w, size_t n, float *out)
+static void code_sequence(const bg_trained *t, bitshift_workspace *k, const float *w, size_t n, float *out)
 {
     const bg_bitshift *b = &t->code;
     size_t V = (size_t)b->V, steps = (n + V - 1) / V, N = (size_t)1 << b->L;
@@ -232,7 +232,7 @@ static void fill_units(bg_trained *t, size_t n)
 }
 
 /* Squared error of the sample x[n] with another scale; out[n] is room. */
-static double error_at(bg_trained *t, bg_work *k, double scale, const float *x, size_t n, float *out)
+static double error_at(bg_trained *t, bitshift_workspace *k, double scale, const float *x, size_t n, float *out)
 {
     double sum = 0;
     t->scale = (float)scale;
@@ -249,7 +249,7 @@ static int fit_scale(bg_trained *t, double sigma, const float *x, size_t n, bg_e
 {
     enum { STEPS = 6 };
     const double golden = 0.6180339887498949;
-    bg_work k;
+    bitshift_workspace k;
     float *out = malloc((n + 1) * sizeof *out);
     int status = out ? work_new(&k, t, e) : bg_no_memory(e, "trellis", n * sizeof *out);
     if (!status) {
@@ -318,7 +318,7 @@ static int tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n,
 {
     (void)s, (void)first;
     size_t count = (size_t)(n * C), length = (size_t)t->length;
-    bg_work k;
+    bitshift_workspace k;
     int status = work_new(&k, t, e);
     if (status)
         return status;

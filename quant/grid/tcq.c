@@ -153,20 +153,20 @@ static void envelopes(bg_trained *t)
     stretches(t);
 }
 
-typedef struct bg_work {
+typedef struct tcq_workspace {
     uint16_t (*cost)[4], (*best)[4];
     uint8_t *choices, *input;
-} bg_work;
+} tcq_workspace;
 
-static void work_free(bg_work *w)
+static void work_free(tcq_workspace *w)
 {
     free(w->cost), free(w->best), free(w->choices), free(w->input);
 }
 
-static int work_new(bg_work *w, const bg_trained *t, size_t n, bg_err *e)
+static int work_new(tcq_workspace *w, const bg_trained *t, size_t n, bg_err *e)
 {
-    *w = (bg_work){malloc(n * sizeof *w->cost), malloc(n * sizeof *w->best),
-                   malloc(bg_trellis_choice_bytes(&t->trellis, n)), malloc(n)};
+    *w = (tcq_workspace){malloc(n * sizeof *w->cost), malloc(n * sizeof *w->best),
+                         malloc(bg_trellis_choice_bytes(&t->trellis, n)), malloc(n)};
     if (w->cost && w->best && w->choices && w->input)
         return BG_OK;
     work_free(w);
@@ -201,7 +201,7 @@ static inline void costs(const bg_trained *t, float x, uint16_t cost[4], uint16_
 }
 
 /* index[n]: the level of each weight of one sequence, on the best path from state 0. */
-static void code_sequence(const bg_trained *t, const bg_work *w, const float *x, size_t n, uint16_t *index)
+static void code_sequence(const bg_trained *t, const tcq_workspace *w, const float *x, size_t n, uint16_t *index)
 {
     for (size_t i = 0; i < n; i++)
         costs(t, x[i], w->cost[i], w->best[i]);
@@ -229,7 +229,7 @@ static int code_sample(const bg_trained *t, const bg_sample *z, bg_err *e)
 #pragma omp parallel for schedule(dynamic)
     for (int p = 0; p < pieces; p++) {
         size_t a = (size_t)p * PIECE, m = z->n - a < PIECE ? z->n - a : PIECE;
-        bg_work w;
+        tcq_workspace w;
         if (work_new(&w, t, m, NULL)) {
 #pragma omp atomic write
             status = BG_RESOURCE;
@@ -513,7 +513,7 @@ static int tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n,
 {
     (void)s, (void)first;
     size_t count = (size_t)(n * C), length = (size_t)t->length;
-    bg_work work;
+    tcq_workspace work;
     uint16_t *index = malloc((count + 1) * sizeof *index);
     int status = index ? work_new(&work, t, length, e) : bg_no_memory(e, "indices", count * sizeof *index);
     if (status) {

@@ -121,18 +121,18 @@ BG_INLINE bg_h16 cost_of(bg_s16 x, const int16_t *table, int doublings)
     return bg_s16_square(r);
 }
 
-typedef struct bg_row {
+typedef struct step_row {
     const int16_t *table, *x;
     const uint16_t *m;
     uint16_t *next;
     uint8_t *choices;
     bg_h16 least; /* of m, in every lane */
     int fresh;    /* the first step of the bytes in choices */
-} bg_row;
+} step_row;
 
 /* One step for all remainders; K, V and doublings are constants where it is inlined. Sixteen neighbours follow sixteen
  * >> K. */
-BG_INLINE void run_step(bg_row *r, int L, int K, int V, int doublings)
+BG_INLINE void run_step(step_row *r, int L, int K, int V, int doublings)
 {
     size_t Q = (size_t)1 << (L - K), N = (size_t)1 << L;
     bg_h16 before, least = bg_h16_all(UINT16_MAX), nowhere = bg_h16_all(UINT16_MAX);
@@ -171,7 +171,7 @@ uint64_t bg_bitshift_search(const bg_bitshift *b, const int16_t *x, size_t steps
                             bg_bitshift_workspace w, uint16_t *state)
 {
     size_t Q = count_remainders(b), pack = steps_per_byte(b);
-    bg_row r = {.table = b->table, .x = x, .m = w.metrics, .least = bg_h16_all(0)};
+    step_row r = {.table = b->table, .x = x, .m = w.metrics, .least = bg_h16_all(0)};
     uint16_t *m = w.metrics, *next = w.metrics + Q + BG_BITSHIFT_MARGIN;
     uint64_t taken = 0;
     init_metrics(b, ends.start, m);

@@ -119,12 +119,12 @@ static void check_layers(golden *g, const char *name)
     bg_err e = {0};
     bg_batch b = {.ids = g->ids, .lengths = &g->n, .n = 1};
     const bg_model_config *c = &g->m->config;
-    bg_work *w = NULL;
+    bg_workspace *w = NULL;
     float *h = malloc((size_t)g->n * (size_t)c->hidden * sizeof *h);
     float *last = malloc((size_t)g->n * (size_t)c->embed_width * sizeof *last);
     float *logits = malloc((size_t)g->n * (size_t)c->vocab * sizeof *logits);
     assert_true(h && last && logits);
-    if (bg_model_check(g->m, &b, &e) || bg_work_for(g->m, &b, &w, &e))
+    if (bg_model_check(g->m, &b, &e) || bg_workspace_for(g->m, &b, &w, &e))
         fail_msg("%s: %s", name, e.text);
     check_embedding(g, name, &b, h);
     compare_with(g, name, "hidden_0", h);
@@ -137,7 +137,7 @@ static void check_layers(golden *g, const char *name)
     compare_with(g, name, "hidden_last", last);
     assert_int_equal(bg_model_logits(g->m, NULL, h, g->n, logits, w, &e), BG_OK);
     compare_with(g, name, "logits", logits);
-    bg_work_close(w);
+    bg_workspace_close(w);
     free(h);
     free(last);
     free(logits);

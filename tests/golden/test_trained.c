@@ -30,8 +30,8 @@ typedef struct scores {
 
 static void check_row(const cJSON *want, const float *logits, int vocab)
 {
-    bg_row r;
-    bg_row_read(logits, vocab, NULL, &r);
+    bg_prediction r;
+    bg_prediction_read(logits, vocab, NULL, &r);
     double most = bg_json_number(want, "max", NAN), tolerance = 1e-4 * most + 1e-6;
     assert_true(fabs(r.log_sum_exp - bg_json_number(want, "logsumexp", NAN)) <= tolerance);
     assert_true(fabs((double)logits[r.top] - most) <= tolerance);
@@ -54,9 +54,9 @@ static int score(void *self, int64_t first, int64_t n, const float *logits, bg_e
                 check_row(want, row, s->vocab);
         if (at % s->context == s->context - 1)
             continue;
-        bg_row r;
-        bg_row_read(row, s->vocab, NULL, &r);
-        s->window[at / s->context] += bg_row_nll(row, &r, s->text->ids[at + 1]) / (s->context - 1);
+        bg_prediction r;
+        bg_prediction_read(row, s->vocab, NULL, &r);
+        s->window[at / s->context] += bg_prediction_nll(row, &r, s->text->ids[at + 1]) / (s->context - 1);
     }
     return BG_OK;
 }

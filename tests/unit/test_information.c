@@ -61,9 +61,9 @@ static void divergences_are_those_of_llama_cpp(void **state)
             numbers(b, row);
             for (int j = 0; j < vocab; j++)
                 other[j] = (float)row[j];
-            bg_row r;
-            bg_row_read(base, vocab, p, &r);
-            tokens[i] = bg_row_compare(base, p, &r, other, vocab, (int32_t)next[i]);
+            bg_prediction r;
+            bg_prediction_read(base, vocab, p, &r);
+            tokens[i] = bg_prediction_compare(base, p, &r, other, vocab, (int32_t)next[i]);
         }
         assert_int_equal(i, n);
         bg_information info;
@@ -95,17 +95,17 @@ static void tiny_divergences_are_resolved(void **state)
         base[i] = (float)((i * 37 % 101) - 50) / 16;
         other[i] = base[i] + (float)((i * 53 % 17) - 8) / 65536; /* exact in float32 */
     }
-    bg_row r;
-    bg_row_read(base, V, p, &r);
+    bg_prediction r;
+    bg_prediction_read(base, V, p, &r);
     for (int i = 0; i < V; i++) {
         double d = (double)other[i] - (double)base[i];
         mean += p[i] * d;
         square += p[i] * d * d;
     }
-    bg_token t = bg_row_compare(base, p, &r, other, V, -1);
+    bg_token t = bg_prediction_compare(base, p, &r, other, V, -1);
     assert_true(fabs(t.kl / (0.5 * (square - mean * mean)) - 1) < 1e-3);
     assert_true(isnan(t.nll) && isnan(t.delta_p));
-    t = bg_row_compare(base, p, &r, base, V, 3);
+    t = bg_prediction_compare(base, p, &r, base, V, 3);
     assert_true(t.kl == 0 && t.squared == 0 && t.delta_p == 0 && t.same_top);
     double direct = 0;
     for (int i = 0; i < V; i++)
@@ -156,7 +156,7 @@ static void quantiles_interpolate(void **state)
     double x[] = {1, 2, 4, 8};
     assert_true(bg_quantile(x, 4, 0.5) == 3 && bg_quantile(x, 4, 1) == 8 && bg_quantile(x, 1, 0.9) == 1);
     double with_gaps[] = {1, NAN, 3};
-    bg_mean m = bg_mean_of(with_gaps, 3);
+    bg_sample_mean m = bg_sample_mean_of(with_gaps, 3);
     assert_true(m.mean == 2 && fabs(m.se - 1) < 1e-15);
 }
 

@@ -290,7 +290,7 @@ static void check_gap(const char *path, const char *name, double rate, double ga
 {
     bg_ckpt *base = open_or_fail("source:gaussian,n=2097152,cols=4096"), *c = open_or_fail(path);
     const bg_tensor *t = tensor_or_fail(c, name);
-    bg_loss loss;
+    bg_tensor_loss loss;
     bg_err e = {0};
     assert_int_equal(bg_audit_compare(&base->tensors[0], t, &loss, &e), BG_OK);
     double r = 8 * ((double)t->bytes[BG_PART_INDICES] + (double)t->bytes[BG_PART_SCALES]) / (double)t->count;
@@ -371,7 +371,7 @@ static void test_packed_gaps(void **state)
         if (kind == 1) { /* the nearest level of the nested scale is not always the code */
             bg_ckpt *base = open_or_fail("source:gaussian,n=2097152,cols=4096"), *c = open_or_fail(scratch);
             const bg_tensor *t = tensor_or_fail(c, "l.weight");
-            bg_loss loss;
+            bg_tensor_loss loss;
             assert_int_equal(bg_audit_compare(&base->tensors[0], t, &loss, &e), BG_OK);
             double r = 8 * ((double)t->bytes[BG_PART_INDICES] + (double)t->bytes[BG_PART_SCALES]) / (double)t->count;
             assert_true(fabs(r - rate[kind]) < 0.001);
