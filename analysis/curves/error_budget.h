@@ -22,7 +22,7 @@ typedef struct bg_budget {
     double zero_point;     /* zero points, minima or fitted levels in theirs */
     double rounding;       /* against nearest rounding */
     double mse;            /* the sum, per weight */
-    double entropy;        /* of the indices, order 0, bits a weight; where it is not known: the indices' bits */
+    double entropy;        /* of the indices, order 0, bits per weight; where it is not known: the indices' bits */
     double slack;          /* what indices take beyond it */
     double side;           /* scales, zero points, levels, codebooks, tables, order, positions */
     double padding;

@@ -14,11 +14,11 @@
 
 typedef struct bg_lossless {
     int exponent_bits, mantissa_bits; /* of the stored type: 8 and 7 (BF16), 5 and 10 (F16) */
-    double sign, exponent, mantissa;  /* entropies, bits a weight */
+    double sign, exponent, mantissa;  /* entropies, bits per weight */
     double mantissa_given_exponent;
     double exponent_given_left; /* the first of a row has a context of its own */
     double code;
-    double fields_bits, codes_bits; /* written, bits a weight: streams, lengths and tables */
+    double fields_bits, codes_bits; /* written, bits per weight: streams, lengths and tables */
 } bg_lossless;
 
 /* Of a matrix whose rows come as 16-bit codes (m->codes16 is set, at least one weight). Two passes over its rows; NaN

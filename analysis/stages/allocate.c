@@ -347,7 +347,7 @@ static int write_document(const candidate_set *s, double budget, const measuring
     for (int i = 0; !status && i < s->n; i++)
         items[i] = (bg_item){s->at[i].choices, s->at[i].n};
     if (!status && bg_allocate(items, s->n, budget * s->weights, 0, &x, e))
-        status = bg_context(e, "allocate: --budget %g bits a weight", budget);
+        status = bg_context(e, "allocate: --budget %g bits per weight", budget);
     if (!status)
         status = bg_doc_begin(&d, "allocation", path, p, e);
     if (!status) {
@@ -407,7 +407,7 @@ static const bg_option options[] = {
      .letter = 'b',
      .argument = "BITS",
      .default_value = "4.5",
-     .help = "bits a weight over the allocated tensors, everything counted"},
+     .help = "bits per weight over the allocated tensors, everything counted"},
     {.name = "quantizer",
      .argument = "NAME",
      .default_value = "uniform:scope=128,zero=asym",
