@@ -458,19 +458,19 @@ int bg_columns_code(const bg_columns *c, double *bits, double *entropy, bg_err *
         return bg_no_memory(e, "columns", sizeof *w);
     w->c = c;
     int status = make_header(c, &w->h, e);
-    size_t cells = status ? 0 : (size_t)(c->rows * c->cols), room = bg_rans_max_words(cells + (size_t)c->cols);
+    size_t cells = status ? 0 : (size_t)(c->rows * c->cols), capacity = bg_rans_max_words(cells + (size_t)c->cols);
     w->predictions = malloc(cells * sizeof *w->predictions);
     w->lengths = calloc((size_t)(c->rows / LANES + 1) * SHAPES, sizeof *w->lengths);
-    uint32_t *words = malloc(room * sizeof *words);
+    uint32_t *words = malloc(capacity * sizeof *words);
     if (!status && !(w->predictions && w->lengths && words))
         status = bg_no_memory(e, "coded columns", cells * (sizeof *w->predictions + sizeof *words));
     if (!status)
         status = choose_shape(w, entropy, e);
     if (!status) {
-        uint32_t *from = write_stream(w, words + room);
+        uint32_t *from = write_stream(w, words + capacity);
         *entropy /= (double)cells;
-        *bits = 32.0 * (double)(words + room - from) + 32 + HEADER_BITS;
-        status = check_stream(w, from, words + room, e);
+        *bits = 32.0 * (double)(words + capacity - from) + 32 + HEADER_BITS;
+        status = check_stream(w, from, words + capacity, e);
     }
     free(w->predictions), free(w->lengths), free(words), free(w);
     return status;

@@ -111,10 +111,10 @@ int bg_rans_describe(const bg_rans_table *t, double *bits, bg_err *e)
         lo++;
     while (hi > lo && !t->frequency[hi])
         hi--;
-    size_t room = 8 + ((size_t)t->K * 35) / 8 + 1;
-    bg_bits b = {.byte = calloc(room, 1)};
+    size_t capacity = 8 + ((size_t)t->K * 35) / 8 + 1;
+    bg_bits b = {.byte = calloc(capacity, 1)};
     if (!b.byte)
-        return bg_no_memory(e, "coder table", room);
+        return bg_no_memory(e, "coder table", capacity);
     put_bits(&b, (uint32_t)t->bits, 5);
     put_bits(&b, (uint32_t)lo, 16);
     put_bits(&b, (uint32_t)hi, 16);
@@ -133,14 +133,14 @@ int bg_rans_describe(const bg_rans_table *t, double *bits, bg_err *e)
 
 int bg_rans_stream(const bg_rans_table *t, const uint16_t *symbols, size_t n, double *bits, bg_err *e)
 {
-    size_t room = bg_rans_max_words(n);
-    uint32_t *words = malloc(room * sizeof *words);
+    size_t capacity = bg_rans_max_words(n);
+    uint32_t *words = malloc(capacity * sizeof *words);
     uint16_t *back = malloc((n + 1) * sizeof *back);
-    int s = words && back ? BG_OK : bg_no_memory(e, "coded stream", room * 4 + n * 2);
+    int s = words && back ? BG_OK : bg_no_memory(e, "coded stream", capacity * 4 + n * 2);
     if (!s) {
-        size_t at = bg_rans_encode(t, symbols, n, words, room);
-        *bits = 32.0 * (double)(room - at) + 32;
-        if (bg_rans_decode(t, words + at, room - at, back, n) || memcmp(symbols, back, n * sizeof *back))
+        size_t at = bg_rans_encode(t, symbols, n, words, capacity);
+        *bits = 32.0 * (double)(capacity - at) + 32;
+        if (bg_rans_decode(t, words + at, capacity - at, back, n) || memcmp(symbols, back, n * sizeof *back))
             s = bg_fail(e, BG_INPUT, "the coded stream does not read back");
     }
     free(words), free(back);
@@ -204,11 +204,11 @@ static void count_block(bg_adaptive *a, const uint16_t *symbols, size_t first, s
         a->count[symbols[i]] += by;
 }
 
-static int adaptive_encode(bg_adaptive *a, const uint16_t *symbols, size_t n, uint32_t *words, size_t room, size_t *at,
-                           bg_err *e)
+static int adaptive_encode(bg_adaptive *a, const uint16_t *symbols, size_t n, uint32_t *words, size_t capacity,
+                           size_t *at, bg_err *e)
 {
     uint64_t x[BG_RANS_LANES] = {BG_RANS_START, BG_RANS_START};
-    uint32_t *out = words + room;
+    uint32_t *out = words + capacity;
     size_t starts[BLOCKS];
     int blocks = 0, s = BG_OK;
     for (size_t first = 0; first < n && blocks < BLOCKS; first = block_end(first, a->table.K))
@@ -266,17 +266,17 @@ int bg_entropy_adaptive(const uint16_t *symbols, size_t n, int K, double *bits, 
     if (s)
         return s;
     bg_adaptive a = {0};
-    size_t room = bg_rans_max_words(n), at = 0;
-    uint32_t *words = malloc(room * sizeof *words);
+    size_t capacity = bg_rans_max_words(n), at = 0;
+    uint32_t *words = malloc(capacity * sizeof *words);
     uint16_t *from_0 = shift_to_zero(symbols, n, &span);
-    s = words && from_0 ? adaptive_new(&a, span, e) : bg_no_memory(e, "coded stream", (room + n) * sizeof *words);
+    s = words && from_0 ? adaptive_new(&a, span, e) : bg_no_memory(e, "coded stream", (capacity + n) * sizeof *words);
     if (!s)
-        s = adaptive_encode(&a, from_0, n, words, room, &at, e);
+        s = adaptive_encode(&a, from_0, n, words, capacity, &at, e);
     for (int k = 0; !s && k < span; k++)
         a.count[k] = PRIOR;
     if (!s)
-        s = adaptive_compare(&a, from_0, n, words + at, words + room, e);
-    *bits = 32.0 * (double)(room - at) + 32;
+        s = adaptive_compare(&a, from_0, n, words + at, words + capacity, e);
+    *bits = 32.0 * (double)(capacity - at) + 32;
     *table_bits = 32; /* the extremes */
     adaptive_free(&a);
     free(words), free(from_0);

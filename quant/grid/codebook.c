@@ -394,7 +394,7 @@ static int seed_words(const bg_training *t, const float *x, size_t n, bg_err *e)
 static int train_once(bg_training *t, double *distortion, int *iterations, bg_err *e)
 {
     bg_training all = *t;
-    size_t K = (size_t)t->K, most = K * 8 > 32768 ? K * 8 : 32768, skip = t->n / most ? t->n / most : 1;
+    size_t K = (size_t)t->K, max = K * 8 > 32768 ? K * 8 : 32768, skip = t->n / max ? t->n / max : 1;
     t->stride = all.stride * skip;
     int s = seed_words(t, t->x, t->n / skip, e);
     *iterations = 0;
@@ -546,8 +546,8 @@ static void copy_vectors(const sample *z, int64_t first, int64_t rows, const flo
 
 int bg_vectors_read(const bg_matrix *m, int d, int64_t limit, float **x, size_t *n, bg_err *e)
 {
-    size_t total = (size_t)m->rows * (size_t)(m->cols / d), most = (size_t)(limit / d > 0 ? limit / d : 1);
-    *n = total < most ? total : most;
+    size_t total = (size_t)m->rows * (size_t)(m->cols / d), max = (size_t)(limit / d > 0 ? limit / d : 1);
+    *n = total < max ? total : max;
     *x = malloc((*n ? *n : 1) * (size_t)d * sizeof **x);
     if (!*x)
         return bg_no_memory(e, "training vectors", *n * (size_t)d * sizeof **x);
@@ -558,14 +558,14 @@ int bg_vectors_read(const bg_matrix *m, int d, int64_t limit, float **x, size_t 
     for (int64_t i = 0; i < tiles; i++) {
         int64_t row = i * tile, rows = m->rows - row < tile ? m->rows - row : tile;
         bg_err own = {0};
-        float *room = m->memory ? NULL : malloc((size_t)rows * (size_t)m->cols * sizeof *room);
-        const float *w = m->memory ? m->memory + row * m->cols : room;
+        float *buffer = m->memory ? NULL : malloc((size_t)rows * (size_t)m->cols * sizeof *buffer);
+        const float *w = m->memory ? m->memory + row * m->cols : buffer;
         int s = m->memory ? BG_OK
-                : room    ? bg_matrix_read(m, row, rows, room, &own)
+                : buffer  ? bg_matrix_read(m, row, rows, buffer, &own)
                           : bg_no_memory(&own, "rows", (size_t)(rows * m->cols) * 4);
         if (!s)
             copy_vectors(&(sample){m, d, total, *n, *x}, row, rows, w);
-        free(room);
+        free(buffer);
         if (s) {
 #pragma omp critical(bg_vectors_error)
             if (!status)

@@ -333,10 +333,10 @@ static int code_tile(const bg_spec *s, const bg_trained *t, int64_t first, int64
 {
     (void)s, (void)first;
     size_t count = (size_t)(rows * C), d = (size_t)t->lattice.dim, n = (count + d - 1) / d;
-    size_t room = bg_rans_max_words(n * (d + (size_t)coset_bits(&t->lattice)));
+    size_t capacity = bg_rans_max_words(n * (d + (size_t)coset_bits(&t->lattice)));
     int32_t *v = malloc(n * d * sizeof *v);
-    uint32_t *words = malloc(room * sizeof *words), *at = words + room;
-    int status = v && words ? BG_OK : bg_no_memory(e, "coded stream", (room + n * d) * 4);
+    uint32_t *words = malloc(capacity * sizeof *words), *at = words + capacity;
+    int status = v && words ? BG_OK : bg_no_memory(e, "coded stream", (capacity + n * d) * 4);
     if (!status) {
         for (size_t p = 0; p < n; p++) {
             size_t m = count - p * d < d ? count - p * d : d;
@@ -344,9 +344,9 @@ static int code_tile(const bg_spec *s, const bg_trained *t, int64_t first, int64
             rebuild_weights(t, v + p * d, m, out + p * d);
         }
         encode_points(t, v, n, &at);
-        if (!check_stream(t, at, words + room, v, n))
+        if (!check_stream(t, at, words + capacity, v, n))
             status = bg_fail(e, BG_INPUT, "the coded lattice does not read back");
-        rate->indices += 32.0 * (double)(words + room - at) + 32;
+        rate->indices += 32.0 * (double)(words + capacity - at) + 32;
     }
     free(v), free(words);
     return status;

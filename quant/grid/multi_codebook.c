@@ -94,12 +94,12 @@ static void subtract_words(const bg_codebook *b, float *x, size_t n, size_t stri
  * word keep that below a thousandth where tails are light, at a cost that no longer grows with the tensor. */
 static int64_t weights_to_train_on(const bg_spec *s, const bg_books_shape *shape)
 {
-    enum { VECTORS_A_WORD = 1024, LEAST = 1 << 20 };
+    enum { VECTORS_A_WORD = 1024, MIN_WEIGHTS = 1 << 20 };
     const bg_books_params *p = bg_grid_params(s);
     if (p->train > 0)
         return (int64_t)p->train;
     int64_t enough = (int64_t)VECTORS_A_WORD * shape->words * shape->dim;
-    return enough > LEAST ? enough : LEAST;
+    return enough > MIN_WEIGHTS ? enough : MIN_WEIGHTS;
 }
 
 static int train_books(const bg_spec *s, const bg_matrix *m, const bg_books_shape *shape, bg_trained **out, bg_err *e)

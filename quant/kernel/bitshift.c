@@ -52,14 +52,14 @@ static unsigned trace_path(const bg_bitshift *b, const uint16_t *m, size_t steps
     size_t Q = count_remainders(b), q = ends.end == BG_BITSHIFT_FREE ? 0 : (size_t)ends.end, pack = steps_per_byte(b);
     for (size_t i = 1; ends.end == BG_BITSHIFT_FREE && i < Q; i++)
         q = m[i] < m[q] ? i : q;
-    unsigned least = m[q];
+    unsigned min = m[q];
     for (size_t t = steps; t-- > 0;) {
         size_t first = t / pack * pack, held = steps - first < pack ? steps - first : pack;
         unsigned p = choices[t / pack * Q + q] >> ((held - 1 - (t - first)) * (size_t)b->K) & ((1u << b->K) - 1);
         state[t] = (uint16_t)(keep_start(b, ends.start, t, p) * Q + q);
         q = state[t] >> b->K;
     }
-    return least;
+    return min;
 }
 
 static int clamp_int16(int v)
@@ -89,9 +89,9 @@ uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t s
     init_metrics(b, ends.start, m);
     for (size_t t = 0; t < steps; t++) {
         uint8_t *row = w.choices + t / pack * Q;
-        unsigned least = UINT16_MAX;
+        unsigned min = UINT16_MAX;
         for (size_t q = 0; q < Q; q++)
-            least = m[q] < least ? m[q] : least;
+            min = m[q] < min ? m[q] : min;
         for (size_t q = 0; q < Q; q++) {
             unsigned best = 0, arg = 0;
             for (unsigned p = 0; p < 1u << b->K; p++) {
@@ -104,11 +104,11 @@ uint64_t bg_bitshift_search_ref(const bg_bitshift *b, const int16_t *x, size_t s
                 if (p == 0 || c < best)
                     best = c, arg = p;
             }
-            next[q] = (uint16_t)(best == UINT16_MAX ? best : best - least);
+            next[q] = (uint16_t)(best == UINT16_MAX ? best : best - min);
             row[q] = (uint8_t)((t % pack ? row[q] << b->K : 0) | (int)arg);
         }
         uint16_t *swap = m;
-        m = next, next = swap, taken += least;
+        m = next, next = swap, taken += min;
     }
     return taken + trace_path(b, m, steps, ends, w.choices, state);
 }
@@ -126,8 +126,8 @@ typedef struct step_row {
     const uint16_t *m;
     uint16_t *next;
     uint8_t *choices;
-    bg_h16 least; /* of m, in every lane */
-    int fresh;    /* the first step of the bytes in choices */
+    bg_h16 min; /* of m, in every lane */
+    int fresh;  /* the first step of the bytes in choices */
 } step_row;
 
 /* One step for all remainders; K, V and doublings are constants where it is inlined. Sixteen neighbours follow sixteen
@@ -135,7 +135,7 @@ typedef struct step_row {
 BG_INLINE void run_step(step_row *r, int L, int K, int V, int doublings)
 {
     size_t Q = (size_t)1 << (L - K), N = (size_t)1 << L;
-    bg_h16 before, least = bg_h16_all(UINT16_MAX), nowhere = bg_h16_all(UINT16_MAX);
+    bg_h16 before, min = bg_h16_all(UINT16_MAX), nowhere = bg_h16_all(UINT16_MAX);
     for (int l = 0; l < 16; l++)
         before[l] = (uint16_t)((l >> K) * 0x202 + 0x100);
     bg_s16 x0 = bg_s16_all(r->x[0]), x1 = bg_s16_all(r->x[V - 1]);
@@ -151,9 +151,9 @@ BG_INLINE void run_step(step_row *r, int L, int K, int V, int doublings)
             arg = p ? bg_h16_select((bg_h16)(lower == best), arg, bg_h16_all((uint16_t)p)) : arg;
             best = lower;
         }
-        bg_h16 kept = (best - r->least) | (bg_h16)(best == nowhere);
+        bg_h16 kept = (best - r->min) | (bg_h16)(best == nowhere);
         bg_h16_store(r->next + q, kept);
-        least = bg_h16_min(least, kept);
+        min = bg_h16_min(min, kept);
         bg_b16 choice = bg_h16_bytes(arg), old;
         if (!r->fresh) {
             memcpy(&old, r->choices + q, sizeof old);
@@ -163,22 +163,22 @@ BG_INLINE void run_step(step_row *r, int L, int K, int V, int doublings)
     }
     uint16_t all = UINT16_MAX;
     for (int l = 0; l < 16; l++)
-        all = least[l] < all ? least[l] : all;
-    r->least = bg_h16_all(all);
+        all = min[l] < all ? min[l] : all;
+    r->min = bg_h16_all(all);
 }
 
 uint64_t bg_bitshift_search(const bg_bitshift *b, const int16_t *x, size_t steps, bg_bitshift_ends ends,
                             bg_bitshift_workspace w, uint16_t *state)
 {
     size_t Q = count_remainders(b), pack = steps_per_byte(b);
-    step_row r = {.table = b->table, .x = x, .m = w.metrics, .least = bg_h16_all(0)};
+    step_row r = {.table = b->table, .x = x, .m = w.metrics, .min = bg_h16_all(0)};
     uint16_t *m = w.metrics, *next = w.metrics + Q + BG_BITSHIFT_MARGIN;
     uint64_t taken = 0;
     init_metrics(b, ends.start, m);
     for (size_t t = 0; t < steps; t++) {
         r.x = x + t * (size_t)b->V, r.m = m, r.next = next;
         r.choices = w.choices + t / pack * Q, r.fresh = t % pack == 0;
-        taken += r.least[0];
+        taken += r.min[0];
         switch (b->doublings * 100 + b->V * 10 + b->K) {
         case 11:
             run_step(&r, b->L, 1, 1, 0);

@@ -23,9 +23,9 @@ typedef struct cut {
     int64_t size, count; /* chunk length and how many chunks */
 } cut;
 
-static cut cut_evenly(int64_t total, int64_t most)
+static cut cut_evenly(int64_t total, int64_t max)
 {
-    int64_t parts = (total + most - 1) / most;
+    int64_t parts = (total + max - 1) / max;
     parts += parts > 1 && parts % 2;
     int64_t size = (total + parts - 1) / parts;
     size = (size + TILE - 1) / TILE * TILE;

@@ -30,14 +30,7 @@
 #include <string.h>
 #include "quant/kernel/lloyd.h"
 
-enum {
-    LEAST_BUCKETS = 256,
-    BUCKETS_A_CELL = 4,
-    FINER = 4,
-    LEAST_SIZE = 3,
-    PARALLEL_FROM = 1 << 16,
-    PRICED_BELOW = 256
-};
+enum { MIN_BUCKETS = 256, BUCKETS_A_CELL = 4, FINER = 4, MIN_SIZE = 3, PARALLEL_FROM = 1 << 16, PRICED_BELOW = 256 };
 
 /* Buckets of all cuts, cut k's at [start[k], start[k+1]). */
 typedef struct plan {
@@ -46,11 +39,11 @@ typedef struct plan {
     size_t *lo, *hi; /* [K+1] band of each cut, inclusive */
     size_t *p, *q;   /* [start[K+1]] */
     double *forward, *backward;
-    uint32_t *best; /* the bucket of cut k−1 that forward took, counted from start[k−1] */
-    double *room;   /* for the layers that run, 5·widest each way */
-    size_t widest;  /* most buckets of one cut */
-    double known;   /* error of the best partition seen, with room for the rounding of the sums */
-    double *levels; /* [K], and bg_lloyd_work(K) behind */
+    uint32_t *best;    /* the bucket of cut k−1 that forward took, counted from start[k−1] */
+    double *workspace; /* for the layers that run, 5·widest each way */
+    size_t widest;     /* most buckets of one cut */
+    double known;      /* error of the best partition seen, with room for the rounding of the sums */
+    double *levels;    /* [K], and bg_lloyd_work(K) behind */
 } plan;
 
 /* ---- one layer ---- */
@@ -85,28 +78,28 @@ static size_t end_of_order(const layer *l, size_t a, size_t b, size_t row)
 
 /* Least from + c over candidates a … end−1; the first that reaches it. Two forms: few candidates, and many at a time.
  */
-static size_t min_of_few(const layer *l, size_t a, size_t end, size_t edge, double *least)
+static size_t min_of_few(const layer *l, size_t a, size_t end, size_t edge, double *min)
 {
     double W = l->h->W[edge], M = l->h->M[edge], S = l->h->S[edge], sign = l->backward ? -1 : 1;
     size_t at = a;
-    *least = (double)INFINITY;
+    *min = (double)INFINITY;
     for (size_t i = a; i < end; i++) {
         double w = sign * (W - l->W[i]), m = M - l->M[i], s = sign * (S - l->S[i]), c = s - m * m / w;
         double sum = l->from[i] + (w > 0 && c > 0 ? c : 0);
-        if (sum < *least)
-            *least = sum, at = i;
+        if (sum < *min)
+            *min = sum, at = i;
     }
     return at;
 }
 
-static size_t min_of(const layer *l, size_t a, size_t end, size_t edge, double *least)
+static size_t min_of(const layer *l, size_t a, size_t end, size_t edge, double *min)
 {
     enum { FEW = 8, BLOCK = 256 };
     if (end - a <= FEW)
-        return min_of_few(l, a, end, edge, least);
+        return min_of_few(l, a, end, edge, min);
     double sums[BLOCK], W = l->h->W[edge], M = l->h->M[edge], S = l->h->S[edge], sign = l->backward ? -1 : 1;
     size_t at = a;
-    *least = (double)INFINITY;
+    *min = (double)INFINITY;
     for (size_t i = a; i < end; i += BLOCK) {
         size_t n = end - i < BLOCK ? end - i : BLOCK;
 #pragma omp simd
@@ -115,8 +108,8 @@ static size_t min_of(const layer *l, size_t a, size_t end, size_t edge, double *
             sums[k] = l->from[i + k] + (w > 0 && c > 0 ? c : 0);
         }
         for (size_t k = 0; k < n; k++)
-            if (sums[k] < *least)
-                *least = sums[k], at = i + k;
+            if (sums[k] < *min)
+                *min = sums[k], at = i + k;
     }
     return at;
 }
@@ -136,19 +129,20 @@ static void solve_rows(const layer *l, size_t low, size_t high, size_t a, size_t
     }
 }
 
-/* Sums of cut k's buckets from those of the cut before it (after it, when backward). room: 5 numbers a candidate. */
-static void run_layer(const bg_hist *h, plan *p, int k, int backward, double *room)
+/* Sums of cut k's buckets from those of the cut before it (after it, when backward). workspace: 5 numbers per
+ * candidate. */
+static void run_layer(const bg_hist *h, plan *p, int k, int backward, double *workspace)
 {
     int other = backward ? k + 1 : k - 1;
     size_t r = p->start[k], c = p->start[other], n = p->start[other + 1] - c;
     layer l = {.backward = backward,
                .rows = p->start[k + 1] - r,
                .candidates = n,
-               .from = room,
-               .W = room + n,
-               .M = room + 2 * n,
-               .S = room + 3 * n,
-               .far_edge = (size_t *)(void *)(room + 4 * n),
+               .from = workspace,
+               .W = workspace + n,
+               .M = workspace + 2 * n,
+               .S = workspace + 3 * n,
+               .far_edge = (size_t *)(void *)(workspace + 4 * n),
                .h = h,
                .row_near = (backward ? p->q : p->p) + r,
                .row_far = (backward ? p->p : p->q) + r,
@@ -167,14 +161,14 @@ static void run_forward(const bg_hist *h, plan *p)
 {
     p->forward[0] = 0;
     for (int k = 1; k <= p->K; k++)
-        run_layer(h, p, k, 0, p->room);
+        run_layer(h, p, k, 0, p->workspace);
 }
 
 static void run_backward(const bg_hist *h, plan *p)
 {
     p->backward[p->start[p->K]] = 0;
     for (int k = p->K - 1; k >= 0; k--)
-        run_layer(h, p, k, 1, p->room + 5 * p->widest);
+        run_layer(h, p, k, 1, p->workspace + 5 * p->widest);
 }
 
 /* ---- bands ---- */
@@ -200,8 +194,8 @@ static int lay_buckets(plan *p, size_t size, bg_err *e)
     p->q = p->p + total;
     p->forward = (double *)(void *)(p->q + total);
     p->backward = p->forward + total;
-    p->room = p->backward + total;
-    p->best = (uint32_t *)(void *)(p->room + 10 * p->widest);
+    p->workspace = p->backward + total;
+    p->best = (uint32_t *)(void *)(p->workspace + 10 * p->widest);
     for (int k = 0; k <= p->K; k++) {
         size_t n = p->start[k + 1] - p->start[k], places = p->hi[k] - p->lo[k] + 1;
         for (size_t b = 0; b < n; b++) {
@@ -269,7 +263,7 @@ static void note_path(const bg_hist *h, plan *p)
 
 static int search_bands(const bg_hist *h, plan *p, bg_err *e)
 {
-    size_t most = (size_t)p->K * BUCKETS_A_CELL, size = h->n / (most > LEAST_BUCKETS ? most : LEAST_BUCKETS);
+    size_t max = (size_t)p->K * BUCKETS_A_CELL, size = h->n / (max > MIN_BUCKETS ? max : MIN_BUCKETS);
     for (int k = 0; k <= p->K; k++) {
         p->lo[k] = (size_t)k;
         p->hi[k] = h->n - (size_t)(p->K - k);
@@ -278,7 +272,7 @@ static int search_bands(const bg_hist *h, plan *p, bg_err *e)
     p->lo[p->K] = h->n;
     p->known = (double)INFINITY;
     note_partition(h, p);
-    for (; size >= LEAST_SIZE; size /= FINER) {
+    for (; size >= MIN_SIZE; size /= FINER) {
         int status = lay_buckets(p, size, e);
         if (status)
             return status;
@@ -383,13 +377,13 @@ int bg_kmeans1d_ref(const bg_hist *h, int K, double *levels, double *sse, bg_err
         sum[j] = j ? (double)INFINITY : 0;
     for (int k = 1; !status && k <= K; k++)
         for (size_t j = 0; j <= n; j++) {
-            double least = (double)INFINITY;
+            double min = (double)INFINITY;
             for (size_t i = 0; i <= j; i++) {
                 double d = sum[(size_t)(k - 1) * row + i] + bg_kmeans1d_cost(h, i, j);
-                if (d < least)
-                    least = d, best[(size_t)k * row + j] = (uint32_t)i;
+                if (d < min)
+                    min = d, best[(size_t)k * row + j] = (uint32_t)i;
             }
-            sum[(size_t)k * row + j] = least;
+            sum[(size_t)k * row + j] = min;
         }
     size_t end = n;
     *sse = 0;

@@ -22,14 +22,14 @@
 typedef struct price {
     const bg_hist *h;
     double lambda;
-    double *least;             /* [n+1] L */
+    double *cost;              /* [n+1] L */
     size_t *from;              /* [n+1] where the last cell begins */
     size_t *candidate, *since; /* [n+1] the queue: a candidate wins from `since` to the next one's */
 } price;
 
 static double cost_via(const price *p, size_t i, size_t t)
 {
-    return p->least[i] + bg_kmeans1d_cost(p->h, i, t);
+    return p->cost[i] + bg_kmeans1d_cost(p->h, i, t);
 }
 
 /* The first t in (wins, n] where the later j beats i, or n + 1; i still wins at `wins`. */
@@ -57,12 +57,12 @@ static size_t takes_over(const price *p, size_t i, size_t j, size_t wins)
 static size_t solve_at_price(price *p)
 {
     size_t n = p->h->n, front = 0, back = 1, cells = 0;
-    p->least[0] = 0, p->candidate[0] = 0, p->since[0] = 1;
+    p->cost[0] = 0, p->candidate[0] = 0, p->since[0] = 1;
     for (size_t t = 1; t <= n; t++) {
         while (front + 1 < back && p->since[front + 1] <= t)
             front++;
         p->from[t] = p->candidate[front];
-        p->least[t] = cost_via(p, p->candidate[front], t) + p->lambda;
+        p->cost[t] = cost_via(p, p->candidate[front], t) + p->lambda;
         size_t at = t + 1;
         for (; t < n && back > front; back--) {
             size_t i = p->candidate[back - 1], s = p->since[back - 1] > t ? p->since[back - 1] : t + 1;
@@ -82,11 +82,11 @@ static size_t solve_at_price(price *p)
 int bg_kmeans1d_lagrange(const bg_hist *h, int K, double near, size_t *cut, int *found, bg_err *e)
 {
     enum { TRIALS = 60 };
-    size_t n = h->n, room = (n + 2) * (sizeof(double) + 3 * sizeof(size_t)), cells = 0;
-    price p = {.h = h, .lambda = 2 * near / K, .least = malloc(room)};
-    if (!p.least)
-        return bg_no_memory(e, "optimal k-means", room);
-    p.from = (size_t *)(void *)(p.least + n + 2), p.candidate = p.from + n + 2, p.since = p.candidate + n + 2;
+    size_t n = h->n, bytes = (n + 2) * (sizeof(double) + 3 * sizeof(size_t)), cells = 0;
+    price p = {.h = h, .lambda = 2 * near / K, .cost = malloc(bytes)};
+    if (!p.cost)
+        return bg_no_memory(e, "optimal k-means", bytes);
+    p.from = (size_t *)(void *)(p.cost + n + 2), p.candidate = p.from + n + 2, p.since = p.candidate + n + 2;
     double low = 0, high = (double)INFINITY;
     for (int i = 0; i < TRIALS && p.lambda > 0 && (cells = solve_at_price(&p)) != (size_t)K; i++) {
         *(cells > (size_t)K ? &low : &high) = p.lambda;
@@ -97,7 +97,7 @@ int bg_kmeans1d_lagrange(const bg_hist *h, int K, double near, size_t *cut, int 
     if (cells == (size_t)K)
         for (size_t k = (size_t)K + 1, t = n; k-- > 0; t = t ? p.from[t] : 0)
             cut[k] = t;
-    free(p.least);
+    free(p.cost);
     *found = cells == (size_t)K;
     return BG_OK;
 }

@@ -214,17 +214,17 @@ uint16_t bg_e8p_nearest(const bg_e8p *b, const float *x)
         int odd = __builtin_parity(minus);
         for (int p = 0; p < BG_E8P_PATTERNS; p++) {
             const float *a = b->pattern[p];
-            float dot = 0, norm = 0, least = 1e30f, energy = 0;
+            float dot = 0, norm = 0, min = 1e30f, energy = 0;
             for (int i = 0; i < 8; i++) { /* −|y − a|² + |y|², with the best signs */
                 float t = size[i] * a[i];
-                dot += t, norm += a[i] * a[i], least = t < least ? t : least, energy += y[i] * y[i];
+                dot += t, norm += a[i] * a[i], min = t < min ? t : min, energy += y[i] * y[i];
             }
-            float score = 2 * (dot - (odd != b->odd[p] ? 2 * least : 0)) - norm - energy;
+            float score = 2 * (dot - (odd != b->odd[p] ? 2 * min : 0)) - norm - energy;
             if (score > best) {
                 unsigned signs = minus;
                 if (odd != b->odd[p])
                     for (int i = 0; i < 8; i++)
-                        if (size[i] * a[i] == least) {
+                        if (size[i] * a[i] == min) {
                             signs ^= 1u << i;
                             break;
                         }

@@ -14,9 +14,9 @@ enum {
     START_BINS = 512,
     TAIL_BINS = 24,
     START_EDGES = START_BINS + 2 * TAIL_BINS + 1,
-    MOST_NEWTON = 200,
-    MOST_LLOYD = 20000,
-    MOST_FILLS = 8
+    MAX_NEWTON = 200,
+    MAX_LLOYD = 20000,
+    MAX_FILLS = 8
 };
 
 /* ---- cells ---- */
@@ -108,7 +108,7 @@ static void run_newton(const bg_hist *h, int K, double *y, double *spare, cells 
 {
     double goal = 1e-12 * sqrt(h->sigma2);
     measure_cells(h, y, K, c);
-    for (int i = 0; i < MOST_NEWTON && c->residual > goal; i++) {
+    for (int i = 0; i < MAX_NEWTON && c->residual > goal; i++) {
         double error = c->error, residual = c->residual, damping = 1;
         if (!newton_step(h, y, K, c))
             return;
@@ -138,13 +138,13 @@ static int fill_empty(const bg_hist *h, int K, double *y, cells *c)
         if (c->mass[k] > 0)
             continue;
         int worst = -1;
-        double most = 0, split = 0;
+        double max = 0, split = 0;
         for (int j = 0; j < K; j++) {
             double a = j ? 0.5 * (y[j - 1] + y[j]) : -(double)INFINITY, centroid;
             double b = j + 1 < K ? 0.5 * (y[j] + y[j + 1]) : (double)INFINITY;
             double error = c->mass[j] > 0 ? bg_hist_cell(h, a, b, &centroid) : 0;
-            if (error > most)
-                most = error, worst = j, split = centroid + sqrt(error / c->mass[j]);
+            if (error > max)
+                max = error, worst = j, split = centroid + sqrt(error / c->mass[j]);
         }
         if (worst < 0)
             return moved;
@@ -164,12 +164,12 @@ static int fill_empty(const bg_hist *h, int K, double *y, cells *c)
     return moved;
 }
 
-static double run_lloyd(const bg_hist *h, int K, double *y, int most, cells *c)
+static double run_lloyd(const bg_hist *h, int K, double *y, int max, cells *c)
 {
     double goal = 1e-12 * sqrt(h->sigma2);
     measure_cells(h, y, K, c);
-    for (int i = 0; i < most; i++) {
-        int filled = i < MOST_FILLS && fill_empty(h, K, y, c);
+    for (int i = 0; i < max; i++) {
+        int filled = i < MAX_FILLS && fill_empty(h, K, y, c);
         if (c->residual <= goal && !filled)
             break;
         memcpy(y, c->centroid, (size_t)K * sizeof *y);
@@ -230,7 +230,7 @@ static void init_levels(const bg_hist *h, int K, double *y)
     for (; k < K; k++)
         y[k] = h->max;
     for (k = 0; h->is_density && k < K - k;
-         k++) { /* every law is symmetric; Laplace's one-bit levels feel no pull back to it */
+         k++) { /* every distribution is symmetric; Laplace's one-bit levels feel no pull back to it */
         double half = 0.5 * (y[K - 1 - k] - y[k]);
         y[k] = h->mean - half, y[K - 1 - k] = h->mean + half;
     }
@@ -251,14 +251,14 @@ double bg_lloyd_fit(const bg_hist *h, int K, double *levels, double *work)
             memcpy(levels, c.centroid, (size_t)K * sizeof *levels);
         measure_cells(h, levels, K, &c);
     }
-    return bg_lloyd_refine(h, K, levels, MOST_LLOYD, work);
+    return bg_lloyd_refine(h, K, levels, MAX_LLOYD, work);
 }
 
-double bg_lloyd_refine(const bg_hist *h, int K, double *levels, int most, double *work)
+double bg_lloyd_refine(const bg_hist *h, int K, double *levels, int max, double *work)
 {
     cells c = split_work(work, K);
     run_newton(h, K, levels, c.trial, &c);
-    return run_lloyd(h, K, levels, most, &c);
+    return run_lloyd(h, K, levels, max, &c);
 }
 
 double bg_lloyd_percentiles(const bg_hist *h, int K, int iterations, double *levels)

@@ -16,8 +16,8 @@
 size_t bg_lloyd_work(int K);
 double bg_lloyd_fit(const bg_hist *h, int K, double *levels, double *work);
 
-/* The same from levels that are given, ascending; at most `most` Lloyd steps after Newton's. */
-double bg_lloyd_refine(const bg_hist *h, int K, double *levels, int most, double *work);
+/* The same from levels that are given, ascending; at most `max` Lloyd steps after Newton's. */
+double bg_lloyd_refine(const bg_hist *h, int K, double *levels, int max, double *work);
 
 /* The form common in notebooks: levels start at the quantiles (k+1)/(K+1) and take `iterations` plain Lloyd steps; an
  * empty cell keeps its level. Not Lloyd–Max at more than 3 bits: it stops far from the fixed point. */

@@ -84,10 +84,10 @@ static int count_lanes(size_t n)
 
 /* ---- plain ---- */
 
-size_t bg_rans_encode_ref(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t room)
+size_t bg_rans_encode_ref(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t capacity)
 {
     uint64_t x[BG_RANS_WIDE];
-    uint32_t *out = words + room;
+    uint32_t *out = words + capacity;
     size_t lanes = (size_t)count_lanes(n);
     for (size_t l = 0; l < lanes; l++)
         x[l] = BG_RANS_START;
@@ -153,12 +153,12 @@ static inline __attribute__((always_inline)) uint64_t decode_symbol(const bg_ran
     return x;
 }
 
-size_t bg_rans_encode(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t room)
+size_t bg_rans_encode(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t capacity)
 {
     if (count_lanes(n) != BG_RANS_WIDE)
-        return bg_rans_encode_ref(t, symbols, n, words, room);
+        return bg_rans_encode_ref(t, symbols, n, words, capacity);
     uint64_t x[BG_RANS_WIDE];
-    uint32_t *out = words + room;
+    uint32_t *out = words + capacity;
     size_t i = n;
     for (int l = 0; l < BG_RANS_WIDE; l++)
         x[l] = BG_RANS_START;

@@ -83,8 +83,8 @@ static inline unsigned bg_rans_get(const bg_rans_table *t, uint64_t *state, cons
     return symbol;
 }
 
-/* The same steps without a table, for a law that is computed anew for every symbol: it has `f` slots of 2^bits from
- * `first` on. A decoder looks which symbol has the slot, then moves the state on. bits ≤ 24. */
+/* The same steps without a table, for a distribution that is computed anew for every symbol: it has `f` slots of 2^bits
+ * from `first` on. A decoder looks which symbol has the slot, then moves the state on. bits ≤ 24. */
 static inline uint64_t bg_rans_put_slots(uint64_t x, uint32_t first, uint32_t f, int bits, uint32_t **out)
 {
     if (x >= (uint64_t)f << (63 - bits)) {
@@ -137,9 +137,9 @@ static inline void bg_rans_open(uint64_t *x, const uint32_t **in)
 
 /* 32-bit words that n symbols can need at most, states included. */
 size_t bg_rans_max_words(size_t n);
-/* Codes n symbols into the end of words[room]; returns where the stream begins. */
-size_t bg_rans_encode(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t room);
-size_t bg_rans_encode_ref(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t room);
+/* Codes n symbols into the end of words[capacity]; returns where the stream begins. */
+size_t bg_rans_encode(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t capacity);
+size_t bg_rans_encode_ref(const bg_rans_table *t, const uint16_t *symbols, size_t n, uint32_t *words, size_t capacity);
 /* Decodes words[length] to n symbols. 0, or −1 when the stream is damaged. */
 int bg_rans_decode(const bg_rans_table *t, const uint32_t *words, size_t length, uint16_t *symbols, size_t n);
 int bg_rans_decode_ref(const bg_rans_table *t, const uint32_t *words, size_t length, uint16_t *symbols, size_t n);

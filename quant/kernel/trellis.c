@@ -79,7 +79,7 @@ void bg_trellis_search_ref(const bg_trellis *t, const uint16_t (*cost)[4], size_
     init_metrics(t, m);
     for (size_t i = 0; i < n; i++) {
         uint8_t *row = choices + i * bytes;
-        unsigned least = i % EASE == EASE - 1 ? UINT16_MAX : 0;
+        unsigned min = i % EASE == EASE - 1 ? UINT16_MAX : 0;
         memset(row, 0, bytes);
         for (int j = 0; j < t->half; j++) {
             unsigned a = cost[i][t->pair[j]], b = cost[i][t->pair[j] ^ 2];
@@ -90,9 +90,9 @@ void bg_trellis_search_ref(const bg_trellis *t, const uint16_t (*cost)[4], size_
             row[choice_byte(t, j, 1)] |= (uint8_t)((o0 <= o1) << choice_bit(t, j, 1));
         }
         for (int s = 0; s < t->states; s++)
-            least = next[s] < least ? next[s] : least;
+            min = next[s] < min ? next[s] : min;
         for (int s = 0; s < t->states; s++)
-            m[s] = (uint16_t)(next[s] - least);
+            m[s] = (uint16_t)(next[s] - min);
     }
     trace_path(t, m, n, choices, input);
 }
@@ -100,10 +100,10 @@ void bg_trellis_search_ref(const bg_trellis *t, const uint16_t (*cost)[4], size_
 /* The least metric, from all of them. */
 static void subtract_min(uint16_t *m, int states)
 {
-    bg_h8 least = bg_h8_load(m);
+    bg_h8 min = bg_h8_load(m);
     for (int s = 8; s < states; s += 8)
-        least = bg_h8_min(least, bg_h8_load(m + s));
-    bg_h8 all = bg_h8_min_lane(least);
+        min = bg_h8_min(min, bg_h8_load(m + s));
+    bg_h8 all = bg_h8_min_lane(min);
     for (int s = 0; s < states; s += 8)
         bg_h8_store(m + s, bg_h8_load(m + s) - all);
 }
@@ -118,11 +118,11 @@ static void search_small(const bg_trellis *t, const uint16_t (*cost)[4], size_t 
         from_low[b] = (uint8_t)(2 * j + b % 2), from_high[b] = (uint8_t)(2 * (j + t->half) + b % 2);
         cost_low[b] = (uint8_t)(2 * low + b % 2), cost_high[b] = (uint8_t)(2 * (low ^ 2) + b % 2);
     }
-    uint16_t room[8] = {0};
-    init_metrics(t, room);
+    uint16_t metrics[8] = {0};
+    init_metrics(t, metrics);
     for (int s = t->states; s < 8; s++)
-        room[s] = room[s & (t->states - 1)];
-    bg_h8 m = bg_h8_load(room);
+        metrics[s] = metrics[s & (t->states - 1)];
+    bg_h8 m = bg_h8_load(metrics);
     for (size_t i = 0; i < n; i++) {
         bg_h8 low = bg_h8_add(bg_h8_shuffle(m, from_low), bg_h8_spread(cost[i], cost_low));
         bg_h8 high = bg_h8_add(bg_h8_shuffle(m, from_high), bg_h8_spread(cost[i], cost_high));
@@ -131,8 +131,8 @@ static void search_small(const bg_trellis *t, const uint16_t (*cost)[4], size_t 
         if (i % EASE == EASE - 1)
             m -= bg_h8_min_lane(m);
     }
-    bg_h8_store(room, m);
-    trace_path(t, room, n, choices, input);
+    bg_h8_store(metrics, m);
+    trace_path(t, metrics, n, choices, input);
 }
 
 /* 16 states: eight j, one half. Because z is linear in the bits of j, its pattern over eight (sixteen) neighbours is
