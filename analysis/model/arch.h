@@ -288,6 +288,7 @@ typedef struct bg_model_config {
     int latent_q, latent_kv, turned_dim, value_dim;              /* latent attention */
     int conv_taps, state, state_groups, mix_heads, mix_head_dim; /* convolutions, state spaces */
     int mix_key_heads, mix_key_dim;
+    int mix_split; /* the gated delta rule's projections stand alone */
     double dt_min, dt_max;
     int layer_input; /* width of the inputs of each layer (Gemma 3n); 0: none */
 } bg_model_config;

@@ -2,6 +2,7 @@
  * inputs of each layer. */
 #include "analysis/model/arch.h"
 
+#include <math.h>
 #include <string.h>
 #include "io/base/json.h"
 
@@ -33,12 +34,75 @@ static int mpt(const cJSON *config, const char *path, bg_model_config *c, bg_err
     return BG_OK;
 }
 
+/* Whole numbers under the keys, each within 1 … 65536. */
+typedef struct number {
+    const char *key;
+    int otherwise;
+    int *out;
+} number;
+
+static int read_numbers(const cJSON *config, const char *path, const number *n, int count, bg_err *e)
+{
+    for (int i = 0; i < count; i++) {
+        double v = bg_json_number(config, n[i].key, n[i].otherwise);
+        if (!(v >= 1 && v <= 65536) || v != (int)v)
+            return bg_fail(e, BG_INPUT, "%s: config.json: '%s' is not a whole number of 1 to 65536", path, n[i].key);
+        *n[i].out = (int)v;
+    }
+    return BG_OK;
+}
+
+static int lfm2(const cJSON *config, const char *path, bg_model_config *c, bg_err *e)
+{
+    return read_numbers(config, path, &(number){"conv_L_cache", 3, &c->conv_taps}, 1, e);
+}
+
+static int mamba2(const cJSON *config, const char *path, bg_model_config *c, bg_err *e)
+{
+    const number numbers[] = {{"conv_kernel", 4, &c->conv_taps},
+                              {"num_heads", 128, &c->mix_heads},
+                              {"head_dim", 64, &c->mix_head_dim},
+                              {"state_size", 128, &c->state},
+                              {"n_groups", 8, &c->state_groups}};
+    int status = read_numbers(config, path, numbers, sizeof numbers / sizeof *numbers, e);
+    const cJSON *limits = cJSON_GetObjectItemCaseSensitive(config, "time_step_limit");
+    const cJSON *low = cJSON_GetArrayItem(limits, 0), *high = cJSON_GetArrayItem(limits, 1);
+    c->dt_min = cJSON_IsNumber(low) ? low->valuedouble : 0;
+    c->dt_max = cJSON_IsNumber(high) ? high->valuedouble : (double)INFINITY;
+    if (!status && (c->mix_heads % c->state_groups ||
+                    (double)c->mix_heads * c->mix_head_dim != bg_json_number(config, "expand", 2) * c->hidden))
+        status = bg_fail(e, BG_INPUT, "%s: config.json: %d heads of %d in %d groups are not 'expand' times %d", path,
+                         c->mix_heads, c->mix_head_dim, c->state_groups, c->hidden);
+    return status;
+}
+
+static int delta(const cJSON *config, const char *path, bg_model_config *c, bg_err *e)
+{
+    const number numbers[] = {{"linear_conv_kernel_dim", 4, &c->conv_taps},
+                              {"linear_num_value_heads", 32, &c->mix_heads},
+                              {"linear_value_head_dim", 128, &c->mix_head_dim},
+                              {"linear_num_key_heads", 16, &c->mix_key_heads},
+                              {"linear_key_head_dim", 128, &c->mix_key_dim}};
+    int status = read_numbers(config, path, numbers, sizeof numbers / sizeof *numbers, e);
+    if (!status && (c->mix_heads % c->mix_key_heads || (int64_t)c->mix_heads * c->mix_head_dim > 1 << 20))
+        status = bg_fail(e, BG_INPUT, "%s: config.json: %d key heads do not serve %d value heads", path,
+                         c->mix_key_heads, c->mix_heads);
+    return status;
+}
+
+static int delta_split(const cJSON *config, const char *path, bg_model_config *c, bg_err *e)
+{
+    c->mix_split = 1;
+    return delta(config, path, c, e);
+}
+
 int bg_arch_read_blocks(const bg_arch *a, const cJSON *config, const char *path, bg_model_config *c, bg_err *e)
 {
     static const struct {
         const char *name;
         int (*read)(const cJSON *config, const char *path, bg_model_config *c, bg_err *e);
-    } rows[] = {{"falcon", falcon}, {"mpt", mpt}};
+    } rows[] = {{"falcon", falcon}, {"mpt", mpt},          {"lfm2", lfm2},
+                {"mamba2", mamba2}, {"qwen3_next", delta}, {"qwen3_5_text", delta_split}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (!strcmp(rows[i].name, a->name))
             return rows[i].read(config, path, c, e);

@@ -1,5 +1,6 @@
 /* Owns one sequence token by token: the cache of keys and values, greedy choice. */
 #include <stdlib.h>
+#include <string.h>
 #include "analysis/model/work.h"
 
 enum { PROMPT_ROWS = 512 /* tokens of a prompt worked on together */ };
@@ -9,6 +10,8 @@ struct bg_decoder {
     const bg_pass *pass;
     int capacity, past;
     int fed;               /* tokens of the last block, whose outputs h holds */
+    int recurs, again;     /* a layer's state cannot be rewound: that many tokens are fed again */
+    int32_t *ids;          /* [capacity] all tokens so far, when it recurs */
     bg_cache_layer *cache; /* [layers], into one allocation */
     float *store, *h, *logits;
     bg_workspace *work;
@@ -42,7 +45,10 @@ int bg_decoder_open(const bg_model *m, const bg_pass *p, int capacity, bg_decode
         d->store = bg_floats((int64_t)cache_floats(d));
         d->h = bg_floats((int64_t)rows * c->hidden);
         d->logits = bg_floats(c->vocab);
-        if (!d->cache || !d->store || !d->h || !d->logits)
+        d->ids = malloc((size_t)capacity * sizeof *d->ids);
+        for (int l = 0; l < c->layers; l++)
+            d->recurs |= bg_mixer_recurs(m->layers[l].rules.mixer);
+        if (!d->ids || !d->cache || !d->store || !d->h || !d->logits)
             status = bg_no_memory(e, "keys and values", bg_decoder_cache_bytes(d));
     }
     if (status) {
@@ -69,9 +75,11 @@ void bg_decoder_close(bg_decoder *d)
     free(d->store);
     free(d->h);
     free(d->logits);
+    free(d->ids);
     free(d);
 }
 
+/* ids may be the decoder's own. */
 static int feed_block(bg_decoder *d, const int32_t *ids, int n, bg_err *e)
 {
     bg_block block = {.ids = ids, .lengths = &n, .n = 1, .past = d->past, .cache = d->cache};
@@ -85,9 +93,15 @@ static int feed_block(bg_decoder *d, const int32_t *ids, int n, bg_err *e)
 
 int bg_decoder_feed(bg_decoder *d, const int32_t *ids, int n, const float **logits, bg_err *e)
 {
-    if (n < 1 || n > d->capacity - d->past)
+    if (n < 1 || n > d->capacity - (d->again ? d->again : d->past))
         return bg_fail(e, BG_INPUT, "%d more tokens after %d do not fit a context of %d", n, d->past, d->capacity);
     int status = bg_model_check(d->m, &(bg_batch){.ids = ids, .lengths = &n, .n = 1}, e), last = 0;
+    for (int end = d->again; !status && d->past < end;)
+        status =
+            feed_block(d, d->ids + d->past, end - d->past < (int)d->work->rows ? end - d->past : (int)d->work->rows, e);
+    d->again = 0;
+    if (!status)
+        memcpy(d->ids + d->past, ids, (size_t)n * sizeof *ids);
     for (int done = 0; !status && done < n; done += last) {
         last = n - done < (int)d->work->rows ? n - done : (int)d->work->rows;
         status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted") : feed_block(d, ids + done, last, e);
@@ -110,8 +124,11 @@ int bg_decoder_logits(bg_decoder *d, int row, const float **logits, bg_err *e)
 
 void bg_decoder_rewind(bg_decoder *d, int n)
 {
-    if (n >= 0 && n < d->past)
-        d->past = n;
+    int past = d->again ? d->again : d->past;
+    if (n < 0 || n >= past)
+        return;
+    d->again = d->recurs ? n : 0;
+    d->past = d->recurs ? 0 : n;
 }
 
 uint64_t bg_decoder_cache_bytes(const bg_decoder *d)

@@ -26,9 +26,9 @@ static int64_t mixer_width(const bg_model *m, const bg_layer *y)
         return (m->arch->gates_attention ? 2 * q : q) + k + v;
     case BG_MIXER_LATENT:
         return 2 * q + (int64_t)c->heads * (r->head_dim - c->turned_dim) + v;
-    default: { /* projections, and the convolution's answer */
+    default: { /* projections, what is convolved and comes out, gates of heads */
         int64_t more = (int64_t)c->mix_heads * c->mix_head_dim + 4 * (int64_t)c->mix_heads;
-        return bg_mixer_inputs(c, r->mixer) + bg_mixer_channels(c, r->mixer) + more;
+        return bg_mixer_inputs(c, r->mixer) + 2 * bg_mixer_channels(c, r->mixer) + more;
     }
     }
 }

@@ -32,6 +32,8 @@ int bg_bind(bg_model *m, bg_err *e);
 /* Outputs of a mixer's input matrix, and how many channels its convolution has; 0: it is none of those. */
 int64_t bg_mixer_inputs(const bg_model_config *c, bg_mixer mixer);
 int64_t bg_mixer_channels(const bg_model_config *c, bg_mixer mixer);
+/* Does it carry a state from token to token? */
+int bg_mixer_recurs(bg_mixer mixer);
 /* Slopes of ALiBi (Press et al. 2022) as BLOOM or MPT computes them. */
 int bg_alibi_make(bg_model *m, bg_err *e);
 

@@ -19,7 +19,7 @@
 #include "analysis/model/model.h"
 
 static const double tolerance = 1e-4;
-enum { FAMILIES = 43, FILES = 5 };
+enum { FAMILIES = 47, FILES = 6 };
 
 typedef struct golden {
     bg_ckpt *ckpt, *io;
@@ -165,6 +165,10 @@ static void check_decoder(golden *g, const char *name)
         compare(name, "a decoded row", logits, want + (int64_t)(at - 1) * vocab, vocab);
     }
     assert_int_equal(bg_decoder_feed(d, g->ids, 1, &logits, &e), BG_INPUT);
+    bg_decoder_rewind(d, 7); /* also where a state must be made again from the first token on */
+    bg_decoder_rewind(d, 4);
+    assert_int_equal(bg_decoder_feed(d, g->ids + 4, 2, &logits, &e), BG_OK);
+    compare(name, "a row after rewinding", logits, want + 5 * (int64_t)vocab, vocab);
     bg_decoder_close(d);
     free(want);
 }
