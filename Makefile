@@ -15,7 +15,7 @@ OUTPUT_SPECS = uniform:bits=2/3/4/6,scope=channel uniform:bits=3/4,scope=128 rtn
 PARTS   = rtn nf4 uniform:bits=4,scope=channel kmeans:bits=4,scope=channel uniform:bits=4,scope=128,code=entropy uniform:step=0.3sigma,code=entropy,round=rdo# whose error is split by cause
 BASE    = $(MODEL)#            what audit compares with
 COPIES  = int8 rtn nf4#        specs of the copies that are audited when QUANTIZED= is not given
-BUDGET  = 4.5#                 bits a weight that allocate may spend
+BUDGET  = 4.5#                 bits per weight that allocate may spend
 TEXT    = data/text/calib.txt# calibration text
 FOLDS   = 8#                   parts of it kept apart, for the band of the functional bound (0: none; each costs half a Σ)
 TEST    = data/text/test.txt#  text whose perplexity is measured

@@ -112,10 +112,10 @@ static int walk(const hull *h, int n, double budget, bg_allocation *out, bg_err 
 
 static double least_penalised(const hull *h, double lambda)
 {
-    double least = INFINITY;
+    double min = INFINITY;
     for (int k = 0; k < h->n; k++)
-        least = fmin(least, h->v[k].loss + lambda * h->v[k].cost);
-    return least;
+        min = fmin(min, h->v[k].loss + lambda * h->v[k].cost);
+    return min;
 }
 
 /* ---- exact optimum ---- */
@@ -233,7 +233,7 @@ static int optimum(const bg_item *items, const hull *h, int n, double budget, in
 
 static int check(const bg_item *items, int n, double budget, bg_err *e)
 {
-    double least = 0;
+    double min = 0;
     for (int i = 0; i < n; i++) {
         double cheapest = INFINITY;
         for (int k = 0; k < items[i].n; k++) {
@@ -243,10 +243,10 @@ static int check(const bg_item *items, int n, double budget, bg_err *e)
         }
         if (!items[i].n)
             return bg_fail(e, BG_INPUT, "item %d has no choices", i);
-        least += cheapest;
+        min += cheapest;
     }
-    if (least > budget * (1 + 1e-12))
-        return bg_fail(e, BG_USAGE, "a budget of %g is below the cheapest choices, %g", budget, least);
+    if (min > budget * (1 + 1e-12))
+        return bg_fail(e, BG_USAGE, "a budget of %g is below the cheapest choices, %g", budget, min);
     return BG_OK;
 }
 

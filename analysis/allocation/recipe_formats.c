@@ -36,11 +36,11 @@ static const char *ggml_name(const char *role)
 static const char *ggml_type(double bits)
 {
     static const struct {
-        double most;
+        double max;
         const char *type;
     } types[] = {{2.5, "q2_k"}, {3.5, "q3_k"}, {4.5, "q4_k"}, {5.5, "q5_k"}, {7, "q6_k"}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (bits <= types[i].most)
+        if (bits <= types[i].max)
             return types[i].type;
     return "q8_0";
 }

@@ -35,7 +35,7 @@ int bg_recipe_measure(const char *model, const char *text, int64_t windows, cons
     bg_ckpt *c = NULL;
     bg_model *m = NULL;
     bg_corpus corpus = {0};
-    bg_mixed *mixed[2] = {NULL, NULL};
+    bg_recipe *mixed[2] = {NULL, NULL};
     bg_trial v[2] = {{.layer = -1}, {.layer = -1}};
     const char **same = malloc(((size_t)n + 1) * sizeof *same);
     int status = same ? bg_weights_open(model, &(bg_ckpt_options){0}, &c, e) : bg_no_memory(e, "a recipe", (size_t)n);
@@ -50,19 +50,19 @@ int bg_recipe_measure(const char *model, const char *text, int64_t windows, cons
     if (!status)
         status = bg_corpus_cut(&corpus, bg_model_context(m) < CONTEXT ? bg_model_context(m) : CONTEXT, windows, e);
     if (!status)
-        status = bg_mixed_make("recipe", tensors, specs, n, &mixed[0], e);
+        status = bg_recipe_make("recipe", tensors, specs, n, &mixed[0], e);
     if (!status)
-        status = bg_mixed_make("uniform", tensors, same, n, &mixed[1], e);
-    v[0].mixed = mixed[0];
-    v[1].mixed = mixed[1];
+        status = bg_recipe_make("uniform", tensors, same, n, &mixed[1], e);
+    v[0].recipe = mixed[0];
+    v[1].recipe = mixed[1];
     if (!status)
         status = bg_functional_run(m, &corpus, v, 2, &(bg_functional_options){.seed = p->seed}, e);
     if (!status)
         status = take(v, &corpus, out, e);
     bg_trials_free(v, 2);
     free(same);
-    bg_mixed_free(mixed[0]);
-    bg_mixed_free(mixed[1]);
+    bg_recipe_free(mixed[0]);
+    bg_recipe_free(mixed[1]);
     bg_corpus_free(&corpus);
     bg_model_close(m);
     bg_ckpt_close(c);

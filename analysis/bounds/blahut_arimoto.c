@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_PLACES = 1 << 17, CHECK_EVERY = 8, STEPS_A_DEVIATION = 4, REACH = 512 };
+enum { MAX_PLACES = 1 << 17, CHECK_EVERY = 8, STEPS_A_DEVIATION = 4, REACH = 512 };
 static const double reach_nats = 30; /* a term e^−30 of the kernel is nothing */
 
 static double bits(double nats)
@@ -35,7 +35,7 @@ static void dense_pass(const double *p, int n, const double *d, int m, double sl
     sums[0] = distortion, sums[1] = log_z;
 }
 
-int bg_blahut_arimoto_ref(const double *p, int n, const double *d, int m, double slope, double nats, int most,
+int bg_blahut_arimoto_ref(const double *p, int n, const double *d, int m, double slope, double nats, int max,
                           bg_ba *out, bg_err *e)
 {
     double *q = malloc(2 * (size_t)m * sizeof *q), *c = q + m, sums[2];
@@ -43,7 +43,7 @@ int bg_blahut_arimoto_ref(const double *p, int n, const double *d, int m, double
         return bg_no_memory(e, "Blahut-Arimoto", 2ull * (unsigned)m * sizeof *q);
     for (int y = 0; y < m; y++)
         q[y] = 1.0 / m;
-    for (int i = 1; i <= most; i++) {
+    for (int i = 1; i <= max; i++) {
         dense_pass(p, n, d, m, slope, q, c, sums);
         double mean = 0, largest = 0;
         for (int y = 0; y < m; y++) {
@@ -145,18 +145,18 @@ static double grid_distortion(const grid *g)
 
 /* Iterates until max ln c − Σ q c ln c < nats. Every CHECK_EVERY steps the bounds are looked at; between, steps are
  * q ∝ q·c^1.5, which stay stable and need about two thirds of the plain ones. */
-static int iterate(grid *g, double nats, int most)
+static int iterate(grid *g, double nats, int max)
 {
     int i = 0;
     for (;;) {
         grid_pass(g, NULL);
-        int check = i % CHECK_EVERY == 0 || i >= most;
+        int check = i % CHECK_EVERY == 0 || i >= max;
         double mean = 0, largest = 0, total = 0;
         for (int y = 0; check && y < g->n; y++) {
             mean += g->q[y] > 0 && g->c[y] > 0 ? g->q[y] * g->c[y] * log(g->c[y]) : 0;
             largest = fmax(largest, g->c[y]);
         }
-        if (check && (log(largest) - mean < nats || i >= most || bg_interrupted))
+        if (check && (log(largest) - mean < nats || i >= max || bg_interrupted))
             return i;
         for (int y = 0; y < g->n; y++) {
             g->q[y] *= check ? g->c[y] : g->c[y] * sqrt(g->c[y]);
@@ -168,7 +168,7 @@ static int iterate(grid *g, double nats, int most)
     }
 }
 
-int bg_blahut_arimoto_grid(const double *p, int n, double step, double slope, double nats, int most, bg_ba *out,
+int bg_blahut_arimoto_grid(const double *p, int n, double step, double slope, double nats, int max, bg_ba *out,
                            bg_err *e)
 {
     grid g;
@@ -179,7 +179,7 @@ int bg_blahut_arimoto_grid(const double *p, int n, double step, double slope, do
     for (int i = 0; i < n; i++)
         g.q[i] = (p[i] + 1e-9) / (1 + 1e-9 * n);
     set_kernel(&g);
-    int iterations = iterate(&g, nats, most);
+    int iterations = iterate(&g, nats, max);
     double log_z, largest = 0, mean = 0;
     grid_pass(&g, &log_z);
     double distortion = grid_distortion(&g);
@@ -289,13 +289,13 @@ static void meet_distortion(const bg_hist *h, grid *g, double origin, double dis
     }
 }
 
-static void run_on_atoms(const bg_hist *h, grid *g, double origin, double distortion, double nats, int most, bg_ba *out)
+static void run_on_atoms(const bg_hist *h, grid *g, double origin, double distortion, double nats, int max, bg_ba *out)
 {
     int iterations = 0;
     double log_z;
     for (int round = 0; round < 3; round++) { /* the slope for the distortion and the law for the slope, in turn */
         set_kernel(g);
-        iterations += iterate(g, nats, round < 2 ? most / 4 : most / 2);
+        iterations += iterate(g, nats, round < 2 ? max / 4 : max / 2);
         if (round < 2) {
             grid_pass(g, NULL);
             double coarse = grid_distortion(g);
@@ -312,7 +312,7 @@ static void run_on_atoms(const bg_hist *h, grid *g, double origin, double distor
     *out = (bg_ba){d, fmin(upper, bits(lower)), upper, iterations, lower > 0 ? g->slope / log(2) : 0};
 }
 
-int bg_rate_distortion(const bg_hist *h, double distortion, double nats, int most, bg_ba *out, bg_err *e)
+int bg_rate_distortion(const bg_hist *h, double distortion, double nats, int max, bg_ba *out, bg_err *e)
 {
     *out = (bg_ba){distortion, (double)NAN, (double)NAN, 0, 0};
     if (!h->n || !(distortion > 0) || distortion >= h->sigma2) {
@@ -321,7 +321,7 @@ int bg_rate_distortion(const bg_hist *h, double distortion, double nats, int mos
     }
     double step = sqrt(distortion) / STEPS_A_DEVIATION, low = h->value[0], high = h->value[h->n - 1];
     double places = ceil((high - low) / step) + 3;
-    if (places > MOST_PLACES)
+    if (places > MAX_PLACES)
         return BG_OK;
     grid g;
     int status = grid_init(&g, (int)places, step, -0.5 / distortion, e);
@@ -329,7 +329,7 @@ int bg_rate_distortion(const bg_hist *h, double distortion, double nats, int mos
         return status;
     double origin = 0.5 * (low + high) - 0.5 * step * (places - 1);
     place_mass(h, &g, origin);
-    run_on_atoms(h, &g, origin, distortion, nats, most, out);
+    run_on_atoms(h, &g, origin, distortion, nats, max, out);
     free(g.memory);
     return status;
 }

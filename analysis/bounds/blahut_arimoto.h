@@ -21,18 +21,18 @@ typedef struct bg_ba {
 
 /* p[n] on any alphabet, distortion d[n × m] (row x, column y), fixed slope; the plain iteration until the bounds are
  * within `nats` or after `most` iterations. Here the upper bound is the channel's own mutual information. */
-int bg_blahut_arimoto_ref(const double *p, int n, const double *d, int m, double slope, double nats, int most,
+int bg_blahut_arimoto_ref(const double *p, int n, const double *d, int m, double slope, double nats, int max,
                           bg_ba *out, bg_err *e);
 
 /* Squared error on a grid: p[n] at k·step, reproductions at the same places. As above with kernels of finite reach
  * (terms below e^−30 are left out) and over-relaxed steps. */
-int bg_blahut_arimoto_grid(const double *p, int n, double step, double slope, double nats, int most, bg_ba *out,
+int bg_blahut_arimoto_grid(const double *p, int n, double step, double slope, double nats, int max, bg_ba *out,
                            bg_err *e);
 
 /* R(distortion) of the histogram's weights, any real reproduction allowed. The iteration runs on a grid of a quarter of
  * √D; the bounds are then taken over every atom, with the slope that meets the distortion and the largest c within
  * reach of each atom (also between grid points) in place of the global one, so they hold for the weights themselves and
  * are close early. BG_RESOURCE for memory; *out has NaN bounds where the grid would pass 2^17 places. */
-int bg_rate_distortion(const bg_hist *h, double distortion, double nats, int most, bg_ba *out, bg_err *e);
+int bg_rate_distortion(const bg_hist *h, double distortion, double nats, int max, bg_ba *out, bg_err *e);
 
 #endif

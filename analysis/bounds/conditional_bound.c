@@ -85,13 +85,13 @@ void bg_scales_free(bg_scales *s)
 
 /* ---- the table of the standard law ---- */
 
-int bg_scale_codes_of(const bg_hist *standard, double nats, int most, bg_scale_codes *out, bg_err *e)
+int bg_scale_codes_of(const bg_hist *standard, double nats, int max, bg_scale_codes *out, bg_err *e)
 {
     *out = (bg_scale_codes){.distortion = {standard->sigma2}, .n = 1};
     for (int k = 0; k < BG_SCALE_CODES; k++) {
         bg_ba ba;
         double d = standard->sigma2 * exp2(-0.5 * (k + 0.5));
-        int status = bg_rate_distortion(standard, d, nats, most, &ba, e);
+        int status = bg_rate_distortion(standard, d, nats, max, &ba, e);
         if (status)
             return status;
         if (!isfinite(ba.upper_bits))
@@ -111,12 +111,12 @@ static void allocate(const bg_scales *s, const bg_scale_codes *c, double lambda,
 {
     *distortion = *rate = 0;
     for (size_t i = 0; i < s->n; i++) {
-        double v = s->variance[i], least = INFINITY;
+        double v = s->variance[i], min = INFINITY;
         int best = 0;
         for (int k = 0; k < c->n && v > 0; k++) {
             double cost = c->upper_bits[k] + lambda * v * c->distortion[k];
-            if (cost < least) {
-                least = cost;
+            if (cost < min) {
+                min = cost;
                 best = k;
             }
         }

@@ -41,7 +41,7 @@ typedef struct bg_scale_codes {
     double slope[BG_SCALE_CODES + 1], intercept[BG_SCALE_CODES + 1]; /* R_z(d) ≥ slope·d + intercept, bits */
     int n;
 } bg_scale_codes;
-int bg_scale_codes_of(const bg_hist *standard, double nats, int most, bg_scale_codes *out, bg_err *e);
+int bg_scale_codes_of(const bg_hist *standard, double nats, int max, bg_scale_codes *out, bg_err *e);
 
 /* Bounds of R(distortion | scales); NaN below what the table reaches. */
 void bg_conditional_rate(const bg_scales *s, const bg_scale_codes *c, double distortion, double *lower_bits,

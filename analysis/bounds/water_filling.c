@@ -20,10 +20,10 @@ bg_water bg_waterfill_at(const double *v, const double *w, size_t n, double leve
 
 static double largest(const double *v, size_t n)
 {
-    double most = 0;
+    double max = 0;
     for (size_t i = 0; i < n; i++)
-        most = fmax(most, v[i]);
-    return most;
+        max = fmax(max, v[i]);
+    return max;
 }
 
 bg_water bg_waterfill_rate(const double *v, const double *w, size_t n, double rate_bits)

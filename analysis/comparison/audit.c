@@ -8,7 +8,7 @@
 #include "analysis/bounds/blahut_arimoto.h"
 #include "analysis/tensors/tensor_histogram.h"
 
-enum { CHUNK = 1 << 18, MOST_LEVELS = 256, MOST_ITERATIONS = 64 };
+enum { CHUNK = 1 << 18, MAX_LEVELS = 256, MAX_ITERATIONS = 64 };
 static const double NATS = 1e-3; /* how near the two curves of the bound must come */
 
 /* ---- levels of a scale ---- */
@@ -16,7 +16,7 @@ static const double NATS = 1e-3; /* how near the two curves of the bound must co
 /* Levels of a table format in units of the scale, ascending. */
 typedef struct ladder {
     int n; /* 0: evenly spaced */
-    double level[MOST_LEVELS];
+    double level[MAX_LEVELS];
 } ladder;
 
 static int by_value(const void *a, const void *b)
@@ -256,7 +256,7 @@ int bg_audit_compare(const bg_tensor *base, const bg_tensor *t, bg_tensor_loss *
     if (base->rows != t->rows || base->cols != t->cols)
         return bg_fail(e, BG_INPUT, "tensor '%s': %lld × %lld and %lld × %lld weights cannot be compared", t->name,
                        (long long)base->rows, (long long)base->cols, (long long)t->rows, (long long)t->cols);
-    int coded = t->format->indices && t->format->scales && t->index_levels > 1 && t->index_levels <= MOST_LEVELS;
+    int coded = t->format->indices && t->format->scales && t->index_levels > 1 && t->index_levels <= MAX_LEVELS;
     int64_t step = t->cols ? CHUNK / t->cols : 1;
     step = step < 1 ? 1 : step;
     int64_t chunks = (t->rows + step - 1) / step;
@@ -300,15 +300,15 @@ int bg_audit_compare(const bg_tensor *base, const bg_tensor *t, bg_tensor_loss *
 int bg_audit_entropy(const bg_tensor *t, double *bits, bg_err *e)
 {
     *bits = (double)NAN;
-    if (!t->format->indices || t->index_levels < 2 || t->index_levels > MOST_LEVELS || !t->count)
+    if (!t->format->indices || t->index_levels < 2 || t->index_levels > MAX_LEVELS || !t->count)
         return BG_OK;
-    uint64_t counts[MOST_LEVELS] = {0};
+    uint64_t counts[MAX_LEVELS] = {0};
     int64_t step = CHUNK / t->cols;
     step = step < 1 ? 1 : step;
     int status = BG_OK;
 #pragma omp parallel
     {
-        uint64_t mine[MOST_LEVELS] = {0};
+        uint64_t mine[MAX_LEVELS] = {0};
         bg_err said = {0};
         uint16_t *codes = malloc((size_t)((step < t->rows ? step : t->rows) * t->cols) * sizeof *codes);
         int failed = codes ? BG_OK : bg_no_memory(&said, t->name, (size_t)(step * t->cols) * sizeof *codes);
@@ -318,11 +318,11 @@ int bg_audit_entropy(const bg_tensor *t, double *bits, bg_err *e)
             if (!failed)
                 failed = t->format->indices(t, first, n, codes, &said);
             for (int64_t i = 0; !failed && i < n * t->cols; i++)
-                mine[codes[i] & (MOST_LEVELS - 1)]++;
+                mine[codes[i] & (MAX_LEVELS - 1)]++;
         }
 #pragma omp critical(bg_audit_error)
         {
-            for (int i = 0; i < MOST_LEVELS; i++)
+            for (int i = 0; i < MAX_LEVELS; i++)
                 counts[i] += mine[i];
             if (failed) {
                 status = failed;
@@ -333,7 +333,7 @@ int bg_audit_entropy(const bg_tensor *t, double *bits, bg_err *e)
         free(codes);
     }
     double h = 0;
-    for (int i = 0; i < MOST_LEVELS; i++)
+    for (int i = 0; i < MAX_LEVELS; i++)
         if (counts[i]) {
             double p = (double)counts[i] / (double)t->count;
             h -= p * log2(p);
@@ -404,7 +404,7 @@ static int fill_empirical(bg_audit_row *r, bg_err *e)
     int status = bg_tensor_hist_read(r->base, &h, e);
     if (status)
         return status;
-    if (h.hist.n > 1 && !(status = bg_rate_distortion(&h.hist, r->loss.mse, NATS, MOST_ITERATIONS, &ba, e)))
+    if (h.hist.n > 1 && !(status = bg_rate_distortion(&h.hist, r->loss.mse, NATS, MAX_ITERATIONS, &ba, e)))
         r->gap_empirical_bits = r->rate_bits - ba.upper_bits;
     bg_tensor_hist_free(&h);
     return status;

@@ -34,7 +34,7 @@ static int is_inside(const bg_tensor *t)
 
 const bg_spec *bg_quantize_spec(const bg_quantize_options *o, const bg_tensor *t)
 {
-    const bg_spec *s = o->recipe && is_inside(t) ? bg_mixed_spec(o->recipe, t->name) : NULL;
+    const bg_spec *s = o->recipe && is_inside(t) ? bg_recipe_spec(o->recipe, t->name) : NULL;
     return s ? s : is_inside(t) ? o->spec : NULL;
 }
 
@@ -372,10 +372,10 @@ static int pack_bitsandbytes(const bg_packing *k, bg_parcel *out, bg_err *e)
     if (!status)
         status = renumber(k->stored, k->stored->codes, t->count, fp4, e);
     for (int64_t b = 0; b < blocks && nested && !status; b++) { /* nested maxima are stored from what they were */
-        float most = 0;
+        float max = 0;
         for (int64_t i = b * block; i < (b + 1) * block && i < (int64_t)t->count; i++)
-            most = k->w[i] > most ? k->w[i] : -k->w[i] > most ? -k->w[i] : most;
-        k->stored->scales[b] = most;
+            max = k->w[i] > max ? k->w[i] : -k->w[i] > max ? -k->w[i] : max;
+        k->stored->scales[b] = max;
     }
     bg_codes q = {.rows = t->rows,
                   .cols = t->cols,

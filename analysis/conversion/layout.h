@@ -18,8 +18,8 @@
 typedef struct bg_layout bg_layout;
 
 typedef struct bg_quantize_options {
-    const bg_spec *spec;    /* of every matrix that the recipe does not name; NULL: those stay as they are */
-    const bg_mixed *recipe; /* NULL */
+    const bg_spec *spec;     /* of every matrix that the recipe does not name; NULL: those stay as they are */
+    const bg_recipe *recipe; /* NULL */
     const bg_layout *layout;
     bg_dtype dtype; /* of dense matrices, and what bitsandbytes rounds to when it computes: BG_F32, BG_F16, BG_BF16;
                      * BG_DTYPES: each tensor's own */

@@ -35,12 +35,13 @@ static bg_dtype plain_dtype(const bg_tensor *t)
 static int stream_plain(const bg_tensor *t, bg_safetensors_writer *out, bg_err *e)
 {
     bg_dtype dtype = plain_dtype(t);
-    int64_t n = t->cols ? TILE / t->cols : 1, room = n < 1 ? 1 : n > t->rows ? t->rows : n;
-    float *tile = malloc((size_t)(room * t->cols) * sizeof *tile + 1);
-    uint16_t *half = malloc((size_t)(room * t->cols) * sizeof *half + 1);
-    int status = tile && half ? BG_OK : bg_no_memory(e, t->name, (unsigned long long)(room * t->cols) * sizeof *tile);
-    for (int64_t at = 0; at < t->rows && !status; at += room) {
-        int64_t m = t->rows - at < room ? t->rows - at : room, count = m * t->cols;
+    int64_t n = t->cols ? TILE / t->cols : 1, capacity = n < 1 ? 1 : n > t->rows ? t->rows : n;
+    float *tile = malloc((size_t)(capacity * t->cols) * sizeof *tile + 1);
+    uint16_t *half = malloc((size_t)(capacity * t->cols) * sizeof *half + 1);
+    int status =
+        tile && half ? BG_OK : bg_no_memory(e, t->name, (unsigned long long)(capacity * t->cols) * sizeof *tile);
+    for (int64_t at = 0; at < t->rows && !status; at += capacity) {
+        int64_t m = t->rows - at < capacity ? t->rows - at : capacity, count = m * t->cols;
         status = bg_tensor_rows(t, at, m, tile, e);
         for (int64_t i = 0; i < count && dtype != BG_F32; i++)
             half[i] = dtype == BG_F16 ? bg_f32_to_f16(tile[i]) : bg_f32_to_bf16(tile[i]);
@@ -399,12 +400,12 @@ static int write_shards(writer *w, bg_err *e)
 
 static int check_tensor(const bg_tensor *t, const bg_quantized_tensor *want, const char *path, bg_err *e)
 {
-    int64_t n = TILE / t->cols, room = n < 1 ? 1 : n > t->rows ? t->rows : n;
-    float *tile = malloc((size_t)(room * t->cols) * sizeof *tile + 1);
+    int64_t n = TILE / t->cols, capacity = n < 1 ? 1 : n > t->rows ? t->rows : n;
+    float *tile = malloc((size_t)(capacity * t->cols) * sizeof *tile + 1);
     uint64_t hash = 0;
-    int status = tile ? BG_OK : bg_no_memory(e, t->name, (unsigned long long)(room * t->cols) * sizeof *tile);
-    for (int64_t at = 0; at < t->rows && !status; at += room) {
-        int64_t m = t->rows - at < room ? t->rows - at : room;
+    int status = tile ? BG_OK : bg_no_memory(e, t->name, (unsigned long long)(capacity * t->cols) * sizeof *tile);
+    for (int64_t at = 0; at < t->rows && !status; at += capacity) {
+        int64_t m = t->rows - at < capacity ? t->rows - at : capacity;
         status = bg_tensor_rows(t, at, m, tile, e);
         hash = status ? 0 : bg_values_hash(hash, tile, (uint64_t)(m * t->cols));
     }

@@ -17,7 +17,7 @@ typedef struct rule {
     const bg_spec *spec; /* in specs */
 } rule;
 
-struct bg_mixed {
+struct bg_recipe {
     rule *rules;
     int n;
     bg_spec **specs; /* each text once */
@@ -25,7 +25,7 @@ struct bg_mixed {
     char *name;
 };
 
-static int intern(bg_mixed *m, const char *text, const bg_spec **out, bg_err *e)
+static int intern(bg_recipe *m, const char *text, const bg_spec **out, bg_err *e)
 {
     bg_spec *s = malloc(sizeof *s);
     void *more = realloc(m->specs, ((size_t)m->n_specs + 1) * sizeof *m->specs);
@@ -46,7 +46,7 @@ static int intern(bg_mixed *m, const char *text, const bg_spec **out, bg_err *e)
     return BG_OK;
 }
 
-static int add(bg_mixed *m, const char *tensor, pcre2_code *code, const char *spec, bg_err *e)
+static int add(bg_recipe *m, const char *tensor, pcre2_code *code, const char *spec, bg_err *e)
 {
     rule r = {.tensor = tensor ? strdup(tensor) : NULL, .code = code};
     void *more = m->n < RULES_MOST ? realloc(m->rules, ((size_t)m->n + 1) * sizeof *m->rules) : NULL;
@@ -65,7 +65,7 @@ static int add(bg_mixed *m, const char *tensor, pcre2_code *code, const char *sp
 
 /* ---- text ---- */
 
-static int add_line(bg_mixed *m, char *line, const char *path, int number, bg_err *e)
+static int add_line(bg_recipe *m, char *line, const char *path, int number, bg_err *e)
 {
     line[strcspn(line, "#\r")] = 0;
     char *pattern = line + strspn(line, " \t"), *spec = pattern + strcspn(pattern, " \t");
@@ -92,7 +92,7 @@ static int add_line(bg_mixed *m, char *line, const char *path, int number, bg_er
     return status ? bg_context(e, "%s:%d", path, number) : BG_OK;
 }
 
-static int read_text(bg_mixed *m, char *text, const char *path, bg_err *e)
+static int read_text(bg_recipe *m, char *text, const char *path, bg_err *e)
 {
     int number = 0, status = BG_OK;
     for (char *line = text, *end; line && !status; line = end) {
@@ -106,7 +106,7 @@ static int read_text(bg_mixed *m, char *text, const char *path, bg_err *e)
 
 /* ---- an allocation ---- */
 
-static int read_allocation(bg_mixed *m, const char *path, bg_provenance *p, bg_err *e)
+static int read_allocation(bg_recipe *m, const char *path, bg_provenance *p, bg_err *e)
 {
     cJSON *root = NULL;
     const cJSON *row;
@@ -127,11 +127,11 @@ static int read_allocation(bg_mixed *m, const char *path, bg_provenance *p, bg_e
     return status;
 }
 
-int bg_mixed_read(const char *path, bg_mixed **out, bg_provenance *p, bg_err *e)
+int bg_recipe_read(const char *path, bg_recipe **out, bg_provenance *p, bg_err *e)
 {
     char *text = NULL;
     size_t length = 0;
-    bg_mixed *m = calloc(1, sizeof *m);
+    bg_recipe *m = calloc(1, sizeof *m);
     int status = m ? bg_file_read(path, TEXT_LIMIT, &text, &length, e) : bg_no_memory(e, path, sizeof *m);
     int document = !status && text[strspn(text, " \t\r\n")] == '{';
     if (!status && document)
@@ -147,27 +147,27 @@ int bg_mixed_read(const char *path, bg_mixed **out, bg_provenance *p, bg_err *e)
         status = bg_fail(e, BG_INPUT, "%s: the recipe names no tensor", path);
     free(text);
     if (status)
-        bg_mixed_free(m);
+        bg_recipe_free(m);
     else
         *out = m;
     return status;
 }
 
-int bg_mixed_make(const char *name, const char *const *tensors, const char *const *specs, int n, bg_mixed **out,
-                  bg_err *e)
+int bg_recipe_make(const char *name, const char *const *tensors, const char *const *specs, int n, bg_recipe **out,
+                   bg_err *e)
 {
-    bg_mixed *m = calloc(1, sizeof *m);
+    bg_recipe *m = calloc(1, sizeof *m);
     int status = m && (m->name = strdup(name)) ? BG_OK : bg_no_memory(e, "a recipe", sizeof *m);
     for (int i = 0; i < n && !status; i++)
         status = add(m, tensors[i], NULL, specs[i], e);
     if (status)
-        bg_mixed_free(m);
+        bg_recipe_free(m);
     else
         *out = m;
     return status;
 }
 
-void bg_mixed_free(bg_mixed *m)
+void bg_recipe_free(bg_recipe *m)
 {
     if (!m)
         return;
@@ -183,7 +183,7 @@ void bg_mixed_free(bg_mixed *m)
     free(m);
 }
 
-const char *bg_mixed_name(const bg_mixed *m)
+const char *bg_recipe_name(const bg_recipe *m)
 {
     return m->name;
 }
@@ -198,7 +198,7 @@ static int matches(const rule *r, const char *tensor)
     return found;
 }
 
-const bg_spec *bg_mixed_spec(const bg_mixed *m, const char *tensor)
+const bg_spec *bg_recipe_spec(const bg_recipe *m, const char *tensor)
 {
     for (int i = 0; i < m->n; i++)
         if (matches(&m->rules[i], tensor))

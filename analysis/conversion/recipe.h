@@ -9,18 +9,18 @@
 #include "io/documents/document.h"
 #include "quant/parser/parser.h"
 
-typedef struct bg_mixed bg_mixed;
+typedef struct bg_recipe bg_recipe;
 
 /* BG_INPUT names the line or row that is wrong. */
-int bg_mixed_read(const char *path, bg_mixed **out, bg_provenance *p, bg_err *e);
+int bg_recipe_read(const char *path, bg_recipe **out, bg_provenance *p, bg_err *e);
 /* From n names and as many spec texts. */
-int bg_mixed_make(const char *name, const char *const *tensors, const char *const *specs, int n, bg_mixed **out,
-                  bg_err *e);
-void bg_mixed_free(bg_mixed *m);
+int bg_recipe_make(const char *name, const char *const *tensors, const char *const *specs, int n, bg_recipe **out,
+                   bg_err *e);
+void bg_recipe_free(bg_recipe *m);
 
 /* The file's base name, or the name it was made with. */
-const char *bg_mixed_name(const bg_mixed *m);
+const char *bg_recipe_name(const bg_recipe *m);
 /* The spec of a tensor, valid as long as m; NULL: it keeps its weights. Thread-safe. */
-const bg_spec *bg_mixed_spec(const bg_mixed *m, const char *tensor);
+const bg_spec *bg_recipe_spec(const bg_recipe *m, const char *tensor);
 
 #endif

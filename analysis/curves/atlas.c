@@ -186,7 +186,7 @@ void bg_atlas_free(bg_atlas *a)
     *a = (bg_atlas){0};
 }
 
-double bg_atlas_foretell(const bg_atlas *a, const char *spec, double beta)
+double bg_atlas_predict(const bg_atlas *a, const char *spec, double beta)
 {
     const bg_atlas_point *below = NULL;
     for (int i = 0; i < a->n; i++) {

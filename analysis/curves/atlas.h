@@ -42,7 +42,7 @@ int bg_atlas_make(bg_atlas *a, const bg_spec *specs, int n, uint64_t seed, bg_er
 void bg_atlas_free(bg_atlas *a);
 
 /* D/σ² that the axis of generalised Gaussians foretells for exponent β; NaN outside the axis or without the spec. */
-double bg_atlas_foretell(const bg_atlas *a, const char *spec, double beta);
+double bg_atlas_predict(const bg_atlas *a, const char *spec, double beta);
 
 /* Writes the sections of an atlas document; curves and groups (both or NULL) give the tensors to place. */
 int bg_atlas_write(const bg_atlas *a, const cJSON *curves, const cJSON *groups, uint64_t seed, bg_doc *d, bg_err *e);

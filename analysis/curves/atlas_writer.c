@@ -64,7 +64,7 @@ static int place_one(const bg_atlas *a, const cJSON *point, const cJSON *groups,
 {
     const char *tensor = bg_json_string(point, "tensor", ""), *spec = bg_json_string(point, "spec", "");
     double mse = bg_json_number(point, "mse", (double)NAN), sigma2 = bg_json_number(point, "sigma2", (double)NAN);
-    double shape = shape_of(groups, tensor), foretold = bg_atlas_foretell(a, spec, shape),
+    double shape = shape_of(groups, tensor), foretold = bg_atlas_predict(a, spec, shape),
            rate = bg_json_number(point, "rate_bits", (double)NAN);
     if (!(mse > 0) || !(sigma2 > 0) || !isfinite(foretold) || !isfinite(rate))
         return 0;
@@ -105,14 +105,14 @@ static void put_residuals(bg_doc *d, const residuals *r, const double *ones, uin
     bg_doc_row_end(d);
 }
 
-static residuals *residuals_for(residuals *all, int *n, const char *spec, double *room)
+static residuals *residuals_for(residuals *all, int *n, const char *spec, double *workspace)
 {
     for (int i = 0; i < *n; i++)
         if (!strcmp(all[i].spec, spec))
             return &all[i];
     residuals *r = &all[(*n)++];
     snprintf(r->spec, sizeof r->spec, "%s", spec);
-    r->at = room;
+    r->at = workspace;
     return r;
 }
 
@@ -122,12 +122,13 @@ static int write_tensors(const bg_atlas *a, const cJSON *curves, const cJSON *gr
     const cJSON *points = bg_doc_rows(curves, "points"), *row;
     size_t n = (size_t)cJSON_GetArraySize(points), specs = (size_t)a->n + 1;
     residuals *all = calloc(specs, sizeof *all);
-    double *room = malloc((specs + 1) * (n + 1) * sizeof *room), *ones = room ? room + specs * (n + 1) : NULL;
+    double *workspace = malloc((specs + 1) * (n + 1) * sizeof *workspace),
+           *ones = workspace ? workspace + specs * (n + 1) : NULL;
     int found = 0;
-    if (!all || !room) {
+    if (!all || !workspace) {
         free(all);
-        free(room);
-        return bg_no_memory(e, "placed tensors", specs * n * sizeof *room);
+        free(workspace);
+        return bg_no_memory(e, "placed tensors", specs * n * sizeof *workspace);
     }
     for (size_t i = 0; i < n; i++)
         ones[i] = 1;
@@ -137,14 +138,14 @@ static int write_tensors(const bg_atlas *a, const cJSON *curves, const cJSON *gr
         double residual;
         if (!place_one(a, row, groups, d, &residual))
             continue;
-        residuals *r = residuals_for(all, &found, bg_json_string(row, "spec", ""), room + (size_t)found * (n + 1));
+        residuals *r = residuals_for(all, &found, bg_json_string(row, "spec", ""), workspace + (size_t)found * (n + 1));
         r->at[r->n++] = residual;
     }
     bg_doc_section(d, "residuals");
     for (int i = 0; i < found; i++)
         put_residuals(d, &all[i], ones, seed);
     free(all);
-    free(room);
+    free(workspace);
     return BG_OK;
 }
 

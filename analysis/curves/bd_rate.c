@@ -102,9 +102,9 @@ static double cubic_integral(const double *x, const double *y, int n, double a, 
 
 static int check(bg_bd_method how, const double *x, const double *y, int n, bg_err *e)
 {
-    static const int least[] = {4, 2, 5};
-    if (n < least[how])
-        return bg_fail(e, BG_INPUT, "a curve of %d points is too short for this interpolation (%d)", n, least[how]);
+    static const int min[] = {4, 2, 5};
+    if (n < min[how])
+        return bg_fail(e, BG_INPUT, "a curve of %d points is too short for this interpolation (%d)", n, min[how]);
     for (int i = 0; i < n; i++)
         if (!isfinite(x[i]) || !isfinite(y[i]) || (i && (x[i] <= x[i - 1] || y[i] <= y[i - 1])))
             return bg_fail(e, BG_INPUT, "a curve is not rising: more rate without more quality");

@@ -17,7 +17,7 @@ typedef struct chain {
     float *unit;    /* x in units of its scale, from its zero: weights within the levels from the front, others from the
                        back */
     double *weight; /* scale² of each */
-    size_t n, beyond, room;
+    size_t n, beyond, capacity;
     int K;
 } chain;
 
@@ -37,17 +37,17 @@ static double square(float x, float y)
 /* Adds one scope's errors and its weights in the grid's own unit. */
 static void add_scope(chain *c, const float *x, size_t n, const bg_code *ideal, const bg_code *stored)
 {
-    bg_code mixed = *ideal;
-    mixed.scale = stored->scale;
+    bg_code recipe = *ideal;
+    recipe.scale = stored->scale;
     c->K = ideal->K > c->K ? ideal->K : c->K;
     bg_reach reach = bg_code_reach(ideal);
     for (size_t i = 0; i < n; i++) {
         double error = square(x[i], bg_code_value(ideal, bg_code_index(ideal, x[i])));
-        c->scaled += square(x[i], bg_code_value(&mixed, bg_code_index(&mixed, x[i])));
+        c->scaled += square(x[i], bg_code_value(&recipe, bg_code_index(&recipe, x[i])));
         int clips = bg_clips(reach, x[i]);
         *(clips ? &c->clipped : &c->inside) += error;
         if (ideal->scale != 0) {
-            size_t at = clips ? c->room - ++c->beyond : c->n++;
+            size_t at = clips ? c->capacity - ++c->beyond : c->n++;
             c->unit[at] = (x[i] - ideal->offset) / ideal->scale + (ideal->affine ? ideal->zero : 0);
             c->weight[at] = (double)ideal->scale * (double)ideal->scale;
         }
@@ -56,8 +56,8 @@ static void add_scope(chain *c, const float *x, size_t n, const bg_code *ideal, 
 
 static int walk(chain *c, const float *w, bg_err *e)
 {
-    bg_code_room room, other;
-    int status = bg_code_room_init(&room, c->s, e);
+    bg_code_room capacity, other;
+    int status = bg_code_room_init(&capacity, c->s, e);
     if (status)
         return status;
     if (!(status = bg_code_room_init(&other, c->s, e))) {
@@ -72,14 +72,14 @@ static int walk(chain *c, const float *w, bg_err *e)
                 status = bg_code_fit(c->s, &st, &other, &stored, e);
             st.ideal = 1;
             if (!status)
-                status = bg_code_fit(c->s, &st, &room, &ideal, e);
+                status = bg_code_fit(c->s, &st, &capacity, &ideal, e);
             if (!status)
                 add_scope(c, x, n, &ideal, &stored);
             bg_hist_free(&hist);
         }
         bg_code_room_free(&other);
     }
-    bg_code_room_free(&room);
+    bg_code_room_free(&capacity);
     return status;
 }
 
@@ -94,8 +94,8 @@ static int best_levels(chain *c, double *sse, bg_err *e)
     int status = bg_hist_from_values(&within, c->unit, c->weight, c->n, e);
     if (status)
         return status;
-    memmove(c->unit + c->n, c->unit + c->room - c->beyond, c->beyond * sizeof *c->unit);
-    memmove(c->weight + c->n, c->weight + c->room - c->beyond, c->beyond * sizeof *c->weight);
+    memmove(c->unit + c->n, c->unit + c->capacity - c->beyond, c->beyond * sizeof *c->unit);
+    memmove(c->weight + c->n, c->weight + c->capacity - c->beyond, c->beyond * sizeof *c->weight);
     if (!(status = bg_hist_from_values(&all, c->unit, c->weight, c->n + c->beyond, e))) {
         int K = (size_t)c->K < all.n ? c->K : (int)all.n;
         double *levels = malloc((size_t)K * sizeof *levels), total = 0;
@@ -118,7 +118,7 @@ static int split(const bg_matrix *m, const bg_spec *s, const float *w, double ne
     chain c = {
         .s = s, .m = m, .size = bg_scope_size(s, m->rows, m->cols), .scopes = bg_scope_count(s, m->rows, m->cols)};
     c.per_row = flat ? 0 : (m->cols + c.size - 1) / c.size;
-    c.room = all;
+    c.capacity = all;
     c.unit = malloc((all + 1) * sizeof *c.unit), c.weight = malloc((all + 1) * sizeof *c.weight);
     double best = 0, n = (double)all;
     int zeros = s->zero != BG_ZERO_SYM, levels = (s->grid->flags & BG_GRID_STORES_LEVELS) != 0;

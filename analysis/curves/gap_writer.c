@@ -161,7 +161,7 @@ static int is_spaced(const int *layers, int n, int layer)
 }
 
 typedef struct mean {
-    double weights, rate, relative, gap, least, most;
+    double weights, rate, relative, gap, min, max;
     const bg_gap_point **points;
     int tensors;
 } mean;
@@ -169,8 +169,8 @@ typedef struct mean {
 static void add(mean *m, const bg_gap_point *p)
 {
     double w = p->weights;
-    m->least = m->tensors ? fmin(m->least, p->gap_bits) : p->gap_bits;
-    m->most = m->tensors ? fmax(m->most, p->gap_bits) : p->gap_bits;
+    m->min = m->tensors ? fmin(m->min, p->gap_bits) : p->gap_bits;
+    m->max = m->tensors ? fmax(m->max, p->gap_bits) : p->gap_bits;
     m->weights += w;
     m->rate += w * p->rate_bits;
     m->relative += w * p->mse / p->sigma2;
@@ -194,8 +194,8 @@ static int write_mean(bg_doc *d, const char *over, const mean *m, bg_err *e)
     bg_doc_number(d, "rate_bits", m->rate / m->weights);
     bg_doc_number(d, "relative", m->relative / m->weights);
     bg_doc_number(d, "gap_bits", m->gap / m->weights);
-    bg_doc_number(d, "gap_least_bits", m->least);
-    bg_doc_number(d, "gap_most_bits", m->most);
+    bg_doc_number(d, "gap_least_bits", m->min);
+    bg_doc_number(d, "gap_most_bits", m->max);
     bg_doc_number(d, "gap_low_bits", low);
     bg_doc_number(d, "gap_high_bits", high);
     bg_doc_row_end(d);
@@ -236,10 +236,10 @@ static int write_role(bg_doc *d, const bg_gap_point *const *at, int n, const rol
 
 static int write_roles(const bg_gaps *g, bg_doc *d, bg_err *e)
 {
-    size_t most = (size_t)g->n_points + 1;
-    const bg_gap_point **at = malloc(most * sizeof *at);
-    role_workspace w = {malloc(most * sizeof *w.layers), malloc(most * sizeof *w.points)};
-    int n = 0, status = at && w.layers && w.points ? BG_OK : bg_no_memory(e, "roles", most * sizeof *at);
+    size_t max = (size_t)g->n_points + 1;
+    const bg_gap_point **at = malloc(max * sizeof *at);
+    role_workspace w = {malloc(max * sizeof *w.layers), malloc(max * sizeof *w.points)};
+    int n = 0, status = at && w.layers && w.points ? BG_OK : bg_no_memory(e, "roles", max * sizeof *at);
     for (int i = 0; !status && i < g->n_points; i++)
         if (isfinite(g->points[i].gap_bits))
             at[n++] = &g->points[i];
@@ -276,29 +276,29 @@ typedef struct pair_room {
     double *x, *w;       /* [tensors] */
 } pair_room;
 
-static void write_pair(const bg_gaps *g, bg_doc *d, const pair_room *room, int a, int t, uint64_t seed)
+static void write_pair(const bg_gaps *g, bg_doc *d, const pair_room *workspace, int a, int t, uint64_t seed)
 {
     int n = 0, Q = g->n_quantizers;
     double sum = 0, percent = 0, weights = 0, akima = 0, akima_weights = 0, low, high;
     for (int i = 0; i < g->n_tensors; i++) {
         double bits, rate, smooth;
-        if (bg_bd_bits(BG_BD_PCHIP, &room->curves[i * Q + a], &room->curves[i * Q + t], &bits, NULL))
+        if (bg_bd_bits(BG_BD_PCHIP, &workspace->curves[i * Q + a], &workspace->curves[i * Q + t], &bits, NULL))
             continue;
-        if (bg_bd_rate_percent(BG_BD_PCHIP, &room->curves[i * Q + a], &room->curves[i * Q + t], &rate, NULL))
+        if (bg_bd_rate_percent(BG_BD_PCHIP, &workspace->curves[i * Q + a], &workspace->curves[i * Q + t], &rate, NULL))
             rate = NAN;
-        if (!bg_bd_bits(BG_BD_AKIMA, &room->curves[i * Q + a], &room->curves[i * Q + t], &smooth, NULL)) {
+        if (!bg_bd_bits(BG_BD_AKIMA, &workspace->curves[i * Q + a], &workspace->curves[i * Q + t], &smooth, NULL)) {
             akima += g->first[i]->weights * smooth;
             akima_weights += g->first[i]->weights;
         }
-        room->x[n] = bits;
-        room->w[n] = g->first[i]->weights;
-        sum += room->w[n] * bits;
-        percent += room->w[n] * rate;
-        weights += room->w[n++];
+        workspace->x[n] = bits;
+        workspace->w[n] = g->first[i]->weights;
+        sum += workspace->w[n] * bits;
+        percent += workspace->w[n] * rate;
+        weights += workspace->w[n++];
     }
     if (!n)
         return;
-    bg_resample_mean(room->x, room->w, n, seed, &low, &high);
+    bg_resample_mean(workspace->x, workspace->w, n, seed, &low, &high);
     bg_doc_row(d);
     bg_doc_string(d, "anchor", g->quantizers[a]);
     bg_doc_string(d, "test", g->quantizers[t]);
@@ -314,18 +314,21 @@ static void write_pair(const bg_gaps *g, bg_doc *d, const pair_room *room, int a
 static int write_bdrate(const bg_gaps *g, const curve_index *x, bg_doc *d, uint64_t seed, bg_err *e)
 {
     size_t T = (size_t)g->n_tensors, Q = (size_t)g->n_quantizers;
-    pair_room room = {malloc(T * Q * sizeof *room.curves), malloc(T * sizeof *room.x), malloc(T * sizeof *room.w)};
-    int status = room.curves && room.x && room.w ? BG_OK : bg_no_memory(e, "curves", T * Q * sizeof *room.curves);
+    pair_room workspace = {malloc(T * Q * sizeof *workspace.curves), malloc(T * sizeof *workspace.x),
+                           malloc(T * sizeof *workspace.w)};
+    int status = workspace.curves && workspace.x && workspace.w
+                     ? BG_OK
+                     : bg_no_memory(e, "curves", T * Q * sizeof *workspace.curves);
     for (size_t c = 0; !status && c < T * Q; c++)
-        room.curves[c] = bd_curve(x->at + x->first[c], x->first[c + 1] - x->first[c]);
+        workspace.curves[c] = bd_curve(x->at + x->first[c], x->first[c + 1] - x->first[c]);
     bg_doc_section(d, "bdrate");
     for (int a = 0; !status && a < g->n_quantizers; a++)
         for (int t = 0; t < g->n_quantizers; t++)
             if (a != t)
-                write_pair(g, d, &room, a, t, seed);
-    free(room.curves);
-    free(room.x);
-    free(room.w);
+                write_pair(g, d, &workspace, a, t, seed);
+    free(workspace.curves);
+    free(workspace.x);
+    free(workspace.w);
     return status;
 }
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "quant/coding/index_stream.h"
 
-enum { PIECE = 1 << 20, CODES = 65536, MOST_EXPONENTS = 256, NO_LEFT = MOST_EXPONENTS };
+enum { PIECE = 1 << 20, CODES = 65536, MAX_EXPONENTS = 256, NO_LEFT = MAX_EXPONENTS };
 
 typedef struct job {
     const bg_matrix *m;
@@ -26,7 +26,7 @@ static void count(const job *j, const uint16_t *codes, int64_t rows, uint64_t *c
         unsigned left = NO_LEFT;
         for (int64_t c = 0; c < j->m->cols; c++) {
             unsigned v = codes[r * j->m->cols + c], x = exponent_of(j, v);
-            code[v]++, pair[left * MOST_EXPONENTS + x]++;
+            code[v]++, pair[left * MAX_EXPONENTS + x]++;
             left = x;
         }
     }
@@ -47,15 +47,15 @@ static int encode(const job *j, const uint16_t *codes, size_t n, uint16_t *symbo
 static int pass(job *j, int coding, bg_err *e)
 {
     int64_t step = j->m->cols < PIECE ? PIECE / j->m->cols : 1, pieces = (j->m->rows + step - 1) / step;
-    size_t room = (size_t)(step * j->m->cols), contexts = (MOST_EXPONENTS + 1) * MOST_EXPONENTS;
+    size_t workspace = (size_t)(step * j->m->cols), contexts = (MAX_EXPONENTS + 1) * MAX_EXPONENTS;
     int status = BG_OK;
 #pragma omp parallel if (pieces > 1)
     {
-        uint16_t *codes = malloc(2 * room * sizeof *codes);
+        uint16_t *codes = malloc(2 * workspace * sizeof *codes);
         uint64_t *own = calloc(CODES + contexts, sizeof *own);
         bg_err mine = {0};
         double code_bits = 0, exponent_bits = 0;
-        int failed = codes && own ? BG_OK : bg_no_memory(&mine, "codes", 2 * room * sizeof *codes);
+        int failed = codes && own ? BG_OK : bg_no_memory(&mine, "codes", 2 * workspace * sizeof *codes);
 #pragma omp for schedule(dynamic, 1)
         for (int64_t k = 0; k < pieces; k++) {
             int64_t first = k * step, n = j->m->rows - first < step ? j->m->rows - first : step;
@@ -66,7 +66,7 @@ static int pass(job *j, int coding, bg_err *e)
             if (!failed && !coding)
                 count(j, codes, n, own, own + CODES);
             if (!failed && coding)
-                failed = encode(j, codes, (size_t)(n * j->m->cols), codes + room, &a, &b, &mine);
+                failed = encode(j, codes, (size_t)(n * j->m->cols), codes + workspace, &a, &b, &mine);
             code_bits += a, exponent_bits += b;
         }
 #pragma omp critical(bg_lossless)
@@ -100,10 +100,10 @@ static double entropy(const double *counts, size_t n, double total)
 static double left_entropy(const job *j, double total)
 {
     double both = 0, context = 0;
-    for (int a = 0; a <= MOST_EXPONENTS; a++) {
+    for (int a = 0; a <= MAX_EXPONENTS; a++) {
         double row = 0;
-        for (int b = 0; b < MOST_EXPONENTS; b++) {
-            double n = (double)j->pair[a * MOST_EXPONENTS + b];
+        for (int b = 0; b < MAX_EXPONENTS; b++) {
+            double n = (double)j->pair[a * MAX_EXPONENTS + b];
             row += n;
             both += n > 0 ? n / total * log2(total / n) : 0;
         }
@@ -112,13 +112,13 @@ static double left_entropy(const job *j, double total)
     return both - context;
 }
 
-static void entropies(const job *j, double *room, bg_lossless *out, double total)
+static void entropies(const job *j, double *workspace, bg_lossless *out, double total)
 {
-    double *codes = room, *unsigned_codes = room + CODES, *mantissas = unsigned_codes + CODES / 2,
+    double *codes = workspace, *unsigned_codes = workspace + CODES, *mantissas = unsigned_codes + CODES / 2,
            *exponents = mantissas + CODES / 2;
     double signs[2] = {0, 0};
-    memset(room, 0, 2 * CODES * sizeof *room);
-    memset(exponents, 0, MOST_EXPONENTS * sizeof *exponents);
+    memset(workspace, 0, 2 * CODES * sizeof *workspace);
+    memset(exponents, 0, MAX_EXPONENTS * sizeof *exponents);
     for (unsigned c = 0; c < CODES; c++) {
         double n = (double)j->code[c];
         codes[c] = n, unsigned_codes[c & (CODES / 2 - 1)] += n, signs[c >> 15] += n;
@@ -161,13 +161,13 @@ int bg_lossless_of(const bg_matrix *m, bg_lossless *out, bg_err *e)
     if (!m->codes16 || !(total > 0))
         return bg_fail(e, BG_USAGE, "the lossless floor is of 16-bit floats");
     job j = {.m = m, .mantissa_bits = out->mantissa_bits, .exponents = 1 << out->exponent_bits};
-    double *room = malloc((2 * CODES + MOST_EXPONENTS) * sizeof *room);
-    j.code = calloc(CODES, sizeof *j.code), j.pair = calloc((MOST_EXPONENTS + 1) * MOST_EXPONENTS, sizeof *j.pair);
-    int status = room && j.code && j.pair ? pass(&j, 0, e) : bg_no_memory(e, "counts", CODES * 24);
+    double *workspace = malloc((2 * CODES + MAX_EXPONENTS) * sizeof *workspace);
+    j.code = calloc(CODES, sizeof *j.code), j.pair = calloc((MAX_EXPONENTS + 1) * MAX_EXPONENTS, sizeof *j.pair);
+    int status = workspace && j.code && j.pair ? pass(&j, 0, e) : bg_no_memory(e, "counts", CODES * 24);
     if (!status) {
-        entropies(&j, room, out, total);
-        status = write_all(&j, room, room + 2 * CODES, out, total, e);
+        entropies(&j, workspace, out, total);
+        status = write_all(&j, workspace, workspace + 2 * CODES, out, total, e);
     }
-    free(room), free(j.code), free(j.pair);
+    free(workspace), free(j.code), free(j.pair);
     return status;
 }

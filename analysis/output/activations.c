@@ -72,7 +72,7 @@ void bg_activations_free(bg_activations *s)
     *s = (bg_activations){0};
 }
 
-static int64_t least(int64_t a, int64_t b)
+static int64_t min(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
@@ -84,7 +84,7 @@ static void multiply_block(const float *a, const float *b, int64_t C, int64_t k,
 {
     int64_t strip = a == b ? STRIP : rows;
     for (int64_t r = 0; r < rows; r += strip) {
-        int64_t height = least(strip, rows - r);
+        int64_t height = min(strip, rows - r);
         bg_sgemm((bg_product_shape){height, a == b ? r + height : cols, k}, 1, (bg_s_operand){a + r, 1, C},
                  (bg_s_operand){b, C, 1}, 0, tile + r * cols, cols);
     }
@@ -94,11 +94,11 @@ static void multiply_block(const float *a, const float *b, int64_t C, int64_t k,
 static void add_block(bg_activations *s, const float *x, int64_t n, int64_t block, int64_t i, int64_t j)
 {
     float tile[BLOCK_MOST * BLOCK_MOST]; /* on the stack: its pages stay with the thread */
-    int64_t C = s->cols, rows = least(block, C - i), cols = least(block, C - j);
+    int64_t C = s->cols, rows = min(block, C - i), cols = min(block, C - j);
     int64_t tokens =
         C >= WIDE ? TOKENS_WIDE : TOKENS; /* adding a wide Σ to itself costs as much as some of its products */
     for (int64_t t = 0; t < n; t += tokens) {
-        multiply_block(x + t * C + i, x + t * C + j, C, least(tokens, n - t), rows, cols, tile);
+        multiply_block(x + t * C + i, x + t * C + j, C, min(tokens, n - t), rows, cols, tile);
         for (int64_t r = 0; r < rows; r++) {
             double *sum = row_of(s, i + r) + j;
             for (int64_t c = 0; c < (i == j ? r + 1 : cols); c++)
@@ -141,7 +141,7 @@ void bg_activations_add(bg_activations *s, const float *x, int64_t n)
         pair_at(p, below, &i, &j);
         add_block(s, x, n, block, i * block, j * block);
         if (i == j)
-            add_magnitudes(s, x, n, i * block, least((i + 1) * block, s->cols));
+            add_magnitudes(s, x, n, i * block, min((i + 1) * block, s->cols));
     }
     s->tokens += n;
 }
@@ -183,23 +183,23 @@ static void mirror(double *square, int64_t C)
 #pragma omp parallel for schedule(dynamic)
     for (int64_t r = 0; r < C; r += SQUARE)
         for (int64_t c = 0; c <= r; c += SQUARE)
-            for (int64_t i = r; i < least(r + SQUARE, C); i++)
-                for (int64_t j = c; j < least(c + SQUARE, i); j++)
+            for (int64_t i = r; i < min(r + SQUARE, C); i++)
+                for (int64_t j = c; j < min(c + SQUARE, i); j++)
                     square[j * C + i] = square[i * C + j];
 }
 
 int bg_activations_square(bg_activations *s, bg_err *e)
 {
-    int64_t C = s->cols, room = C * C - triangle_of(C);
+    int64_t C = s->cols, capacity = C * C - triangle_of(C);
     double *square = realloc(s->triangle, (size_t)(C * C) * sizeof *square);
     if (!square)
         return bg_no_memory(e, "second moments", (unsigned long long)(C * C) * sizeof *square);
     s->triangle = NULL;
     s->second_moment = square;
     /* To the end of the square, then row i to its place, which never lies behind where it is read: no second buffer. */
-    memmove(square + room, square, (size_t)triangle_of(C) * sizeof *square);
+    memmove(square + capacity, square, (size_t)triangle_of(C) * sizeof *square);
     for (int64_t i = 0; i < C; i++)
-        memmove(square + i * C, square + room + triangle_of(i), (size_t)(i + 1) * sizeof *square);
+        memmove(square + i * C, square + capacity + triangle_of(i), (size_t)(i + 1) * sizeof *square);
     mirror(square, C);
     return BG_OK;
 }
@@ -208,7 +208,7 @@ int bg_activations_square(bg_activations *s, bg_err *e)
 
 int bg_folds_of(int64_t tokens, int wanted)
 {
-    int64_t n = least(least(tokens / TOKENS, wanted), BG_FOLDS_MOST);
+    int64_t n = min(min(tokens / TOKENS, wanted), BG_FOLDS_MOST);
     return n < 2 ? 0 : (int)n;
 }
 
@@ -256,7 +256,7 @@ void bg_folds_add(bg_folds *f, bg_activations *s, const float *x, int64_t n, int
         int k = 0;
         while (bg_fold_end(total, f->n, k) <= s->tokens)
             k++;
-        int64_t end = bg_fold_end(total, f->n, k), piece = least(n - at, end - s->tokens);
+        int64_t end = bg_fold_end(total, f->n, k), piece = min(n - at, end - s->tokens);
         bg_activations_add(s, x + at * s->cols, piece);
         if (s->tokens == end)
             close_fold(f, s, k, end - (k ? bg_fold_end(total, f->n, k - 1) : 0));

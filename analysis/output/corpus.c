@@ -107,10 +107,10 @@ int bg_corpus_sentences(const bg_ckpt *c, bg_corpus *out, bg_err *e)
     return status;
 }
 
-int bg_corpus_cut(bg_corpus *t, int context, int64_t most, bg_err *e)
+int bg_corpus_cut(bg_corpus *t, int context, int64_t max, bg_err *e)
 {
     int64_t windows = t->n / context;
-    windows = most && windows > most ? most : windows;
+    windows = max && windows > max ? max : windows;
     if (t->n < context) {
         windows = 1;
         context = (int)t->n;

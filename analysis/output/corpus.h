@@ -31,7 +31,7 @@ int bg_corpus_read(const bg_ckpt *c, const char *path, int special, bg_corpus *o
 int bg_corpus_sentences(const bg_ckpt *c, bg_corpus *out, bg_err *e);
 /* Cuts one sequence into windows of `context` tokens that do not overlap, at most `most` of them (0: all); a tail
  * shorter than a window is left out, unless it is all there is. */
-int bg_corpus_cut(bg_corpus *t, int context, int64_t most, bg_err *e);
+int bg_corpus_cut(bg_corpus *t, int context, int64_t max, bg_err *e);
 /* sha256 of the ids as little-endian 32-bit numbers: two runs that print the same hash saw the same tokens. */
 bg_sha256 bg_corpus_hash(const bg_corpus *t);
 void bg_corpus_free(bg_corpus *t);

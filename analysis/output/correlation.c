@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { MOST_PERMUTED = 8, FEWEST = 5 };
+enum { MAX_PERMUTED = 8, FEWEST = 5 };
 
 static double pearson_of(const double *x, const double *y, int n)
 {
@@ -61,8 +61,8 @@ static void mid_ranks(const double *x, int n, double *rank)
 /* Share of the n! pairings whose |ρ| is at least the one seen (Heap's algorithm over y). */
 static double exact_p(const double *x, const double *y, int n, double r)
 {
-    double z[MOST_PERMUTED];
-    int count[MOST_PERMUTED] = {0};
+    double z[MAX_PERMUTED];
+    int count[MAX_PERMUTED] = {0};
     double hits = 0, all = 0;
     for (int i = 0; i < n; i++)
         z[i] = y[i];
@@ -92,7 +92,7 @@ bg_correlation bg_spearman(const double *x, const double *y, int n, double *rank
     mid_ranks(x, n, ranks);
     mid_ranks(y, n, ranks + n);
     bg_correlation c = finish(pearson_of(ranks, ranks + n, n), n, 1.03);
-    if (n <= MOST_PERMUTED && !isnan(c.r))
+    if (n <= MAX_PERMUTED && !isnan(c.r))
         c.p_exact = exact_p(ranks, ranks + n, n, c.r);
     return c;
 }

@@ -74,7 +74,7 @@ static int choose_prompts(subject *s, const bg_evaluation_options *o, bg_err *e)
             .prompt = s->text.id + (s->text.n - (size_t)length) * (size_t)i / (size_t)s->n_prompts,
             .n_prompt = length,
             .id = s->generated + (size_t)i * (size_t)o->new_tokens,
-            .most = o->new_tokens,
+            .max = o->new_tokens,
             .eos = bg_tokenizer_eos(s->tokenizer),
         };
     return BG_OK;
@@ -110,9 +110,7 @@ static int subject_open(subject *s, const bg_evaluation_options *o, bg_provenanc
 static int measure_losses(subject *s, const bg_pass *p, const bg_evaluation_options *o, bg_evaluation_row *row,
                           bg_err *e)
 {
-    int most = bg_model_context(s->model), context = o->context            ? o->context
-                                                     : most < CONTEXT_MOST ? most
-                                                                           : CONTEXT_MOST;
+    int max = bg_model_context(s->model), context = o->context ? o->context : max < CONTEXT_MOST ? max : CONTEXT_MOST;
     int status = BG_OK;
     if (!s->text.n)
         return BG_OK;

@@ -15,10 +15,10 @@ static int add(bg_evaluation *v, const char *model, const char *task, const char
     if (v->n_imports >= METRICS_MOST)
         return bg_fail(e, BG_INPUT, "more than %d imported figures", METRICS_MOST);
     if (!(v->n_imports & (v->n_imports - 1))) { /* grow at powers of two */
-        size_t room = v->n_imports ? 2 * (size_t)v->n_imports : 1;
-        void *more = realloc(v->imports, room * sizeof *v->imports);
+        size_t capacity = v->n_imports ? 2 * (size_t)v->n_imports : 1;
+        void *more = realloc(v->imports, capacity * sizeof *v->imports);
         if (!more)
-            return bg_no_memory(e, "imported figures", room * sizeof *v->imports);
+            return bg_no_memory(e, "imported figures", capacity * sizeof *v->imports);
         v->imports = more;
     }
     bg_evaluation_import one = {strdup(model), strdup(task), strdup(metric), value, se};
@@ -61,7 +61,7 @@ static int import_task(bg_evaluation *v, const char *model, const cJSON *task, b
 
 /* The name the file gives the model: "model_name", or pretrained=… of config.model_args. Only its last path component.
  */
-static void model_name(const cJSON *root, char *out, size_t room)
+static void model_name(const cJSON *root, char *out, size_t capacity)
 {
     const cJSON *config = cJSON_GetObjectItemCaseSensitive(root, "config");
     const char *name = bg_json_string(root, "model_name", NULL);
@@ -77,7 +77,7 @@ static void model_name(const cJSON *root, char *out, size_t room)
     size_t from = n;
     while (from && name[from - 1] != '/')
         from--;
-    snprintf(out, room, "%.*s", (int)(n - from), name + from);
+    snprintf(out, capacity, "%.*s", (int)(n - from), name + from);
 }
 
 int bg_evaluation_import_file(bg_evaluation *v, const char *path, const char *model, bg_provenance *p, bg_err *e)

@@ -17,9 +17,9 @@ static uint64_t bytes_of(const bg_states *s, int64_t rows)
 /* The name of a file to be made: in $TMPDIR, else in the directory of `beside`. */
 static char *name_beside(const char *beside)
 {
-    const char *room = getenv("TMPDIR");
-    if (room && *room)
-        return bg_path_join(room, "bitgap-states-XXXXXX");
+    const char *workspace = getenv("TMPDIR");
+    if (workspace && *workspace)
+        return bg_path_join(workspace, "bitgap-states-XXXXXX");
     size_t directory = (size_t)(bg_path_base(beside) - beside);
     char *folder = directory ? strndup(beside, directory) : strdup("."), *name = NULL;
     if (folder)

@@ -13,8 +13,8 @@ typedef struct bg_logits {
     bg_corpus text, part;  /* part: its first sequences, borrowed */
     bg_spec *specs;
     int n_specs;
-    bg_mixed **mixed; /* recipes: a trial each, behind the specs' */
-    int n_mixed;
+    bg_recipe **recipe; /* recipes: a trial each, behind the specs' */
+    int n_recipes;
     bg_trial *v; /* [n]: the specs' families, then the candidates */
     int n;
     bg_trial noise[2];      /* float64 sums, bfloat16 activations; no tokens: not measured */

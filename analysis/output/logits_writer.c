@@ -5,7 +5,7 @@
 
 static const char *spec_name(const bg_trial *v)
 {
-    return v->candidate ? v->candidate->ckpt->title : v->mixed ? bg_mixed_name(v->mixed) : v->spec->text;
+    return v->candidate ? v->candidate->ckpt->title : v->recipe ? bg_recipe_name(v->recipe) : v->spec->text;
 }
 
 static void write_text(bg_doc *d, const bg_logits *j)
@@ -64,7 +64,7 @@ static void write_row(bg_doc *d, const bg_trial *v)
     bg_doc_row(d);
     bg_doc_string(d, "spec", spec_name(v));
     bg_doc_string(d, "quantizer", v->spec ? bg_spec_quantizer(v->spec, quantizer) : spec_name(v));
-    bg_doc_string(d, "source", v->candidate ? "checkpoint" : v->mixed ? "recipe" : "spec");
+    bg_doc_string(d, "source", v->candidate ? "checkpoint" : v->recipe ? "recipe" : "spec");
     bg_doc_string(d, "over", v->layer >= 0 ? (v->role ? "tensor" : "layer") : v->role ? "role" : "all");
     bg_doc_integer(d, "layer", v->layer);
     bg_doc_string(d, "role", v->role ? v->role : "all");

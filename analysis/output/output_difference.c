@@ -29,12 +29,12 @@ typedef struct walk {
 
 int bg_trial_changes(const bg_trial *v, const bg_linear *l)
 {
-    if (!v->spec && !v->mixed && v->noise == 0)
+    if (!v->spec && !v->recipe && v->noise == 0)
         return 0;
     if (l->layer < 0)
         return v->embeddings;
-    if (v->mixed)
-        return bg_mixed_spec(v->mixed, l->name) != NULL;
+    if (v->recipe)
+        return bg_recipe_spec(v->recipe, l->name) != NULL;
     if (!v->role && !l->tensor->is_linear)
         return 0; /* a router, unless it is asked for */
     return (v->layer < 0 || v->layer == l->layer) && (!v->role || !strcmp(v->role, l->tensor->role));
@@ -42,7 +42,7 @@ int bg_trial_changes(const bg_trial *v, const bg_linear *l)
 
 const bg_spec *bg_trial_spec(const bg_trial *v, const bg_linear *l)
 {
-    return v->mixed ? bg_mixed_spec(v->mixed, l->name) : v->spec;
+    return v->recipe ? bg_recipe_spec(v->recipe, l->name) : v->spec;
 }
 
 /* ---- changed weights ---- */

@@ -16,10 +16,10 @@
 
 typedef struct bg_trial {
     /* what is asked for */
-    const bg_spec *spec;    /* quantize with it; trials that share one stand together and name the same object */
-    const bg_mixed *mixed;  /* or each tensor with its own */
-    bg_model *candidate;    /* another checkpoint of the same vocabulary instead; NULL: the base */
-    bg_precision precision; /* of its products */
+    const bg_spec *spec;     /* quantize with it; trials that share one stand together and name the same object */
+    const bg_recipe *recipe; /* or each tensor with its own */
+    bg_model *candidate;     /* another checkpoint of the same vocabulary instead; NULL: the base */
+    bg_precision precision;  /* of its products */
     double noise;     /* ≠ 0, without a spec: w + noise·rms(w)·g, g standard normal; −noise is its mirror image */
     int layer;        /* −1: every layer */
     const char *role; /* NULL: every role; a tensor's name is its layer and role */

@@ -40,11 +40,11 @@ static int64_t count_windows(const bg_loss_options *o, int64_t n)
 
 double bg_nll(const float *logits, int n, int32_t token, float *scratch)
 {
-    float most = logits[0];
+    float max = logits[0];
     for (int i = 1; i < n; i++)
-        most = logits[i] > most ? logits[i] : most;
+        max = logits[i] > max ? logits[i] : max;
     memcpy(scratch, logits, (size_t)n * sizeof *scratch);
-    return log(bg_softmax_row(scratch, n, 0)) - ((double)logits[token] - (double)most);
+    return log(bg_softmax_row(scratch, n, 0)) - ((double)logits[token] - (double)max);
 }
 
 /* What the sink of one forward pass sees: for each row of logits the token it predicts, or −1. */
@@ -117,7 +117,7 @@ static int run_batch(bg_model *m, const bg_pass *p, batch *b, int n, int64_t tok
 }
 
 static int run_windows(bg_model *m, const bg_pass *p, const int32_t *ids, int64_t n, const bg_loss_options *o, batch *b,
-                       int64_t room, bg_loss *out, bg_err *e)
+                       int64_t capacity, bg_loss *out, bg_err *e)
 {
     int status = BG_OK, held = 0;
     int64_t tokens = 0;
@@ -128,7 +128,7 @@ static int run_windows(bg_model *m, const bg_pass *p, const int32_t *ids, int64_
         add_window(b, tokens, ids, w, o->convention == BG_LLAMA_CPP ? o->bos : -1);
         b->lengths[held++] = w.length;
         tokens += w.length;
-        if (tokens + o->context <= room && i + 1 < out->windows)
+        if (tokens + o->context <= capacity && i + 1 < out->windows)
             continue;
         status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted") : run_batch(m, p, b, held, tokens, out, e);
         bg_progress_step(&bar, (unsigned long long)held);

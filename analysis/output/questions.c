@@ -260,7 +260,7 @@ static int run_item(runner *r, const bg_qa_item *item, bg_qa_answer *out, bg_err
  * special ones around it. */
 static int capacity(const bg_model *m, const bg_qa *qa)
 {
-    size_t most = 0;
+    size_t max = 0;
     for (int i = 0; i < qa->n; i++) {
         size_t choice = BG_QA_GREEDY_TOKENS;
         for (int k = 0; k < qa->items[i].n_choices; k++) {
@@ -268,9 +268,9 @@ static int capacity(const bg_model *m, const bg_qa *qa)
             choice = n > choice ? n : choice;
         }
         size_t n = strlen(qa->items[i].prompt) + choice + 16;
-        most = n > most ? n : most;
+        max = n > max ? n : max;
     }
-    return most < (size_t)bg_model_context(m) ? (int)most : bg_model_context(m);
+    return max < (size_t)bg_model_context(m) ? (int)max : bg_model_context(m);
 }
 
 int bg_qa_run(const bg_model *m, const bg_pass *p, const bg_tokenizer *t, const bg_qa *qa, bg_qa_answer *out, bg_err *e)

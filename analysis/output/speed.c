@@ -29,12 +29,12 @@ static int generate(bg_decoder *d, const bg_model *m, bg_continuation *c, double
     bg_decoder_rewind(d, 0);
     int status = bg_decoder_feed(d, c->prompt, c->n_prompt, &logits, e);
     double middle = bg_now();
-    for (c->n = 0; !status && c->n < c->most;) {
+    for (c->n = 0; !status && c->n < c->max;) {
         int32_t token = bg_argmax(logits, m->config.vocab);
         if (token == c->eos)
             break;
         c->id[c->n++] = token;
-        if (c->n < c->most)
+        if (c->n < c->max)
             status = bg_decoder_feed(d, &token, 1, &logits, e);
     }
     *prompt_seconds = middle - start;
@@ -48,14 +48,15 @@ int bg_speed_measure(const bg_model *m, const bg_pass *p, bg_continuation *c, in
     int longest = 0, runs = 0, generated = 0;
     *out = (bg_speed){0};
     for (int i = 0; i < n; i++) {
-        longest = c[i].n_prompt + c[i].most > longest ? c[i].n_prompt + c[i].most : longest;
+        longest = c[i].n_prompt + c[i].max > longest ? c[i].n_prompt + c[i].max : longest;
         out->prompt_tokens += c[i].n_prompt;
     }
     bg_decoder *d = NULL;
-    size_t room = (size_t)n * (size_t)repeats + 1;
-    double *times = malloc(3 * room * sizeof *times), *prompt_rate = times, *rate = times + room,
-           *latency = rate + room;
-    int status = times ? bg_decoder_open(m, p, longest, &d, e) : bg_no_memory(e, "times", 3 * room * sizeof *times);
+    size_t workspace = (size_t)n * (size_t)repeats + 1;
+    double *times = malloc(3 * workspace * sizeof *times), *prompt_rate = times, *rate = times + workspace,
+           *latency = rate + workspace;
+    int status =
+        times ? bg_decoder_open(m, p, longest, &d, e) : bg_no_memory(e, "times", 3 * workspace * sizeof *times);
     for (int k = 0; k < repeats * n && !status; k++) {
         bg_continuation *one = &c[k % n];
         double prompt_seconds = 0, seconds = 0;
@@ -64,7 +65,7 @@ int bg_speed_measure(const bg_model *m, const bg_pass *p, bg_continuation *c, in
         if (status)
             break;
         prompt_rate[runs++] = one->n_prompt / (prompt_seconds > 0 ? prompt_seconds : 1e-9);
-        int steps = one->n - (one->n == one->most); /* the last token needs no step after it */
+        int steps = one->n - (one->n == one->max); /* the last token needs no step after it */
         if (steps > 0 && seconds > 0) {
             rate[generated] = steps / seconds;
             latency[generated++] = 1e3 * seconds / steps;

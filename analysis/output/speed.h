@@ -7,7 +7,7 @@
 
 /* Over the prompts and repeats: median, least and most. */
 typedef struct bg_spread {
-    double median, least, most;
+    double median, min, max;
 } bg_spread;
 
 typedef struct bg_speed {
@@ -23,7 +23,7 @@ typedef struct bg_continuation {
     const int32_t *prompt;
     int n_prompt;
     int32_t *id; /* [most], the caller's */
-    int n, most;
+    int n, max;
     int32_t eos; /* −1: none */
 } bg_continuation;
 

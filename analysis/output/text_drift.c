@@ -148,16 +148,16 @@ static size_t split(const char *text, word *out, size_t place)
 
 int bg_words(const char *text_a, const char *text_b, int32_t **a, size_t *n_a, int32_t **b, size_t *n_b, bg_err *e)
 {
-    size_t room = (strlen(text_a) + strlen(text_b)) / 2 + 2; /* a word and its space are two bytes at least */
-    word *words = malloc(room * sizeof *words);
-    int32_t *ids = malloc(room * sizeof *ids);
+    size_t capacity = (strlen(text_a) + strlen(text_b)) / 2 + 2; /* a word and its space are two bytes at least */
+    word *words = malloc(capacity * sizeof *words);
+    int32_t *ids = malloc(capacity * sizeof *ids);
     if (words && ids) {
         *n_a = split(text_a, words, 0);
         *n_b = split(text_b, words + *n_a, *n_a);
     }
     *a = words && ids ? malloc((*n_a + 1) * sizeof **a) : NULL;
     *b = words && ids ? malloc((*n_b + 1) * sizeof **b) : NULL;
-    int status = *a && *b ? BG_OK : bg_no_memory(e, "the words of a text", room * sizeof *words);
+    int status = *a && *b ? BG_OK : bg_no_memory(e, "the words of a text", capacity * sizeof *words);
     if (status) {
         free(*a);
         free(*b);

@@ -54,7 +54,7 @@ static int is_wanted(const bg_args *a, const char *quantizer)
     return !given && !strcmp(bg_arg(a, "quantizer"), quantizer);
 }
 
-static int add_point(candidate_set *s, const cJSON *row, size_t most, bg_err *e)
+static int add_point(candidate_set *s, const cJSON *row, size_t max, bg_err *e)
 {
     const char *tensor = bg_json_string(row, "tensor", "");
     candidate *c = find(s, tensor);
@@ -66,11 +66,11 @@ static int add_point(candidate_set *s, const cJSON *row, size_t most, bg_err *e)
                          .weights = bg_json_number(row, "weights", 0),
                          .sigma2 = bg_json_number(row, "sigma2", 0),
                          .coefficient = NAN};
-        c->options = malloc(most * sizeof *c->options);
-        c->choices = malloc(most * sizeof *c->choices);
+        c->options = malloc(max * sizeof *c->options);
+        c->choices = malloc(max * sizeof *c->choices);
         s->n++;
         if (!c->options || !c->choices)
-            return bg_no_memory(e, "choices", most * sizeof *c->options);
+            return bg_no_memory(e, "choices", max * sizeof *c->options);
         s->weights += c->weights;
     }
     if (c->sigma2 > 0)
@@ -83,10 +83,10 @@ static int add_point(candidate_set *s, const cJSON *row, size_t most, bg_err *e)
 static int read_curves(candidate_set *s, const bg_args *a, const cJSON *curves, bg_err *e)
 {
     const cJSON *rows = bg_doc_rows(curves, "points"), *row;
-    size_t most = (size_t)cJSON_GetArraySize(rows);
-    s->at = calloc(most + 1, sizeof *s->at);
+    size_t max = (size_t)cJSON_GetArraySize(rows);
+    s->at = calloc(max + 1, sizeof *s->at);
     if (!s->at)
-        return bg_no_memory(e, "tensors", most * sizeof *s->at);
+        return bg_no_memory(e, "tensors", max * sizeof *s->at);
     size_t per_tensor = 0;
     const char *first = NULL;
     cJSON_ArrayForEach(row, rows) /* how many points one tensor has */
@@ -215,13 +215,13 @@ static int write_budgets(const candidate_set *s, const bg_item *items, bg_doc *d
 {
     double low = 0, high = 0;
     for (int i = 0; i < s->n; i++) {
-        double least = INFINITY, most = 0;
+        double min = INFINITY, max = 0;
         for (int k = 0; k < s->at[i].n; k++) {
-            least = fmin(least, s->at[i].choices[k].cost);
-            most = fmax(most, s->at[i].choices[k].cost);
+            min = fmin(min, s->at[i].choices[k].cost);
+            max = fmax(max, s->at[i].choices[k].cost);
         }
-        low += least / s->weights;
-        high += most / s->weights;
+        low += min / s->weights;
+        high += max / s->weights;
     }
     enum { STEPS = 24 };
     bg_doc_section(d, "budgets");

@@ -12,7 +12,7 @@
 #include "analysis/bounds/water_filling.h"
 #include "quant/source/weights.h"
 
-enum { GROUP = 128, MOST_DISTORTIONS = 64, MOST_ITERATIONS = 64 };
+enum { GROUP = 128, MAX_DISTORTIONS = 64, MAX_ITERATIONS = 64 };
 static const double nats = 1e-4;
 /* Stored numbers are spaced up to σ/32 apart where most weights lie; at less distortion than that squared they are no
  * density. */
@@ -20,7 +20,7 @@ static const double least_smooth = 1.0 / 1024;
 
 typedef struct job {
     bg_selection selection;
-    double relative[MOST_DISTORTIONS];
+    double relative[MAX_DISTORTIONS];
     int n, quick;
     uint64_t seed;
     bg_calibration *calibration; /* NULL: none */
@@ -29,7 +29,7 @@ typedef struct job {
 /* Bounds with the scales of rows or groups known: Gaussian by reverse water-filling, and of the weights by
  * Blahut–Arimoto. */
 typedef struct known_scales {
-    double gaussian[MOST_DISTORTIONS], lower[MOST_DISTORTIONS], upper[MOST_DISTORTIONS];
+    double gaussian[MAX_DISTORTIONS], lower[MAX_DISTORTIONS], upper[MAX_DISTORTIONS];
 } known_scales;
 static const struct {
     int group;
@@ -41,9 +41,9 @@ enum { SCOPES = sizeof scopes / sizeof *scopes };
 /* What one tensor contributes; computed by any thread, written in order. */
 typedef struct tensor_bounds {
     double sigma2;
-    bg_ba ba[MOST_DISTORTIONS];
+    bg_ba ba[MAX_DISTORTIONS];
     bg_entropies entropy;
-    double shannon[MOST_DISTORTIONS];
+    double shannon[MAX_DISTORTIONS];
     known_scales scope[SCOPES]; /* rows, groups */
 } tensor_bounds;
 
@@ -53,7 +53,7 @@ static int side_information(const job *j, const bg_tensor *t, int group, double 
     bg_scale_codes codes = {0};
     int status = bg_scales_of(t, group, &s, e);
     if (!status && !j->quick && s.standard.n)
-        status = bg_scale_codes_of(&s.standard, nats, MOST_ITERATIONS, &codes, e);
+        status = bg_scale_codes_of(&s.standard, nats, MAX_ITERATIONS, &codes, e);
     for (int k = 0; k < j->n && !status; k++) {
         double d = j->relative[k] * sigma2;
         out->gaussian[k] = bg_waterfill_distortion(s.variance, s.share, s.n, d).rate_bits;
@@ -89,7 +89,7 @@ static int bounds_of(const job *j, const bg_tensor *t, tensor_bounds *out, bg_er
         out->shannon[k] =
             h.hist.is_density || j->relative[k] >= least_smooth ? bg_shannon_lower_bits(entropy, d) : (double)NAN;
         if (!status && !j->quick && s.sigma2 > 0)
-            status = bg_rate_distortion(&h.hist, d, nats, MOST_ITERATIONS, &out->ba[k], e);
+            status = bg_rate_distortion(&h.hist, d, nats, MAX_ITERATIONS, &out->ba[k], e);
     }
     if (!status && s.sigma2 > 0 && !h.hist.is_density && !j->quick)
         status = bg_entropies_of(&h.hist, h.mantissa_bits, j->seed, &out->entropy, e);
@@ -193,8 +193,8 @@ static int distortions(const bg_args *a, job *j, bg_err *e)
 {
     static const double usual[] = {0.5, 0.25, 0.125, 0.0625, 0.03125, 0.01, 0.004, 0.001, 4e-4, 1e-4, 2.5e-5};
     j->n = bg_arg_count(a, "distortion");
-    if (j->n > MOST_DISTORTIONS)
-        return bg_fail(e, BG_USAGE, "bound: more than %d distortions", MOST_DISTORTIONS);
+    if (j->n > MAX_DISTORTIONS)
+        return bg_fail(e, BG_USAGE, "bound: more than %d distortions", MAX_DISTORTIONS);
     for (int k = 0; k < j->n; k++) {
         char *end;
         const char *text = bg_arg_nth(a, "distortion", k);

@@ -78,8 +78,8 @@ static int write_document(const char *path, bg_out *side, const bg_ckpt *c, cons
 static int read_options(const bg_args *a, const bg_provenance *p, bg_model *m, bg_calibrate_options *o, bg_spec *spec,
                         bg_err *e)
 {
-    int most = bg_model_context(m);
-    int64_t samples = 128, length = most < LENGTH_MOST ? most : LENGTH_MOST, folds = 0, memory = STATES_MB;
+    int max = bg_model_context(m);
+    int64_t samples = 128, length = max < LENGTH_MOST ? max : LENGTH_MOST, folds = 0, memory = STATES_MB;
     int status = bg_arg_integer(a, "samples", 0, INT64_C(1) << 40, &samples, e);
     if (!status)
         status = bg_arg_integer(a, "length", 1, 1 << 24, &length, e);
@@ -87,9 +87,8 @@ static int read_options(const bg_args *a, const bg_provenance *p, bg_model *m, b
         status = bg_arg_integer(a, "folds", 0, BG_FOLDS_MOST, &folds, e);
     if (!status)
         status = bg_arg_integer(a, "memory", 0, 1 << 30, &memory, e);
-    if (!status && length > most)
-        status =
-            bg_fail(e, BG_INPUT, "--length %lld is longer than the model's context of %d", (long long)length, most);
+    if (!status && length > max)
+        status = bg_fail(e, BG_INPUT, "--length %lld is longer than the model's context of %d", (long long)length, max);
     if (!status && bg_arg(a, "sequential"))
         status = bg_spec_parse(bg_arg(a, "sequential"), spec, e);
     *o = (bg_calibrate_options){.samples = samples,

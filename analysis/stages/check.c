@@ -121,10 +121,10 @@ static int check_tensor(const bg_ckpt *m, const bg_tensor *t, findings *f, bg_er
 {
     int64_t step = t->cols ? TILE / t->cols : 1;
     step = step < 1 ? 1 : step;
-    size_t room = (size_t)((step + 1) * t->cols) * sizeof(float);
+    size_t capacity = (size_t)((step + 1) * t->cols) * sizeof(float);
     counts c = {0};
-    float *tile = malloc(room + 1), *scales = t->format->scales ? malloc(room + 1) : NULL;
-    int status = tile && (scales || !t->format->scales) ? BG_OK : bg_no_memory(e, t->name, room);
+    float *tile = malloc(capacity + 1), *scales = t->format->scales ? malloc(capacity + 1) : NULL;
+    int status = tile && (scales || !t->format->scales) ? BG_OK : bg_no_memory(e, t->name, capacity);
     if (!status)
         status = look(t, tile, t->index_levels ? scales : NULL, step, &c, e);
     if (!status)

@@ -69,13 +69,13 @@ static int take_point(job *j, const cJSON *row, bg_err *e)
 static int join(job *j, bg_err *e)
 {
     const cJSON *rows = bg_doc_rows(j->logits, "rows"), *row;
-    size_t most = (size_t)cJSON_GetArraySize(rows) + 1;
-    j->points = calloc(most, sizeof *j->points);
-    j->x = calloc(most, sizeof *j->x);
-    j->y = calloc(most, sizeof *j->y);
-    j->ranks = calloc(2 * most, sizeof *j->ranks);
+    size_t max = (size_t)cJSON_GetArraySize(rows) + 1;
+    j->points = calloc(max, sizeof *j->points);
+    j->x = calloc(max, sizeof *j->x);
+    j->y = calloc(max, sizeof *j->y);
+    j->ranks = calloc(2 * max, sizeof *j->ranks);
     if (!j->points || !j->x || !j->y || !j->ranks)
-        return bg_no_memory(e, "points", most * sizeof *j->points);
+        return bg_no_memory(e, "points", max * sizeof *j->points);
     int status = BG_OK;
     cJSON_ArrayForEach(row, rows)
     {
@@ -144,7 +144,7 @@ static double slope_of(const double *x, const double *y, int n)
 /* One row: the points of `over` in `role` ("all": any), one functional measure. */
 static void write_row(bg_doc *d, job *j, const char *over, const char *role, int use_kl)
 {
-    double sum = 0, least = INFINITY, most = -INFINITY;
+    double sum = 0, min = INFINITY, max = -INFINITY;
     int n = 0;
     for (int i = 0; i < j->n; i++) {
         const point *p = &j->points[i];
@@ -154,8 +154,8 @@ static void write_row(bg_doc *d, job *j, const char *over, const char *role, int
         j->y[n] = log(use_kl ? p->kl : p->logits);
         double ratio = j->y[n] - j->x[n];
         sum += ratio;
-        least = ratio < least ? ratio : least;
-        most = ratio > most ? ratio : most;
+        min = ratio < min ? ratio : min;
+        max = ratio > max ? ratio : max;
         n++;
     }
     if (!n)
@@ -177,7 +177,7 @@ static void write_row(bg_doc *d, job *j, const char *over, const char *role, int
     bg_doc_number(d, "spearman_high", spearman.high);
     bg_doc_number(d, "slope", slope_of(j->x, j->y, n));
     bg_doc_number(d, "ratio_geometric_mean", exp(sum / n));
-    bg_doc_number(d, "ratio_spread", exp(most - least));
+    bg_doc_number(d, "ratio_spread", exp(max - min));
     bg_doc_string(d, "verdict", bg_correlation_verdict(&spearman));
     bg_doc_row_end(d);
 }

@@ -67,16 +67,16 @@ static int flag(const settings *s, const char *option)
     return bg_arg_given(s->args, option) || cJSON_IsTrue(member_of(s, option));
 }
 
-static int integer(const settings *s, const char *option, int64_t least, int64_t most, int64_t *out, bg_err *e)
+static int integer(const settings *s, const char *option, int64_t min, int64_t max, int64_t *out, bg_err *e)
 {
     const cJSON *member = member_of(s, option);
-    int status = bg_arg_integer(s->args, option, least, most, out, e);
+    int status = bg_arg_integer(s->args, option, min, max, out, e);
     if (status || bg_arg_given(s->args, option) || !member)
         return status;
     double v = cJSON_IsNumber(member) ? member->valuedouble : -1;
-    if (!(v >= (double)least && v <= (double)most) || v != (double)(int64_t)v)
+    if (!(v >= (double)min && v <= (double)max) || v != (double)(int64_t)v)
         return bg_fail(e, BG_INPUT, "%s: '%s' is not an integer in %lld..%lld", bg_arg(s->args, "config"),
-                       member->string, (long long)least, (long long)most);
+                       member->string, (long long)min, (long long)max);
     *out = (int64_t)v;
     return BG_OK;
 }

@@ -7,17 +7,17 @@
 
 enum { TILE = 1 << 18 }; /* weights decoded at a time */
 
-static int copy_tensor(const bg_tensor *t, float **tile, size_t *room, bg_safetensors_writer *w, bg_err *e)
+static int copy_tensor(const bg_tensor *t, float **tile, size_t *workspace, bg_safetensors_writer *w, bg_err *e)
 {
     int64_t n = t->cols ? TILE / t->cols : 0;
     n = n < 1 ? 1 : n > t->rows ? t->rows : n;
     size_t need = (size_t)(n * t->cols) * sizeof **tile;
-    if (need > *room) {
+    if (need > *workspace) {
         free(*tile);
-        *room = need;
+        *workspace = need;
         *tile = malloc(need);
         if (!*tile) {
-            *room = 0;
+            *workspace = 0;
             return bg_no_memory(e, t->name, need);
         }
     }
@@ -45,13 +45,13 @@ static int write_all(const bg_ckpt *c, const char *path, bg_err *e)
     }
     bg_safetensors_writer w;
     float *tile = NULL;
-    size_t room = 0;
+    size_t workspace = 0;
     int status = bg_safetensors_begin(&w, path, entries, c->n_tensors,
                                       (const char *const[]){"format", "pt", "bitgap", "export", NULL}, e);
     bg_progress p;
     bg_progress_begin(&p, "export", (unsigned long long)c->n_tensors);
     for (int i = 0; !status && i < c->n_tensors; i++) {
-        status = copy_tensor(&c->tensors[i], &tile, &room, &w, e);
+        status = copy_tensor(&c->tensors[i], &tile, &workspace, &w, e);
         bg_progress_step(&p, 1);
     }
     bg_progress_end(&p);

@@ -11,14 +11,14 @@
 
 enum { LEAST_ROOM = 4096, ROOM_A_WEIGHT = 8 };
 
-static int number(const char *name, double least, double most, double *out, bg_err *e)
+static int number(const char *name, double min, double max, double *out, bg_err *e)
 {
     const char *text = getenv(name);
     char *end = NULL;
     *out = text ? strtod(text, &end) : 0;
-    if (!text || end == text || *end || !(*out >= least && *out <= most))
+    if (!text || end == text || *end || !(*out >= min && *out <= max))
         return bg_fail(e, BG_USAGE, "host: %s=%s in the environment: a number from %g to %g is wanted", name,
-                       text ? text : "", least, most);
+                       text ? text : "", min, max);
     return BG_OK;
 }
 
@@ -52,14 +52,14 @@ static int write_bytes(const char *path, const uint8_t *bytes, size_t n, bg_err 
 
 static int encode(const bitgap_quantizer *q, const bitgap_matrix *m, const char *from, const char *to, bg_err *e)
 {
-    size_t n = m->rows * m->cols, room = ROOM_A_WEIGHT * n + LEAST_ROOM, bytes = 0;
+    size_t n = m->rows * m->cols, capacity = ROOM_A_WEIGHT * n + LEAST_ROOM, bytes = 0;
     float *w = malloc(n * sizeof *w);
-    uint8_t *stored = calloc(room, 1);
+    uint8_t *stored = calloc(capacity, 1);
     int status = w && stored ? bg_npy_read(from, w, (int64_t)m->rows, (int64_t)m->cols, e)
-                             : bg_no_memory(e, from, n * sizeof *w + room);
-    int code = status ? 0 : q->encode(m, w, stored, room, &bytes);
-    if (code || bytes > room)
-        status = bg_fail(e, BG_INPUT, "%s: encode answers %d after %zu bytes of %zu", from, code, bytes, room);
+                             : bg_no_memory(e, from, n * sizeof *w + capacity);
+    int code = status ? 0 : q->encode(m, w, stored, capacity, &bytes);
+    if (code || bytes > capacity)
+        status = bg_fail(e, BG_INPUT, "%s: encode answers %d after %zu bytes of %zu", from, code, bytes, capacity);
     if (!status)
         status = write_bytes(to, stored, bytes, e);
     if (!status)

@@ -65,10 +65,10 @@ static int read_text(bg_logits *j, const bg_args *a, bg_provenance *p, bg_err *e
 
 /* ---- trials: each spec on all tensors, then, as asked, on one layer, role or tensor at a time ---- */
 
-enum { MOST_ROLES = 64 };
+enum { MAX_ROLES = 64 };
 
 /* The roles of all layers, in the order in which they first come. */
-static int roles_of(const bg_model *m, const char *roles[MOST_ROLES])
+static int roles_of(const bg_model *m, const char *roles[MAX_ROLES])
 {
     int n = 0;
     for (int i = 0; i < m->n_linears; i++) {
@@ -76,7 +76,7 @@ static int roles_of(const bg_model *m, const char *roles[MOST_ROLES])
         int k = 0;
         while (k < n && strcmp(roles[k], role))
             k++;
-        if (k == n && n < MOST_ROLES)
+        if (k == n && n < MAX_ROLES)
             roles[n++] = role;
     }
     return n;
@@ -94,13 +94,13 @@ static void add(bg_logits *j, const bg_args *a, const bg_spec *s, int layer, con
 
 static int make_trials(bg_logits *j, const bg_args *a, bg_err *e)
 {
-    const char *roles[MOST_ROLES];
+    const char *roles[MAX_ROLES];
     int n_roles = roles_of(j->base, roles), layers = j->base->config.layers;
-    size_t most = (size_t)j->n_specs * (size_t)(1 + layers + n_roles + layers * n_roles);
-    most += (size_t)j->n_candidates + (size_t)j->n_mixed;
-    j->v = calloc(most ? most : 1, sizeof *j->v);
+    size_t max = (size_t)j->n_specs * (size_t)(1 + layers + n_roles + layers * n_roles);
+    max += (size_t)j->n_candidates + (size_t)j->n_recipes;
+    j->v = calloc(max ? max : 1, sizeof *j->v);
     if (!j->v)
-        return bg_no_memory(e, "trials", most * sizeof *j->v);
+        return bg_no_memory(e, "trials", max * sizeof *j->v);
     for (int s = 0; s < j->n_specs; s++) {
         add(j, a, &j->specs[s], -1, NULL);
         for (int l = 0; bg_arg_given(a, "per-layer") && l < layers; l++)
@@ -110,8 +110,8 @@ static int make_trials(bg_logits *j, const bg_args *a, bg_err *e)
         for (int i = 0; bg_arg_given(a, "per-tensor") && i < layers * n_roles; i++)
             add(j, a, &j->specs[s], i / n_roles, roles[i % n_roles]);
     }
-    for (int i = 0; i < j->n_mixed; i++)
-        j->v[j->n++] = (bg_trial){.mixed = j->mixed[i],
+    for (int i = 0; i < j->n_recipes; i++)
+        j->v[j->n++] = (bg_trial){.recipe = j->recipe[i],
                                   .layer = -1,
                                   .activation_bits = (int)j->activation_bits,
                                   .activation_keep = (float)j->activation_keep};
@@ -139,9 +139,9 @@ static void release(bg_logits *j)
     bg_trials_free(j->noise, 2);
     free(j->v);
     free(j->specs);
-    for (int i = 0; i < j->n_mixed; i++)
-        bg_mixed_free(j->mixed[i]);
-    free(j->mixed);
+    for (int i = 0; i < j->n_recipes; i++)
+        bg_recipe_free(j->recipe[i]);
+    free(j->recipe);
     bg_linearity_free(&j->linearity);
     bg_corpus_free(&j->text);
     bg_calibration_close(j->calibration);
@@ -174,12 +174,12 @@ static int open_calibration(bg_logits *j, const bg_args *a, bg_provenance *p, bg
 static int read_recipes(bg_logits *j, const bg_args *a, bg_provenance *p, bg_err *e)
 {
     int n = bg_arg_count(a, "recipe"), status = BG_OK;
-    j->mixed = calloc((size_t)n + 1, sizeof *j->mixed);
-    if (!j->mixed)
-        return bg_no_memory(e, "recipes", (unsigned)n * sizeof *j->mixed);
+    j->recipe = calloc((size_t)n + 1, sizeof *j->recipe);
+    if (!j->recipe)
+        return bg_no_memory(e, "recipes", (unsigned)n * sizeof *j->recipe);
     for (int i = 0; i < n && !status; i++) {
-        status = bg_mixed_read(bg_arg_nth(a, "recipe", i), &j->mixed[i], p, e);
-        j->n_mixed += !status;
+        status = bg_recipe_read(bg_arg_nth(a, "recipe", i), &j->recipe[i], p, e);
+        j->n_recipes += !status;
     }
     return status;
 }
@@ -193,7 +193,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
         status = bg_specs_parse(bg_arg_nth(a, "quantizer", i), &j.specs, &j.n_specs, e);
     if (!status)
         status = read_recipes(&j, a, p, e);
-    if (!status && !j.n_specs && !j.n_mixed && bg_args_words(a) < 2)
+    if (!status && !j.n_specs && !j.n_recipes && bg_args_words(a) < 2)
         status = bg_fail(e, BG_USAGE, "logits needs -q SPEC…, --recipe FILE or a second checkpoint to compare");
     if (!status)
         status = bg_arg_integer(a, "activation-bits", 2, 16, &j.activation_bits, e);

@@ -9,7 +9,7 @@ typedef struct sums {
 
 static void put_row(bg_doc *d, const bg_tensor *t, const bg_lossless *l, sums *sum)
 {
-    double least = l->fields_bits < l->codes_bits ? l->fields_bits : l->codes_bits;
+    double min = l->fields_bits < l->codes_bits ? l->fields_bits : l->codes_bits;
     int stored = 1 + l->exponent_bits + l->mantissa_bits;
     bg_doc_row(d);
     bg_doc_string(d, "tensor", t->name);
@@ -25,10 +25,10 @@ static void put_row(bg_doc *d, const bg_tensor *t, const bg_lossless *l, sums *s
     bg_doc_number(d, "code_bits", l->code);
     bg_doc_number(d, "fields_coded_bits", l->fields_bits);
     bg_doc_number(d, "codes_coded_bits", l->codes_bits);
-    bg_doc_number(d, "saved", 1 - least / stored);
+    bg_doc_number(d, "saved", 1 - min / stored);
     bg_doc_row_end(d);
     double n = (double)t->count;
-    sum->weights += n, sum->coded += least * n, sum->exponent += l->exponent * n,
+    sum->weights += n, sum->coded += min * n, sum->exponent += l->exponent * n,
         sum->mantissa += l->mantissa_given_exponent * n;
 }
 

@@ -6,7 +6,7 @@
 #include "analysis/tensors/tensor_selection.h"
 #include "quant/source/weights.h"
 
-enum { MOST_CASES = 256, LARGEST_FILE = 1 << 20 };
+enum { MAX_CASES = 256, LARGEST_FILE = 1 << 20 };
 
 typedef struct published_case {
     const char *source, *spec, *quantity, *grade, *note; /* borrowed from the file */
@@ -17,7 +17,7 @@ typedef struct published_case {
 
 typedef struct published_table {
     const char *name, *title, *citation;
-    published_case cases[MOST_CASES];
+    published_case cases[MAX_CASES];
     int n;
 } published_table;
 
@@ -34,9 +34,9 @@ static int read_case(const cJSON *row, const char *path, int number, published_c
                           .value = bg_json_number(row, "value", (double)NAN),
                           .tolerance = bg_json_number(row, "tolerance", (double)NAN),
                           .ours = (double)NAN};
-    double least = bg_json_number(row, "least", (double)NAN), most = bg_json_number(row, "most", (double)NAN);
-    if (most > least)
-        c->value = (least + most) / 2, c->tolerance = (most - least) / 2;
+    double min = bg_json_number(row, "least", (double)NAN), max = bg_json_number(row, "most", (double)NAN);
+    if (max > min)
+        c->value = (min + max) / 2, c->tolerance = (max - min) / 2;
     if (!c->source || strncmp(c->source, "source:", 7) || !c->spec || !c->quantity || !c->grade ||
         !isfinite(c->value) || !(c->tolerance > 0))
         return bg_fail(e, BG_INPUT, "%s: case %d: source, spec, quantity, value, tolerance and grade are wanted", path,
@@ -46,7 +46,7 @@ static int read_case(const cJSON *row, const char *path, int number, published_c
             e, BG_INPUT,
             "%s: case %d: grade is P (read in the paper), C (computed independently) or B (between least and most)",
             path, number);
-    if (!strcmp(c->grade, "B") != (most > least))
+    if (!strcmp(c->grade, "B") != (max > min))
         return bg_fail(e, BG_INPUT, "%s: case %d: least and most are wanted with grade B and with no other", path,
                        number);
     for (int q = 0; q < QUANTITIES; q++)
@@ -67,8 +67,8 @@ static int read_table(const cJSON *root, const char *path, published_table *t, b
         return bg_fail(e, BG_INPUT, "%s: title and citation are wanted", path);
     cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(root, "cases"))
     {
-        if (t->n == MOST_CASES)
-            return bg_fail(e, BG_INPUT, "%s: more than %d cases", path, MOST_CASES);
+        if (t->n == MAX_CASES)
+            return bg_fail(e, BG_INPUT, "%s: more than %d cases", path, MAX_CASES);
         int status = read_case(row, path, t->n + 1, &t->cases[t->n], e);
         if (status)
             return status;
@@ -114,7 +114,7 @@ static int run_source(published_table *t, int first, uint64_t seed, bg_err *e)
     bg_selection selection = {0};
     bg_spec *specs = calloc((size_t)t->n, sizeof *specs);
     bg_measure *measures = calloc((size_t)t->n, sizeof *measures);
-    int which[MOST_CASES], n = 0;
+    int which[MAX_CASES], n = 0;
     double sigma2 = 1;
     int status = specs && measures ? bg_weights_open(source, &(bg_ckpt_options){0}, &selection.ckpt, e)
                                    : bg_no_memory(e, source, (size_t)t->n * sizeof *specs);

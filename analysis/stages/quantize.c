@@ -34,7 +34,7 @@ static void add(total *s, const bg_quantized_tensor *t)
 
 static const char *spec_name(const bg_quantize_options *o)
 {
-    return o->recipe ? bg_mixed_name(o->recipe) : o->spec->text;
+    return o->recipe ? bg_recipe_name(o->recipe) : o->spec->text;
 }
 
 static void write_model(const bg_ckpt *c, const bg_quantize_options *o, const bg_quantized_model *q, bg_doc *d)
@@ -194,7 +194,7 @@ static int read_dtype(const bg_args *a, bg_dtype *out, bg_err *e)
                : bg_fail(e, BG_USAGE, "quantize: --dtype is f32, f16 or bf16, not '%.40s'", name);
 }
 
-static int read_options(const bg_args *a, bg_provenance *p, bg_spec *spec, bg_mixed **recipe, bg_quantize_options *o,
+static int read_options(const bg_args *a, bg_provenance *p, bg_spec *spec, bg_recipe **recipe, bg_quantize_options *o,
                         bg_err *e)
 {
     const char *file = bg_arg(a, "recipe");
@@ -206,7 +206,7 @@ static int read_options(const bg_args *a, bg_provenance *p, bg_spec *spec, bg_mi
     *o = (bg_quantize_options){.spec = specs ? spec : NULL, .seed = p->seed, .calibration_hash = ""};
     int status = specs ? bg_spec_parse(bg_arg_nth(a, "spec", 0), spec, e) : BG_OK;
     if (!status && file)
-        status = bg_mixed_read(file, recipe, p, e);
+        status = bg_recipe_read(file, recipe, p, e);
     o->recipe = *recipe;
     return status ? status : read_dtype(a, &o->dtype, e);
 }
@@ -218,7 +218,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     bg_quantize_options o;
     bg_quantized_model q = {0};
     bg_ckpt *c = NULL;
-    bg_mixed *recipe = NULL;
+    bg_recipe *recipe = NULL;
     bg_sha256 hash;
     int status = read_options(a, p, &spec, &recipe, &o, e);
     if (!status)
@@ -245,7 +245,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     bg_quantized_model_free(&q);
     bg_calibration_close(o.calibration);
     bg_ckpt_close(c);
-    bg_mixed_free(recipe);
+    bg_recipe_free(recipe);
     return status;
 }
 

@@ -12,10 +12,10 @@
 /* "1, 2,3" */
 static int parse_ids(const char *text, bg_corpus *out, bg_err *e)
 {
-    size_t room = strlen(text) / 2 + 1;
-    out->ids = malloc(room * sizeof *out->ids);
+    size_t capacity = strlen(text) / 2 + 1;
+    out->ids = malloc(capacity * sizeof *out->ids);
     if (!out->ids)
-        return bg_no_memory(e, "token ids", room * sizeof *out->ids);
+        return bg_no_memory(e, "token ids", capacity * sizeof *out->ids);
     for (const char *p = text; *p;) {
         char *end;
         errno = 0;

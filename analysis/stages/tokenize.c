@@ -10,22 +10,22 @@ enum { TEXT_LIMIT = 1 << 30 };
 /* All of standard input; *out is malloc'ed. */
 static int read_stdin(char **out, size_t *length, bg_err *e)
 {
-    size_t room = 1 << 16, n = 0, got;
-    char *text = malloc(room);
-    while (text && (got = fread(text + n, 1, room - n, stdin)) > 0) {
+    size_t capacity = 1 << 16, n = 0, got;
+    char *text = malloc(capacity);
+    while (text && (got = fread(text + n, 1, capacity - n, stdin)) > 0) {
         n += got;
-        if (n < room)
+        if (n < capacity)
             continue;
-        char *more = room < TEXT_LIMIT ? realloc(text, room * 2) : NULL;
+        char *more = capacity < TEXT_LIMIT ? realloc(text, capacity * 2) : NULL;
         if (!more) {
             free(text);
-            return bg_fail(e, BG_RESOURCE, "standard input: more than %zu bytes of text", room);
+            return bg_fail(e, BG_RESOURCE, "standard input: more than %zu bytes of text", capacity);
         }
         text = more;
-        room *= 2;
+        capacity *= 2;
     }
     if (!text)
-        return bg_no_memory(e, "standard input", room);
+        return bg_no_memory(e, "standard input", capacity);
     *out = text;
     *length = n;
     return BG_OK;

@@ -63,9 +63,9 @@ static int is_base(const char *spec)
 }
 
 /* "awq" and {"bits": 4, "duo": true} → "awq:bits=4,duo=true". */
-static int compose(const cJSON *item, char *out, size_t room, bg_err *e)
+static int compose(const cJSON *item, char *out, size_t capacity, bg_err *e)
 {
-    size_t at = (size_t)snprintf(out, room, "%s", bg_json_string(item, "spec", ""));
+    size_t at = (size_t)snprintf(out, capacity, "%s", bg_json_string(item, "spec", ""));
     char separator = strchr(out, ':') ? ',' : ':';
     const cJSON *member;
     cJSON_ArrayForEach(member, item)
@@ -77,10 +77,10 @@ static int compose(const cJSON *item, char *out, size_t room, bg_err *e)
         const char *value = cJSON_IsString(member) ? member->valuestring
                             : cJSON_IsBool(member) ? (cJSON_IsTrue(member) ? "true" : "false")
                                                    : bg_print_double(number, member->valuedouble);
-        at += at < room ? (size_t)snprintf(out + at, room - at, "%c%s=%s", separator, key, value) : 0;
+        at += at < capacity ? (size_t)snprintf(out + at, capacity - at, "%c%s=%s", separator, key, value) : 0;
         separator = ',';
     }
-    return at < room ? BG_OK : bg_fail(e, BG_INPUT, "a spec of more than %zu characters", room - 1);
+    return at < capacity ? BG_OK : bg_fail(e, BG_INPUT, "a spec of more than %zu characters", capacity - 1);
 }
 
 static int add_method(bg_plan *p, const char *name, const bg_spec *spec, bg_err *e)

@@ -149,24 +149,25 @@ static int pass(const bg_tensor *t, float *tile, binning *b, bg_tensor_hist *out
 static int read_binned(const bg_tensor *t, bg_tensor_hist *out, bg_err *e)
 {
     float *tile = malloc((size_t)(rows_a_tile(t) * t->cols) * sizeof *tile);
-    double *room = calloc(2 * BG_BINS, sizeof *room);
+    double *workspace = calloc(2 * BG_BINS, sizeof *workspace);
     binning b = {(double)INFINITY, -(double)INFINITY, NULL, NULL};
-    int status = tile && room ? pass(t, tile, &b, out, e) : bg_no_memory(e, t->name, 2 * BG_BINS * sizeof *room);
+    int status =
+        tile && workspace ? pass(t, tile, &b, out, e) : bg_no_memory(e, t->name, 2 * BG_BINS * sizeof *workspace);
     if (!status && b.high >= b.low) {
-        b.sum = room, b.weight = room + BG_BINS;
+        b.sum = workspace, b.weight = workspace + BG_BINS;
         status = pass(t, tile, &b, out, e);
     }
     size_t n = 0;
     for (size_t k = 0; k < BG_BINS && !status; k++)
-        if (room[BG_BINS + k] > 0) {
-            room[n] = b.low + room[k] / room[BG_BINS + k];
-            room[BG_BINS + n++] = room[BG_BINS + k];
+        if (workspace[BG_BINS + k] > 0) {
+            workspace[n] = b.low + workspace[k] / workspace[BG_BINS + k];
+            workspace[BG_BINS + n++] = workspace[BG_BINS + k];
         }
     if (!status)
-        status = bg_hist_from_sorted(&out->hist, room, room + BG_BINS, n, e);
+        status = bg_hist_from_sorted(&out->hist, workspace, workspace + BG_BINS, n, e);
     out->note = "more than 2^24 weights of 32 bits: counted in 65,536 equal bins, each at its mean";
     free(tile);
-    free(room);
+    free(workspace);
     return status;
 }
 

@@ -4,7 +4,7 @@
  *     cc -O2 ternary.c -o ternary -lm
  *     bitgap curve MODEL -q exec:cmd=./ternary,bits=1.6
  *
- * Stored: rows × float32 scale, then the values row after row, five in a byte (3⁵ = 243): 1.6 bits a weight and the
+ * Stored: rows × float32 scale, then the values row after row, five in a byte (3⁵ = 243): 1.6 bits per weight and the
  * scales. The matrices come and go as NumPy files: "\x93NUMPY", version 1.0, the length of a header in Python's words,
  * then float32 row by row. Their size stands in the environment, so the header's length is all that has to be read of
  * it.

@@ -52,11 +52,11 @@ static void test_known_places(void **state)
     const bg_atlas_point *ar1 = at(&a, "ar1,rho=0.8", "lloyd:bits=4");
     assert_true(!ar1->exact && fabs(ar1->own_gap_bits - ar1->gap_bits + 0.5 * log2(1 - 0.64)) < 1e-9);
     /* at a point, between two, beyond the last, of a stranger */
-    double one = bg_atlas_foretell(&a, "lloyd:bits=4", 1), between = bg_atlas_foretell(&a, "lloyd:bits=4", 1.2),
-           next = bg_atlas_foretell(&a, "lloyd:bits=4", 1.4);
+    double one = bg_atlas_predict(&a, "lloyd:bits=4", 1), between = bg_atlas_predict(&a, "lloyd:bits=4", 1.2),
+           next = bg_atlas_predict(&a, "lloyd:bits=4", 1.4);
     assert_true(fabs(one - laplace->relative) < 1e-12 && one > between && between > next);
     assert_true(fabs(0.5 * log2(between / 0.0128)) < 0.05); /* 0.0154 at β = 1, 0.0115 at 1.5 */
-    assert_true(isnan(bg_atlas_foretell(&a, "lloyd:bits=4", 5)) && isnan(bg_atlas_foretell(&a, "fp4", 1)));
+    assert_true(isnan(bg_atlas_predict(&a, "lloyd:bits=4", 5)) && isnan(bg_atlas_predict(&a, "fp4", 1)));
     bg_atlas_free(&a);
     free(specs);
 }

@@ -325,28 +325,28 @@ static void a_recipe_gives_each_tensor_its_own(void **state)
     (void)state;
     fixture f;
     bg_err e = {0};
-    bg_mixed *all = NULL, *one = NULL;
+    bg_recipe *all = NULL, *one = NULL;
     open_fixture(&f, "qwen3");
     const char *names[64], *specs[64];
     for (int i = 0; i < f.m->n_linears; i++) {
         names[i] = f.m->linears[i].name;
         specs[i] = f.specs[0].text;
     }
-    assert_int_equal(bg_mixed_make("all", names, specs, f.m->n_linears, &all, &e), BG_OK);
+    assert_int_equal(bg_recipe_make("all", names, specs, f.m->n_linears, &all, &e), BG_OK);
     specs[0] = f.specs[1].text;
-    assert_int_equal(bg_mixed_make("one", names, specs, 1, &one, &e), BG_OK);
+    assert_int_equal(bg_recipe_make("one", names, specs, 1, &one, &e), BG_OK);
     const char *role = f.m->linears[0].tensor->role;
     bg_trial v[4] = {{.spec = &f.specs[0], .layer = -1},
-                     {.mixed = all, .layer = -1},
-                     {.mixed = one, .layer = -1},
+                     {.recipe = all, .layer = -1},
+                     {.recipe = one, .layer = -1},
                      {.spec = &f.specs[1], .layer = 0, .role = role}};
     measure(&f, v, 4, 0);
     assert_true(v[0].info.kl.mean == v[1].info.kl.mean && v[0].bits == v[1].bits && v[0].tensors == v[1].tensors);
     assert_true(v[2].info.kl.mean == v[3].info.kl.mean && v[2].bits == v[3].bits && v[2].tensors == 1);
-    assert_int_equal(bg_mixed_make("bad", names, (const char *[]){"no_such"}, 1, &one, &e), BG_USAGE);
+    assert_int_equal(bg_recipe_make("bad", names, (const char *[]){"no_such"}, 1, &one, &e), BG_USAGE);
     bg_trials_free(v, 4);
-    bg_mixed_free(all);
-    bg_mixed_free(one);
+    bg_recipe_free(all);
+    bg_recipe_free(one);
     close_fixture(&f);
 }
 
