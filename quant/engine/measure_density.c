@@ -184,17 +184,21 @@ static int edges_of_minimum(const problem *p, double t, double F, double *edge)
     return n;
 }
 
-static int at_ends(const problem *p, const bg_code_room *room, double b, double t, double F, double *density,
-                   double *error, bg_err *e)
+/* What happens with both ends of a scope given: how likely that is, and the error of its weights then. */
+typedef struct given_ends {
+    double density, error;
+} given_ends;
+
+static int at_ends(const problem *p, const bg_code_room *room, double b, double t, double F, given_ends *out, bg_err *e)
 {
     bg_code c;
     double between = F - p->l->cdf(p->l, b / p->sigma);
     int status = between > 0 ? code_of(p, room, b, t, &c, e) : BG_OK;
-    *density = *error = 0;
+    *out = (given_ends){0};
     if (status || !(between > 0))
         return status;
-    *density = (p->g - 1) * p->l->pdf(p->l, b / p->sigma) / p->sigma * pow(between / F, p->g - 2) / F;
-    *error = (error_at(&c, b) + error_at(&c, t) + (p->g - 2) * inner(p, &c, b, t) / between) / p->g;
+    out->density = (p->g - 1) * p->l->pdf(p->l, b / p->sigma) / p->sigma * pow(between / F, p->g - 2) / F;
+    out->error = (error_at(&c, b) + error_at(&c, t) + (p->g - 2) * inner(p, &c, b, t) / between) / p->g;
     return BG_OK;
 }
 
@@ -206,11 +210,12 @@ static int at_top(const problem *p, const bg_code_room *room, double t, const gs
     qsort(edge, (size_t)n, sizeof *edge, ascending);
     for (int i = 0; i + 1 < n && !status; i++)
         for (size_t k = 0; k < NODES && !status; k++) {
-            double b, w, density, error;
+            double b, w;
+            given_ends at;
             gsl_integration_glfixed_point(edge[i], edge[i + 1], k, &b, &w, table);
-            status = at_ends(p, room, b, t, F, &density, &error, e);
-            weight += w * density;
-            sum += w * density * error;
+            status = at_ends(p, room, b, t, F, &at, e);
+            weight += w * at.density;
+            sum += w * at.density * at.error;
         }
     *mean = weight > 0 ? sum / weight : 0;
     return status;

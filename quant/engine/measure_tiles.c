@@ -249,6 +249,21 @@ static int room_init(room *r, const pass *p, bg_err *e)
 
 /* ---- one spec on one row ---- */
 
+/* A row and its scopes. */
+typedef struct row_scopes {
+    const float *x;
+    size_t n, size, count;        /* weights of the row, of a scope; scopes */
+    const float *least, *largest; /* ends of the scopes */
+    room *r;
+} row_scopes;
+
+/* What a spec adds up over a tile. */
+typedef struct row_sums {
+    bg_error *error;
+    double *clipped;
+    grid_sum *grid;
+} row_sums;
+
 static void fill(float *x, size_t n, float value)
 {
     for (size_t i = 0; i < n; i++)
@@ -272,20 +287,21 @@ static void scales_of(const item *it, const float *least, const float *largest, 
         scale[k] = bg_scale_round(it->s, scale[k], top);
 }
 
-static void run_symmetric(const item *it, const float *x, size_t n, size_t g, size_t groups, const float *least,
-                          const float *largest, room *r, bg_error *e)
+static void round_symmetric(const item *it, const row_scopes *z, bg_error *e)
 {
+    room *r = z->r;
+    size_t groups = z->count;
     int shifted = it->unit.zero < 0 || it->unit.zero > 0;
     if (shifted)
         fill(r->shift, groups, -it->unit.zero);
     fill(r->low, groups, (float)it->unit.lo);
     fill(r->high, groups, (float)it->unit.hi);
     fill(r->rest, groups, 0);
-    bg_affine a = {r->scale, r->inverse, shifted ? r->shift : NULL, r->low, r->high, r->rest, least, largest};
-    bg_group_affine(x, n, g, &a, e);
+    bg_affine a = {r->scale, r->inverse, shifted ? r->shift : NULL, r->low, r->high, r->rest, z->least, z->largest};
+    bg_group_affine(z->x, z->n, z->size, &a, e);
 }
 
-static void run_table(const item *it, const float *x, size_t n, size_t g, room *r, bg_error *e)
+static void round_table(const item *it, const float *x, size_t n, size_t g, room *r, bg_error *e)
 {
     if (it->unit.K <= 16) {
         bg_table_code table = {r->scale, r->inverse, it->unit.levels, it->unit.cuts, it->unit.K};
@@ -334,41 +350,43 @@ static void integer_zeros(room *r, size_t groups, float M)
 }
 
 /* zero=asym and zero=min with clip=max: grid_uniform.c's rule for all scopes of the row at once. */
-static void run_range(const item *it, const float *x, size_t n, size_t g, size_t groups, const float *least,
-                      const float *largest, room *r, bg_error *e)
+static void round_range(const item *it, const row_scopes *z, bg_error *e)
 {
-    range_scales(it, least, largest, groups, r);
+    room *r = z->r;
+    size_t groups = z->count;
+    range_scales(it, z->least, z->largest, groups, r);
     bg_invert(r->scale, r->inverse, groups);
     if (it->asym) {
         integer_zeros(r, groups, it->M);
     } else {
         for (size_t k = 0; k < groups; k++) {
-            r->rest[k] = bg_scale_round(it->s, least[k], 1);
+            r->rest[k] = bg_scale_round(it->s, z->least[k], 1);
             r->shift[k] = r->rest[k] * r->inverse[k];
         }
         fill(r->low, groups, 0);
         fill(r->high, groups, it->M);
     }
-    bg_affine a = {r->scale, r->inverse, it->asym ? NULL : r->shift, r->low, r->high, r->rest, least, largest};
-    bg_group_affine(x, n, g, &a, e);
+    bg_affine a = {r->scale, r->inverse, it->asym ? NULL : r->shift, r->low, r->high, r->rest, z->least, z->largest};
+    bg_group_affine(z->x, z->n, z->size, &a, e);
 }
 
-static int run_fitted(const item *it, bg_code_room *cr, const float *x, size_t n, size_t g, bg_error *total,
-                      double *clipped, bg_err *e)
+static int round_fitted(const item *it, bg_code_room *cr, const row_scopes *z, row_sums *sums, bg_err *e)
 {
-    for (size_t first = 0; first < n; first += g) {
+    bg_error *total = sums->error;
+    for (size_t first = 0; first < z->n; first += z->size) {
+        size_t n = z->n - first < z->size ? z->n - first : z->size;
         bg_scope_sum one = {0};
-        int status = bg_scope_error(it->s, cr, x + first, n - first < g ? n - first : g, &one, e);
+        int status = bg_scope_error(it->s, cr, z->x + first, n, &one, e);
         if (status)
             return status;
         total->sse += one.sse;
         total->most = one.max > total->most ? one.max : total->most;
-        *clipped += one.clipped;
+        *sums->clipped += one.clipped;
     }
     return BG_OK;
 }
 
-static void run_fixed(const item *it, const float *x, size_t n, bg_error *total, double *clipped)
+static void round_fixed(const item *it, const float *x, size_t n, bg_error *total, double *clipped)
 {
     const bg_code *c = &it->unit;
     bg_reach reach = bg_code_reach(c);
@@ -395,37 +413,39 @@ static void add_grids(int points, const float *scale, const float *low, const fl
 }
 
 /* first_scope: number of the row's first scope in the tensor. */
-static int run_item(pass *p, int i, const float *x, size_t n, int64_t first_scope, room *r, bg_error *total,
-                    double *clipped, grid_sum *grid, bg_err *e)
+static int round_item(pass *p, int i, row_scopes z, int64_t first_scope, row_sums *sums, bg_err *e)
 {
     item *it = &p->items[i];
-    size_t g = (size_t)p->scopes[it->scope].size, groups = (n + g - 1) / g;
-    const float *least = r->least[it->scope], *largest = r->largest[it->scope];
+    room *r = z.r;
+    z.size = (size_t)p->scopes[it->scope].size;
+    z.count = (z.n + z.size - 1) / z.size;
+    z.least = r->least[it->scope];
+    z.largest = r->largest[it->scope];
     if (it->how == FIXED) {
-        run_fixed(it, x, n, total, clipped);
+        round_fixed(it, z.x, z.n, sums->error, sums->clipped);
         return BG_OK;
     }
     if (it->how == FITTED)
-        return run_fitted(it, &r->fitted[i], x, n, g, total, clipped, e);
+        return round_fitted(it, &r->fitted[i], &z, sums, e);
     if (it->how == RANGE) {
-        run_range(it, x, n, g, groups, least, largest, r, total);
-        add_grids((int)it->M + 1, r->scale, r->low, r->rest, groups, grid);
+        round_range(it, &z, sums->error);
+        add_grids((int)it->M + 1, r->scale, r->low, r->rest, z.count, sums->grid);
         return BG_OK;
     }
     if (it->two_level && p->collect) {
-        scales_of(it, least, largest, groups, it->scales + first_scope);
+        scales_of(it, z.least, z.largest, z.count, it->scales + first_scope);
         return BG_OK;
     }
     if (it->two_level)
-        memcpy(r->scale, it->scales + first_scope, groups * sizeof *r->scale);
+        memcpy(r->scale, it->scales + first_scope, z.count * sizeof *r->scale);
     else
-        scales_of(it, least, largest, groups, r->scale);
-    bg_invert(r->scale, r->inverse, groups);
-    add_grids(it->unit.K, r->scale, NULL, NULL, groups, grid);
+        scales_of(it, z.least, z.largest, z.count, r->scale);
+    bg_invert(r->scale, r->inverse, z.count);
+    add_grids(it->unit.K, r->scale, NULL, NULL, z.count, sums->grid);
     if (it->how == SYMMETRIC)
-        run_symmetric(it, x, n, g, groups, least, largest, r, total);
+        round_symmetric(it, &z, sums->error);
     else
-        run_table(it, x, n, g, r, total);
+        round_table(it, z.x, z.n, z.size, r, sums->error);
     return BG_OK;
 }
 
@@ -446,20 +466,31 @@ static void find_ranges(const pass *p, int s, const float *x, size_t n, room *r)
         bg_group_range(x, n, size, r->least[s], r->largest[s]);
 }
 
-static int run_row(pass *p, const float *x, size_t n, int64_t row, int across, room *r, int64_t tile, bg_err *e)
+/* A row of the matrix in a tile, or, where scopes run over row ends, the whole tile as one long row. */
+typedef struct tile_row {
+    const float *x;
+    size_t n;
+    int64_t tile, row;
+    int across;
+} tile_row;
+
+static int round_row(pass *p, const tile_row *at, room *r, bg_err *e)
 {
+    int64_t row = at->row, tile = at->tile;
+    int across = at->across;
     bg_error *errors = p->errors + tile * p->n;
     double *clipped = p->clipped + tile * p->n;
     grid_sum *grids = p->grids + tile * p->n;
     for (int s = 0; s < p->n_scopes; s++)
         if (p->scopes[s].across == across)
-            find_ranges(p, s, x, n, r);
+            find_ranges(p, s, at->x, at->n, r);
     for (int i = 0; i < p->n; i++) {
         const scope_size *s = &p->scopes[p->items[i].scope];
         if (s->across != across || (!p->collect && p->items[i].out == NULL))
             continue;
         int64_t scopes_before = across ? row * p->m->cols / s->size : row * ((p->m->cols + s->size - 1) / s->size);
-        int status = run_item(p, i, x, n, scopes_before, r, &errors[i], &clipped[i], &grids[i], e);
+        row_sums sums = {&errors[i], &clipped[i], &grids[i]};
+        int status = round_item(p, i, (row_scopes){.x = at->x, .n = at->n, .r = r}, scopes_before, &sums, e);
         if (status)
             return bg_context(e, "%s", p->items[i].s->text);
     }
@@ -524,10 +555,10 @@ static int run_tile(pass *p, int64_t tile, room *r, bg_err *e)
         float least, largest;
         bg_group_range(x, C, C, &least, &largest);
         p->most[tile] = fmaxf(p->most[tile], fmaxf(-least, largest));
-        status = run_row(p, x, C, first + i, 0, r, tile, e);
+        status = round_row(p, &(tile_row){.x = x, .n = C, .tile = tile, .row = first + i}, r, e);
     }
     if (across && !status)
-        status = run_row(p, r->x, n, first, 1, r, tile, e);
+        status = round_row(p, &(tile_row){.x = r->x, .n = n, .tile = tile, .row = first, .across = 1}, r, e);
     return status;
 }
 

@@ -159,9 +159,17 @@ static int all_on_histogram(const bg_matrix *m, const bg_hist *h, const bg_spec 
     return bg_failure_status(&failure, e);
 }
 
-static int on_tiles(const bg_matrix *m, const bg_spec *specs, const path *paths, int n, uint64_t *counts,
-                    bg_measure *out, int *not_finite, bg_err *e)
+/* The specs of a call, the path of each, and where their results go. */
+typedef struct batch {
+    const bg_spec *specs;
+    const path *paths;
+    int n;
+    bg_measure *out;
+} batch;
+
+static int on_tiles(const bg_matrix *m, const batch *b, uint64_t *counts, int *not_finite, bg_err *e)
 {
+    int n = b->n;
     const bg_spec **mine = calloc((size_t)n + 1, sizeof *mine);
     bg_measure **theirs = calloc((size_t)n + 1, sizeof *theirs);
     int many = 0, status = BG_OK;
@@ -169,9 +177,9 @@ static int on_tiles(const bg_matrix *m, const bg_spec *specs, const path *paths,
     if (!mine || !theirs)
         status = bg_no_memory(e, "a sweep", (unsigned long long)n * sizeof *mine);
     for (int i = 0; i < n && !status; i++)
-        if (paths[i] == ON_TILES) {
-            mine[many] = &specs[i];
-            theirs[many++] = &out[i];
+        if (b->paths[i] == ON_TILES) {
+            mine[many] = &b->specs[i];
+            theirs[many++] = &b->out[i];
         }
     if (!status && (many || counts))
         status = bg_measure_tiles(m, mine, many, theirs, counts, not_finite, e);
@@ -217,7 +225,7 @@ static int sweep(const bg_matrix *m, const bg_spec *specs, const path *paths, in
     uint64_t *counts = count ? calloc(65536, sizeof *counts) : NULL;
     int status = count && !counts ? bg_no_memory(e, "a histogram", 65536 * sizeof *counts) : BG_OK;
     if (!status && (wanted[ON_TILES] || counts))
-        status = on_tiles(m, specs, paths, n, counts, out, not_finite, e);
+        status = on_tiles(m, &(batch){specs, paths, n, out}, counts, not_finite, e);
     if (!status && make && !*not_finite)
         status = make_hist(m, counts, &made, not_finite, e);
     if (!status && wanted[ON_HISTOGRAM] && !*not_finite)

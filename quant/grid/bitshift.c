@@ -313,10 +313,12 @@ static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err 
     return status;
 }
 
-static int tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n, int64_t C, const float *w, float *out,
-                bg_rate *rate, bg_err *e)
+static int code_tile(const bg_spec *s, const bg_trained *t, const bg_targets *tile, bg_rate *rate, bg_err *e)
 {
-    (void)s, (void)first;
+    (void)s;
+    int64_t n = tile->rows, C = tile->cols;
+    const float *w = tile->w;
+    float *out = tile->out;
     size_t count = (size_t)(n * C), length = (size_t)t->length;
     bitshift_workspace k;
     int status = work_new(&k, t, e);
@@ -347,7 +349,7 @@ const bg_grid bg_grid_bitshift = {
     .kind = BG_GRID_SEQUENCE,
     .check = check,
     .train = train,
-    .tile = tile,
+    .tile = code_tile,
     .rows_together = rows_together,
     .side = side,
     .release = release,

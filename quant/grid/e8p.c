@@ -106,10 +106,12 @@ static int fit_scale(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_
     return status;
 }
 
-static int code_tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n, int64_t C, const float *w,
-                     float *out, bg_rate *rate, bg_err *e)
+static int code_tile(const bg_spec *s, const bg_trained *t, const bg_targets *tile, bg_rate *rate, bg_err *e)
 {
-    (void)s, (void)first, (void)e;
+    (void)s, (void)e;
+    int64_t n = tile->rows, C = tile->cols;
+    const float *w = tile->w;
+    float *out = tile->out;
     size_t count = (size_t)(n * C);
     code_weights(t, w, count, out);
     rate->indices += 2 * (double)count;

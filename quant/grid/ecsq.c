@@ -217,10 +217,12 @@ static int train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err 
     return status;
 }
 
-static int tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n, int64_t C, const float *w, float *out,
-                bg_rate *rate, bg_err *e)
+static int code_tile(const bg_spec *s, const bg_trained *t, const bg_targets *tile, bg_rate *rate, bg_err *e)
 {
-    (void)s, (void)first;
+    (void)s;
+    int64_t n = tile->rows, C = tile->cols;
+    const float *w = tile->w;
+    float *out = tile->out;
     size_t count = (size_t)(n * C);
     uint16_t *symbols = malloc((count + 1) * sizeof *symbols);
     double stream = 0;
@@ -266,7 +268,7 @@ const bg_grid bg_grid_ecsq = {
     .kind = BG_GRID_VECTOR,
     .bits = bits,
     .train = train,
-    .tile = tile,
+    .tile = code_tile,
     .side = side,
     .release = release,
     .on_distribution = on_distribution,

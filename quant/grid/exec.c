@@ -133,13 +133,13 @@ static int await(pid_t child, double seconds, const bg_trained *t, const char *w
 }
 
 /* `program verb from to` in the scratch directory's terms; words it prints go to DIRECTORY/said. */
-static int run(const bg_spec *s, const bg_trained *t, const char *verb, const char *from, const char *to, int64_t rows,
-               int64_t cols, bg_err *e)
+static int run(const bg_spec *s, const bg_trained *t, const char *verb, const char *from, const char *to,
+               const bg_targets *tile, bg_err *e)
 {
     const exec_params *p = bg_grid_params(s);
     int library = p->lib[0] != 0;
     char own[SETTINGS][48], said[96], what[BG_VALUE_TEXT + 16];
-    char **env = environment(own, s, t, rows, cols);
+    char **env = environment(own, s, t, tile->rows, tile->cols);
     if (!env)
         return bg_no_memory(e, "environment", 0);
     const char *path = library ? p->lib : p->cmd;
@@ -217,10 +217,11 @@ static int64_t rows_together(const bg_spec *s, int64_t cols)
     return 0; /* the whole matrix */
 }
 
-static int tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n, int64_t cols, const float *w,
-                float *out, bg_rate *rate, bg_err *e)
+static int code_tile(const bg_spec *s, const bg_trained *t, const bg_targets *tile, bg_rate *rate, bg_err *e)
 {
-    (void)first;
+    int64_t n = tile->rows, cols = tile->cols;
+    const float *w = tile->w;
+    float *out = tile->out;
     char in[96], stored[96], result[96];
     double bytes = 0;
     snprintf(in, sizeof in, "%s/in.npy", t->directory);
@@ -228,12 +229,12 @@ static int tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n,
     snprintf(result, sizeof result, "%s/out.npy", t->directory);
     int status = bg_npy_write(in, w, n, cols, e);
     if (!status)
-        status = run(s, t, "encode", in, stored, n, cols, e);
+        status = run(s, t, "encode", in, stored, tile, e);
     if (!status)
         status = stored_size(s, t, stored, &bytes, e);
     unlink(in);
     if (!status)
-        status = run(s, t, "decode", stored, result, n, cols, e);
+        status = run(s, t, "decode", stored, result, tile, e);
     if (!status)
         status = bg_npy_read(result, out, n, cols, e);
     if (status == BG_INPUT && !*t->failure)
@@ -273,7 +274,7 @@ const bg_grid bg_grid_exec = {
     .check = check,
     .bits = bits,
     .train = train,
-    .tile = tile,
+    .tile = code_tile,
     .rows_together = rows_together,
     .release = release,
     .excuse = excuse,

@@ -478,10 +478,12 @@ static void add_rate(const type *t, double weights, bg_rate *rate)
     rate->scales += weights * (8.0 * t->bytes / t->block - t->bits);
 }
 
-static int tile(const bg_spec *s, const bg_trained *trained, int64_t first, int64_t n, int64_t C, const float *w,
-                float *out, bg_rate *rate, bg_err *e)
+static int code_tile(const bg_spec *s, const bg_trained *trained, const bg_targets *tile, bg_rate *rate, bg_err *e)
 {
-    (void)trained, (void)first;
+    (void)trained;
+    int64_t n = tile->rows, C = tile->cols;
+    const float *w = tile->w;
+    float *out = tile->out;
     const type *t = type_of(s);
     if (C % t->block)
         return bg_fail(e, BG_USAGE, "rows of %lld weights are no multiple of a block of %d", (long long)C, t->block);
@@ -555,7 +557,7 @@ const bg_grid bg_grid_gguf = {
     .refuses = "bits levels scope zero clip scale code",
     .kind = BG_GRID_VECTOR,
     .bits = bits,
-    .tile = tile,
+    .tile = code_tile,
     .on_distribution = on_distribution,
     .gguf_type = bg_gguf_type_of_spec,
 };

@@ -328,10 +328,12 @@ static int check_stream(const bg_trained *t, const uint32_t *in, const uint32_t 
     return x[0] == BG_RANS_START && x[1] == BG_RANS_START && in == end;
 }
 
-static int code_tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t rows, int64_t C, const float *w,
-                     float *out, bg_rate *rate, bg_err *e)
+static int code_tile(const bg_spec *s, const bg_trained *t, const bg_targets *tile, bg_rate *rate, bg_err *e)
 {
-    (void)s, (void)first;
+    (void)s;
+    int64_t rows = tile->rows, C = tile->cols;
+    const float *w = tile->w;
+    float *out = tile->out;
     size_t count = (size_t)(rows * C), d = (size_t)t->lattice.dim, n = (count + d - 1) / d;
     size_t capacity = bg_rans_max_words(n * (d + (size_t)coset_bits(&t->lattice)));
     int32_t *v = malloc(n * d * sizeof *v);

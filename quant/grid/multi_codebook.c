@@ -179,10 +179,12 @@ static void code_vectors(const bg_trained *t, const float *x, float *out, size_t
     }
 }
 
-int bg_books_tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n, int64_t C, const float *w,
-                  float *out, bg_rate *rate, bg_err *e)
+int bg_books_tile(const bg_spec *s, const bg_trained *t, const bg_targets *tile, bg_rate *rate, bg_err *e)
 {
-    (void)s, (void)first, (void)e;
+    (void)s, (void)e;
+    int64_t n = tile->rows, C = tile->cols;
+    const float *w = tile->w;
+    float *out = tile->out;
     int dim = t->shape.dim, tail = (int)(C % dim);
     double bits = bg_index_bits(t->shape.words) * t->shape.parts * t->shape.stages;
     if (tail == 0)

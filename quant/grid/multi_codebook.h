@@ -38,8 +38,7 @@ typedef struct bg_books_params {
 int bg_books_check(const bg_spec *s, bg_err *e);
 double bg_books_bits(const bg_spec *s);
 int bg_books_train(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err *e);
-int bg_books_tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n, int64_t C, const float *w,
-                  float *out, bg_rate *rate, bg_err *e);
+int bg_books_tile(const bg_spec *s, const bg_trained *t, const bg_targets *tile, bg_rate *rate, bg_err *e);
 void bg_books_side(const bg_spec *s, const bg_trained *t, bg_rate *rate);
 void bg_books_release(bg_trained *t);
 

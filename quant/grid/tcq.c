@@ -508,10 +508,12 @@ static int stream(const bg_trained *t, const uint16_t *index, size_t n, double *
     return same ? BG_OK : bg_fail(e, BG_INPUT, "the coded trellis does not read back");
 }
 
-static int tile(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n, int64_t C, const float *w, float *out,
-                bg_rate *rate, bg_err *e)
+static int code_tile(const bg_spec *s, const bg_trained *t, const bg_targets *tile, bg_rate *rate, bg_err *e)
 {
-    (void)s, (void)first;
+    (void)s;
+    int64_t n = tile->rows, C = tile->cols;
+    const float *w = tile->w;
+    float *out = tile->out;
     size_t count = (size_t)(n * C), length = (size_t)t->length;
     tcq_workspace work;
     uint16_t *index = malloc((count + 1) * sizeof *index);
@@ -552,7 +554,7 @@ const bg_grid bg_grid_tcq = {
     .check = check,
     .bits = bits,
     .train = train,
-    .tile = tile,
+    .tile = code_tile,
     .rows_together = rows_together,
     .side = side,
     .release = release,

@@ -571,34 +571,47 @@ static int append(bg_spec **specs, int *n, const bg_spec *s, bg_err *e)
     return BG_OK;
 }
 
-/* Runs through the values of pair `at` and of those behind it; the last runs fastest. */
-static int sweep(const char *name, const bg_grid *g, pairs *p, int at, int preset, const char *whole, bg_spec **specs,
-                 int *n, bg_err *e)
+/* One argument that is swept: its pairs, of which the first `preset` are the preset's, and where its points go. */
+typedef struct sweep {
+    const char *name, *whole;
+    const bg_grid *grid;
+    pairs *pairs;
+    int preset;
+    bg_spec **specs;
+    int *n;
+} sweep;
+
+static int add_point(const sweep *w, bg_err *e)
 {
-    if (at == p->n) {
-        bg_spec *one = malloc(sizeof *one);
-        if (!one)
-            return bg_no_memory(e, "a spec", sizeof *one);
-        int status = parse_point(name, g, p, preset, whole, one, e);
-        if (!status)
-            status = append(specs, n, one, e);
-        free(one);
-        return status;
-    }
+    bg_spec *one = malloc(sizeof *one);
+    if (!one)
+        return bg_no_memory(e, "a spec", sizeof *one);
+    int status = parse_point(w->name, w->grid, w->pairs, w->preset, w->whole, one, e);
+    if (!status)
+        status = append(w->specs, w->n, one, e);
+    free(one);
+    return status;
+}
+
+/* Runs through the values of pair `at` and of those behind it; the last runs fastest. */
+static int add_points(const sweep *w, int at, bg_err *e)
+{
+    if (at == w->pairs->n)
+        return add_point(w, e);
     char(*words)[BG_VALUE_TEXT] = malloc(sizeof(char[LIST][BG_VALUE_TEXT]));
     if (!words)
         return bg_no_memory(e, "a sweep", sizeof(char[LIST][BG_VALUE_TEXT]));
-    pair saved = p->at[at];
-    int many = expand(saved.value, words), status = BG_OK;
-    if (!many)
+    pair saved = w->pairs->at[at];
+    int count = expand(saved.value, words), status = BG_OK;
+    if (!count)
         status = bg_fail(e, BG_USAGE,
                          "spec '%s': '%s' is no range a..b of whole numbers and no list a/b/c (at most %d values)",
-                         whole, saved.value, LIST);
-    for (int i = 0; i < many && !status; i++) {
-        memcpy(p->at[at].value, words[i], BG_VALUE_TEXT);
-        status = sweep(name, g, p, at + 1, preset, whole, specs, n, e);
+                         w->whole, saved.value, LIST);
+    for (int i = 0; i < count && !status; i++) {
+        memcpy(w->pairs->at[at].value, words[i], BG_VALUE_TEXT);
+        status = add_points(w, at + 1, e);
     }
-    p->at[at] = saved;
+    w->pairs->at[at] = saved;
     free(words);
     return status;
 }
@@ -623,7 +636,8 @@ static int parse_named(const char *name, const char *rest, const char *whole, bg
         return unknown_name(name, e);
     if (!status && rest)
         status = split_pairs(rest, whole, &p, e);
-    return status ? status : sweep(name, grid, &p, 0, of_preset, whole, specs, n, e);
+    sweep w = {.name = name, .whole = whole, .grid = grid, .pairs = &p, .preset = of_preset, .specs = specs, .n = n};
+    return status ? status : add_points(&w, 0, e);
 }
 
 /* Each word of an alias, with the user's further keys behind its own. */

@@ -61,12 +61,11 @@ static int fit_row(const walk *k, int64_t r, bg_code_room *room, bg_err *e)
     return status;
 }
 
-/* Row r over columns [b, b+n) of the walk; t holds the errors before b brought to each of them. */
-static int walk_row(const walk *k, int64_t r, int64_t b, int64_t n, float *t, float *x, float *scratch,
-                    bg_code_room *room, bg_err *e)
+/* Row r over a block of columns; t [n] holds the errors before the block brought to each of them. */
+static int walk_row(const walk *k, int64_t r, const bg_gptq_block *block, float *t, bg_err *e)
 {
-    int64_t N = k->f->n;
-    float *delta = k->delta + r * k->C;
+    int64_t N = k->f->n, n = block->n, b = block->b;
+    float *delta = k->delta + r * k->C, *x = block->scratch, *errors = x + n;
     for (int64_t i = 0; i < n; i++) {
         int64_t c = column(k, b + i);
         x[i] = k->f->dead[c] ? 0 : k->aim[r * k->C + c];
@@ -74,7 +73,8 @@ static int walk_row(const walk *k, int64_t r, int64_t b, int64_t n, float *t, fl
     for (int64_t i = 0; i < n; i++) {
         int64_t at = b + i;
         if (k->on_the_way && at % k->G == 0) {
-            int status = bg_gptq_fit_walked(k, r, at, x + i, t + i, scratch, room, e);
+            memcpy(errors, t + i, (size_t)(n - i) * sizeof *t);
+            int status = bg_gptq_fit_walked(k, r, at, x + i, errors, block->room, e);
             if (status)
                 return status;
         }
@@ -94,21 +94,21 @@ static int walk_row(const walk *k, int64_t r, int64_t b, int64_t n, float *t, fl
     return BG_OK;
 }
 
-static int walk_chunk(const walk *k, int64_t first, int64_t b, int64_t n, float *t, float *scratch, bg_code_room *room,
-                      bg_err *e)
+/* A chunk of rows from `first` over a block; t [CHUNK × n] is workspace. */
+static int walk_chunk(const walk *k, int64_t first, const bg_gptq_block *block, float *t, bg_err *e)
 {
-    int64_t rows = first + CHUNK < k->R ? CHUNK : k->R - first;
-    if (b)
-        bg_sgemm((bg_product_shape){rows, n, b}, 1, (bg_s_operand){k->delta + first * k->C, k->C, 1},
-                 (bg_s_operand){k->f->M + b, k->f->n, 1}, 0, t, n);
+    int64_t rows = first + CHUNK < k->R ? CHUNK : k->R - first, n = block->n;
+    if (block->b)
+        bg_sgemm((bg_product_shape){rows, n, block->b}, 1, (bg_s_operand){k->delta + first * k->C, k->C, 1},
+                 (bg_s_operand){k->f->M + block->b, k->f->n, 1}, 0, t, n);
     else
         memset(t, 0, (size_t)(rows * n) * sizeof *t);
     int status = BG_OK;
     int64_t r = 0;
     for (; !status && k->affine && r + BG_GPTQ_LANES <= rows; r += BG_GPTQ_LANES)
-        status = bg_gptq_walk_lanes(k, first + r, b, n, t + r * n, scratch, room, e);
+        status = bg_gptq_walk_lanes(k, first + r, block, t + r * n, e);
     for (; !status && r < rows; r++)
-        status = walk_row(k, first + r, b, n, t + r * n, scratch, scratch + n, room, e);
+        status = walk_row(k, first + r, block, t + r * n, e);
     return status;
 }
 
@@ -153,10 +153,11 @@ static int walk_all(const walk *k, bg_err *e)
                 bg_failure_note(&failure, 0, &mine);
         }
         for (int64_t b = 0; b < k->C; b += k->block) {
-            int64_t n = b + k->block < k->C ? k->block : k->C - b;
+            bg_gptq_block block = {
+                .b = b, .n = b + k->block < k->C ? k->block : k->C - b, .scratch = t + CHUNK * k->block, .room = &room};
 #pragma omp for schedule(dynamic)
             for (int64_t first = 0; first < k->R; first += CHUNK)
-                if (!bad && walk_chunk(k, first, b, n, t, t + CHUNK * k->block, &room, &mine))
+                if (!bad && walk_chunk(k, first, &block, t, &mine))
                     bg_failure_note(&failure, first, &mine);
         }
         free(t);

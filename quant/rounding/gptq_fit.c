@@ -24,13 +24,11 @@ int bg_gptq_fit(const bg_gptq_walk *k, const float *x, int64_t first, int64_t n,
     return status;
 }
 
-int bg_gptq_fit_walked(const bg_gptq_walk *k, int64_t r, int64_t at, const float *x, const float *t, float *scratch,
-                       bg_code_room *room, bg_err *e)
+int bg_gptq_fit_walked(const bg_gptq_walk *k, int64_t r, int64_t at, const float *x, float *y, bg_code_room *room,
+                       bg_err *e)
 {
     int64_t n = at + k->G < k->C ? k->G : k->C - at, N = k->f->n;
     const float *M = k->f->M + at * N + at;
-    float *y = scratch;
-    memcpy(y, t, (size_t)n * sizeof *y);
     for (int64_t i = 0; i < n; i++) {
         y[i] /= M[i * N + i];
         for (int64_t j = i + 1; j < n; j++)

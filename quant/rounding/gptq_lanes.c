@@ -31,10 +31,17 @@ static void take_codes(const bg_gptq_walk *k, int64_t first, int64_t at, lanes *
     }
 }
 
-/* One column: x its weights, t the errors brought to it, pivot M_jj. d receives w − ŵ, q the index from 0. */
-static void round_column(const lanes *c, const float *x, const float *t, float pivot, int dead, float *d, float *q,
-                         double *loss, double *moved)
+/* What a walk over the lanes sums up, and the errors of its last column. */
+typedef struct lane_errors {
+    float d[L];               /* w − ŵ */
+    double loss[L], moved[L]; /* bg_gptq_walk */
+} lane_errors;
+
+/* One column: x its weights, t the errors brought to it, pivot M_jj. q receives the index from 0. */
+static void round_column(const lanes *c, const float *x, const float *t, float pivot, int dead, float *q,
+                         lane_errors *sum)
 {
+    float *d = sum->d;
     for (int r = 0; r < L; r++) {
         float y = x[r] + t[r] / pivot - c->offset[r];
         float at = rintf(y * c->some[r] / c->divisor[r] + c->before[r]) + c->after[r];
@@ -45,36 +52,36 @@ static void round_column(const lanes *c, const float *x, const float *t, float p
     }
     for (int r = 0; r < L && !dead; r++) {
         double left = (double)t[r] + (double)d[r] * (double)pivot;
-        loss[r] += left * left;
-        moved[r] += (double)d[r] * (double)d[r];
+        sum->loss[r] += left * left;
+        sum->moved[r] += (double)d[r] * (double)d[r];
     }
 }
 
-/* The groups that start at column i of the block, row by row. */
-static int fit_lanes(const bg_gptq_walk *k, int64_t first, int64_t at, int64_t i, int64_t n, const float *x,
-                     const float *t, float *scratch, bg_code_room *room, bg_err *e)
+/* The groups that start at column i of the block, row by row; x and t [n × L] of the block, row: workspace of 2n. */
+static int fit_lanes(const bg_gptq_walk *k, int64_t first, const bg_gptq_block *block, int64_t i, const float *x,
+                     const float *t, bg_err *e)
 {
-    int64_t size = at + k->G < k->C ? k->G : k->C - at;
-    float *row = scratch, *errors = scratch + n, *y = scratch + 2 * n;
+    int64_t at = block->b + i, size = at + k->G < k->C ? k->G : k->C - at;
+    float *row = block->scratch + 3 * L * block->n, *errors = row + block->n;
     int status = BG_OK;
     for (int64_t r = 0; r < L && !status; r++) {
         for (int64_t j = 0; j < size; j++) {
             row[j] = x[(i + j) * L + r];
             errors[j] = t[(i + j) * L + r];
         }
-        status = bg_gptq_fit_walked(k, first + r, at, row, errors, y, room, e);
+        status = bg_gptq_fit_walked(k, first + r, at, row, errors, block->room, e);
     }
     return status;
 }
 
-int bg_gptq_walk_lanes(const bg_gptq_walk *k, int64_t first, int64_t b, int64_t n, const float *t, float *scratch,
-                       bg_code_room *room, bg_err *e)
+int bg_gptq_walk_lanes(const bg_gptq_walk *k, int64_t first, const bg_gptq_block *block, const float *t, bg_err *e)
 {
-    float *x = scratch, *errors = x + L * n, *q = errors + L * n, *rest = q + L * n;
-    double loss[L], moved[L];
+    int64_t b = block->b, n = block->n;
+    float *x = block->scratch, *errors = x + L * n, *q = errors + L * n;
+    lane_errors sum;
     lanes codes;
-    memcpy(loss, k->loss + first, sizeof loss);
-    memcpy(moved, k->moved + first, sizeof moved);
+    memcpy(sum.loss, k->loss + first, sizeof sum.loss);
+    memcpy(sum.moved, k->moved + first, sizeof sum.moved);
     for (int64_t r = 0; r < L; r++)
         for (int64_t i = 0; i < n; i++) {
             int64_t c = bg_gptq_column(k, b + i);
@@ -85,27 +92,25 @@ int bg_gptq_walk_lanes(const bg_gptq_walk *k, int64_t first, int64_t b, int64_t 
         int64_t at = b + i, here = k->water ? at : bg_gptq_group(k, at);
         const float *M = k->f->M + at * k->f->n + b;
         if (k->on_the_way && at % k->G == 0) {
-            int status = fit_lanes(k, first, at, i, n, x, errors, rest, room, e);
+            int status = fit_lanes(k, first, block, i, x, errors, e);
             if (status)
                 return status;
         }
         if (here != group)
             take_codes(k, first, at, &codes);
         group = here;
-        float d[L];
-        round_column(&codes, x + i * L, errors + i * L, M[i], k->f->dead[bg_gptq_column(k, at)], d, q + i * L, loss,
-                     moved);
-        memcpy(x + i * L, d, sizeof d); /* the weight has been used */
+        round_column(&codes, x + i * L, errors + i * L, M[i], k->f->dead[bg_gptq_column(k, at)], q + i * L, &sum);
+        memcpy(x + i * L, sum.d, sizeof sum.d); /* the weight has been used */
         for (int64_t j = i + 1; j < n; j++)
             for (int r = 0; r < L; r++)
-                errors[j * L + r] += d[r] * M[j];
+                errors[j * L + r] += sum.d[r] * M[j];
     }
     for (int64_t r = 0; r < L; r++)
         for (int64_t i = 0; i < n; i++) {
             k->delta[(first + r) * k->C + b + i] = x[i * L + r];
             k->symbols[(first + r) * k->C + bg_gptq_column(k, b + i)] = (uint16_t)q[i * L + r];
         }
-    memcpy(k->loss + first, loss, sizeof loss);
-    memcpy(k->moved + first, moved, sizeof moved);
+    memcpy(k->loss + first, sum.loss, sizeof sum.loss);
+    memcpy(k->moved + first, sum.moved, sizeof sum.moved);
     return BG_OK;
 }

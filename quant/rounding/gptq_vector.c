@@ -29,32 +29,45 @@ typedef struct walk {
     int d;
 } walk;
 
-/* Codes vector [at, at+n) of `rows` rows; t [rows × width] are the errors brought to columns [b, b+width) so far. */
-static int code_vector(const walk *k, int64_t first, int64_t rows, int64_t b, int64_t width, int64_t at, int64_t n,
-                       float *t, float *y, bg_rate *rate, bg_err *e)
+/* Some rows of the walk at one of its blocks of columns. */
+typedef struct rows_at_block {
+    int64_t first, rows; /* rows [first, first + rows) */
+    int64_t b, width;    /* columns [b, b + width) */
+    float *t;            /* [rows × width] the errors brought to the columns so far */
+    float *y;            /* [rows × d] targets of one vector, then its points */
+} rows_at_block;
+
+/* The target of vector [at, at+n) of row r: target·M_bb = error, column after column, beside the weights. */
+static void aim_vector(const walk *k, const rows_at_block *c, int64_t r, int64_t at, int64_t n)
 {
     int64_t N = k->f->n;
-    const float *M = k->f->M + at * N + at;
-    for (int64_t r = 0; r < rows; r++) {
-        const float *error = t + r * width + (at - b);
-        float *target = y + r * n;
-        for (int64_t j = 0; j < n; j++) { /* target·M_bb = error, column after column */
-            float sum = error[j];
-            for (int64_t i = 0; i < j; i++)
-                sum -= target[i] * M[i * N + j];
-            target[j] = sum / M[j * N + j];
-        }
-        for (int64_t j = 0; j < n; j++)
-            target[j] += k->f->dead[at + j] ? 0 : k->w[(first + r) * k->C + at + j];
+    const float *M = k->f->M + at * N + at, *error = c->t + r * c->width + (at - c->b);
+    float *target = c->y + r * n;
+    for (int64_t j = 0; j < n; j++) {
+        float sum = error[j];
+        for (int64_t i = 0; i < j; i++)
+            sum -= target[i] * M[i * N + j];
+        target[j] = sum / M[j * N + j];
     }
-    int status = k->s->grid->tile(k->s, k->code, first, rows, n, y, y, rate, e);
-    for (int64_t r = 0; r < rows && !status; r++) {
-        float *delta = k->delta + (first + r) * k->C + at;
-        memcpy(k->hat + (first + r) * k->C + at, y + r * n, (size_t)n * sizeof *y);
+    for (int64_t j = 0; j < n; j++)
+        target[j] += k->f->dead[at + j] ? 0 : k->w[(c->first + r) * k->C + at + j];
+}
+
+/* Codes vector [at, at+n) of all rows and brings its errors to the columns behind it. */
+static int code_vector(const walk *k, const rows_at_block *c, int64_t at, int64_t n, bg_err *e)
+{
+    int64_t N = k->f->n;
+    for (int64_t r = 0; r < c->rows; r++)
+        aim_vector(k, c, r, at, n);
+    bg_targets tile = {.rows = c->rows, .cols = n, .w = c->y, .out = c->y};
+    int status = k->s->grid->tile(k->s, k->code, &tile, &k->rates[c->first / CHUNK], e);
+    for (int64_t r = 0; r < c->rows && !status; r++) {
+        float *delta = k->delta + (c->first + r) * k->C + at, *point = c->y + r * n;
+        memcpy(k->hat + (c->first + r) * k->C + at, point, (size_t)n * sizeof *point);
         for (int64_t i = 0; i < n; i++) {
-            delta[i] = (k->f->dead[at + i] ? 0 : k->w[(first + r) * k->C + at + i]) - y[r * n + i];
-            for (int64_t j = at + n - b; j < width; j++)
-                t[r * width + j] += delta[i] * k->f->M[(at + i) * N + b + j];
+            delta[i] = (k->f->dead[at + i] ? 0 : k->w[(c->first + r) * k->C + at + i]) - point[i];
+            for (int64_t j = at + n - c->b; j < c->width; j++)
+                c->t[r * c->width + j] += delta[i] * k->f->M[(at + i) * N + c->b + j];
         }
     }
     return status;
@@ -62,19 +75,17 @@ static int code_vector(const walk *k, int64_t first, int64_t rows, int64_t b, in
 
 static int walk_chunk(const walk *k, int64_t first, int64_t block, float *t, float *y, bg_err *e)
 {
-    int64_t rows = first + CHUNK < k->R ? CHUNK : k->R - first;
+    rows_at_block c = {.first = first, .rows = first + CHUNK < k->R ? CHUNK : k->R - first, .t = t, .y = y};
     int status = BG_OK;
-    for (int64_t b = 0; b < k->C && !status; b += block) {
-        int64_t width = b + block < k->C ? block : k->C - b;
-        if (b)
-            bg_sgemm((bg_product_shape){rows, width, b}, 1, (bg_s_operand){k->delta + first * k->C, k->C, 1},
-                     (bg_s_operand){k->f->M + b, k->f->n, 1}, 0, t, width);
+    for (c.b = 0; c.b < k->C && !status; c.b += block) {
+        c.width = c.b + block < k->C ? block : k->C - c.b;
+        if (c.b)
+            bg_sgemm((bg_product_shape){c.rows, c.width, c.b}, 1, (bg_s_operand){k->delta + first * k->C, k->C, 1},
+                     (bg_s_operand){k->f->M + c.b, k->f->n, 1}, 0, t, c.width);
         else
-            memset(t, 0, (size_t)(rows * width) * sizeof *t);
-        for (int64_t at = b; at < b + width && !status; at += k->d) {
-            int64_t n = at + k->d < k->C ? k->d : k->C - at;
-            status = code_vector(k, first, rows, b, width, at, n, t, y, &k->rates[first / CHUNK], e);
-        }
+            memset(t, 0, (size_t)(c.rows * c.width) * sizeof *t);
+        for (int64_t at = c.b; at < c.b + c.width && !status; at += k->d)
+            status = code_vector(k, &c, at, at + k->d < k->C ? k->d : k->C - at, e);
     }
     return status;
 }

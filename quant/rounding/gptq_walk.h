@@ -52,17 +52,23 @@ static inline const bg_code *bg_gptq_code(const bg_gptq_walk *k, int64_t r, int6
 int bg_gptq_fit(const bg_gptq_walk *k, const float *x, int64_t first, int64_t n, int64_t at, bg_code_room *room,
                 bg_err *e);
 
-/* Fits the group that starts at `at` to the weights the errors so far ask for; x, t: from `at` on, in walking order;
- * scratch: G floats. */
-int bg_gptq_fit_walked(const bg_gptq_walk *k, int64_t r, int64_t at, const float *x, const float *t, float *scratch,
-                       bg_code_room *room, bg_err *e);
+/* Fits the group of row r that starts at `at` to the weights that the errors so far ask for. From `at` on, in walking
+ * order: x [G] the weights, y [G] the errors brought to them, which the fit overwrites. */
+int bg_gptq_fit_walked(const bg_gptq_walk *k, int64_t r, int64_t at, const float *x, float *y, bg_code_room *room,
+                       bg_err *e);
 
-/* BG_GPTQ_LANES rows from `first` over columns [b, b+n) of the walk, n at most k->block; t [lanes × n] holds the errors
- * before b brought to each of them. Affine codes only; the digits are those of one row after the other. scratch:
- * BG_GPTQ_SCRATCH·n floats. */
 enum { BG_GPTQ_LANES = 16, BG_GPTQ_SCRATCH = 3 * BG_GPTQ_LANES + 4 };
-int bg_gptq_walk_lanes(const bg_gptq_walk *k, int64_t first, int64_t b, int64_t n, const float *t, float *scratch,
-                       bg_code_room *room, bg_err *e);
+
+/* Columns [b, b + n) of the walk, n at most k->block, and a thread's workspace for them. */
+typedef struct bg_gptq_block {
+    int64_t b, n;
+    float *scratch; /* [BG_GPTQ_SCRATCH × n] */
+    bg_code_room *room;
+} bg_gptq_block;
+
+/* BG_GPTQ_LANES rows from `first` over a block; t [lanes × n] holds the errors before it brought to its columns. Affine
+ * codes only; the digits are those of one row after the other. */
+int bg_gptq_walk_lanes(const bg_gptq_walk *k, int64_t first, const bg_gptq_block *block, const float *t, bg_err *e);
 
 /* steps=water: steps of the columns from the code of the whole tensor, k->codes[0]; the factor of Σ + μI, in *own in
  * place of k->f; and what the walk rounds then, t = wΣ(Σ+μI)⁻¹ [R × C]. */

@@ -216,7 +216,8 @@ static int round_tiles(const bg_spec *s, const bg_matrix *m, const bg_trained *t
     for (int64_t i = 0; i < tiles; i++) {
         bg_err mine = {0};
         int64_t first = i * rows, n = m->rows - first < rows ? m->rows - first : rows, at = first * m->cols;
-        if (g->tile(s, t, first, n, m->cols, m->memory + at, q->hat + at, &rates[i], &mine))
+        bg_targets tile = {.rows = n, .cols = m->cols, .w = m->memory + at, .out = q->hat + at};
+        if (g->tile(s, t, &tile, &rates[i], &mine))
             bg_failure_note(&failure, i, &mine);
     }
     for (int64_t i = 0; i < tiles; i++)

@@ -145,6 +145,14 @@ typedef struct bg_on_density {
     const char *skipped;
 } bg_on_density;
 
+/* Rows of targets that a grid of vectors or sequences codes in row-major order: of the matrix itself, or what error
+ * feedback asks of a few of its columns. */
+typedef struct bg_targets {
+    int64_t rows, cols;
+    const float *w; /* [rows × cols] */
+    float *out;     /* [rows × cols] what they become; may be w */
+} bg_targets;
+
 struct bg_grid {
     const char *name, *title;
     const char *paper;  /* author, year, equation or table */
@@ -168,9 +176,8 @@ struct bg_grid {
     int (*fit)(const bg_spec *s, const bg_scope_stats *st, bg_code *out, float *levels, float *cuts, bg_err *e);
     /* VECTOR, SEQUENCE: trains on the matrix (a stated sample if the spec says so), then codes tiles of rows. */
     int (*train)(const bg_spec *s, const bg_matrix *m, bg_trained **out, bg_err *e);
-    /* Reconstructs n rows of C weights; out may alias w. Thread-safe. Adds what it stores to *rate. */
-    int (*tile)(const bg_spec *s, const bg_trained *t, int64_t first, int64_t n, int64_t C, const float *w, float *out,
-                bg_rate *rate, bg_err *e);
+    /* Codes a tile and reconstructs it. Thread-safe. Adds what it stores to *rate. */
+    int (*tile)(const bg_spec *s, const bg_trained *t, const bg_targets *tile, bg_rate *rate, bg_err *e);
     /* Rows that must come together in one tile (codes that run across rows); NULL: 1. 0: the whole matrix. */
     int64_t (*rows_together)(const bg_spec *s, int64_t C);
     /* Bits stored once per tensor (codebook, scales). */

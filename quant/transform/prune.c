@@ -46,6 +46,7 @@ typedef struct plan {
     int64_t R, C;
     double sparsity;
     int n, of;            /* N:M; 0: unstructured */
+    const bg_factor *f;   /* by=sparsegpt */
     const double *weight; /* [C] factor of w² in the score; NULL: 1 */
 } plan;
 
@@ -155,15 +156,14 @@ static void current(const plan *p, const bg_factor *f, const float *w, const flo
 }
 
 /* Walks one block: pruned weights go to 0, the others to what cancels the errors so far. */
-static void walk_block(const plan *p, const bg_factor *f, float *w, float *delta, const unsigned char *gone, float *t,
-                       int64_t b, int64_t n)
+static void walk_block(const plan *p, float *w, float *delta, const unsigned char *gone, float *t, int64_t b, int64_t n)
 {
 #pragma omp parallel for schedule(static)
     for (int64_t r = 0; r < p->R; r++)
         for (int64_t i = 0; i < n; i++) {
             int64_t at = r * p->C + b + i;
-            const float *M = f->M + (b + i) * p->C + b;
-            float *errors = t + r * n, x = f->dead[b + i] ? 0 : w[at];
+            const float *M = p->f->M + (b + i) * p->C + b;
+            float *errors = t + r * n, x = p->f->dead[b + i] ? 0 : w[at];
             float hat = gone[at] ? 0 : x + errors[i] / M[i], d = x - hat;
             w[at] = hat;
             delta[at] = d;
@@ -185,6 +185,7 @@ static int sparsegpt(plan *p, float *w, unsigned char *gone, bg_err *e)
     for (int64_t i = 0; !status && i < p->C; i++)
         weight[i] = pow((double)f->M[i * p->C + i], 2);
     p->weight = weight;
+    p->f = f;
     for (int64_t b = 0; !status && b < p->C; b += BLOCK) {
         int64_t n = b + BLOCK < p->C ? BLOCK : p->C - b;
         float *now = t + p->R * BLOCK;
@@ -195,7 +196,7 @@ static int sparsegpt(plan *p, float *w, unsigned char *gone, bg_err *e)
         for (int64_t r = 0; p->of && r < p->R; r++)
             mark_run(p, now + r * n, b, n, s, gone + r * p->C + b);
         if (!status)
-            walk_block(p, f, w, delta, gone, t, b, n);
+            walk_block(p, w, delta, gone, t, b, n);
     }
     if (f == &own)
         bg_factor_free(&own);
