@@ -14,7 +14,8 @@ typedef struct bg_water {
 
 /* v[n] variances ≥ 0, w[n] shares that add to 1 (NULL: equal). */
 bg_water bg_waterfill_at(const double *v, const double *w, size_t n, double level);
-/* The level of a rate (bits per weight), or of a distortion; above what is possible the level is the largest variance. */
+/* The level of a rate (bits per weight), or of a distortion; above what is possible the level is the largest variance.
+ */
 bg_water bg_waterfill_rate(const double *v, const double *w, size_t n, double rate_bits);
 bg_water bg_waterfill_distortion(const double *v, const double *w, size_t n, double distortion);
 /* The levels of rising rates for n equal shares, exactly and in one pass: variances in falling order. out[rates]. */

@@ -26,18 +26,6 @@ static void encode(bg_dtype dtype, float *x, size_t n, void *out)
         memcpy(out, x, n * sizeof *x);
 }
 
-static int is_inside(const bg_tensor *t)
-{
-    size_t n = strlen(t->name);
-    return t->is_linear && t->layer >= 0 && n > 7 && !strcmp(t->name + n - 7, ".weight");
-}
-
-const bg_spec *bg_quantize_spec(const bg_quantize_options *o, const bg_tensor *t)
-{
-    const bg_spec *s = o->recipe && is_inside(t) ? bg_recipe_spec(o->recipe, t->name) : NULL;
-    return s ? s : is_inside(t) ? o->spec : NULL;
-}
-
 /* "model.layers.0.mlp.up_proj" of "….weight". BG_INPUT when the name is too long. */
 static int module_of(const bg_tensor *t, char out[512], bg_err *e)
 {
@@ -245,7 +233,7 @@ static void add_modules(const bg_quantize_options *o, const bg_ckpt *c, const bg
 {
     char module[512];
     for (int i = 0; i < c->n_tensors; i++)
-        if (is_inside(&c->tensors[i]) && bg_quantize_spec(o, &c->tensors[i]) == s &&
+        if (bg_is_layer_matrix(&c->tensors[i]) && bg_quantize_spec(o, &c->tensors[i]) == s &&
             !module_of(&c->tensors[i], module, NULL))
             cJSON_AddItemToArray(array, cJSON_CreateString(module));
 }
@@ -448,7 +436,7 @@ int bg_layout_check_model(const bg_ckpt *c, const bg_quantize_options *o, bg_err
     int status = BG_OK;
     for (int i = 0; i < c->n_tensors && !status; i++) {
         const bg_tensor *t = &c->tensors[i];
-        if (!is_inside(t))
+        if (!bg_is_layer_matrix(t))
             continue;
         first = first ? first : t;
         const bg_spec *s = bg_quantize_spec(o, t), *other = bg_quantize_spec(o, first);

@@ -60,6 +60,8 @@ const bg_layout *bg_layout_for(const bg_spec *s);
 /* Can this spec be stored in the layout? BG_USAGE says why not. */
 int bg_layout_check(const bg_layout *l, const bg_spec *s, bg_err *e);
 
+/* Whether a tensor is a matrix inside the layers, called ….weight: only those are quantized. */
+int bg_is_layer_matrix(const bg_tensor *t);
 /* The spec that a tensor is quantized by: a matrix inside the layers, called ….weight. NULL: it stays as it is. */
 const bg_spec *bg_quantize_spec(const bg_quantize_options *o, const bg_tensor *t);
 /* Can the layout hold what every matrix gets? BG_USAGE says why not. */

@@ -111,27 +111,34 @@ static int check(bg_bd_method how, const double *x, const double *y, int n, bg_e
     return BG_OK;
 }
 
-static int mean_difference(bg_bd_method how, const double *xa, const double *ya, int na, const double *xt,
-                           const double *yt, int nt, double *out, bg_err *e)
+/* A curve y(x) at n rising places. */
+typedef struct samples {
+    const double *x, *y;
+    int n;
+} samples;
+
+/* Mean over the common range of x of test − anchor. */
+static int mean_difference(bg_bd_method how, samples anchor, samples test, double *out, bg_err *e)
 {
     static double (*const integral[])(const double *, const double *, int, double,
                                       double) = {cubic_integral, pchip_integral, akima_integral};
-    int status = check(how, xa, ya, na, e);
+    int status = check(how, anchor.x, anchor.y, anchor.n, e);
     if (!status)
-        status = check(how, xt, yt, nt, e);
+        status = check(how, test.x, test.y, test.n, e);
     if (status)
         return status;
-    double low = fmax(xa[0], xt[0]), high = fmin(xa[na - 1], xt[nt - 1]);
+    double low = fmax(anchor.x[0], test.x[0]), high = fmin(anchor.x[anchor.n - 1], test.x[test.n - 1]);
     if (!(high > low))
         return bg_fail(e, BG_INPUT, "the curves do not overlap");
-    *out = (integral[how](xt, yt, nt, low, high) - integral[how](xa, ya, na, low, high)) / (high - low);
+    *out = (integral[how](test.x, test.y, test.n, low, high) - integral[how](anchor.x, anchor.y, anchor.n, low, high)) /
+           (high - low);
     return isfinite(*out) ? BG_OK : bg_fail(e, BG_INPUT, "the interpolation of a curve failed");
 }
 
 int bg_bd_bits(bg_bd_method how, const bg_bd_curve *anchor, const bg_bd_curve *test, double *out, bg_err *e)
 {
-    return mean_difference(how, anchor->quality_db, anchor->rate, anchor->n, test->quality_db, test->rate, test->n, out,
-                           e);
+    return mean_difference(how, (samples){anchor->quality_db, anchor->rate, anchor->n},
+                           (samples){test->quality_db, test->rate, test->n}, out, e);
 }
 
 static int logarithms(const bg_bd_curve *c, double *out, bg_err *e)
@@ -151,7 +158,8 @@ int bg_bd_rate_percent(bg_bd_method how, const bg_bd_curve *anchor, const bg_bd_
     if (!status)
         status = logarithms(test, t, e);
     if (!status)
-        status = mean_difference(how, anchor->quality_db, a, anchor->n, test->quality_db, t, test->n, out, e);
+        status = mean_difference(how, (samples){anchor->quality_db, a, anchor->n},
+                                 (samples){test->quality_db, t, test->n}, out, e);
     if (!status)
         *out = 100 * (pow(10, *out) - 1);
     return status;
@@ -161,12 +169,13 @@ int bg_bd_quality_db(bg_bd_method how, int log_rate, const bg_bd_curve *anchor, 
                      bg_err *e)
 {
     if (!log_rate)
-        return mean_difference(how, anchor->rate, anchor->quality_db, anchor->n, test->rate, test->quality_db, test->n,
-                               out, e);
+        return mean_difference(how, (samples){anchor->rate, anchor->quality_db, anchor->n},
+                               (samples){test->rate, test->quality_db, test->n}, out, e);
     double a[BG_BD_POINTS], t[BG_BD_POINTS];
     int status = logarithms(anchor, a, e);
     if (!status)
         status = logarithms(test, t, e);
     return status ? status
-                  : mean_difference(how, a, anchor->quality_db, anchor->n, t, test->quality_db, test->n, out, e);
+                  : mean_difference(how, (samples){a, anchor->quality_db, anchor->n},
+                                    (samples){t, test->quality_db, test->n}, out, e);
 }

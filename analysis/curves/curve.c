@@ -81,7 +81,7 @@ static int add_counts(const bg_matrix *m, const bg_spec *specs, int n, bg_measur
 }
 
 int bg_curves_measure(bg_curves *c, const bg_selection *selection, const bg_spec *specs, int n, uint64_t seed,
-                      bg_curve_dress dress, void *self, bg_err *e)
+                      bg_curve_dress dress, bg_err *e)
 {
     size_t points = (size_t)selection->n * (size_t)n;
     *c = (bg_curves){selection, specs, n, calloc(points + 1, sizeof *c->at),
@@ -97,7 +97,7 @@ int bg_curves_measure(bg_curves *c, const bg_selection *selection, const bg_spec
     for (int i = 0; i < selection->n && !status; i++) {
         const bg_tensor *t = selection->tensors[i];
         bg_matrix m = bg_selection_matrix(selection, t, seed);
-        status = dress ? dress(self, t, &m, e) : BG_OK;
+        status = dress.dress ? dress.dress(dress.self, t, &m, e) : BG_OK;
         if (!status)
             status = bg_measure_specs(&m, specs, n, c->at + (size_t)i * (size_t)n, e);
         if (!status && m.second_moment)

@@ -12,12 +12,15 @@ typedef struct bg_curves {
     double *output_gap; /* [selection->n × n_specs] bits above the functional bound; NaN without a second moment */
 } bg_curves;
 
-/* What a tensor's matrix gets beside its rows (a calibration); NULL: nothing. */
-typedef int (*bg_curve_dress)(void *self, const bg_tensor *t, bg_matrix *m, bg_err *e);
+/* What a tensor's matrix gets beside its rows (a calibration). */
+typedef struct bg_curve_dress {
+    int (*dress)(void *self, const bg_tensor *t, bg_matrix *m, bg_err *e); /* NULL: nothing */
+    void *self;
+} bg_curve_dress;
 
 /* Measures. c->at is malloc'ed; bg_curves_free frees it. */
 int bg_curves_measure(bg_curves *c, const bg_selection *selection, const bg_spec *specs, int n, uint64_t seed,
-                      bg_curve_dress dress, void *self, bg_err *e);
+                      bg_curve_dress dress, bg_err *e);
 void bg_curves_free(bg_curves *c);
 
 /* Writes the document's sections, points first. */

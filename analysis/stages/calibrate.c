@@ -22,9 +22,8 @@ static char *side_path(const char *path)
     return side;
 }
 
-static int write_document(const char *path, bg_out *side, const bg_ckpt *c, const bg_model *m,
-                          const bg_calibrate_options *o, const bg_calibrate_result *r, const bg_provenance *p,
-                          bg_err *e)
+static int write_document(const char *path, bg_out *side, const bg_model *m, const bg_calibrate_options *o,
+                          const bg_calibrate_result *r, const bg_provenance *p, bg_err *e)
 {
     bg_sha256 *tensor = calloc((size_t)m->n_linears + 1, sizeof *tensor), hash;
     bg_doc d;
@@ -41,7 +40,7 @@ static int write_document(const char *path, bg_out *side, const bg_ckpt *c, cons
     }
     bg_doc_section(&d, "settings");
     bg_doc_row(&d);
-    bg_doc_string(&d, "model", c->title);
+    bg_doc_string(&d, "model", m->ckpt->title);
     bg_doc_integer(&d, "samples", r->samples);
     bg_doc_integer(&d, "length", r->samples ? r->tokens / r->samples : 0);
     bg_doc_integer(&d, "tokens", r->tokens);
@@ -134,7 +133,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
         bg_warn("%s gives %lld samples of %lld tokens, not %lld", bg_arg(a, "text"), (long long)r.samples,
                 (long long)(r.tokens / r.samples), (long long)o.samples);
     if (!status)
-        status = write_document(path, &side, c, m, &o, &r, p, e);
+        status = write_document(path, &side, m, &o, &r, p, e);
     bg_out_abandon(&side);
     free(r.layers);
     free(side_name);

@@ -56,8 +56,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status && bg_arg(a, "calibration"))
         status = bg_calibration_open(bg_arg(a, "calibration"), selection.ckpt, &calibration, p, e);
     if (!status)
-        status = bg_curves_measure(&c, &selection, specs, n, p->seed, calibration ? bg_calibration_dress : NULL,
-                                   calibration, e);
+        status = bg_curves_measure(&c, &selection, specs, n, p->seed,
+                                   (bg_curve_dress){calibration ? bg_calibration_dress : NULL, calibration}, e);
     if (!status)
         status = check_points(&c, e);
     if (!status)

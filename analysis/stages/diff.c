@@ -226,36 +226,51 @@ static int count(const change *c, int n, const char *state)
     return k;
 }
 
-static int write_document(const char *path, const side sides[2], const change *c, int n, int direct, double limit,
-                          int missed, const change *worst, const bg_provenance *p, bg_err *e)
+/* What came out. */
+typedef struct verdict {
+    double limit;        /* --fail-above; NaN: none */
+    int gone, missed;    /* a tensor is missing; the limit is exceeded */
+    const change *worst; /* NULL: nothing can be compared */
+} verdict;
+
+static verdict judge(const change *c, int n, double limit)
 {
-    bg_doc d;
-    int status = bg_doc_begin(&d, "diff", path, p, e);
-    if (status)
-        return status;
-    int only_a = count(c, n, "only_a"), only_b = count(c, n, "only_b");
-    bg_doc_section(&d, "summary");
-    bg_doc_row(&d);
-    bg_doc_string(&d, "a", sides[0].title);
-    bg_doc_string(&d, "b", sides[1].title);
-    bg_doc_integer(&d, "tensors", n - only_a - only_b);
-    bg_doc_integer(&d, "same", count(c, n, "same"));
-    bg_doc_integer(&d, "better", count(c, n, "better"));
-    bg_doc_integer(&d, "worse", count(c, n, "worse"));
-    bg_doc_integer(&d, "only_a", only_a);
-    bg_doc_integer(&d, "only_b", only_b);
-    if (worst) {
-        bg_doc_number(&d, "worst", worst->change);
-        bg_doc_string(&d, "worst_tensor", worst->a->name);
+    verdict v = {.limit = limit};
+    for (int i = 0; i < n; i++) {
+        v.gone |= !c[i].b;
+        if (!v.worst && c[i].a && c[i].b && isfinite(c[i].change))
+            v.worst = &c[i];
     }
-    bg_doc_number(&d, "limit", limit);
-    bg_doc_bool(&d, "missed", missed);
-    bg_doc_row_end(&d);
-    bg_doc_section(&d, "tensors");
+    v.missed = limit >= 0 && (v.gone || (v.worst && v.worst->change > limit));
+    return v;
+}
+
+static int write_document(bg_doc *d, const side sides[2], const change *c, int n, int direct, const verdict *v,
+                          bg_err *e)
+{
+    int only_a = count(c, n, "only_a"), only_b = count(c, n, "only_b");
+    bg_doc_section(d, "summary");
+    bg_doc_row(d);
+    bg_doc_string(d, "a", sides[0].title);
+    bg_doc_string(d, "b", sides[1].title);
+    bg_doc_integer(d, "tensors", n - only_a - only_b);
+    bg_doc_integer(d, "same", count(c, n, "same"));
+    bg_doc_integer(d, "better", count(c, n, "better"));
+    bg_doc_integer(d, "worse", count(c, n, "worse"));
+    bg_doc_integer(d, "only_a", only_a);
+    bg_doc_integer(d, "only_b", only_b);
+    if (v->worst) {
+        bg_doc_number(d, "worst", v->worst->change);
+        bg_doc_string(d, "worst_tensor", v->worst->a->name);
+    }
+    bg_doc_number(d, "limit", v->limit);
+    bg_doc_bool(d, "missed", v->missed);
+    bg_doc_row_end(d);
+    bg_doc_section(d, "tensors");
     for (int i = 0; i < n; i++)
         if (strcmp(c[i].state, "same"))
-            write_change(&d, &c[i], direct);
-    return bg_doc_commit(&d, e);
+            write_change(d, &c[i], direct);
+    return bg_doc_commit(d, e);
 }
 
 static int run(const bg_args *a, bg_provenance *p, bg_err *e)
@@ -271,20 +286,16 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
         status = bg_no_memory(e, "diff", (size_t)(sides[0].n + sides[1].n) * sizeof *c);
     if (!status) {
         n = merge(&sides[0], &sides[1], direct, c);
-        const change *worst = NULL;
-        int gone = 0;
-        for (int i = 0; i < n; i++) {
-            gone |= !c[i].b;
-            if (!worst && c[i].a && c[i].b && isfinite(c[i].change))
-                worst = &c[i];
-        }
-        int missed = limit >= 0 && (gone || (worst && worst->change > limit));
-        status = write_document(bg_arg_output(a, "diff.json"), sides, c, n, direct, limit, missed, worst, p, e);
-        if (!status && missed)
-            status =
-                gone ? bg_fail(e, BG_MISSED, "diff: tensors of %s are missing in %s", sides[0].title, sides[1].title)
-                     : bg_fail(e, BG_MISSED, "diff: '%s' is worse by %.4g, more than --fail-above %g", worst->a->name,
-                               worst->change, limit);
+        verdict v = judge(c, n, limit);
+        bg_doc d;
+        status = bg_doc_begin(&d, "diff", bg_arg_output(a, "diff.json"), p, e);
+        if (!status)
+            status = write_document(&d, sides, c, n, direct, &v, e);
+        if (!status && v.gone && v.missed)
+            status = bg_fail(e, BG_MISSED, "diff: tensors of %s are missing in %s", sides[0].title, sides[1].title);
+        else if (!status && v.missed)
+            status = bg_fail(e, BG_MISSED, "diff: '%s' is worse by %.4g, more than --fail-above %g", v.worst->a->name,
+                             v.worst->change, limit);
     }
     free(c);
     free_side(&sides[0]);
