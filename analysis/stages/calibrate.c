@@ -156,7 +156,9 @@ static const bg_option options[] = {
      .argument = "MB",
      .help = "hidden states that may stay in memory; more go to a temporary file in $TMPDIR or beside the output "
              "(default 64)"},
-    {.name = "sequential", .argument = "SPEC", .help = "each layer sees the outputs of its predecessors quantized so"},
+    {.name = "sequential",
+     .argument = "SPEC",
+     .help = "quantize each layer with SPEC before computing the inputs of the next"},
     {0},
 };
 

@@ -252,7 +252,7 @@ static const bg_option options[] = {
      .letter = 'q',
      .argument = "SPEC",
      .repeats = 2,
-     .help = "quantize the layers' matrices so, a row each"},
+     .help = "quantizers to evaluate, one result row per spec"},
     {.name = "text", .argument = "FILE", .help = "text for perplexity, and for the prompts of the benchmark"},
     {.name = "context", .argument = "N", .help = "tokens of a window (default: the model's context, at most 2048)"},
     {.name = "windows", .argument = "N", .help = "score at most so many windows (default: all)"},

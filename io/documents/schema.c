@@ -429,7 +429,7 @@ static const bg_section quantization_sections[] = {
          REQ("mse", BG_NUMBER, "weight²", "mean over the quantized weights, as written"),
          OPT("clipped", BG_NUMBER, "1", "share of the quantized weights beyond their grids; absent: not counted"),
          OPT("output_relative", BG_NUMBER, "1", "Σ tr((W−Ŵ)Σ(W−Ŵ)ᵀ) / Σ tr(WΣWᵀ), with a calibration"),
-         OPT("babai_relative", BG_NUMBER, "1", "of it, what error feedback loses at most while nothing clips"),
+         OPT("babai_relative", BG_NUMBER, "1", "of it, upper bound on the loss of error feedback without clipping"),
          REQ("shards", BG_INTEGER, "-", "files"),
          {0}}},
     {"tensors", "each quantized matrix",
