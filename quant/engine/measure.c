@@ -1,5 +1,6 @@
 /* Owns the comparison of a matrix with what a quantizer made of it. */
 #include "quant/engine/measure.h"
+#include "io/base/assert.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -88,6 +89,9 @@ int bg_measure_quantized(const bg_matrix *m, const bg_quantized *q, bg_measure *
 {
     int64_t R = m->rows, C = m->cols;
     const float *w = m->memory, *hat = q->hat;
+    const bg_rate *r = &q->rate;
+    BG_ASSERT(r->indices >= 0 && r->scales >= 0 && r->zeros >= 0 && r->codebook >= 0);
+    BG_ASSERT(r->positions >= 0 && r->order >= 0 && r->padding >= 0 && r->table >= 0);
     bg_difference d;
     int status = bg_difference_of(w, hat, R, C, &d, e);
     if (status)

@@ -73,6 +73,8 @@ static int code_indices(const bg_spec *s, const bg_matrix *m, bg_quantized *q, b
     uint64_t *counts = calloc((size_t)K, sizeof *counts);
     if (!counts)
         return bg_no_memory(e, "symbol counts", (unsigned long long)K * sizeof *counts);
+    for (size_t i = 0; i < n; i++)
+        BG_ASSERT(q->stored.codes[i] < K);
     count_symbols(q->stored.codes, n, K, counts);
     q->index_entropy = entropy_of(counts, n, K);
     free(counts);

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "io/base/assert.h"
 #include "io/base/options.h"
 #include "quant/parser/parser.h"
 
@@ -493,6 +494,7 @@ static void store_values(bg_spec *s)
     for (int i = 0; i < s->n_values; i++) {
         const bg_value *v = &s->values[i];
         const bg_key *common = common_key(v->key->name), *k = common ? common : v->key;
+        BG_ASSERT(common || k->store != BG_AS_NOTHING); /* a row reads every key that it declares */
         if (v->text[0])
             store_value(k, v, k->in_spec ? (unsigned char *)s + k->offset : params_of(s, k)->bytes + k->offset);
     }

@@ -2,6 +2,7 @@
 #ifndef BG_QUANT_SCOPE_SCOPE_H
 #define BG_QUANT_SCOPE_SCOPE_H
 
+#include "io/base/assert.h"
 #include "quant/spec/quantizer.h"
 
 /* Fits spec's scalar grid to a scope: the row's fit, then its scale, zero and levels rounded as they are stored. `room`
@@ -20,6 +21,7 @@ int bg_code_index(const bg_code *c, float x);
 /* The point of an index. */
 static inline float bg_code_value(const bg_code *c, int index)
 {
+    BG_ASSERT(index >= 0 && index < c->K);
     return c->affine ? c->scale * ((float)(index + c->lo) - c->zero) + c->offset
                      : c->scale * c->levels[index] + c->offset;
 }
