@@ -304,3 +304,33 @@ void bg_docset_close(bg_docset *s)
     free(s->points);
     *s = (bg_docset){0};
 }
+
+/* ---- layers ---- */
+
+/* Into ascending layers without −1 and without repetition. */
+static int add_layer(int *layers, int n, int max, int layer)
+{
+    int at = n;
+    if (layer < 0)
+        return n;
+    for (int i = 0; i < n; i++)
+        if (layers[i] == layer)
+            return n;
+    if (n == max)
+        return n;
+    for (; at > 0 && layers[at - 1] > layer; at--)
+        layers[at] = layers[at - 1];
+    layers[at] = layer;
+    return n + 1;
+}
+
+int bg_docset_layers(const bg_docset *s, int *out, int max)
+{
+    bg_rows tensors = bg_docset_rows(s, "groups", "tensors");
+    int n = 0;
+    for (int i = 0; i < tensors.n; i++)
+        n = add_layer(out, n, max, bg_row_integer(&tensors.rows[i], "layer", -1));
+    for (int i = 0; i < s->n_points && !tensors.n; i++)
+        n = add_layer(out, n, max, s->points[i].layer);
+    return n;
+}

@@ -74,6 +74,8 @@ void bg_docset_close(bg_docset *s);
 /* All rows of a section over all documents of that kind; n = 0 when there is none. */
 bg_rows bg_docset_rows(const bg_docset *s, const char *kind, const char *section);
 int bg_docset_has(const bg_docset *s, const char *kind);
+/* The layers that the documents speak of, ascending, without −1; at most `max`. */
+int bg_docset_layers(const bg_docset *s, int *out, int max);
 /* The first and past-the-last point of a spec. */
 bg_point *bg_docset_spec(const bg_docset *s, const char *spec, int *n);
 

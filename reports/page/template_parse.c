@@ -332,13 +332,10 @@ static const char *part_of(const reader *r)
 
 static int parse_figure(reader *r, bg_node *node, const char *rest, bg_err *e)
 {
-    bg_lexer l;
     bg_node *blank = NULL;
-    int status = bg_lexer_begin(&l, r->tree, rest, node->line, e);
-    if (!status)
-        status = parse_name(&l, &node->name, e);
-    if (!status)
-        status = finish_lexer(&l, e);
+    int status = parse_condition(r, rest, node->line, &node->value, e);
+    if (!status && node->value->operator!= BG_EXPR_PATH)
+        status = fail_at(r, node->line, e, "no name of a figure: ", rest);
     r->in_figure = 1;
     if (!status)
         status = parse_nodes(r, &blank, e);

@@ -287,19 +287,19 @@ static int render_part(renderer *r, const bg_body *body, const bg_facts *set, bg
 static int render_figure(renderer *r, const bg_node *node, bg_text *out, bg_err *e)
 {
     bg_value v;
-    bg_expr name = {.operator= BG_EXPR_PATH, .text = node->name};
     bg_scope *s = &r->scope;
-    int status = bg_evaluate(s, &name, node->line, &v, e);
+    const char *name = node->value->text;
+    int status = bg_evaluate(s, node->value, node->line, &v, e);
     if (status || v.absent)
         return status;
     if (v.kind != BG_FACT_SET || !v.set || !v.set->drawing || s->n_sets == BG_SETS)
-        return bg_fail(e, BG_INPUT, "%s:%d: '%s' is no figure", s->path, node->line, node->name);
+        return bg_fail(e, BG_INPUT, "%s:%d: '%s' is no figure", s->path, node->line, name);
     s->sets[s->n_sets++] = v.set;
     for (const bg_body *body = node->bodies; body && !status; body = body->next)
         status = render_part(r, body, v.set, e);
     s->n_sets--;
     if (!status && v.set->failed)
-        status = bg_no_memory(e, node->name, 0);
+        status = bg_no_memory(e, name, 0);
     if (!status)
         status = v.set->drawing->finish(v.set->drawing->self, e);
     if (!status)

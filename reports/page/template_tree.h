@@ -44,7 +44,7 @@ typedef enum bg_node_kind {
     BG_NODE_LET,      /* name = value, or pick of source */
     BG_NODE_IF,       /* arms: bodies with conditions; the last may have none */
     BG_NODE_FOR,      /* name, source, body */
-    BG_NODE_FIGURE,   /* name; parts: bodies with names */
+    BG_NODE_FIGURE,   /* value: its name; parts: bodies with names */
     BG_NODE_WRAP,     /* text is fold, class or page-only; title; body */
     BG_NODE_TABLE,    /* title of the table that follows */
     BG_NODE_COLUMN,   /* name: the key of the heading that follows */

@@ -3,33 +3,6 @@
 #include <stdlib.h>
 #include "reports/pages/report.h"
 
-static int add(int *layers, int n, int most, int layer)
-{
-    int at = n;
-    if (layer < 0)
-        return n;
-    for (int i = 0; i < n; i++)
-        if (layers[i] == layer)
-            return n;
-    if (n == most)
-        return n;
-    for (; at > 0 && layers[at - 1] > layer; at--)
-        layers[at] = layers[at - 1];
-    layers[at] = layer;
-    return n + 1;
-}
-
-int bg_report_layers(const bg_docset *s, int *out, int most)
-{
-    bg_rows tensors = bg_docset_rows(s, "groups", "tensors");
-    int n = 0;
-    for (int i = 0; i < tensors.n; i++)
-        n = add(out, n, most, bg_row_integer(&tensors.rows[i], "layer", -1));
-    for (int i = 0; i < s->n_points && !tensors.n; i++)
-        n = add(out, n, most, s->points[i].layer);
-    return n;
-}
-
 typedef struct names {
     char self[32], prefix[32], previous[40], next[40], home[96];
 } names;
@@ -68,7 +41,7 @@ int bg_report_write_layers(const char *const *documents, int n, const bg_report_
         return bg_no_memory(e, "layers", MOST * sizeof *layers);
     int status = bg_docset_open(&s, documents, n, options->filter, e);
     if (!status)
-        count = bg_report_layers(&s, layers, MOST);
+        count = bg_docset_layers(&s, layers, MOST);
     bg_docset_close(&s);
     for (int i = 0; !status && i < count; i++)
         status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted")

@@ -43,8 +43,6 @@ int bg_report_write(const char *const *documents, int n, const bg_report_options
 
 /* layers.c: a page for each layer beside options->name, layer-N.html, with links to its neighbours and back. */
 int bg_report_write_layers(const char *const *documents, int n, const bg_report_options *options, bg_err *e);
-/* The layers that the documents speak of, ascending, without −1; at most `most`. */
-int bg_report_layers(const bg_docset *s, int *out, int most);
 
 /* In steps, for verify and tests: open, compose the stream, close. */
 int bg_report_open(bg_report *r, const char *const *documents, int n, const bg_report_options *options, bg_err *e);

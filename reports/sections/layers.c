@@ -193,7 +193,7 @@ static int draw_worst(bg_report *r, bg_facts *facts, bg_rows rows, bg_err *e)
 
 static void list_pages(const bg_report *r, bg_facts *facts)
 {
-    int layers[1024], n = r->pages ? bg_report_layers(&r->docs, layers, 1024) : 0;
+    int layers[1024], n = r->pages ? bg_docset_layers(&r->docs, layers, 1024) : 0;
     bg_fact_rows(facts, "pages");
     for (int i = 0; i < n; i++)
         bg_fact_number(bg_fact_add_row(facts, "pages"), "layer", (bg_num){.value = layers[i]}, BG_PLAIN);

@@ -1,144 +1,8 @@
-/* A study's comparison: one row a method, one column a metric, as the document `study` asks; what is drawn of it is in
- * study_figures.c. */
-#include "reports/sections/study.h"
-
+/* A study's comparison: one row per method, one column per metric, as the document `study` asks; what is drawn of it is
+ * in study_figures.c. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* ---- numbers ---- */
-
-static int style_named(const char *name)
-{
-    for (int i = 0; i < BG_STYLES; i++)
-        if (name && !strcmp(bg_style_names[i], name))
-            return i;
-    return BG_SIG3;
-}
-
-bg_measured bg_measured_of(const bg_row *row, const char *prefix)
-{
-    static const char *const parts[] = {"metric", "heading", "section", "field", "as", "relation", "better"};
-    const char *values[7];
-    for (int i = 0; i < 7; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "%s%s", prefix, parts[i]);
-        values[i] = bg_row_string(row, name) ? bg_row_string(row, name) : "";
-    }
-    return (bg_measured){.metric = values[0],
-                         .heading = values[1],
-                         .section = values[2],
-                         .field = values[3],
-                         .style = (bg_style)style_named(values[4]),
-                         .relation = values[5],
-                         .better = values[6]};
-}
-
-/* Where the study has several models: the document of a kind that is this model's, curves-2.json for the second.
- * Without a model any is (NULL in *out); 0 when it is not there. */
-static int document_of(const bg_report *r, const char *kind, const char *model, const bg_document **out)
-{
-    bg_rows models = bg_docset_rows(&r->docs, "study", "models");
-    char file[128] = "";
-    *out = NULL;
-    if (!model)
-        return 1;
-    for (int i = 0; i < models.n; i++) /* by place: two models may have the same name */
-        if (bg_row_string(&models.rows[i], "model") == model)
-            snprintf(file, sizeof file, "%.60s%.16s.json", kind, bg_row_string(&models.rows[i], "suffix"));
-    for (int i = 0; i < r->docs.n && !*out; i++)
-        if (!strcmp(bg_path_base(r->docs.documents[i].path), file))
-            *out = &r->docs.documents[i];
-    return *out != NULL;
-}
-
-/* The row of DOCUMENT.SECTION that belongs to a spec of a model; NULL. */
-static const bg_row *row_of(const bg_report *r, const char *section, const char *spec, const char *model)
-{
-    const bg_document *document;
-    char name[64];
-    snprintf(name, sizeof name, "%.60s", section);
-    char *dot = strchr(name, '.');
-    if (!dot)
-        return NULL;
-    *dot++ = 0;
-    if (!document_of(r, name, model, &document))
-        return NULL;
-    bg_rows rows = bg_docset_rows(&r->docs, name, dot);
-    for (int i = 0; i < rows.n; i++) {
-        const char *s = bg_row_string(&rows.rows[i], "spec"), *over = bg_row_string(&rows.rows[i], "over");
-        if (s && !strcmp(s, spec) && (!document || document == &r->docs.documents[rows.rows[i].document]) &&
-            (!over || !strcmp(over, "all")))
-            return &rows.rows[i];
-    }
-    return NULL;
-}
-
-bg_num bg_measured_value(const bg_report *r, const bg_measured *m, const char *spec, const char *model)
-{
-    const bg_num none = {.value = NAN};
-    if (!strcmp(m->section, "curves.points")) {
-        const bg_document *document;
-        char where[64] = "";
-        if (!document_of(r, "curves", model, &document))
-            return none;
-        if (document)
-            snprintf(where, sizeof where, "=%s", document->label);
-        return bg_num_over(&r->docs, "mean", m->field, where, spec);
-    }
-    const bg_row *row = row_of(r, m->section, spec, model);
-    if (!row)
-        return none;
-    bg_num n = bg_num_cell(&r->docs, row, m->field);
-    if (!strcmp(m->relation, "none"))
-        return n;
-    const bg_row *base = row_of(r, m->section, "none", model);
-    return base ? bg_num_operate(n, m->relation[0] == 'm' ? '-' : '/', bg_num_cell(&r->docs, base, m->field)) : none;
-}
-
-/* ---- rows ---- */
-
-/* The model as it is has a row where models were run: it is no point of a curve. */
-int bg_study_rows(const bg_report *r, bg_study_row *out, int most)
-{
-    bg_rows methods = bg_docset_rows(&r->docs, "study", "methods"),
-            models = bg_docset_rows(&r->docs, "study", "models");
-    int n = 0, run = bg_docset_has(&r->docs, "evaluation");
-    for (int m = 0; m < (models.n > 1 ? models.n : 1); m++) {
-        const char *model = models.n > 1 ? bg_row_string(&models.rows[m], "model") : NULL;
-        for (int i = 0; i < methods.n && n < most; i++)
-            if (run || strcmp(bg_row_string(&methods.rows[i], "spec"), "none"))
-                out[n++] = (bg_study_row){bg_row_string(&methods.rows[i], "name"),
-                                          bg_row_string(&methods.rows[i], "spec"), model, models.n};
-    }
-    return n;
-}
-
-const bg_row *bg_study_settings(const bg_report *r)
-{
-    bg_rows rows = bg_docset_rows(&r->docs, "study", "settings");
-    return rows.n ? &rows.rows[0] : NULL;
-}
-
-const char *bg_study_spec(const bg_report *r, const char *name)
-{
-    bg_rows methods = bg_docset_rows(&r->docs, "study", "methods");
-    for (int i = 0; i < methods.n; i++)
-        if (!strcmp(bg_row_string(&methods.rows[i], "name"), name))
-            return bg_row_string(&methods.rows[i], "spec");
-    return name;
-}
-
-int bg_study_shows(const bg_report *r, const char *section)
-{
-    bg_rows figures = bg_docset_rows(&r->docs, "study", "figures");
-    if (!bg_study_settings(r) || !strcmp(section, "study") || !strcmp(section, "provenance"))
-        return 1;
-    for (int i = 0; i < figures.n; i++)
-        if (!strcmp(bg_row_string(&figures.rows[i], "report_section"), section))
-            return 1;
-    return 0;
-}
+#include "reports/sections/study.h"
 
 /* ---- the finding ---- */
 
@@ -162,39 +26,39 @@ static int best_of(const bg_report *r, const bg_measured *m, const bg_study_row 
     return best;
 }
 
-static void say_perplexity(bg_report *r, bg_text *t, const bg_study_row *rows, int n)
+static const bg_measured perplexity = {.section = "evaluation.rows", .field = "perplexity", .relation = "none"},
+                         change = {.section = "evaluation.rows", .field = "log_perplexity_change", .relation = "none"},
+                         change_error = {
+                             .section = "evaluation.rows", .field = "log_perplexity_change_se", .relation = "none"};
+
+static bg_num value_of(const bg_report *r, const bg_measured *m, const bg_study_row *row)
 {
-    static const bg_measured
-        perplexity = {.section = "evaluation.rows", .field = "perplexity", .relation = "none", .style = BG_TWO},
-        change = {.section = "evaluation.rows", .field = "log_perplexity_change", .relation = "none"},
-        error = {.section = "evaluation.rows", .field = "log_perplexity_change_se", .relation = "none"};
+    return bg_measured_value(r, m, row->spec, row->model);
+}
+
+/* Whether the next best differs from the best by less than twice the error of the difference. */
+static int is_rival(const bg_report *r, const bg_study_row *best, const bg_study_row *next)
+{
+    double d = value_of(r, &change, next).value - value_of(r, &change, best).value,
+           a = value_of(r, &change_error, next).value, b = value_of(r, &change_error, best).value;
+    return fabs(d) < 2 * sqrt(a * a + b * b);
+}
+
+/* The method with the lowest perplexity of the first model, and the next where this text cannot distinguish them. */
+static void put_best(bg_report *r, bg_facts *facts, const bg_study_row *rows, int n)
+{
     int best = best_of(r, &perplexity, rows, n, 1, -1), next = best_of(r, &perplexity, rows, n, 1, best);
-    if (best < 0)
+    if (best < 0) {
+        bg_fact_no_set(facts, "best");
         return;
-    const bg_study_row *b = &rows[best];
-    bg_num base = bg_measured_value(r, &perplexity, "none", b->model),
-           d = bg_measured_value(r, &change, b->spec, b->model), se = bg_measured_value(r, &error, b->spec, b->model);
-    bg_put_method(t, b->name);
-    bg_text_add(t, " has the least perplexity of the methods, ");
-    bg_put_number(&r->page, t, bg_measured_value(r, &perplexity, b->spec, b->model), BG_TWO);
-    bg_text_add(t, " where the model as it is has ");
-    bg_put_number(&r->page, t, base, BG_TWO);
-    if (isfinite(d.value) && isfinite(se.value)) {
-        bg_text_add(t, " (its logarithm changes by ");
-        bg_put_number(&r->page, t, d, BG_SIGNED);
-        bg_text_add(t, " ± ");
-        bg_put_number(&r->page, t, se, BG_SIG3);
-        bg_text_add(t, fabs(d.value) < 2 * se.value ? ": inside the error)" : ")");
     }
-    if (next >= 0) {
-        double e2 = bg_measured_value(r, &error, rows[next].spec, rows[next].model).value,
-               d2 = bg_measured_value(r, &change, rows[next].spec, rows[next].model).value;
-        if (fabs(d2 - d.value) < 2 * sqrt(e2 * e2 + se.value * se.value)) {
-            bg_text_add(t, "; this text cannot tell it from ");
-            bg_put_method(t, rows[next].name);
-        }
-    }
-    bg_text_add(t, ".");
+    bg_facts *set = bg_fact_set(facts, "best");
+    bg_fact_text(set, "name", rows[best].name);
+    bg_fact_number(set, "perplexity", value_of(r, &perplexity, &rows[best]), BG_TWO);
+    bg_fact_number(set, "base", bg_measured_value(r, &perplexity, "none", rows[best].model), BG_TWO);
+    bg_fact_number(set, "change", value_of(r, &change, &rows[best]), BG_SIGNED);
+    bg_fact_number(set, "error", value_of(r, &change_error, &rows[best]), BG_SIG3);
+    bg_fact_text(set, "rival", next >= 0 && is_rival(r, &rows[best], &rows[next]) ? rows[next].name : NULL);
 }
 
 /* What a clock or the system measured differs from run to run: no best is named. */
@@ -203,101 +67,62 @@ static int is_measured_by_clock(const bg_measured *m)
     return strstr(m->field, "second") || strstr(m->field, "ms_per") || !strcmp(m->field, "peak_bytes");
 }
 
-/* "Best by column: MB **X** 1.23, tokens/s **Y** 456." */
-static void say_best(bg_report *r, bg_text *t, const bg_study_row *rows, int n)
+/* The method that is alone at the first place of a column; -1 when none is, or the column names none. */
+static int best_of_column(const bg_report *r, const bg_measured *m, const bg_study_row *rows, int n)
+{
+    double sign = !strcmp(m->better, "more") ? -1 : 1;
+    if (!strcmp(m->better, "none") || is_measured_by_clock(m) || !strcmp(m->relation, "percent") ||
+        !strcmp(m->field, "perplexity"))
+        return -1;
+    int best = best_of(r, m, rows, n, sign, -1), next = best < 0 ? -1 : best_of(r, m, rows, n, sign, best);
+    return next >= 0 && value_of(r, m, &rows[next]).value == value_of(r, m, &rows[best]).value ? -1 : best;
+}
+
+static void list_best(bg_report *r, bg_facts *facts, const bg_study_row *rows, int n)
 {
     bg_rows columns = bg_docset_rows(&r->docs, "study", "columns");
-    int said = 0;
+    bg_fact_rows(facts, "best_columns");
+    bg_fact_text(facts, "first_model", n ? rows[0].model : NULL);
     for (int i = 0; i < columns.n; i++) {
         bg_measured m = bg_measured_of(&columns.rows[i], "");
-        int best = !strcmp(m.better, "none") || is_measured_by_clock(&m) || !strcmp(m.relation, "percent") ||
-                           !strcmp(m.field, "perplexity")
-                       ? -1
-                       : best_of(r, &m, rows, n, !strcmp(m.better, "more") ? -1 : 1, -1);
-        int next = best < 0 ? -1 : best_of(r, &m, rows, n, !strcmp(m.better, "more") ? -1 : 1, best);
-        /* Two that share the first place are no best. */
-        if (best < 0 || (next >= 0 && bg_measured_value(r, &m, rows[next].spec, rows[next].model).value ==
-                                          bg_measured_value(r, &m, rows[best].spec, rows[best].model).value))
+        int best = best_of_column(r, &m, rows, n);
+        if (best < 0)
             continue;
-        if (!said++) {
-            bg_text_add(t, *bg_text_string(t) ? " " : "");
-            bg_text_add(t, rows[best].model ? "Best by column on " : "Best by column");
-            bg_text_markdown(t, rows[best].model ? rows[best].model : "");
-            bg_text_add(t, ": ");
-        } else {
-            bg_text_add(t, "; ");
-        }
-        bg_text_markdown(t, m.heading);
-        bg_text_add(t, " ");
-        bg_put_method(t, rows[best].name);
-        bg_text_add(t, " ");
-        bg_put_number(&r->page, t, bg_measured_value(r, &m, rows[best].spec, rows[best].model), m.style);
+        bg_facts *row = bg_fact_add_row(facts, "best_columns");
+        bg_fact_text(row, "heading", m.heading);
+        bg_fact_text(row, "name", rows[best].name);
+        bg_fact_number(row, "value", value_of(r, &m, &rows[best]), m.style);
     }
-    bg_text_add(t, said ? "." : "");
 }
 
 /* ---- tables ---- */
 
-/* A name as the head of a column: '|' parts columns there. */
-static void put_head(bg_text *heads, const char *name, const char *end)
-{
-    char plain[128];
-    snprintf(plain, sizeof plain, "%s", name);
-    for (char *c = plain; *c; c++)
-        *c = *c == '|' ? '/' : *c;
-    bg_text_add(heads, "|");
-    bg_text_markdown(heads, plain);
-    bg_text_add(heads, end);
-}
-
-static void put_table(bg_report *r, bg_text *t, const bg_study_row *rows, int n)
+static void list_rows(bg_report *r, bg_facts *facts, const bg_study_row *rows, int n)
 {
     bg_rows columns = bg_docset_rows(&r->docs, "study", "columns");
-    int several = n && rows[0].models > 1;
-    bg_text heads = {0};
-    bg_table b;
-    bg_text_add(&heads, several ? "model|method|spec" : "method|spec");
-    for (int i = 0; i < columns.n; i++)
-        put_head(&heads, bg_row_string(&columns.rows[i], "heading"), ">");
-    bg_table_begin(&b, &r->page, t, "Methods", bg_text_string(&heads));
+    bg_fact_flag(facts, "several_models", n && rows[0].models > 1);
+    bg_fact_rows(facts, "methods");
     for (int i = 0; i < n; i++) {
-        if (several)
-            bg_table_text(&b, rows[i].model ? rows[i].model : "");
-        bg_table_text(&b, rows[i].name);
-        bg_table_code(&b, rows[i].spec);
+        bg_facts *row = bg_fact_add_row(facts, "methods");
+        bg_fact_text(row, "model", rows[i].model);
+        bg_fact_text(row, "name", rows[i].name);
+        bg_fact_text(row, "spec", rows[i].spec);
+        bg_fact_rows(row, "cells");
         for (int c = 0; c < columns.n; c++) {
             bg_measured m = bg_measured_of(&columns.rows[c], "");
-            bg_table_number(&b, bg_measured_value(r, &m, rows[i].spec, rows[i].model), m.style);
+            bg_fact_number(bg_fact_add_row(row, "cells"), "value", value_of(r, &m, &rows[i]), m.style);
         }
     }
-    bg_table_end(&b);
-    bg_text_free(&heads);
 }
 
-/* What the program remarked on a row, e.g. layers that a spec could not run on. */
-static void put_notes(bg_report *r, bg_text *t)
+/* What could not run, one row per spec: the first tensor says why. */
+static void list_skipped(const bg_report *r, bg_facts *facts)
 {
-    bg_rows measured = bg_docset_rows(&r->docs, "evaluation", "rows"),
-            skipped = bg_docset_rows(&r->docs, "curves", "skipped");
-    for (int i = 0; i < measured.n; i++)
-        if (bg_row_string(&measured.rows[i], "note")) {
-            bg_text_add(t, "- ");
-            bg_text_code(t, bg_row_string(&measured.rows[i], "spec"));
-            bg_text_add(t, ": ");
-            bg_text_markdown(t, bg_row_string(&measured.rows[i], "note"));
-            bg_text_add(t, "\n");
-        }
-    for (int i = 0; i < skipped.n; i++) {
-        if (i && !strcmp(bg_row_string(&skipped.rows[i], "spec"), bg_row_string(&skipped.rows[i - 1], "spec")))
-            continue;
-        bg_text_add(t, "- ");
-        bg_text_code(t, bg_row_string(&skipped.rows[i], "spec"));
-        bg_text_add(t, " could not run on ");
-        bg_text_code(t, bg_row_string(&skipped.rows[i], "tensor"));
-        bg_text_add(t, ": ");
-        bg_text_markdown(t, bg_row_string(&skipped.rows[i], "reason"));
-        bg_text_add(t, "\n");
-    }
+    bg_rows skipped = bg_docset_rows(&r->docs, "curves", "skipped");
+    bg_fact_rows(facts, "skipped");
+    for (int i = 0; i < skipped.n; i++)
+        if (!i || strcmp(bg_row_string(&skipped.rows[i], "spec"), bg_row_string(&skipped.rows[i - 1], "spec")))
+            bg_fact_add_row(facts, "skipped")->row = &skipped.rows[i];
 }
 
 static const bg_row *knob_of(bg_rows knobs, const char *name, const char *knob)
@@ -309,76 +134,48 @@ static const bg_row *knob_of(bg_rows knobs, const char *name, const char *knob)
     return NULL;
 }
 
-/* One row a knob, one column a method; what it means last. */
-static void put_knobs(bg_report *r, bg_text *t)
+static int is_first_of_knob(bg_rows knobs, int i)
+{
+    for (int k = 0; k < i; k++)
+        if (!strcmp(bg_row_string(&knobs.rows[k], "knob"), bg_row_string(&knobs.rows[i], "knob")))
+            return 0;
+    return 1;
+}
+
+/* One row per knob with a cell per method; the text of a cell is absent where the method has no such knob. */
+static void list_knobs(const bg_report *r, bg_facts *facts)
 {
     bg_rows knobs = bg_docset_rows(&r->docs, "study", "knobs"), methods = bg_docset_rows(&r->docs, "study", "methods");
-    bg_text heads = {0};
-    bg_table b;
-    bg_text_add(&heads, "knob");
-    for (int i = 0; i < methods.n; i++)
-        if (strcmp(bg_row_string(&methods.rows[i], "spec"), "none"))
-            put_head(&heads, bg_row_string(&methods.rows[i], "name"), "");
-    bg_text_add(&heads, "|what it is");
-    bg_table_begin(&b, &r->page, t, "Every knob", bg_text_string(&heads));
+    bg_fact_rows(facts, "knobs");
     for (int i = 0; i < knobs.n; i++) {
-        const char *knob = bg_row_string(&knobs.rows[i], "knob");
-        int first = 1;
-        for (int k = 0; k < i; k++)
-            first &= strcmp(bg_row_string(&knobs.rows[k], "knob"), knob) != 0;
-        if (!first)
+        if (!is_first_of_knob(knobs, i))
             continue;
-        bg_table_code(&b, knob);
+        bg_facts *row = bg_fact_add_row(facts, "knobs");
+        bg_fact_text(row, "name", bg_row_string(&knobs.rows[i], "knob"));
+        bg_fact_text(row, "help", bg_row_string(&knobs.rows[i], "help"));
+        bg_fact_rows(row, "cells");
         for (int k = 0; k < methods.n; k++) {
-            const bg_row *of = knob_of(knobs, bg_row_string(&methods.rows[k], "name"), knob);
-            if (!strcmp(bg_row_string(&methods.rows[k], "spec"), "none"))
-                continue;
-            if (of)
-                bg_table_text(&b, bg_row_string(of, "value"));
-            else
-                bg_table_text(&b, "–"); /* the method has no such knob */
+            const char *method = bg_row_string(&methods.rows[k], "name");
+            const bg_row *of = knob_of(knobs, method, bg_row_string(&knobs.rows[i], "knob"));
+            if (strcmp(bg_row_string(&methods.rows[k], "spec"), "none"))
+                bg_fact_text(bg_fact_add_row(row, "cells"), "value", of ? bg_row_string(of, "value") : NULL);
         }
-        bg_table_text(&b, bg_row_string(&knobs.rows[i], "help"));
     }
-    bg_table_end(&b);
-    bg_text_free(&heads);
 }
 
-static void put_data(bg_report *r, bg_text *t)
-{
-    bg_rows data = bg_docset_rows(&r->docs, "study", "data");
-    bg_table b;
-    if (!data.n)
-        return;
-    bg_table_begin(&b, &r->page, t, "Texts and amounts", "setting|value|what it is");
-    for (int i = 0; i < data.n; i++) {
-        bg_table_code(&b, bg_row_string(&data.rows[i], "setting"));
-        bg_table_text(&b, bg_row_string(&data.rows[i], "value"));
-        bg_table_text(&b, bg_row_string(&data.rows[i], "help"));
-    }
-    bg_table_end(&b);
-}
-
-static int write(bg_report *r, bg_slots *s, int *present, bg_err *e)
+static int collect(bg_report *r, bg_facts *facts, int *present, bg_err *e)
 {
     bg_study_row rows[BG_STUDY_ROWS];
-    bg_text *question = bg_slots_at(s, "question"), *finding = bg_slots_at(s, "finding"),
-            *table = bg_slots_at(s, "table"), *notes = bg_slots_at(s, "notes"), *figures = bg_slots_at(s, "figures"),
-            *knobs = bg_slots_at(s, "knobs"), *data = bg_slots_at(s, "data");
-    const bg_row *settings = bg_study_settings(r);
-    if (!settings)
+    if (!bg_study_settings(r))
         return BG_OK;
     *present = 1;
     int n = bg_study_rows(r, rows, BG_STUDY_ROWS);
-    if (bg_row_string(settings, "question"))
-        bg_text_markdown(question, bg_row_string(settings, "question"));
-    say_perplexity(r, finding, rows, n);
-    say_best(r, finding, rows, n);
-    put_table(r, table, rows, n);
-    put_notes(r, notes);
-    put_knobs(r, knobs);
-    put_data(r, data);
-    return bg_study_draw(r, figures, rows, n, e);
+    put_best(r, facts, rows, n);
+    list_best(r, facts, rows, n);
+    list_rows(r, facts, rows, n);
+    list_skipped(r, facts);
+    list_knobs(r, facts);
+    return bg_study_draw(r, facts, rows, n, e);
 }
 
-const bg_report_section bg_section_study = {.id = "study", .title = "Comparison", .write = write};
+const bg_report_section bg_section_study = {.id = "study", .collect = collect};

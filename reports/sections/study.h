@@ -22,8 +22,8 @@ typedef struct bg_study_row {
     const char *name, *spec, *model; /* model NULL: the study has only one */
     int models;                      /* how many there are */
 } bg_study_row;
-/* Every method of every model, in the study's order; at most `most`. */
-int bg_study_rows(const bg_report *r, bg_study_row *out, int most);
+/* Every method of every model, in the study's order; at most `max`. */
+int bg_study_rows(const bg_report *r, bg_study_row *out, int max);
 
 /* The row of study.settings; NULL: this is no study's page. */
 const bg_row *bg_study_settings(const bg_report *r);
@@ -32,7 +32,7 @@ const char *bg_study_spec(const bg_report *r, const char *name);
 /* Whether the page has a section of the report: all of them, or in a study's page those it names. */
 int bg_study_shows(const bg_report *r, const char *section);
 
-/* study_figures.c: everything the study draws. */
-int bg_study_draw(bg_report *r, bg_text *where, const bg_study_row *rows, int n, bg_err *e);
+/* study_figures.c: everything the study draws, as rows of the list `drawings`. */
+int bg_study_draw(bg_report *r, bg_facts *facts, const bg_study_row *rows, int n, bg_err *e);
 
 #endif

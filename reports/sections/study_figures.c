@@ -8,24 +8,27 @@
 
 enum { PLACES = 64, BINS = 16, DRAWN_METHODS = 8 };
 
+/* The study's methods, and what is being drawn of them. */
+typedef struct canvas {
+    bg_report *r;
+    const bg_study_row *rows;
+    int n;
+    bg_facts *drawing; /* the row of `drawings` that says its words */
+    int number;        /* of the figure on the page, from 1 */
+} canvas;
+
 /* A figure with the template `template` and a name of its own: several of a kind stand on one page. */
-static int begin(bg_figure *f, bg_report *r, const char *template, int number, const char *title, bg_err *e)
+static int begin_figure(bg_figure *f, const canvas *c, const char *template, bg_err *e)
 {
-    int status = bg_figure_begin(f, &r->page, template, title, e);
+    bg_page *page = &c->r->page;
+    int status = bg_figure_begin(f, page, template, NULL, e);
     if (status)
         return status;
-    snprintf(f->shown->name, sizeof f->shown->name, "%sstudy-%d", r->page.prefix ? r->page.prefix : "", number);
+    snprintf(f->shown->name, sizeof f->shown->name, "%sstudy-%d", page->prefix ? page->prefix : "", c->number);
     bg_text *name = bg_slots_at(&f->slots, "name");
     bg_text_clear(name);
     bg_text_add(name, f->shown->name);
     return BG_OK;
-}
-
-static int finish(bg_figure *f, bg_report *r, bg_text *where, bg_err *e)
-{
-    int status = bg_figure_finish(f, e);
-    bg_put_figure(&r->page, where, f->index);
-    return status;
 }
 
 static void row_name(const bg_study_row *row, char *out, size_t room)
@@ -44,79 +47,59 @@ static double on_axis(const bg_measured *m, double v)
 
 /* ---- bars ---- */
 
-static void bars_table(bg_report *r, bg_figure *f, const bg_measured *m, const bg_study_row *rows, int n)
-{
-    bg_table b;
-    bg_text heads = {0};
-    char name[160];
-    bg_text_add(&heads, "method|");
-    bg_text_markdown(&heads, m->heading);
-    bg_text_add(&heads, ">");
-    bg_table_begin(&b, &r->page, &f->shown->table, "Numbers of this figure", bg_text_string(&heads));
-    for (int i = 0; i < n; i++) {
-        bg_num v = bg_measured_value(r, m, rows[i].spec, rows[i].model);
-        row_name(&rows[i], name, sizeof name);
-        if (!isfinite(v.value))
-            continue;
-        bg_table_text(&b, name);
-        bg_table_number(&b, v, m->style);
-    }
-    bg_table_end(&b);
-    bg_text_free(&heads);
-}
-
 /* Bars start at 0 unless all values are alike; then the axis starts near them and the caption says so. */
-static void bars_range(bg_figure *f, double least, double most)
+static void put_bars_range(bg_figure *f, double min, double max)
 {
     double left = 0;
-    if (least > 0.6 * most && least > 0)
-        left = least - 0.5 * (most - least) - 0.01 * most;
-    if (least < 0)
-        left = least - 0.1 * (most - least);
-    double right = most + 0.14 * (most - left);
+    if (min > 0.6 * max && min > 0)
+        left = min - 0.5 * (max - min) - 0.01 * max;
+    if (min < 0)
+        left = min - 0.1 * (max - min);
+    double right = max + 0.14 * (max - left);
     bg_text_format(bg_slots_at(&f->slots, "xrange"), "[%.6g:%.6g]", left, right > left ? right : left + 1);
     bg_text_format(bg_slots_at(&f->slots, "start"), "%.6g", left > 0 ? left : 0);
-    if (left > 0)
-        bg_text_add(&f->shown->caption, " The axis does not start at 0.");
+    bg_fact_flag(f->facts, "axis_starts_late", left > 0);
+    bg_fact_number(f->facts, "smallest", (bg_num){.value = min}, BG_SIG3);
+    bg_fact_number(f->facts, "largest", (bg_num){.value = max}, BG_SIG3);
 }
 
-static int draw_bars(bg_report *r, bg_text *where, const bg_row *row, int number, const bg_study_row *rows, int n,
-                     bg_err *e)
+static int draw_bars(const canvas *c, const bg_row *row, bg_err *e)
 {
     bg_measured m = bg_measured_of(row, "y_");
     bg_figure f;
     char name[160], text[BG_NUMBER_TEXT];
-    double least = INFINITY, most = -INFINITY;
-    int drawn = 0, status = begin(&f, r, "study-bars", number, m.heading, e);
+    double min = INFINITY, max = -INFINITY;
+    int drawn = 0, status = begin_figure(&f, c, "study-bars", e);
     bg_text *names = bg_slots_at(&f.slots, "names");
-    for (int i = 0; i < n && !status; i++) {
-        double v = bg_measured_value(r, &m, rows[i].spec, rows[i].model).value, at = on_axis(&m, v);
-        if (!isfinite(v))
+    for (int i = 0; i < c->n && !status; i++) {
+        bg_num v = bg_measured_value(c->r, &m, c->rows[i].spec, c->rows[i].model);
+        double at = on_axis(&m, v.value);
+        if (!isfinite(v.value))
             continue;
-        row_name(&rows[i], name, sizeof name);
-        least = fmin(least, at);
-        most = fmax(most, at);
+        row_name(&c->rows[i], name, sizeof name);
+        min = fmin(min, at);
+        max = fmax(max, at);
         bg_text_add(names, drawn ? ", " : "");
         bg_text_gnuplot(names, name);
-        bg_text_format(&f.data, "%d %.6g %s ", drawn, at, !strcmp(rows[i].spec, "none") ? "0x767676" : "0x0072B2");
-        bg_text_column(&f.data, bg_number_text(text, v, m.style));
+        bg_text_format(&f.data, "%d %.6g %s ", drawn, at, !strcmp(c->rows[i].spec, "none") ? "0x767676" : "0x0072B2");
+        bg_text_column(&f.data, bg_number_text(text, v.value, m.style));
         bg_text_add(&f.data, "\n");
+        bg_facts *bar = bg_fact_add_row(f.facts, "bars");
+        bg_fact_text(bar, "name", name);
+        bg_fact_number(bar, "value", v, m.style);
         drawn++;
     }
     if (status || !drawn) {
-        bg_figure_abandon(&f);
+        bg_figure_withhold(&f, c->drawing, "figure");
         return status;
     }
     bg_text_format(bg_slots_at(&f.slots, "bars"), "%d", drawn);
     bg_text_gnuplot(bg_slots_at(&f.slots, "xlabel"), m.heading);
-    bg_text_markdown(&f.shown->caption, m.heading);
-    bg_text_add(&f.shown->caption, !strcmp(m.better, "less")   ? ": shorter is better."
-                                   : !strcmp(m.better, "more") ? ": longer is better."
-                                                               : ".");
-    bars_range(&f, least, most);
-    bg_text_format(&f.shown->alt, "%s of %d methods, from %.4g to %.4g.", m.heading, drawn, least, most);
-    bars_table(r, &f, &m, rows, n);
-    return finish(&f, r, where, e);
+    bg_fact_text(f.facts, "heading", m.heading);
+    bg_fact_text(f.facts, "better", m.better);
+    bg_fact_number(f.facts, "count", (bg_num){.value = drawn}, BG_COUNT);
+    put_bars_range(&f, min, max);
+    return bg_figure_offer(&f, c->drawing, "figure", e);
 }
 
 /* ---- one metric against another ---- */
@@ -149,16 +132,19 @@ static void mark_front(spot *s, int n, double x_sign, double y_sign)
 
 static void put_spots(bg_figure *f, const bg_study_row *rows, const spot *s, int n)
 {
-    char name[160], tip[320];
+    char name[160];
     for (int front = 0; front < 2; front++) {
-        int some = 0;
+        int some = 0, number;
         bg_text_add(&f->data, front ? "# what nothing beats in both\n" : "# beaten in both\n");
         for (int i = 0; i < n; i++) {
             if (s[i].front != front)
                 continue;
             row_name(&rows[s[i].row], name, sizeof name);
-            snprintf(tip, sizeof tip, "%s: %.4g, %.4g", name, s[i].x, s[i].y);
-            bg_text_format(&f->data, "%.6g %.6g %d\n", s[i].x, s[i].y, bg_figure_tip(f, tip));
+            bg_facts *point = bg_figure_point(f, &number);
+            bg_fact_text(point, "name", name);
+            bg_fact_number(point, "x", (bg_num){.value = s[i].x}, BG_SIG3);
+            bg_fact_number(point, "y", (bg_num){.value = s[i].y}, BG_SIG3);
+            bg_text_format(&f->data, "%.6g %.6g %d\n", s[i].x, s[i].y, number);
             some++;
         }
         bg_text_add(&f->data, some ? "\n\n" : "NaN NaN 0\n\n\n");
@@ -192,63 +178,52 @@ static void name_spots(bg_figure *f, const bg_study_row *rows, const spot *s, in
     }
 }
 
-static void spots_table(bg_report *r, bg_figure *f, const bg_measured *x, const bg_measured *y,
-                        const bg_study_row *rows, const spot *s, int n)
+static void list_spots(bg_figure *f, const canvas *c, const bg_measured *x, const bg_measured *y, const spot *s, int n)
 {
-    bg_table b;
-    bg_text heads = {0};
     char name[160];
-    bg_text_add(&heads, "method|");
-    bg_text_markdown(&heads, x->heading);
-    bg_text_add(&heads, ">|");
-    bg_text_markdown(&heads, y->heading);
-    bg_text_add(&heads, ">|on the front");
-    bg_table_begin(&b, &r->page, &f->shown->table, "Points of this figure", bg_text_string(&heads));
+    bg_fact_text(f->facts, "x_heading", x->heading);
+    bg_fact_text(f->facts, "y_heading", y->heading);
+    bg_fact_text(f->facts, "x_better", x->better);
+    bg_fact_text(f->facts, "y_better", y->better);
+    bg_fact_number(f->facts, "count", (bg_num){.value = n}, BG_COUNT);
     for (int i = 0; i < n; i++) {
-        const bg_study_row *row = &rows[s[i].row];
+        const bg_study_row *row = &c->rows[s[i].row];
+        bg_facts *row_facts = bg_fact_add_row(f->facts, "spots");
         row_name(row, name, sizeof name);
-        bg_table_text(&b, name);
-        bg_table_number(&b, bg_measured_value(r, x, row->spec, row->model), x->style);
-        bg_table_number(&b, bg_measured_value(r, y, row->spec, row->model), y->style);
-        bg_table_text(&b, s[i].front ? "yes" : "no");
+        bg_fact_text(row_facts, "name", name);
+        bg_fact_number(row_facts, "x", bg_measured_value(c->r, x, row->spec, row->model), x->style);
+        bg_fact_number(row_facts, "y", bg_measured_value(c->r, y, row->spec, row->model), y->style);
+        bg_fact_flag(row_facts, "front", s[i].front);
     }
-    bg_table_end(&b);
-    bg_text_free(&heads);
 }
 
-static int draw_against(bg_report *r, bg_text *where, const bg_row *row, int number, const bg_study_row *rows, int n,
-                        bg_err *e)
+static int draw_against(const canvas *c, const bg_row *row, bg_err *e)
 {
     bg_measured x = bg_measured_of(row, "x_"), y = bg_measured_of(row, "y_");
     spot s[BG_STUDY_ROWS];
     bg_figure f;
-    bg_text title = {0};
     int drawn = 0;
-    for (int i = 0; i < n; i++) {
-        spot at = {on_axis(&x, bg_measured_value(r, &x, rows[i].spec, rows[i].model).value),
-                   on_axis(&y, bg_measured_value(r, &y, rows[i].spec, rows[i].model).value), i, 0};
+    for (int i = 0; i < c->n; i++) {
+        const bg_study_row *of = &c->rows[i];
+        spot at = {on_axis(&x, bg_measured_value(c->r, &x, of->spec, of->model).value),
+                   on_axis(&y, bg_measured_value(c->r, &y, of->spec, of->model).value), i, 0};
         if (isfinite(at.x) && isfinite(at.y))
             s[drawn++] = at;
     }
+    bg_fact_no_set(c->drawing, "figure");
     if (drawn < 2)
         return BG_OK;
     qsort(s, (size_t)drawn, sizeof *s, by_x);
     mark_front(s, drawn, !strcmp(x.better, "more") ? -1 : 1, !strcmp(y.better, "more") ? -1 : 1);
-    bg_text_format(&title, "%s against %s", y.heading, x.heading);
-    int status = begin(&f, r, "study-against", number, bg_text_string(&title), e);
-    bg_text_free(&title);
+    int status = begin_figure(&f, c, "study-against", e);
     if (status)
         return status;
-    put_spots(&f, rows, s, drawn);
-    name_spots(&f, rows, s, drawn);
+    put_spots(&f, c->rows, s, drawn);
+    name_spots(&f, c->rows, s, drawn);
     bg_text_gnuplot(bg_slots_at(&f.slots, "xlabel"), x.heading);
     bg_text_gnuplot(bg_slots_at(&f.slots, "ylabel"), y.heading);
-    bg_text_format(
-        &f.shown->caption, "%s and %s is better; the line joins what nothing else beats in both (the Pareto front).",
-        !strcmp(y.better, "more") ? "Up" : "Down", !strcmp(x.better, "more") ? "to the right" : "to the left");
-    bg_text_format(&f.shown->alt, "%s against %s for %d methods, with the Pareto front.", y.heading, x.heading, drawn);
-    spots_table(r, &f, &x, &y, rows, s, drawn);
-    return finish(&f, r, where, e);
+    list_spots(&f, c, &x, &y, s, drawn);
+    return bg_figure_offer(&f, c->drawing, "figure", e);
 }
 
 /* ---- improvement over the reference ---- */
@@ -297,34 +272,29 @@ static int is_compared(const bg_study_row *row, const bg_study_row *rows, const 
     return strcmp(row->spec, "none") && strcmp(row->spec, v->reference) && row->model == rows[0].model;
 }
 
-/* Least, middle and largest ratio of every method. */
-static void ratio_table(bg_report *r, bg_text *t, improvement v, const bg_study_row *rows, int n)
+/* Smallest, middle and largest ratio of every method, and on how many tensors it makes less error. */
+static void list_ratios(const canvas *c, bg_facts *facts, improvement v)
 {
-    bg_table b;
-    bg_table_begin(&b, &r->page, t, "Improvement over the tensors",
-                   "method|least>|median>|most>|tensors|with less error than the reference");
-    for (int i = 0; i < n; i++) {
+    bg_fact_rows(facts, "ratios");
+    for (int i = 0; i < c->n; i++) {
         bg_num *x;
-        char count[32], better[32];
-        v.spec = rows[i].spec;
-        if (!is_compared(&rows[i], rows, &v))
+        v.spec = c->rows[i].spec;
+        if (!is_compared(&c->rows[i], c->rows, &v))
             continue;
-        int k = ratios(r, &v, &x), above = 0;
+        int k = ratios(c->r, &v, &x), above = 0;
         for (int j = 0; j < k; j++)
             above += x[j].value > 1;
-        snprintf(count, sizeof count, "%d", k);
-        snprintf(better, sizeof better, "%d", above);
         if (k) {
-            bg_table_text(&b, rows[i].name);
-            bg_table_number(&b, x[0], BG_SIG3);
-            bg_table_number(&b, x[k / 2], BG_SIG3);
-            bg_table_number(&b, x[k - 1], BG_SIG3);
-            bg_table_text(&b, count);
-            bg_table_text(&b, better);
+            bg_facts *row = bg_fact_add_row(facts, "ratios");
+            bg_fact_text(row, "name", c->rows[i].name);
+            bg_fact_number(row, "min", x[0], BG_SIG3);
+            bg_fact_number(row, "median", x[k / 2], BG_SIG3);
+            bg_fact_number(row, "max", x[k - 1], BG_SIG3);
+            bg_fact_number(row, "tensors", (bg_num){.value = k}, BG_PLAIN);
+            bg_fact_number(row, "better", (bg_num){.value = above}, BG_PLAIN);
         }
         free(x);
     }
-    bg_table_end(&b);
 }
 
 /* Where ratios are drawn: each tensor, or each layer where there are too many. */
@@ -370,41 +340,37 @@ static void place_name(const place *at, char *out, size_t room)
         snprintf(out, room, "%d %s", at->layer, at->point->role);
 }
 
-static void places_table(bg_report *r, bg_figure *f, improvement v, const place *places, int n_places,
-                         const bg_study_row *rows, int n)
+/* The methods compared, and a row per place with a cell per method. */
+static void list_places(bg_figure *f, const canvas *c, improvement v, const place *places, int n)
 {
-    bg_table b;
-    bg_text heads = {0};
     char name[96];
-    bg_text_add(&heads, "place");
-    for (int i = 0; i < n; i++)
-        if (is_compared(&rows[i], rows, &v)) {
-            bg_text_add(&heads, "|");
-            bg_text_slug(&heads, rows[i].name);
-            bg_text_add(&heads, ">");
-        }
-    bg_table_begin(&b, &r->page, &f->shown->table, "Ratios of this figure", bg_text_string(&heads));
-    for (int k = 0; k < n_places; k++) {
+    for (int i = 0; i < c->n; i++)
+        if (is_compared(&c->rows[i], c->rows, &v))
+            bg_fact_text(bg_fact_add_row(f->facts, "compared"), "name", c->rows[i].name);
+    for (int k = 0; k < n; k++) {
+        bg_facts *row = bg_fact_add_row(f->facts, "places");
         place_name(&places[k], name, sizeof name);
-        bg_table_text(&b, name);
-        for (int i = 0; i < n; i++) {
-            v.spec = rows[i].spec;
-            if (is_compared(&rows[i], rows, &v))
-                bg_table_number(&b, ratio_of(r, &v, &places[k]), BG_SIG3);
+        bg_fact_text(row, "name", name);
+        for (int i = 0; i < c->n; i++) {
+            v.spec = c->rows[i].spec;
+            if (is_compared(&c->rows[i], c->rows, &v))
+                bg_fact_number(bg_fact_add_row(row, "cells"), "ratio", ratio_of(c->r, &v, &places[k]), BG_SIG3);
         }
     }
-    bg_table_end(&b);
-    bg_text_free(&heads);
 }
 
-static void say_reference(bg_report *r, bg_text *t, const bg_row *settings)
+static improvement improvement_of(const bg_report *r)
 {
-    (void)r;
-    bg_text_add(t, "How many times less error than ");
-    bg_put_method(t, bg_row_string(settings, "reference"));
-    bg_text_add(t, !strcmp(bg_row_string(settings, "measure"), "mse")
-                       ? " makes in the weights: above 1 is better."
-                       : " makes in what the layers compute: above 1 is better.");
+    const bg_row *settings = bg_study_settings(r);
+    return (improvement){bg_study_spec(r, bg_row_string(settings, "reference")), NULL,
+                         bg_row_string(settings, "measure")};
+}
+
+static void put_counts(bg_figure *f, int methods, const char *of, int n)
+{
+    bg_text_format(bg_slots_at(&f->slots, "methods"), "%d", methods);
+    bg_fact_number(f->facts, "count", (bg_num){.value = methods}, BG_COUNT);
+    bg_fact_number(f->facts, of, (bg_num){.value = n}, BG_COUNT);
 }
 
 /* A method's block of data, in the colour of its number: every method here may be of the same family. */
@@ -415,112 +381,124 @@ static void begin_method(bg_figure *f, const char *name, int number)
     bg_text_add(&f->data, "\n");
 }
 
-static int draw_tensors(bg_report *r, bg_text *where, int number, const bg_study_row *rows, int n, bg_err *e)
+static void put_ticks(bg_figure *f, const place *places, int n)
 {
-    const bg_row *settings = bg_study_settings(r);
-    improvement v = {bg_study_spec(r, bg_row_string(settings, "reference")), NULL, bg_row_string(settings, "measure")};
-    place places[PLACES];
-    bg_figure f;
+    bg_text *ticks = bg_slots_at(&f->slots, "ticks");
     char name[96];
-    int n_places = find_places(r, &v, places), drawn = 0;
-    int status = begin(&f, r, "study-tensors", number, "Improvement, place by place", e);
-    for (int k = 0; k < n_places && !status; k++) {
+    for (int k = 0; k < n; k++) {
         place_name(&places[k], name, sizeof name);
-        bg_text *ticks = bg_slots_at(&f.slots, "ticks");
         bg_text_add(ticks, k ? ", " : "");
         bg_text_gnuplot(ticks, name);
         bg_text_format(ticks, " %d", k);
     }
-    for (int i = 0; i < n && !status && drawn < DRAWN_METHODS; i++) {
-        v.spec = rows[i].spec;
-        if (!is_compared(&rows[i], rows, &v))
-            continue;
-        begin_method(&f, rows[i].name, drawn);
-        for (int k = 0; k < n_places; k++)
-            if (isfinite(ratio_of(r, &v, &places[k]).value))
-                bg_text_format(&f.data, "%d %.6g\n", k, ratio_of(r, &v, &places[k]).value);
-        bg_text_add(&f.data, "\n\n");
-        drawn++;
-    }
-    if (status || !drawn || !n_places) {
-        bg_figure_abandon(&f);
-        return status;
-    }
-    bg_text_format(bg_slots_at(&f.slots, "methods"), "%d", drawn);
-    bg_text_format(bg_slots_at(&f.slots, "places"), "%d", n_places);
-    say_reference(r, &f.shown->caption, settings);
-    bg_text_format(&f.shown->alt, "Ratio of the error of %s to that of %d methods in %d places.",
-                   bg_row_string(settings, "reference"), drawn, n_places);
-    places_table(r, &f, v, places, n_places, rows, n);
-    status = finish(&f, r, where, e);
-    ratio_table(r, where, v, rows, n);
-    return status;
+    bg_text_format(bg_slots_at(&f->slots, "places"), "%d", n);
 }
 
-/* Counts per bin of equal width in the logarithm. */
-static int draw_histogram(bg_report *r, bg_text *where, int number, const bg_study_row *rows, int n, bg_err *e)
+static int draw_tensors(const canvas *c, bg_err *e)
 {
-    const bg_row *settings = bg_study_settings(r);
-    improvement v = {bg_study_spec(r, bg_row_string(settings, "reference")), NULL, bg_row_string(settings, "measure")};
+    improvement v = improvement_of(c->r);
+    place places[PLACES];
     bg_figure f;
-    bg_num *x;
-    double least = INFINITY, most = -INFINITY;
-    int drawn = 0, tensors = 0, status = begin(&f, r, "study-histogram", number, "Improvement, how often", e);
-    for (int i = 0; i < n; i++) {
-        v.spec = rows[i].spec;
-        if (!is_compared(&rows[i], rows, &v))
+    int n = find_places(c->r, &v, places), drawn = 0, status = begin_figure(&f, c, "study-tensors", e);
+    for (int i = 0; i < c->n && !status && drawn < DRAWN_METHODS; i++) {
+        v.spec = c->rows[i].spec;
+        if (!is_compared(&c->rows[i], c->rows, &v))
             continue;
-        int k = ratios(r, &v, &x);
-        least = k ? fmin(least, log2(x[0].value)) : least;
-        most = k ? fmax(most, log2(x[k - 1].value)) : most;
-        free(x);
-    }
-    double width = most > least ? (most - least) / BINS : 1.0 / BINS;
-    for (int i = 0; i < n && !status && drawn < DRAWN_METHODS; i++) {
-        int count[BINS] = {0};
-        v.spec = rows[i].spec;
-        if (!is_compared(&rows[i], rows, &v))
-            continue;
-        int k = tensors = ratios(r, &v, &x);
-        for (int j = 0; j < k; j++) {
-            int bin = (int)((log2(x[j].value) - least) / width);
-            count[bin < BINS ? bin : BINS - 1]++;
-        }
-        free(x);
-        begin_method(&f, rows[i].name, drawn);
-        for (int b = 0; b < BINS; b++)
-            bg_text_format(&f.data, "%.6g %d\n", exp2(least + (b + 0.5) * width), count[b]);
+        begin_method(&f, c->rows[i].name, drawn);
+        for (int k = 0; k < n; k++)
+            if (isfinite(ratio_of(c->r, &v, &places[k]).value))
+                bg_text_format(&f.data, "%d %.6g\n", k, ratio_of(c->r, &v, &places[k]).value);
         bg_text_add(&f.data, "\n\n");
         drawn++;
+    }
+    if (status || !drawn || !n) {
+        bg_figure_withhold(&f, c->drawing, "figure");
+        return status;
+    }
+    put_ticks(&f, places, n);
+    put_counts(&f, drawn, "place_count", n);
+    list_places(&f, c, v, places, n);
+    list_ratios(c, c->drawing, v);
+    return bg_figure_offer(&f, c->drawing, "figure", e);
+}
+
+/* The range of the logarithms of all ratios. */
+static void find_range(const canvas *c, improvement v, double *min, double *max)
+{
+    bg_num *x;
+    *min = INFINITY;
+    *max = -INFINITY;
+    for (int i = 0; i < c->n; i++) {
+        v.spec = c->rows[i].spec;
+        if (!is_compared(&c->rows[i], c->rows, &v))
+            continue;
+        int k = ratios(c->r, &v, &x);
+        *min = k ? fmin(*min, log2(x[0].value)) : *min;
+        *max = k ? fmax(*max, log2(x[k - 1].value)) : *max;
+        free(x);
+    }
+}
+
+/* Counts per bin of equal width in the logarithm. Returns how many tensors were counted. */
+static int put_bins(bg_figure *f, const canvas *c, const improvement *v, double min, double width)
+{
+    int count[BINS] = {0};
+    bg_num *x;
+    int k = ratios(c->r, v, &x);
+    for (int j = 0; j < k; j++) {
+        int bin = (int)((log2(x[j].value) - min) / width);
+        count[bin < BINS ? bin : BINS - 1]++;
+    }
+    free(x);
+    for (int b = 0; b < BINS; b++)
+        bg_text_format(&f->data, "%.6g %d\n", exp2(min + (b + 0.5) * width), count[b]);
+    bg_text_add(&f->data, "\n\n");
+    return k;
+}
+
+static int draw_histogram(const canvas *c, bg_err *e)
+{
+    improvement v = improvement_of(c->r);
+    bg_figure f;
+    double min, max;
+    int drawn = 0, tensors = 0, status = begin_figure(&f, c, "study-histogram", e);
+    find_range(c, v, &min, &max);
+    double width = max > min ? (max - min) / BINS : 1.0 / BINS;
+    for (int i = 0; i < c->n && !status && drawn < DRAWN_METHODS; i++) {
+        v.spec = c->rows[i].spec;
+        if (!is_compared(&c->rows[i], c->rows, &v))
+            continue;
+        begin_method(&f, c->rows[i].name, drawn++);
+        tensors = put_bins(&f, c, &v, min, width);
     }
     if (status || !drawn) {
-        bg_figure_abandon(&f);
+        bg_figure_withhold(&f, c->drawing, "figure");
         return status;
     }
-    bg_text_format(bg_slots_at(&f.slots, "methods"), "%d", drawn);
     bg_text_format(bg_slots_at(&f.slots, "step"), "%.6g", exp2(width));
-    say_reference(r, &f.shown->caption, settings);
-    bg_text_add(&f.shown->caption, " Counted in tensors.");
-    bg_text_format(&f.shown->alt, "Histogram of the improvement over %s of %d methods over %d tensors.",
-                   bg_row_string(settings, "reference"), drawn, tensors);
-    ratio_table(r, &f.shown->table, v, rows, n);
-    return finish(&f, r, where, e);
+    put_counts(&f, drawn, "tensors", tensors);
+    list_ratios(c, f.facts, v);
+    return bg_figure_offer(&f, c->drawing, "figure", e);
 }
 
-int bg_study_draw(bg_report *r, bg_text *where, const bg_study_row *rows, int n, bg_err *e)
+int bg_study_draw(bg_report *r, bg_facts *facts, const bg_study_row *rows, int n, bg_err *e)
 {
     bg_rows figures = bg_docset_rows(&r->docs, "study", "figures");
     int status = BG_OK;
+    bg_fact_rows(facts, "drawings");
     for (int i = 0; i < figures.n && !status; i++) {
         const char *kind = bg_row_string(&figures.rows[i], "kind");
+        canvas c = {r, rows, n, bg_fact_add_row(facts, "drawings"), i + 1};
+        bg_fact_text(c.drawing, "kind", kind);
+        bg_fact_rows(c.drawing, "ratios");
         if (!strcmp(kind, "bars"))
-            status = draw_bars(r, where, &figures.rows[i], i + 1, rows, n, e);
+            status = draw_bars(&c, &figures.rows[i], e);
         else if (!strcmp(kind, "against"))
-            status = draw_against(r, where, &figures.rows[i], i + 1, rows, n, e);
+            status = draw_against(&c, &figures.rows[i], e);
         else if (!strcmp(kind, "tensors"))
-            status = draw_tensors(r, where, i + 1, rows, n, e);
+            status = draw_tensors(&c, e);
         else if (!strcmp(kind, "histogram"))
-            status = draw_histogram(r, where, i + 1, rows, n, e);
+            status = draw_histogram(&c, e);
     }
     return status;
 }
