@@ -210,7 +210,6 @@ static int draw_against(const canvas *c, const bg_row *row, bg_err *e)
         if (isfinite(at.x) && isfinite(at.y))
             s[drawn++] = at;
     }
-    bg_fact_no_set(c->drawing, "figure");
     if (drawn < 2)
         return BG_OK;
     qsort(s, (size_t)drawn, sizeof *s, by_x);
@@ -471,7 +470,7 @@ static int draw_histogram(const canvas *c, bg_err *e)
         begin_method(&f, c->rows[i].name, drawn++);
         tensors = put_bins(&f, c, &v, min, width);
     }
-    if (status || !drawn) {
+    if (status || !drawn || max < min) {
         bg_figure_withhold(&f, c->drawing, "figure");
         return status;
     }
@@ -491,6 +490,7 @@ int bg_study_draw(bg_report *r, bg_facts *facts, const bg_study_row *rows, int n
         canvas c = {r, rows, n, bg_fact_add_row(facts, "drawings"), i + 1};
         bg_fact_text(c.drawing, "kind", kind);
         bg_fact_rows(c.drawing, "ratios");
+        bg_fact_no_set(c.drawing, "figure");
         if (!strcmp(kind, "bars"))
             status = draw_bars(&c, &figures.rows[i], e);
         else if (!strcmp(kind, "against"))

@@ -109,6 +109,6 @@ expect 3 'none.json' "$BITGAP" report "$scratch/none.json" -o "$OUT"
 sed 's/"schema": 1/"schema": 0/' "$OUT/study.json" >"$scratch/study.json"
 expect 3 'study.json: .*bitgap study' "$BITGAP" report "$scratch/study.json" -o "$OUT"
 cp -R templates "$scratch/templates"
-sed -i 's/{{finding}}/{{findings}}/' "$scratch/templates/sections/study.md"
-expect 3 'study.md:5: unknown placeholder \{\{findings\}\}, did you mean \{\{finding\}\}' \
+sed -i 's/{{settings.question}}/{{setting.question}}/' "$scratch/templates/sections/study.md"
+expect 3 "study.md:5: unknown name 'setting', did you mean settings\?" \
     "$BITGAP" report "$OUT/study.json" -o "$OUT" --templates "$scratch/templates"
