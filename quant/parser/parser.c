@@ -263,18 +263,18 @@ static int set_value(bg_value *v, const char *text, const char *whole, bg_err *e
     case BG_KEY_NUMBER:
     case BG_KEY_INTEGER:
         if (!number_in(k, text, &v->number))
-            return bg_fail(e, BG_USAGE, "spec '%s': %s=%s: %s from %.9g to %.9g is wanted", whole, k->name, text,
-                           k->type == BG_KEY_INTEGER ? "a whole number" : "a number", k->min, k->max);
+            return bg_fail(e, BG_USAGE, "spec '%s': %s must be %s from %.9g to %.9g, got %s", whole, k->name,
+                           k->type == BG_KEY_INTEGER ? "an integer" : "a number", k->min, k->max, text);
         snprintf(v->text, sizeof v->text, "%.15g", v->number);
         return BG_OK;
     case BG_KEY_WORD:
         if (!word_in(k, text, v))
-            return bg_fail(e, BG_USAGE, "spec '%s': %s=%s: one of %s is wanted", whole, k->name, text, k->words);
+            return bg_fail(e, BG_USAGE, "spec '%s': %s must be one of %s, got %s", whole, k->name, k->words, text);
         return BG_OK;
     case BG_KEY_BOOL:
         v->number = !strcmp(text, "true") || !strcmp(text, "1");
         if (!v->number && strcmp(text, "false") && strcmp(text, "0"))
-            return bg_fail(e, BG_USAGE, "spec '%s': %s=%s: true or false is wanted", whole, k->name, text);
+            return bg_fail(e, BG_USAGE, "spec '%s': %s must be true or false, got %s", whole, k->name, text);
         snprintf(v->text, sizeof v->text, "%s", v->number != 0 ? "true" : "false");
         return BG_OK;
     case BG_KEY_TEXT:
@@ -681,7 +681,7 @@ int bg_spec_parse(const char *text, bg_spec *out, bg_err *e)
     bg_spec *specs = NULL;
     int n = 0, status = bg_specs_parse(text, &specs, &n, e);
     if (!status && n != 1)
-        status = bg_fail(e, BG_USAGE, "'%s' names %d points; one is wanted here", text, n);
+        status = bg_fail(e, BG_USAGE, "'%s' names %d specs where one is expected", text, n);
     if (!status)
         *out = specs[0];
     free(specs);

@@ -105,7 +105,7 @@ static void mistakes_are_named(void **state)
     wrong("uniform:bit=4", "did you mean bits?");
     wrong("uniform:bits=17", "from 1 to 16");
     wrong("uniform:bits=four", "bits=four");
-    wrong("uniform:bits=2.5", "whole number");
+    wrong("uniform:bits=2.5", "bits must be an integer from 1 to 16, got 2.5");
     wrong("uniform:bits", "not key=value");
     wrong("uniform:bits=4,", "comma");
     wrong("uniform:", "colon");
