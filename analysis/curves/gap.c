@@ -43,8 +43,9 @@ static int read_points(bg_gaps *g, const cJSON *curves, bg_err *e)
     g->tensors = malloc((n + 1) * sizeof *g->tensors);
     g->quantizers = malloc((n + 1) * sizeof *g->quantizers);
     g->specs = malloc((n + 1) * sizeof *g->specs);
+    g->roles = malloc((n + 1) * sizeof *g->roles);
     g->first = calloc(n + 1, sizeof *g->first);
-    if (!g->points || !g->tensors || !g->quantizers || !g->specs || !g->first)
+    if (!g->points || !g->tensors || !g->quantizers || !g->specs || !g->roles || !g->first)
         return bg_no_memory(e, "points", n * sizeof *g->points);
     cJSON_ArrayForEach(row, rows)
     {
@@ -53,6 +54,7 @@ static int read_points(bg_gaps *g, const cJSON *curves, bg_err *e)
         p->tensor_at = intern(g->tensors, &g->n_tensors, p->tensor);
         p->quantizer_at = intern(g->quantizers, &g->n_quantizers, p->quantizer);
         p->spec_at = intern(g->specs, &g->n_specs, p->spec);
+        p->role_at = intern(g->roles, &g->n_roles, p->role);
         if (!g->first[p->tensor_at])
             g->first[p->tensor_at] = p;
     }
@@ -117,6 +119,7 @@ void bg_gaps_free(bg_gaps *g)
     free(g->tensors);
     free(g->quantizers);
     free(g->specs);
+    free(g->roles);
     free(g->first);
     *g = (bg_gaps){0};
 }

@@ -11,8 +11,8 @@
 #include "io/documents/document.h"
 
 typedef struct bg_gap_point {
-    const char *tensor, *role, *quantizer, *spec; /* borrowed from the curves document */
-    int layer, tensor_at, quantizer_at, spec_at;  /* numbered in order of appearance */
+    const char *tensor, *role, *quantizer, *spec;         /* borrowed from the curves document */
+    int layer, tensor_at, quantizer_at, spec_at, role_at; /* numbered in order of appearance */
     double weights, rate_bits, mse, sigma2, gap_bits, output_gap_bits, max_error, max_relative;
 } bg_gap_point;
 
@@ -22,10 +22,10 @@ typedef struct bg_bound_row {
 
 typedef struct bg_gaps {
     bg_gap_point *points;
-    int n_points, n_tensors, n_quantizers, n_specs;
-    const char **tensors, **quantizers, **specs; /* names by number */
-    const bg_gap_point **first;                  /* [n_tensors] any point of the tensor: its place and variance */
-    bg_bound_row **bounds;                       /* [n_tensors] rows by rising D */
+    int n_points, n_tensors, n_quantizers, n_specs, n_roles;
+    const char **tensors, **quantizers, **specs, **roles; /* names by number */
+    const bg_gap_point **first; /* [n_tensors] any point of the tensor: its place and variance */
+    bg_bound_row **bounds;      /* [n_tensors] rows by rising D */
     int *n_bounds;
 } bg_gaps;
 
@@ -39,6 +39,6 @@ double bg_gap_empirical(const bg_gaps *g, int tensor, double D, double R);
 double bg_gap_shannon_lower(const bg_gaps *g, int tensor, double D, double R);
 
 /* Writes all sections of a gaps document. sensitivity: spec by which layers are ranked. */
-int bg_gaps_write(const bg_gaps *g, bg_doc *d, const char *sensitivity, uint64_t seed, bg_err *e);
+int bg_gaps_write(const bg_gaps *g, bg_doc *d, const char *sensitivity, bg_err *e);
 
 #endif

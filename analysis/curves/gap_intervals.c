@@ -3,13 +3,17 @@
  * The points form a table of specs by tensors. A row of `specs` is the mean over the tensors of one row of the table;
  * a row of `pairs` is the mean of the difference between two rows, over the tensors that both have. A pair is written
  * when its two specs are points of different curves whose mean rates differ by at most PAIR_BITS: specs further apart
- * are never set beside each other. */
+ * are never set beside each other.
+ *
+ * What an interval is about is other layers of the same roles, so that tensors are stratified by role: the difference
+ * between roles is no error of the mean, and the few layers of a role give Student's quantile of so few (estimate.h).
+ */
 #include "analysis/curves/gap_intervals.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "quant/probability/bootstrap.h"
+#include "quant/probability/estimate.h"
 
 static const double PAIR_BITS = 1.5;
 
@@ -22,6 +26,7 @@ typedef struct gap_table {
     const bg_gap_point **first; /* [specs] any point of the spec */
     double *rate;               /* [specs] mean by weights */
     double *x, *w;              /* [tensors] workspace */
+    int *role;                  /* [tensors] workspace: the stratum of each value */
     int specs, tensors;
 } gap_table;
 
@@ -56,6 +61,7 @@ static void free_table(gap_table *t)
     free(t->rate);
     free(t->x);
     free(t->w);
+    free(t->role);
 }
 
 static int make_table(gap_table *t, const bg_gaps *g, bg_err *e)
@@ -67,7 +73,8 @@ static int make_table(gap_table *t, const bg_gaps *g, bg_err *e)
     t->rate = calloc((size_t)t->specs, sizeof *t->rate);
     t->x = malloc((size_t)t->tensors * sizeof *t->x);
     t->w = malloc((size_t)t->tensors * sizeof *t->w);
-    if (!t->at || !t->first || !t->rate || !t->x || !t->w) {
+    t->role = malloc((size_t)t->tensors * sizeof *t->role);
+    if (!t->at || !t->first || !t->rate || !t->x || !t->w || !t->role) {
         free_table(t);
         return bg_no_memory(e, "intervals", cells * sizeof *t->at);
     }
@@ -85,6 +92,7 @@ static int collect(const gap_table *t, int a, int b, int field)
         if (!isfinite(v))
             continue;
         t->x[n] = v;
+        t->role[n] = p->role_at;
         t->w[n++] = p->weights;
     }
     return n;
@@ -92,13 +100,10 @@ static int collect(const gap_table *t, int a, int b, int field)
 
 static void put_interval(bg_doc *d, const gap_table *t, int n, int field)
 {
-    double sum = 0, weights = 0, low, high;
-    for (int i = 0; i < n; i++) {
-        sum += t->w[i] * t->x[i];
-        weights += t->w[i];
-    }
-    bg_resample_mean(t->x, t->w, n, 1, &low, &high);
-    bg_doc_number(d, names[field][0], sum / weights);
+    double low, high;
+    bg_estimate m = bg_stratified_mean(t->x, t->w, t->role, n);
+    bg_estimate_interval(&m, &low, &high);
+    bg_doc_number(d, names[field][0], m.mean);
     bg_doc_number(d, names[field][1], low);
     bg_doc_number(d, names[field][2], high);
 }
@@ -141,7 +146,8 @@ int bg_gap_interval(const bg_gap_point *const *points, int n, double *low, doubl
         x[i] = points[i]->gap_bits;
         w[i] = points[i]->weights;
     }
-    bg_resample_mean(x, w, n, 1, low, high);
+    bg_estimate m = bg_stratified_mean(x, w, NULL, n);
+    bg_estimate_interval(&m, low, high);
     free(x);
     return BG_OK;
 }

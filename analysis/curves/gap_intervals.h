@@ -5,7 +5,8 @@
 
 #include "analysis/curves/gap.h"
 
-/* The 95 % interval of the mean gap of n points, weighted by their numbers of weights. NaN for fewer than two. */
+/* The 95 % interval of the mean gap of n points of one role, weighted by their numbers of weights. NaN for fewer than
+ * two. */
 int bg_gap_interval(const bg_gap_point *const *points, int n, double *low, double *high, bg_err *e);
 
 /* Writes the sections `specs` and `pairs`. */

@@ -5,7 +5,7 @@
 #include "analysis/curves/bd_rate.h"
 #include "analysis/curves/gap.h"
 #include "analysis/curves/gap_intervals.h"
-#include "quant/probability/bootstrap.h"
+#include "quant/probability/estimate.h"
 
 enum { SPACED = 6 };
 static const double targets[] = {0.01, 0.001}; /* D/σ² */
@@ -274,9 +274,10 @@ static bg_bd_curve bd_curve(const bg_gap_point *const *p, int n)
 typedef struct pair_room {
     bg_bd_curve *curves; /* [tensors × quantizers] */
     double *x, *w;       /* [tensors] */
+    int *role;           /* [tensors] */
 } pair_room;
 
-static void write_pair(const bg_gaps *g, bg_doc *d, const pair_room *workspace, int a, int t, uint64_t seed)
+static void write_pair(const bg_gaps *g, bg_doc *d, const pair_room *workspace, int a, int t)
 {
     int n = 0, Q = g->n_quantizers;
     double sum = 0, percent = 0, weights = 0, akima = 0, akima_weights = 0, low, high;
@@ -291,6 +292,7 @@ static void write_pair(const bg_gaps *g, bg_doc *d, const pair_room *workspace, 
             akima_weights += g->first[i]->weights;
         }
         workspace->x[n] = bits;
+        workspace->role[n] = g->first[i]->role_at;
         workspace->w[n] = g->first[i]->weights;
         sum += workspace->w[n] * bits;
         percent += workspace->w[n] * rate;
@@ -298,7 +300,8 @@ static void write_pair(const bg_gaps *g, bg_doc *d, const pair_room *workspace, 
     }
     if (!n)
         return;
-    bg_resample_mean(workspace->x, workspace->w, n, seed, &low, &high);
+    bg_estimate m = bg_stratified_mean(workspace->x, workspace->w, workspace->role, n);
+    bg_estimate_interval(&m, &low, &high);
     bg_doc_row(d);
     bg_doc_string(d, "anchor", g->quantizers[a]);
     bg_doc_string(d, "test", g->quantizers[t]);
@@ -311,12 +314,12 @@ static void write_pair(const bg_gaps *g, bg_doc *d, const pair_room *workspace, 
     bg_doc_row_end(d);
 }
 
-static int write_bdrate(const bg_gaps *g, const curve_index *x, bg_doc *d, uint64_t seed, bg_err *e)
+static int write_bdrate(const bg_gaps *g, const curve_index *x, bg_doc *d, bg_err *e)
 {
     size_t T = (size_t)g->n_tensors, Q = (size_t)g->n_quantizers;
     pair_room workspace = {malloc(T * Q * sizeof *workspace.curves), malloc(T * sizeof *workspace.x),
-                           malloc(T * sizeof *workspace.w)};
-    int status = workspace.curves && workspace.x && workspace.w
+                           malloc(T * sizeof *workspace.w), malloc(T * sizeof *workspace.role)};
+    int status = workspace.curves && workspace.x && workspace.w && workspace.role
                      ? BG_OK
                      : bg_no_memory(e, "curves", T * Q * sizeof *workspace.curves);
     for (size_t c = 0; !status && c < T * Q; c++)
@@ -325,14 +328,15 @@ static int write_bdrate(const bg_gaps *g, const curve_index *x, bg_doc *d, uint6
     for (int a = 0; !status && a < g->n_quantizers; a++)
         for (int t = 0; t < g->n_quantizers; t++)
             if (a != t)
-                write_pair(g, d, &workspace, a, t, seed);
+                write_pair(g, d, &workspace, a, t);
     free(workspace.curves);
     free(workspace.x);
     free(workspace.w);
+    free(workspace.role);
     return status;
 }
 
-int bg_gaps_write(const bg_gaps *g, bg_doc *d, const char *sensitivity, uint64_t seed, bg_err *e)
+int bg_gaps_write(const bg_gaps *g, bg_doc *d, const char *sensitivity, bg_err *e)
 {
     curve_index x = {0};
     int status = index_curves(g, &x, e);
@@ -344,7 +348,7 @@ int bg_gaps_write(const bg_gaps *g, bg_doc *d, const char *sensitivity, uint64_t
     if (!status)
         status = write_roles(g, d, e);
     if (!status)
-        status = write_bdrate(g, &x, d, seed, e);
+        status = write_bdrate(g, &x, d, e);
     if (!status)
         status = bg_gap_write_intervals(g, d, e);
     free(x.at);

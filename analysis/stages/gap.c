@@ -33,7 +33,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     if (!status)
         status = bg_doc_begin(&d, "gaps", bg_arg_output(a, "gaps.json"), p, e);
     if (!status) {
-        status = bg_gaps_write(&g, &d, bg_arg(a, "sensitivity"), p->seed, e);
+        status = bg_gaps_write(&g, &d, bg_arg(a, "sensitivity"), e);
         if (status)
             bg_doc_abandon(&d);
         else
@@ -64,7 +64,7 @@ const bg_stage bg_stage_gap = {
         "themselves; interpolates each curve in log D at D = 0.01σ² and 0.001σ² (a curve that does not reach it says "
         "so);\n"
         "ranks layers; averages roles over at most six evenly spaced layers and over all; and gives the Bjøntegaard\n"
-        "distance of every pair of curves with a bootstrap interval over tensors.",
+        "distance of every pair of curves with an interval over the tensors of each role.",
     .example = "bitgap gap out/austen-3.7m/curves.json out/austen-3.7m/bounds.json -o -",
     .options = options,
     .run = run,

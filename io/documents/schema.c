@@ -163,14 +163,14 @@ static const bg_section curves_sections[] = {
 
 /* ---- gaps ---- */
 
-/* Of a mean over tensors. */
+/* Of a mean over tensors; intervals are stratified by role, Student's with the layers that there are. */
 #define GAP_INTERVAL                                                                                                   \
     REQ("gap_bits", BG_NUMBER, "bits/weight", "mean by weights"),                                                      \
-        OPT("gap_low_bits", BG_NUMBER, "bits/weight", "bootstrap over the tensors, 2.5 %"),                            \
-        OPT("gap_high_bits", BG_NUMBER, "bits/weight", "97.5 %"),                                                      \
+        OPT("gap_low_bits", BG_NUMBER, "bits/weight", "lower end of its 95 % interval"),                               \
+        OPT("gap_high_bits", BG_NUMBER, "bits/weight", "upper end"),                                                   \
         OPT("output_gap_bits", BG_NUMBER, "bits/weight", "mean by weights, above the functional bound"),               \
-        OPT("output_gap_low_bits", BG_NUMBER, "bits/weight", "bootstrap over the tensors, 2.5 %"),                     \
-        OPT("output_gap_high_bits", BG_NUMBER, "bits/weight", "97.5 %")
+        OPT("output_gap_low_bits", BG_NUMBER, "bits/weight", "lower end of its 95 % interval"),                        \
+        OPT("output_gap_high_bits", BG_NUMBER, "bits/weight", "upper end")
 
 static const bg_section gaps_sections[] = {
     {"points", "every point of the curves against every bound",
@@ -212,8 +212,8 @@ static const bg_section gaps_sections[] = {
                         REQ("gap_bits", BG_NUMBER, "bits/weight", "mean by weights"),
                         REQ("gap_least_bits", BG_NUMBER, "bits/weight", "least over the tensors"),
                         REQ("gap_most_bits", BG_NUMBER, "bits/weight", "largest over the tensors"),
-                        OPT("gap_low_bits", BG_NUMBER, "bits/weight", "bootstrap over the tensors, 2.5 %"),
-                        OPT("gap_high_bits", BG_NUMBER, "bits/weight", "97.5 %"),
+                        OPT("gap_low_bits", BG_NUMBER, "bits/weight", "lower end of its 95 % interval"),
+                        OPT("gap_high_bits", BG_NUMBER, "bits/weight", "upper end"),
                         {0}}},
     {"bdrate", "average distance between curves over all tensors",
      (const bg_field[]){
@@ -221,8 +221,8 @@ static const bg_section gaps_sections[] = {
          REQ("test", BG_STRING, "-", "curve"),
          REQ("tensors", BG_INTEGER, "-", "tensors whose curves both rise all the way and overlap"),
          REQ("bd_bits", BG_NUMBER, "bits/weight", "mean horizontal distance, PCHIP; negative: test needs less"),
-         OPT("bd_bits_low", BG_NUMBER, "bits/weight", "bootstrap over tensors, 2.5 %"),
-         OPT("bd_bits_high", BG_NUMBER, "bits/weight", "97.5 %"),
+         OPT("bd_bits_low", BG_NUMBER, "bits/weight", "lower end of its 95 % interval"),
+         OPT("bd_bits_high", BG_NUMBER, "bits/weight", "upper end"),
          OPT("bd_rate_percent", BG_NUMBER, "%", "Bjøntegaard: log rate, PCHIP"),
          OPT("bd_bits_akima", BG_NUMBER, "bits/weight",
              "as bd_bits by Akima's interpolation, where both curves have five points"),
