@@ -84,7 +84,7 @@ static size_t min_of_few(const layer *l, size_t a, size_t end, size_t edge, doub
     size_t at = a;
     *min = (double)INFINITY;
     for (size_t i = a; i < end; i++) {
-        double w = sign * (W - l->W[i]), m = M - l->M[i], s = sign * (S - l->S[i]), c = s - m * m / w;
+        double w = sign * (W - l->W[i]), m = M - l->M[i], s = sign * (S - l->S[i]), c = s - m * m / (w > 0 ? w : 1);
         double sum = l->from[i] + (w > 0 && c > 0 ? c : 0);
         if (sum < *min)
             *min = sum, at = i;
@@ -104,7 +104,8 @@ static size_t min_of(const layer *l, size_t a, size_t end, size_t edge, double *
         size_t n = end - i < BLOCK ? end - i : BLOCK;
 #pragma omp simd
         for (size_t k = 0; k < n; k++) {
-            double w = sign * (W - l->W[i + k]), m = M - l->M[i + k], s = sign * (S - l->S[i + k]), c = s - m * m / w;
+            double w = sign * (W - l->W[i + k]), m = M - l->M[i + k], s = sign * (S - l->S[i + k]),
+                   c = s - m * m / (w > 0 ? w : 1);
             sums[k] = l->from[i + k] + (w > 0 && c > 0 ? c : 0);
         }
         for (size_t k = 0; k < n; k++)
