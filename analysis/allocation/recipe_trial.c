@@ -16,13 +16,14 @@ static int take(const bg_trial *v, const bg_corpus *text, bg_recipe_trial *out, 
         }
     if (!difference)
         return bg_no_memory(e, "differences", (unsigned long long)text->n * sizeof *difference);
+    bg_sequences sequences = {text->lengths, text->sequences};
     for (int64_t t = 0; t < text->n; t++)
         difference[t] = v[0].tokens[t].kl - v[1].tokens[t].kl;
     *out = (bg_recipe_trial){.recipe_bits = v[0].bits / v[0].weights,
                              .uniform_bits = v[1].bits / v[1].weights,
                              .recipe = v[0].info.kl,
                              .uniform = v[1].info.kl,
-                             .difference = bg_sample_mean_of(difference, text->n),
+                             .difference = bg_sample_mean_of(difference, text->n, &sequences),
                              .tokens = text->n};
     free(difference);
     return BG_OK;

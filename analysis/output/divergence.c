@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "quant/probability/estimate.h"
 
 /* e^x for x ≤ 0: 2^k·e^r, |r| ≤ ln2/2, the series of e^r to r¹² (next term below 2·10⁻¹⁶). Below −700 it is e⁻⁷⁰⁰. */
 static inline double exp_of(double x)
@@ -95,8 +96,12 @@ bg_token bg_prediction_compare(const float *base, const double *p, const bg_pred
     return t;
 }
 
-bg_sample_mean bg_sample_mean_of(const double *x, int64_t n)
+bg_sample_mean bg_sample_mean_of(const double *x, int64_t n, const bg_sequences *sequences)
 {
+    if (sequences && sequences->n > 1) {
+        bg_estimate m = bg_clustered_mean(x, sequences->lengths, sequences->n);
+        return (bg_sample_mean){m.mean, m.se};
+    }
     double sum = 0, square = 0;
     int64_t count = 0;
     for (int64_t i = 0; i < n; i++)
@@ -128,7 +133,7 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-int bg_information_of(const bg_token *tokens, int64_t n, bg_information *out, bg_err *e)
+int bg_information_of(const bg_token *tokens, int64_t n, const bg_sequences *sequences, bg_information *out, bg_err *e)
 {
     double *x = malloc((size_t)(n ? n : 1) * sizeof *x);
     if (!x)
@@ -137,7 +142,7 @@ int bg_information_of(const bg_token *tokens, int64_t n, bg_information *out, bg
 #define MEAN(field, value)                                                                                             \
     for (int64_t i = 0; i < n; i++)                                                                                    \
         x[i] = (value);                                                                                                \
-    out->field = bg_sample_mean_of(x, n)
+    out->field = bg_sample_mean_of(x, n, sequences)
     MEAN(squared, tokens[i].squared);
     MEAN(same_top, tokens[i].same_top);
     MEAN(nll_base, tokens[i].nll_base);

@@ -1,6 +1,7 @@
 /* What a change of the weights does to a model's predictions, measured token by token. The names are those of
  * llama.cpp's perplexity tool: PPL, ln(PPL(Q)/PPL(base)), KLD, Δp, same top p; natural logarithms; the standard error
- * of a mean is the sample standard deviation (n − 1) over √n.
+ * of a mean is taken between sequences (quant/probability/estimate.h); llama.cpp's treats tokens as independent, which
+ * is what is left with one sequence: the sample standard deviation (n − 1) over √n.
  *
  *     bg_prediction b;
  *     bg_prediction_read(base_logits, V, p, &b);                       // p [V]: softmax of the base, kept for every
@@ -38,8 +39,15 @@ bg_token bg_prediction_compare(const float *base, const double *p, const bg_pred
 typedef struct bg_sample_mean {
     double mean, se; /* NaN where there are too few values */
 } bg_sample_mean;
-/* Of n values, ignoring NaN; summed in order. */
-bg_sample_mean bg_sample_mean_of(const double *x, int64_t n);
+/* The sequences (windows, sentences) that tokens stand in, one after the other. Tokens of a sequence depend on each
+ * other, so that standard errors are taken between sequences. */
+typedef struct bg_sequences {
+    const int *lengths; /* [n] tokens in each */
+    int n;
+} bg_sequences;
+
+/* Of n values, ignoring NaN. With fewer than two sequences, or NULL, every value counts as independent. */
+bg_sample_mean bg_sample_mean_of(const double *x, int64_t n, const bg_sequences *sequences);
 
 typedef struct bg_information {
     int64_t positions, scored; /* rows compared; rows with a next token */
@@ -54,7 +62,7 @@ typedef struct bg_information {
 } bg_information;
 
 /* BG_RESOURCE when memory for a sorted copy is out. */
-int bg_information_of(const bg_token *tokens, int64_t n, bg_information *out, bg_err *e);
+int bg_information_of(const bg_token *tokens, int64_t n, const bg_sequences *sequences, bg_information *out, bg_err *e);
 
 /* Quantile p of sorted values by linear interpolation at p·(n−1). */
 double bg_quantile(const double *sorted, int64_t n, double p);

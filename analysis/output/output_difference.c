@@ -466,9 +466,10 @@ static int walk_together(walk *k, const unsigned char *ends, bg_err *e)
         status = run_layer(k, l, e);
     if (!status)
         status = compare_logits(k, ends, e);
+    bg_sequences sequences = {k->text->lengths, k->text->sequences};
     for (int i = 0; !status && i < k->n; i++)
         if (!k->v[i].skipped)
-            status = bg_information_of(k->v[i].tokens, k->tokens, &k->v[i].info, e);
+            status = bg_information_of(k->v[i].tokens, k->tokens, &sequences, &k->v[i].info, e);
     release(k);
     bg_progress_end(&k->progress);
     return status;

@@ -282,7 +282,7 @@ static const bg_section logits_sections[] = {
                         REQ("weight_mse", BG_NUMBER, "weight²", "mean squared error of the changed weights"),
                         REQ("weight_relative", BG_NUMBER, "1", "‖W−Ŵ‖²/‖W‖²"),
                         REQ("logits_mse", BG_NUMBER, "logit²", "mean over tokens and vocabulary"),
-                        OPT("logits_mse_se", BG_NUMBER, "logit²", "standard error over tokens"),
+                        OPT("logits_mse_se", BG_NUMBER, "logit²", "standard error between sequences"),
                         OPT("ratio", BG_NUMBER, "logit²/weight²", "logits_mse / weight_mse"),
                         REQ("kl_mean", BG_NUMBER, "nats/token", "KL(base ‖ changed)"),
                         OPT("kl_se", BG_NUMBER, "nats/token", "standard error"),

@@ -66,22 +66,22 @@ bg_estimate bg_stratified_mean(const double *x, const double *w, const int *stra
     return m;
 }
 
-bg_estimate bg_clustered_mean(const double *x, const int64_t *lengths, int64_t clusters)
+bg_estimate bg_clustered_mean(const double *x, const int *lengths, int clusters)
 {
     double sum = 0, square = 0;
     int64_t n = 0, used = 0, at = 0;
-    for (int64_t c = 0; c < clusters; c++)
-        for (int64_t i = 0; i < lengths[c]; i++, at++)
+    for (int c = 0; c < clusters; c++)
+        for (int i = 0; i < lengths[c]; i++, at++)
             if (!isnan(x[at])) {
                 sum += x[at];
                 n++;
             }
     bg_estimate m = {n ? sum / (double)n : (double)NAN, NAN, 0, (int)n};
     at = 0;
-    for (int64_t c = 0; c < clusters; c++) {
+    for (int c = 0; c < clusters; c++) {
         double of_cluster = 0;
         int64_t values = 0;
-        for (int64_t i = 0; i < lengths[c]; i++, at++)
+        for (int i = 0; i < lengths[c]; i++, at++)
             if (!isnan(x[at])) {
                 of_cluster += x[at] - m.mean;
                 values++;

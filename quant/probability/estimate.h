@@ -23,7 +23,7 @@ bg_estimate bg_stratified_mean(const double *x, const double *w, const int *stra
 
 /* x[n] in order, NaN ignored, a cluster being lengths[c] values in a row; the lengths sum to n. freedom = clusters with
  * a value − 1. */
-bg_estimate bg_clustered_mean(const double *x, const int64_t *lengths, int64_t clusters);
+bg_estimate bg_clustered_mean(const double *x, const int *lengths, int clusters);
 
 /* Quantile of Student's distribution. */
 double bg_student_quantile(double p, double freedom);

@@ -76,8 +76,7 @@ static void tokens_of_a_window_depend_on_each_other(void **state)
     (void)state;
     enum { WINDOWS = 40, TOKENS = 25 };
     double x[WINDOWS * TOKENS];
-    int64_t lengths[WINDOWS];
-    int inside = 0, as_tokens = 0;
+    int lengths[WINDOWS], inside = 0, as_tokens = 0;
     for (int t = 0; t < TRIALS; t++) {
         for (int c = 0; c < WINDOWS; c++) {
             double shared = 0.5 * bg_normal_at(3, (uint64_t)(t * WINDOWS + c));
@@ -102,7 +101,7 @@ static void one_value_has_no_interval(void **state)
     (void)state;
     const double x[] = {3, 4}, w[] = {1, 1};
     const int role[] = {0, 1};
-    const int64_t lengths[] = {2};
+    const int lengths[] = {2};
     bg_estimate one = bg_stratified_mean(x, w, NULL, 1), apart = bg_stratified_mean(x, w, role, 2),
                 window = bg_clustered_mean(x, lengths, 1);
     assert_true(one.mean == 3 && isnan(one.se) && apart.mean == 3.5 && isnan(apart.se));

@@ -67,7 +67,7 @@ static void divergences_are_those_of_llama_cpp(void **state)
         }
         assert_int_equal(i, n);
         bg_information info;
-        assert_int_equal(bg_information_of(tokens, n, &info, &e), BG_OK);
+        assert_int_equal(bg_information_of(tokens, n, NULL, &info, &e), BG_OK);
         /* float32 logits of the decimal numbers in the file: 1e-7 relative */
         assert_true(fabs(exp(info.nll_base.mean) - 1.6992988297283618) < 5e-7);
         assert_true(fabs(exp(info.nll.mean) - 1.8881604661240226) < 5e-7);
@@ -156,18 +156,32 @@ static void quantiles_interpolate(void **state)
     double x[] = {1, 2, 4, 8};
     assert_true(bg_quantile(x, 4, 0.5) == 3 && bg_quantile(x, 4, 1) == 8 && bg_quantile(x, 1, 0.9) == 1);
     double with_gaps[] = {1, NAN, 3};
-    bg_sample_mean m = bg_sample_mean_of(with_gaps, 3);
+    bg_sample_mean m = bg_sample_mean_of(with_gaps, 3, NULL);
     assert_true(m.mean == 2 && fabs(m.se - 1) < 1e-15);
+}
+
+/* Two windows whose tokens agree: the six tokens are two draws. */
+static void errors_are_taken_between_sequences(void **state)
+{
+    (void)state;
+    const int lengths[] = {3, 3};
+    const bg_sequences windows = {lengths, 2};
+    bg_token tokens[6] = {{0}};
+    bg_information info;
+    for (int i = 0; i < 6; i++)
+        tokens[i].kl = i < 3 ? 1 : 3;
+    assert_int_equal(bg_information_of(tokens, 6, &windows, &info, NULL), BG_OK);
+    assert_true(fabs(info.kl.mean - 2) < 1e-15 && fabs(info.kl.se - 1) < 1e-12);
+    assert_int_equal(bg_information_of(tokens, 6, NULL, &info, NULL), BG_OK);
+    assert_true(fabs(info.kl.se - sqrt(0.2)) < 1e-12);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(divergences_are_those_of_llama_cpp),
-        cmocka_unit_test(tiny_divergences_are_resolved),
-        cmocka_unit_test(correlations_are_those_of_scipy),
-        cmocka_unit_test(few_points_validate_nothing),
-        cmocka_unit_test(quantiles_interpolate),
+        cmocka_unit_test(errors_are_taken_between_sequences), cmocka_unit_test(divergences_are_those_of_llama_cpp),
+        cmocka_unit_test(tiny_divergences_are_resolved),      cmocka_unit_test(correlations_are_those_of_scipy),
+        cmocka_unit_test(few_points_validate_nothing),        cmocka_unit_test(quantiles_interpolate),
     };
     return cmocka_run_group_tests_name("information and correlation", tests, NULL, NULL);
 }
