@@ -1,5 +1,6 @@
 /* Owns perplexity: which windows a convention cuts, which tokens it scores, and the mean and its error. */
 #include "analysis/output/perplexity.h"
+#include "analysis/output/divergence.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -106,13 +107,17 @@ static void add_window(batch *b, int64_t at, const int32_t *ids, window w, int32
     }
 }
 
-static int run_batch(bg_model *m, const bg_pass *p, batch *b, int n, int64_t tokens, bg_loss *out, bg_err *e)
+static int run_batch(bg_model *m, const bg_pass *p, batch *b, int n, bg_loss *out, bg_err *e)
 {
     scorer s = {b->targets, m->config.vocab, b->nll, b->scratch};
     int status = bg_model_forward(m, &(bg_batch){.ids = b->ids, .lengths = b->lengths, .n = n}, p, score, &s, e);
-    for (int64_t i = 0; !status && i < tokens; i++)
-        if (b->targets[i] >= 0)
-            out->nll[out->tokens++] = b->nll[i];
+    int64_t at = 0;
+    for (int w = 0; !status && w < n; w++, out->windows_run++)
+        for (int i = 0; i < b->lengths[w]; i++, at++)
+            if (b->targets[at] >= 0) {
+                out->nll[out->tokens++] = b->nll[at];
+                out->scored[out->windows_run]++;
+            }
     return status;
 }
 
@@ -130,7 +135,7 @@ static int run_windows(bg_model *m, const bg_pass *p, const int32_t *ids, int64_
         tokens += w.length;
         if (tokens + o->context <= capacity && i + 1 < out->windows)
             continue;
-        status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted") : run_batch(m, p, b, held, tokens, out, e);
+        status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted") : run_batch(m, p, b, held, out, e);
         bg_progress_step(&bar, (unsigned long long)held);
         held = 0;
         tokens = 0;
@@ -139,15 +144,18 @@ static int run_windows(bg_model *m, const bg_pass *p, const int32_t *ids, int64_
     return status;
 }
 
+/* Mean and standard error of values of the scored tokens, between windows where there are two or more. */
+static bg_sample_mean mean_over(const bg_loss *l, const double *x)
+{
+    bg_sequences windows = {l->scored, l->scored ? (int)l->windows : 0};
+    return bg_sample_mean_of(x, l->tokens, &windows);
+}
+
 static void summarise(bg_loss *l)
 {
-    double sum = 0, squares = 0;
-    for (int64_t i = 0; i < l->tokens; i++)
-        sum += l->nll[i];
-    l->mean = sum / (double)l->tokens;
-    for (int64_t i = 0; i < l->tokens; i++)
-        squares += (l->nll[i] - l->mean) * (l->nll[i] - l->mean);
-    l->mean_se = l->tokens > 1 ? sqrt(squares / (double)(l->tokens - 1) / (double)l->tokens) : (double)NAN;
+    bg_sample_mean m = mean_over(l, l->nll);
+    l->mean = m.mean;
+    l->mean_se = m.se;
     l->perplexity = exp(l->mean);
     l->perplexity_se = l->perplexity * l->mean_se;
 }
@@ -171,7 +179,8 @@ int bg_loss_measure(bg_model *m, const bg_pass *p, const int32_t *ids, int64_t n
     batch b;
     int status = batch_open(&b, together * o->context, together, m->config.vocab, e);
     out->nll = malloc((size_t)out->windows * (size_t)o->context * sizeof *out->nll);
-    if (!status && !out->nll)
+    out->scored = calloc((size_t)out->windows, sizeof *out->scored);
+    if (!status && (!out->nll || !out->scored))
         status = bg_no_memory(e, "token losses", (unsigned long long)out->windows * (unsigned)o->context * 8);
     if (!status)
         status = run_windows(m, p, ids, n, o, &b, together * o->context, out, e);
@@ -189,6 +198,7 @@ int bg_loss_measure(bg_model *m, const bg_pass *p, const int32_t *ids, int64_t n
 void bg_loss_free(bg_loss *l)
 {
     free(l->nll);
+    free(l->scored);
     *l = (bg_loss){0};
 }
 
@@ -198,14 +208,14 @@ int bg_loss_compare(const bg_loss *base, const bg_loss *other, double *differenc
     *difference = *se = (double)NAN;
     if (!base->nll || !other->nll || n != other->tokens || n < 2)
         return 0;
-    double sum = 0, squares = 0;
+    double *x = malloc((size_t)n * sizeof *x);
+    if (!x)
+        return 0;
     for (int64_t i = 0; i < n; i++)
-        sum += other->nll[i] - base->nll[i];
-    *difference = sum / (double)n;
-    for (int64_t i = 0; i < n; i++) {
-        double d = other->nll[i] - base->nll[i] - *difference;
-        squares += d * d;
-    }
-    *se = sqrt(squares / (double)(n - 1) / (double)n);
+        x[i] = other->nll[i] - base->nll[i];
+    bg_sample_mean m = mean_over(base, x);
+    *difference = m.mean;
+    *se = m.se;
+    free(x);
     return 1;
 }

@@ -24,9 +24,10 @@ typedef struct bg_loss_options {
 
 typedef struct bg_loss {
     double *nll; /* [tokens] nats of every scored token, in order; bg_loss_free */
-    int64_t tokens, windows;
+    int *scored; /* [windows] how many of them stand in each */
+    int64_t tokens, windows, windows_run;
     double mean;                      /* nats per token */
-    double mean_se;                   /* standard error of the mean: sd / √tokens */
+    double mean_se;                   /* standard error of the mean, between windows; sd/√tokens for one window */
     double perplexity, perplexity_se; /* exp(mean) and, to first order, exp(mean)·mean_se */
 } bg_loss;
 

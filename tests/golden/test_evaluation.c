@@ -66,6 +66,17 @@ static void windows(void **state)
         assert_float_equal(sum / SCORED, cJSON_GetArrayItem(want, w)->valuedouble, 1e-5);
     }
     assert_float_equal(l.perplexity, exp(l.mean), 1e-12);
+    /* The error of the mean is that between windows, each of 511 scored tokens. */
+    double square = 0;
+    for (int w = 0; w < WINDOWS; w++) {
+        double sum = 0;
+        assert_int_equal(l.scored[w], 511);
+        for (int k = 0; k < 511; k++)
+            sum += l.nll[w * 511 + k] - l.mean;
+        square += sum * sum;
+    }
+    double se = sqrt(square * WINDOWS / (WINDOWS - 1)) / (double)l.tokens;
+    assert_true(fabs(l.mean_se - se) < 1e-9 * se);
     bg_loss_free(&l);
 }
 
