@@ -10,29 +10,41 @@
 #include "io/base/manual.h"
 #include "io/base/overwrite.h"
 
-/* The table of stages, in the order of the pipeline, then the tools. To add one: its file, stages/NAME.c, and its line.
- */
+/* The table of stages under their headings, in the order in which make runs them; then the tools. To add one: its file,
+ * stages/NAME.c, and its line. */
 /* clang-format off */
-#define STAGES(ROW) \
-    ROW(calibrate) \
+#define STAGES(HEADING, ROW) \
+    HEADING("what the weights are, and what any code must pay for them") \
     ROW(extract) \
+    ROW(calibrate) \
     ROW(bound) \
+    HEADING("what each quantizer pays") \
     ROW(curve) \
     ROW(gap) \
     ROW(budget) \
     ROW(lossless) \
-    ROW(audit) \
+    HEADING("what it does to the model's outputs") \
     ROW(logits) \
     ROW(correlate) \
-    ROW(quantize) \
-    ROW(evaluate) \
+    HEADING("where the bits should go, and checkpoints") \
     ROW(allocate) \
-    ROW(published) \
-    ROW(study) \
+    ROW(quantize) \
+    ROW(audit) \
+    ROW(evaluate) \
+    HEADING("against other formats and other people's tables") \
     ROW(atlas) \
-    ROW(estimate) \
+    ROW(published) \
+    HEADING("pages") \
     ROW(report) \
+    HEADING("tools: studies and notebooks") \
+    ROW(new_study) \
+    ROW(study) \
+    ROW(notebook) \
+    ROW(compare) \
+    ROW(verify) \
+    HEADING("tools: models and documents") \
     ROW(list) \
+    ROW(estimate) \
     ROW(tokenize) \
     ROW(run) \
     ROW(export) \
@@ -40,18 +52,22 @@
     ROW(can_run) \
     ROW(check) \
     ROW(merge) \
-    ROW(verify) \
-    ROW(compare) \
-    ROW(host) \
-    ROW(notebook) \
-    ROW(new_study)
+    ROW(host)
 /* clang-format on */
 
+#define NO_HEADING(text)
 #define DECLARE(name) extern const bg_stage bg_stage_##name;
-STAGES(DECLARE)
+STAGES(NO_HEADING, DECLARE)
 
 #define POINT(name) &bg_stage_##name,
-static const bg_stage *const bg_stages[] = {STAGES(POINT) NULL};
+static const bg_stage *const bg_stages[] = {STAGES(NO_HEADING, POINT) NULL};
+
+#define TEXT_LINE(text)  {.heading = text},
+#define STAGE_LINE(name) {.stage = &bg_stage_##name},
+static const struct {
+    const char *heading;
+    const bg_stage *stage;
+} help_lines[] = {STAGES(TEXT_LINE, STAGE_LINE)};
 
 static void interrupted(int signal_number)
 {
@@ -63,15 +79,17 @@ static void interrupted(int signal_number)
 
 static void usage(FILE *f)
 {
-    fputs(
-        "Bitgap tells how many bits a weight quantizer leaves on the table, in which layer, and whether it matters.\n\n"
-        "usage: bitgap STAGE [arguments]\n",
-        f);
-    for (int tools = 0; tools < 2; tools++) {
-        fputs(tools ? "\ntools beside the stages\n" : "\nstages, in the order in which make report runs them\n", f);
-        for (const bg_stage *const *s = bg_stages; *s; s++)
-            if (!(*s)->is_tool == !tools)
-                fprintf(f, "  %-12s %s\n", (*s)->name, (*s)->summary);
+    bg_print_wrapped(
+        "Bitgap tells how many bits a weight quantizer leaves on the table, in which layer, and whether it matters.", 0,
+        0, f);
+    fputs("\nusage: bitgap STAGE [arguments]\n", f);
+    for (size_t i = 0; i < sizeof help_lines / sizeof *help_lines; i++) {
+        if (help_lines[i].heading) {
+            fprintf(f, "\n%s\n", help_lines[i].heading);
+            continue;
+        }
+        fprintf(f, "  %-12s ", help_lines[i].stage->name);
+        bg_print_wrapped(help_lines[i].stage->summary, 15, 15, f);
     }
     fputs("\n  bitgap help STAGE      options and a runnable example\n"
           "  bitgap help documents  every field of every document, with its unit\n"
@@ -90,9 +108,9 @@ static const bg_stage *find_stage(const char *name)
 
 static int unknown_stage(const char *name)
 {
-    const char *names[64];
+    const char *names[sizeof bg_stages / sizeof *bg_stages];
     int n = 0;
-    for (const bg_stage *const *s = bg_stages; *s && n < 64; s++)
+    for (const bg_stage *const *s = bg_stages; *s; s++)
         names[n++] = (*s)->name;
     const char *near = bg_nearest(name, names, n);
     fprintf(stderr, "bitgap: no stage '%s'%s%s%s; see bitgap --help\n", name, near ? ", did you mean " : "",

@@ -416,8 +416,8 @@ static const bg_option options[] = {
     {.name = "model",
      .argument = "MODEL",
      .help = "run it: the KL of an allocation as large as the best single spec, beside that spec's"},
-    {.name = "text", .argument = "FILE", .help = "on this text"},
-    {.name = "windows", .argument = "N", .help = "so many windows of 512 tokens; 0: all (16)"},
+    {.name = "text", .letter = 't', .argument = "FILE", .help = "text for the run of --model"},
+    {.name = "windows", .argument = "N", .default_note = "16", .help = "windows of 512 tokens; 0 takes all"},
     {0},
 };
 

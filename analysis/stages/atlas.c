@@ -86,7 +86,8 @@ static const bg_option options[] = {
      .letter = 'q',
      .argument = "SPEC",
      .repeats = 2,
-     .help = "formats (default: eighteen named ones, most near 4 bits)"},
+     .default_note = "eighteen named formats, most of them near 4 bits per weight",
+     .help = "formats to compare"},
     {0},
 };
 

@@ -144,18 +144,25 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 }
 
 static const bg_option options[] = {
-    {.name = "text", .argument = "FILE", .help = "calibration text"},
-    {.name = "samples", .argument = "N", .help = "windows of the text, drawn by the seed (default 128; 0: all)"},
-    {.name = "length", .argument = "T", .help = "tokens of each (default: the model's context, at most 2048)"},
+    {.name = "text", .letter = 't', .argument = "FILE", .help = "calibration text"},
+    {.name = "samples",
+     .argument = "N",
+     .default_note = "128",
+     .help = "windows of the text, drawn by the seed; 0 takes all"},
+    {.name = "length",
+     .argument = "T",
+     .default_note = "the model's context, at most 2048",
+     .help = "tokens in a window"},
     {.name = "folds",
      .argument = "N",
      .help =
          "parts of the text whose moments are kept too, for inputs of at most 4096 columns: the band of the functional "
-         "bound (default 0)"},
+         "bound",
+     .default_note = "0"},
     {.name = "memory",
      .argument = "MB",
-     .help = "hidden states that may stay in memory; more go to a temporary file in $TMPDIR or beside the output "
-             "(default 64)"},
+     .help = "hidden states that may stay in memory; more go to a temporary file in $TMPDIR or beside the output",
+     .default_note = "64"},
     {.name = "sequential",
      .argument = "SPEC",
      .help = "quantize each layer with SPEC before computing the inputs of the next"},

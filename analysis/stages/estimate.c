@@ -157,9 +157,12 @@ static const bg_option options[] = {
      .letter = 'q',
      .argument = "SPEC",
      .repeats = 2,
-     .help = "a row each, beside the weights in 16 bits"},
-    {.name = "context", .argument = "N", .help = "tokens whose keys and values are kept (default 4096)"},
-    {.name = "bandwidth", .argument = "GB/S", .help = "of the memory that the weights are read from (default 100)"},
+     .help = "quantizers to estimate, one row per spec, beside the weights in 16 bits"},
+    {.name = "context", .argument = "N", .default_note = "4096", .help = "tokens whose keys and values are kept"},
+    {.name = "bandwidth",
+     .argument = "GB/S",
+     .default_note = "100",
+     .help = "bandwidth of the memory that the weights are read from"},
     {0},
 };
 

@@ -189,8 +189,8 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     bg_logits j = {
         .options = {.seed = p->seed}, .tolerance = linearity_tolerance, .per_token = bg_arg_given(a, "per-token")};
     int status = BG_OK;
-    for (int i = 0; !status && i < bg_arg_count(a, "quantizer"); i++)
-        status = bg_specs_parse(bg_arg_nth(a, "quantizer", i), &j.specs, &j.n_specs, e);
+    for (int i = 0; !status && i < bg_arg_count(a, "spec"); i++)
+        status = bg_specs_parse(bg_arg_nth(a, "spec", i), &j.specs, &j.n_specs, e);
     if (!status)
         status = read_recipes(&j, a, p, e);
     if (!status && !j.n_specs && !j.n_recipes && bg_args_words(a) < 2)
@@ -216,14 +216,29 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
 }
 
 static const bg_option options[] = {
-    {.name = "quantizer", .letter = 'q', .argument = "SPEC…", .repeats = 2, .help = "quantizers; see bitgap list"},
+    {.name = "spec",
+     .old_name = "quantizer",
+     .letter = 'q',
+     .argument = "SPEC",
+     .repeats = 2,
+     .help = "quantizers to run, one result row per spec (bitgap list)"},
     {.name = "recipe",
-     .argument = "FILE…",
+     .argument = "FILE",
      .repeats = 2,
      .help = "a spec for each tensor: allocation.json, or lines PATTERN SPEC"},
-    {.name = "text", .letter = 't', .argument = "FILE", .help = "text to run; without it ten built-in sentences"},
-    {.name = "context", .argument = "N", .help = "tokens in a window (512, or the model's context if that is less)"},
-    {.name = "windows", .argument = "N", .help = "windows of the text, from its beginning; 0: all (16)"},
+    {.name = "text",
+     .letter = 't',
+     .argument = "FILE",
+     .help = "text to run",
+     .default_note = "ten built-in sentences"},
+    {.name = "context",
+     .argument = "N",
+     .default_note = "512, or the model's context if that is less",
+     .help = "tokens in a window"},
+    {.name = "windows",
+     .argument = "N",
+     .default_note = "16",
+     .help = "windows of the text, from its beginning; 0 takes all"},
     {.name = "calibration", .argument = "FILE", .help = "calibration.json of this model, for the specs that need one"},
     {.name = "activation-bits",
      .argument = "B",

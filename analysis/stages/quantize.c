@@ -260,12 +260,12 @@ static const bg_option options[] = {
      .help = "calibration.json of this model: for the specs that need one, and for the error of the outputs"},
     {.name = "layout",
      .argument = "NAME",
-     .help = "dense, compressed-tensors, gptq, awq, bitsandbytes or gguf (default: "
-             "compressed-tensors or bitsandbytes where the specs can be, else dense)"},
+     .help = "dense, compressed-tensors, gptq, awq, bitsandbytes or gguf",
+     .default_note = "compressed-tensors or bitsandbytes where they can hold the specs, else dense"},
     {.name = "dtype",
      .argument = "TYPE",
-     .help = "of dense matrices, and what bitsandbytes computes in: f32, f16, bf16 "
-             "(default: each tensor's own)"},
+     .help = "of dense matrices, and what bitsandbytes computes in: f32, f16 or bf16",
+     .default_note = "each tensor's own"},
     {.name = "dry-run",
      .help = "say size, time and error, judged by the first layer, with --recipe by all; write nothing"},
     {0},

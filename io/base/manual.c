@@ -31,9 +31,9 @@ static void man_options(const bg_option *o, FILE *f)
             fprintf(f, " \\fI%s\\fR%s", o->argument, o->repeats == 2 ? "…" : "");
         putc('\n', f);
         roff(o->help, f);
-        if (o->default_value) {
-            fputs(" [", f);
-            roff(o->default_value, f);
+        if (o->default_value || o->default_note) {
+            fputs(" [default: ", f);
+            roff(o->default_value ? o->default_value : o->default_note, f);
             putc(']', f);
         }
         putc('\n', f);

@@ -1,10 +1,12 @@
 /* Owns the command line: one table per stage is parsed, checked and printed as help. */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE
 #include "io/base/options.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 const bg_option bg_common_options[] = {
     {.name = "output", .letter = 'o', .argument = "FILE", .help = "write the document here; - is standard output"},
@@ -122,7 +124,7 @@ static int take(bg_args *a, int argc, char *const *argv, int *i, bg_err *e)
         return BG_OK;
     }
     if (!attached && *i + 1 >= argc)
-        return bg_fail(e, BG_USAGE, "%s: '%s' wants a value (%s); see bitgap help %s", a->stage->name, word,
+        return bg_fail(e, BG_USAGE, "%s: '%s' needs a value (%s); see bitgap help %s", a->stage->name, word,
                        o->argument, a->stage->name);
     set(a, o, attached ? attached : argv[++*i]);
     while (!attached && o->repeats == 2 && *i + 1 < argc && !is_option(argv[*i + 1]))
@@ -248,7 +250,7 @@ int bg_arg_number(const bg_args *a, const char *name, double min, double max, do
     errno = 0;
     double v = strtod(text, &end);
     if (end == text || *end || errno || !(v >= min && v <= max))
-        return bg_fail(e, BG_USAGE, "%s: --%s wants a number from %g to %g, not '%s'", a->stage->name, name, min, max,
+        return bg_fail(e, BG_USAGE, "%s: --%s must be a number from %g to %g, got '%s'", a->stage->name, name, min, max,
                        text);
     *out = v;
     return BG_OK;
@@ -263,7 +265,7 @@ int bg_arg_integer(const bg_args *a, const char *name, int64_t min, int64_t max,
     errno = 0;
     long long v = strtoll(text, &end, 10);
     if (end == text || *end || errno || v < min || v > max)
-        return bg_fail(e, BG_USAGE, "%s: --%s wants a whole number from %lld to %lld, not '%s'", a->stage->name, name,
+        return bg_fail(e, BG_USAGE, "%s: --%s must be an integer from %lld to %lld, got '%s'", a->stage->name, name,
                        (long long)min, (long long)max, text);
     *out = v;
     return BG_OK;
@@ -275,24 +277,87 @@ const char *bg_arg_output(const bg_args *a, const char *default_path)
     return given ? given : default_path;
 }
 
+/* ---- help ---- */
+
+enum { WIDTH = 80, WIDTH_MIN = 40, WIDTH_MAX = 160, HELP_COLUMN = 30 };
+
+static int terminal_width(FILE *f)
+{
+    const char *columns = getenv("COLUMNS");
+    struct winsize size;
+    int width = 0;
+    if (!isatty(fileno(f)))
+        return WIDTH;
+    if (columns)
+        width = atoi(columns);
+    else if (!ioctl(fileno(f), TIOCGWINSZ, &size))
+        width = size.ws_col;
+    return width < 1 ? WIDTH : width < WIDTH_MIN ? WIDTH_MIN : width > WIDTH_MAX ? WIDTH_MAX : width;
+}
+
+/* Columns of n bytes of UTF-8: a character each. */
+static int count_columns(const char *text, size_t n)
+{
+    int columns = 0;
+    for (size_t i = 0; i < n; i++)
+        columns += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return columns;
+}
+
+void bg_print_wrapped(const char *text, int column, int indent, FILE *f)
+{
+    int width = terminal_width(f), is_first = 1;
+    while (*(text += strspn(text, " \n"))) {
+        size_t n = strcspn(text, " \n");
+        int columns = count_columns(text, n);
+        if (!is_first && column + 1 + columns >= width) {
+            fprintf(f, "\n%*s", indent, "");
+            column = indent;
+        } else if (!is_first) {
+            putc(' ', f);
+            column++;
+        }
+        fwrite(text, 1, n, f);
+        column += columns;
+        is_first = 0;
+        text += n;
+        if (text[0] == '\n' && text[1] == '\n') {
+            fprintf(f, "\n\n%*s", indent, "");
+            column = indent;
+            is_first = 1;
+        }
+    }
+    putc('\n', f);
+}
+
+static void print_option(const bg_option *o, FILE *f)
+{
+    char left[64], text[2048];
+    int n = o->letter ? snprintf(left, sizeof left, "  -%c, ", o->letter) : snprintf(left, sizeof left, "      ");
+    snprintf(left + n, sizeof left - (size_t)n, "--%s%s%s%s", o->name, o->argument ? " " : "",
+             o->argument ? o->argument : "", o->repeats == 2 ? "…" : "");
+    const char *value = o->default_value ? o->default_value : o->default_note;
+    snprintf(text, sizeof text, "%s%s%s%s", o->help, value ? " [default: " : "", value ? value : "", value ? "]" : "");
+    int column = count_columns(left, strlen(left));
+    fputs(left, f);
+    if (column + 2 > HELP_COLUMN) {
+        putc('\n', f);
+        column = 0;
+    }
+    fprintf(f, "%*s", HELP_COLUMN - column, "");
+    bg_print_wrapped(text, HELP_COLUMN, HELP_COLUMN, f);
+}
+
 static void print_options(const bg_option *o, FILE *f)
 {
-    for (; o && o->name; o++) {
-        char left[64];
-        int n = o->letter ? snprintf(left, sizeof left, "-%c, ", o->letter) : snprintf(left, sizeof left, "    ");
-        snprintf(left + n, sizeof left - (size_t)n, "--%s%s%s%s", o->name, o->argument ? " " : "",
-                 o->argument ? o->argument : "", o->repeats == 2 ? "…" : "");
-        fprintf(f, "  %-30s %s", left, o->help);
-        if (o->default_value)
-            fprintf(f, " [%s]", o->default_value);
-        putc('\n', f);
-    }
+    for (; o && o->name; o++)
+        print_option(o, f);
 }
 
 void bg_stage_help(const bg_stage *s, FILE *f)
 {
-    fprintf(f, "usage: bitgap %s %s%s[options]\n\n%s\n", s->name, s->arguments, *s->arguments ? " " : "",
-            s->about ? s->about : s->summary);
+    fprintf(f, "usage: bitgap %s %s%s[options]\n\n", s->name, s->arguments, *s->arguments ? " " : "");
+    bg_print_wrapped(s->about ? s->about : s->summary, 0, 0, f);
     if (s->options && s->options->name)
         fputs("\noptions\n", f);
     print_options(s->options, f);

@@ -19,7 +19,8 @@ typedef struct bg_option {
     const char *old_name;      /* what it was called before, still understood; NULL: nothing else */
     char letter;               /* 0: none */
     const char *argument;      /* NULL: a flag; otherwise the name of its value in the help */
-    const char *default_value; /* as text; NULL: none */
+    const char *default_value; /* as text, for bg_arg; NULL: none */
+    const char *default_note;  /* for the help, where the stage itself chooses; NULL */
     int repeats;               /* 1: may be repeated; 2: takes all words up to the next option (-q SPEC…) */
     const char *help;
 } bg_option;
@@ -65,7 +66,11 @@ int bg_args_recorded(const bg_args *a, const char *const **out);
 
 /* The options every stage shares, for help, man pages and completion. */
 extern const bg_option bg_common_options[];
+/* Wrapped at the width of the terminal (COLUMNS, else what the terminal says), at 80 columns elsewhere. */
 void bg_stage_help(const bg_stage *s, FILE *f);
+/* Prints text in lines of at most that width; the first begins in column `column`, the others are indented by `indent`.
+ * A line break in the text is a space, an empty line stays. */
+void bg_print_wrapped(const char *text, int column, int indent, FILE *f);
 
 /* Of `n` names the one nearest to `word` by edit distance, or NULL when none is near. names[i] may be NULL. */
 const char *bg_nearest(const char *word, const char *const *names, int n);

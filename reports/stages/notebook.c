@@ -6,7 +6,10 @@
 
 static const bg_option options[] = {
     {.name = "commands", .help = "print the commands of the notebook as a shell script instead"},
-    {.name = "rate", .argument = "BITS", .help = "rate at which methods are compared [4, or the nearest measured]"},
+    {.name = "rate",
+     .argument = "BITS",
+     .default_note = "4, or the nearest measured",
+     .help = "rate at which methods are compared"},
     {.name = "name", .argument = "NAME", .default_value = "notebook", .help = "file name of the page, without ending"},
     {.name = "depends", .argument = "FILE", .help = "write a rule of make there: the templates that the page used"},
     {.name = "templates", .argument = "DIR", .help = "templates instead of the installed ones"},

@@ -7,7 +7,10 @@
 static const bg_option options[] = {
     {.name = "layers", .argument = "N,N…", .help = "only these layers"},
     {.name = "roles", .old_name = "groups", .argument = "ROLE,ROLE…", .help = "only these roles"},
-    {.name = "rate", .argument = "BITS", .help = "rate at which methods are compared [4, or the nearest measured]"},
+    {.name = "rate",
+     .argument = "BITS",
+     .default_note = "4, or the nearest measured",
+     .help = "rate at which methods are compared"},
     {.name = "name", .argument = "NAME", .default_value = "report", .help = "file name of the page, without ending"},
     {.name = "home", .argument = "FILE", .help = "page to link back to"},
     {.name = "previous", .argument = "FILE", .help = "page of the layer before"},
