@@ -2,6 +2,7 @@
  */
 #include "io/base/options.h"
 #include "quant/engine/quantize.h"
+#include "quant/probability/distribution.h"
 
 static void print_keys(const bg_key *k)
 {
@@ -38,6 +39,14 @@ static void print_scopes(void)
               NULL);
 }
 
+/* What `source:NAME` may be in place of a model. */
+static void print_sources(void)
+{
+    puts("\nsources (source:NAME[,key=value...] in place of a model; keys n, cols, sigma, seed)");
+    for (const bg_distribution *d = bg_distributions; d->name; d++)
+        print_row(d->name, d->help, NULL, NULL);
+}
+
 static void print_names(void)
 {
     puts("\npresets (further keys may follow)");
@@ -68,6 +77,7 @@ static int run(const bg_args *a, bg_provenance *p, bg_err *e)
     for (const bg_coding *const *c = bg_codings; *c; c++)
         print_row((*c)->name, (*c)->title, (*c)->paper, (*c)->keys);
     print_names();
+    print_sources();
     return BG_OK;
 }
 
@@ -75,7 +85,7 @@ const bg_stage bg_stage_list = {
     .name = "list",
     .arguments = "",
     .max_words = 0,
-    .summary = "every quantizer row, its keys, ranges, defaults and paper",
+    .summary = "every quantizer row, its keys, ranges, defaults and paper; every source",
     .example = "bitgap list",
     .is_tool = 1,
     .run = run,

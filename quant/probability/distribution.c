@@ -455,6 +455,12 @@ const bg_distribution bg_distributions[] = {
      FUNCTIONS(gaussian),
      .entropy_bits = ar1_entropy,
      .kurtosis_excess = gaussian_kurtosis},
+    {.name = "matrixnormal",
+     .help = "Gaussian matrix, covariance Σ_r ⊗ Σ_c: `rows`, `cols`, and `row_spread`, `col_spread` of their log "
+             "eigenvalues",
+     FUNCTIONS(gaussian),
+     .entropy_bits = gaussian_entropy,
+     .kurtosis_excess = gaussian_kurtosis},
     {.name = "outliers",
      .help = "Gaussian, a `share` of the weights ten times as wide",
      .shape = 0.001,

@@ -33,28 +33,57 @@ static int parse_integer(const char *key, const char *value, int64_t min, int64_
     return BG_OK;
 }
 
+enum { MAX_SIDE = 1 << 14 /* of a matrix-normal source, which is rotated in rows·cols·(rows + cols) steps */ };
+
+/* The key of a matrix-normal source; *known says whether it is one. */
+static int set_matrix_key(bg_source *s, const char *key, const char *value, int *known, bg_err *e)
+{
+    *known = s->matrix_normal;
+    if (s->matrix_normal && !strcmp(key, "rows"))
+        return parse_integer(key, value, 1, MAX_SIDE, &s->rows, e);
+    if (s->matrix_normal && !strcmp(key, "cols"))
+        return parse_integer(key, value, 1, MAX_SIDE, &s->cols, e);
+    if (s->matrix_normal && !strcmp(key, "row_spread"))
+        return parse_number(key, value, 0, 5, &s->row_spread, e);
+    if (s->matrix_normal && !strcmp(key, "col_spread"))
+        return parse_number(key, value, 0, 5, &s->col_spread, e);
+    *known = 0;
+    return BG_OK;
+}
+
+static int unknown_key(const bg_source *s, const char *key, bg_err *e)
+{
+    const bg_distribution *d = &s->distribution;
+    const char *const vector[] = {"n", "cols", "sigma", "seed", d->shape_key};
+    const char *const matrix[] = {"rows", "cols", "row_spread", "col_spread", "sigma", "seed"};
+    const char *near = s->matrix_normal ? bg_nearest(key, matrix, 6) : bg_nearest(key, vector, 5);
+    return bg_fail(e, BG_USAGE, "source:%s has no key '%s'%s%s; its keys are %s, seed, sigma%s%s", d->name, key,
+                   near ? ", did you mean " : "", near ? near : "",
+                   s->matrix_normal ? "rows, cols, row_spread, col_spread" : "n, cols", d->shape_key ? ", " : "",
+                   d->shape_key ? d->shape_key : "");
+}
+
 static int set_key(bg_source *s, const char *key, const char *value, bg_err *e)
 {
     const bg_distribution *d = &s->distribution;
     int64_t seed = 0;
-    if (!strcmp(key, "n"))
+    int known, status = set_matrix_key(s, key, value, &known, e);
+    if (known)
+        return status;
+    if (!strcmp(key, "n") && !s->matrix_normal)
         return parse_integer(key, value, 1, (int64_t)1 << 40, &s->n, e);
     if (!strcmp(key, "cols"))
         return parse_integer(key, value, 1, 1 << 24, &s->cols, e);
     if (!strcmp(key, "sigma"))
         return parse_number(key, value, 1e-30, 1e30, &s->sigma, e);
     if (!strcmp(key, "seed")) {
-        int status = parse_integer(key, value, 0, INT64_MAX, &seed, e);
+        status = parse_integer(key, value, 0, INT64_MAX, &seed, e);
         s->seed = (uint64_t)seed;
         return status;
     }
     if (d->shape_key && !strcmp(key, d->shape_key))
         return parse_number(key, value, d->shape_min, d->shape_max, &s->distribution.shape, e);
-    const char *const keys[] = {"n", "cols", "sigma", "seed", d->shape_key};
-    const char *near = bg_nearest(key, keys, 5);
-    return bg_fail(e, BG_USAGE, "source:%s has no key '%s'%s%s; its keys are n, cols, seed, sigma%s%s", d->name, key,
-                   near ? ", did you mean " : "", near ? near : "", d->shape_key ? ", " : "",
-                   d->shape_key ? d->shape_key : "");
+    return unknown_key(s, key, e);
 }
 
 /* The largest power of two up to 4096 that divides n. */
@@ -68,6 +97,12 @@ static int64_t default_cols(int64_t n)
 
 static int check_size(bg_source *s, bg_err *e)
 {
+    if (s->matrix_normal) {
+        if (!s->rows || !s->cols)
+            return bg_fail(e, BG_USAGE, "source:%s: say its shape, rows=…,cols=…", s->distribution.name);
+        s->n = s->rows * s->cols;
+        return BG_OK;
+    }
     if (!s->n && !s->distribution.memoryless)
         return bg_fail(e, BG_USAGE, "source:%s has memory and no density of single weights: say how many samples, n=…",
                        s->distribution.name);
@@ -103,7 +138,7 @@ static int set_distribution(const char *name, bg_source *s, bg_err *e)
     const bg_distribution *d = bg_distribution_find(name);
     if (!d)
         return unknown_distribution(name, e);
-    *s = (bg_source){.distribution = *d, .sigma = 1, .seed = 1};
+    *s = (bg_source){.distribution = *d, .sigma = 1, .seed = 1, .matrix_normal = !strcmp(d->name, "matrixnormal")};
     return BG_OK;
 }
 
@@ -142,6 +177,11 @@ static void draw_ar1(const bg_source *s, int64_t first, int64_t n, float *out)
 void bg_source_samples(const bg_source *s, int64_t first, int64_t n, float *out)
 {
     const bg_distribution *d = &s->distribution;
+    if (s->matrix_normal) {
+        for (int64_t i = 0; i < n; i++)
+            out[i] = s->matrix ? s->matrix[first + i] : 0;
+        return;
+    }
     if (!d->memoryless) {
         draw_ar1(s, first, n, out);
         return;

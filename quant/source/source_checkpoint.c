@@ -35,6 +35,18 @@ static int fill_tensor(bg_load *l, const bg_source *s, bg_tensor *t, bg_err *e)
     return status ? status : bg_tensor_storage(t, e, "F32");
 }
 
+/* A matrix-normal source is drawn as a whole; its samples follow it in one block, which is freed as one. */
+static int draw_matrix(bg_tensor *t, bg_err *e)
+{
+    bg_source *s = t->layout, *whole = realloc(s, sizeof *s + (size_t)s->n * sizeof(float));
+    if (!whole)
+        return bg_no_memory(e, t->name, (size_t)s->n * sizeof(float));
+    t->layout = whole;
+    float *samples = (float *)(whole + 1);
+    whole->matrix = samples;
+    return bg_source_matrix(whole, samples, e);
+}
+
 static int load_source(bg_load *l, const char *name, bg_err *e)
 {
     bg_source *s = calloc(1, sizeof *s);
@@ -50,7 +62,8 @@ static int load_source(bg_load *l, const char *name, bg_err *e)
         return status ? status : BG_RESOURCE;
     }
     t->layout = s;
-    return fill_tensor(l, s, t, e);
+    int filled = s->matrix_normal ? draw_matrix(t, e) : BG_OK;
+    return filled ? filled : fill_tensor(l, t->layout, t, e);
 }
 
 int bg_weights_open(const char *name, const bg_ckpt_options *options, bg_ckpt **out, bg_err *e)

@@ -152,6 +152,48 @@ static void test_ar1_correlation(void **state)
     free(x);
 }
 
+/* The squares of a matrix-normal source over its eigenvalues: rows of W, rotated or not, have the energies that theory
+ * says; the sum of squared row products tells the spread of Σ_r, that of columns the spread of Σ_c. */
+static void test_matrix_normal(void **state)
+{
+    (void)state;
+    enum { R = 48, C = 1024 };
+    static float x[R * C];
+    bg_source s;
+    bg_err e = {0};
+    assert_int_equal(bg_source_parse("matrixnormal,rows=48,cols=1024,row_spread=1,seed=3", &s, &e), BG_OK);
+    assert_int_equal(bg_source_matrix(&s, x, &e), BG_OK);
+    double mu[R], trace = 0, squares = 0, want = 0;
+    bg_source_spectrum(R, 1, mu);
+    for (int i = 0; i < R; i++)
+        want += mu[i] * mu[i] / R;
+    for (int i = 0; i < R; i++)
+        for (int k = 0; k < R; k++) {
+            double sum = 0;
+            for (int j = 0; j < C; j++)
+                sum += (double)x[i * C + j] * (double)x[k * C + j] / C;
+            trace += i == k ? sum / R : 0;
+            squares += sum * sum / R;
+        }
+    close_to("matrixnormal", "mean square", 0, trace, 1, 0.03);
+    close_to("matrixnormal", "tr Σ_r²", 0, squares - trace * trace * R / C, want, 0.08 * want);
+    assert_int_equal(bg_source_parse("matrixnormal,rows=1024,cols=48,col_spread=1,sigma=2,seed=3", &s, &e), BG_OK);
+    assert_int_equal(bg_source_matrix(&s, x, &e), BG_OK);
+    squares = 0;
+    for (int i = 0; i < R; i++)
+        for (int k = 0; k < R; k++) {
+            double sum = 0;
+            for (int j = 0; j < C; j++)
+                sum += (double)x[j * R + i] * (double)x[j * R + k] / C / 4;
+            squares += sum * sum / R;
+        }
+    close_to("matrixnormal", "tr Σ_c²", 0, squares - (double)R / C, want, 0.08 * want);
+    float piece[100];
+    s.matrix = x;
+    bg_source_samples(&s, 333, 100, piece);
+    assert_memory_equal(piece, x + 333, sizeof piece);
+}
+
 static void refused(const char *text, const char *says)
 {
     bg_source s;
@@ -176,6 +218,11 @@ static void test_refusals(void **state)
     refused("ggd,shape=nan", "shape=nan");
     refused("ar1,rho=1", "rho=1");
     refused("ar1,rho=0.5", "n=");
+    refused("matrixnormal,rows=8", "rows=…,cols=…");
+    refused("matrixnormal,rows=8,cols=8,n=64", "no key 'n'");
+    refused("matrixnormal,rows=8,cols=8,row_spred=1", "did you mean row_spread");
+    refused("matrixnormal,rows=8,cols=8,row_spread=-1", "row_spread=-1");
+    refused("gaussian,rows=8", "no key 'rows'");
     refused("gaussian,sigma=-1", "sigma=-1");
     bg_source s;
     assert_int_equal(bg_source_parse("laplace,n=1048576,sigma=0.02,seed=7", &s, NULL), BG_OK);
@@ -187,9 +234,10 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_derivatives), cmocka_unit_test(test_totals), cmocka_unit_test(test_entropies),
-        cmocka_unit_test(test_samples),     cmocka_unit_test(test_pieces), cmocka_unit_test(test_ar1_correlation),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_derivatives), cmocka_unit_test(test_totals),
+        cmocka_unit_test(test_entropies),   cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_pieces),      cmocka_unit_test(test_ar1_correlation),
+        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_matrix_normal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
