@@ -34,13 +34,13 @@ typedef struct bg_page_figure {
 typedef enum bg_figure_mode { BG_FIGURES_DRAW, BG_FIGURES_CHECK } bg_figure_mode;
 
 struct bg_tree;
+struct bg_body;
 struct bg_facts;
 
 /* For tests: which arm of every if is rendered, and which bodies of a template were (see template_tree.h). */
 typedef struct bg_watch {
-    /* Of `arms` arms whose bodies are numbered from `first`, the one to take, where the page would take `natural`;
-     * −1: none. */
-    int (*choose)(void *self, const char *path, int first, int arms, int natural);
+    /* Of these arms (template_tree.h), the one to take, from 0, where the page would take `natural`; −1: none. */
+    int (*choose)(void *self, const char *path, const struct bg_body *arms, int natural);
     void (*visit)(void *self, const char *path, int body);
     void *self;
 } bg_watch;

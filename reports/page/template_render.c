@@ -159,7 +159,7 @@ static int render_if(renderer *r, const bg_node *node, bg_text *out, bg_err *e)
     }
     const bg_watch *watch = r->page->watch;
     if (watch)
-        chosen = watch->choose(watch->self, r->tree->path, node->bodies->number, arms, chosen);
+        chosen = watch->choose(watch->self, r->tree->path, node->bodies, chosen);
     for (const bg_body *arm = node->bodies; arm; arm = arm->next)
         if (chosen-- == 0)
             return render_body(r, arm, out, e);
@@ -173,7 +173,7 @@ static int render_for(renderer *r, const bg_node *node, bg_text *out, bg_err *e)
     bg_scope *s = &r->scope;
     int n, held = s->n_variables, index = s->loop_index, count = s->loop_count;
     int status = bg_select_items(s, &node->source, node->name, node->line, &items, &n, &schema, e);
-    int turns = n || !r->page->watch || !schema ? n : 1; /* a test sees the body also when there is no row */
+    int turns = n || !r->page->watch ? n : 1; /* a test sees the body also when there is no row */
     for (int i = 0; i < turns && !status; i++) {
         bg_value v = bg_item_value(s, i < n ? &items[i] : NULL, schema);
         s->loop_index = i;

@@ -66,11 +66,12 @@ static void put_reference(bg_report *r, bg_facts *facts)
 {
     const bg_curve *c = bg_reference_curve(r);
     const bg_step *step = c ? bg_curve_near(c, r->rate, r->within) : NULL;
-    parts p;
+    const bg_num none = {.value = NAN};
+    parts p = {none, none, none, none, none};
     int known = step && split(r, c, step, &p);
     bg_fact_method(r, facts, "reference", c, step);
     bg_fact_flag(facts, "parts_known", known);
-    if (known)
+    if (step)
         put_parts(bg_fact_set(facts, "reference"), &p);
 }
 
