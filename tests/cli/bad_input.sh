@@ -42,11 +42,11 @@ refused "$w" "$BITGAP" curve "$model" -q nf4 -o "$out"
 matrix "$bad" $w 2 32 3f80
 expect 0 '"points"' "$BITGAP" curve "$bad" -q uniform:bits=4 nf4 lloyd:bits=3 -o -
 matrix "$bad" $w 2 32 7fc0
-expect 0 '"skipped"' "$BITGAP" curve "$bad" -q uniform:bits=4 -o -
+expect 2 "NaN or infinite" "$BITGAP" curve "$bad" -q uniform:bits=4 -o -
 matrix "$bad" $w 2 32 3f80 bf80 7f80
-expect 0 '"reason"' "$BITGAP" curve "$bad" -q uniform:bits=4 uniform:bits=4,scope=32 -o -
+expect 2 "NaN or infinite" "$BITGAP" curve "$bad" -q uniform:bits=4 uniform:bits=4,scope=32 -o -
 printf '' | safetensors "$bad" "{\"$w\":{\"dtype\":\"BF16\",\"shape\":[0,32],\"data_offsets\":[0,0]}}"
-expect 0 '"reason"' "$BITGAP" curve "$bad" -q uniform:bits=4 -o -
+expect 2 'is empty' "$BITGAP" curve "$bad" -q uniform:bits=4 -o -
 
 # 48 columns in groups of 32: the last group of a row is short, and its scale is counted: 4 + 8·16/192 bits.
 expect 0 '"rate_bits": 4\.66666666' "$BITGAP" curve "$good" -q uniform:bits=4,scope=32 -o -

@@ -76,7 +76,7 @@ lose 'the program crashed' "exec:lib=$scratch/CRASH.so"
 lose 'the program gave no answer within its timeout' "exec:lib=$scratch/HANG.so,timeout=0.3"
 for how in REFUSE BEYOND DECODE; do lose 'the program ended with a failure of its own' "exec:lib=$scratch/$how.so"; done
 printf 'int unrelated;\n' | ${CC:-cc} -shared -fPIC -x c - -o "$scratch/other.so"
-expect 0 'defines no bitgap_quantizer_here' "$BITGAP" curve "${one[@]}" -q "exec:lib=$scratch/other.so,bits=1" -o -
+expect 2 'defines no bitgap_quantizer_here' "$BITGAP" curve "${one[@]}" -q "exec:lib=$scratch/other.so,bits=1" -o -
 expect 2 'a path begins with \./ or /' "$BITGAP" curve "${one[@]}" -q exec:cmd=notebooks/own-quantizer/rtn.py -o -
 program crash 'kill -SEGV $$'
 program hang 'sleep 20'

@@ -206,6 +206,7 @@ static int calibrate(bg_model *m, const int32_t *ids, const job *j, bg_err *e)
     bg_calibrate_options o = {
         .length = j->length, .states_bytes = j->states_bytes, .sequential = j->sequential ? &spec : NULL, .seed = 1};
     int status = j->sequential ? bg_spec_parse(j->sequential, &spec, e) : BG_OK;
+    unlink(scratch("k.bin")); /* of the run before */
     if (!status)
         status = bg_out_open(&side, scratch("k.bin"), e);
     if (!status)
