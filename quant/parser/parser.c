@@ -423,7 +423,8 @@ static int check_composition(const bg_spec *s, const char *whole, bg_err *e)
 {
     if (s->grid->kind != BG_GRID_SCALAR && bg_spec_given(s, "round") && s->rounding->scalar_only)
         return bg_fail(e, BG_USAGE, "spec '%s': round=%s needs a scalar grid", whole, s->rounding->name);
-    return s->grid->check ? s->grid->check(s, e) : BG_OK;
+    int status = s->grid->check ? s->grid->check(s, e) : BG_OK;
+    return !status && s->rounding->check ? s->rounding->check(s, e) : status;
 }
 
 /* ---- compiling ---- */

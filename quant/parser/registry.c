@@ -34,6 +34,7 @@
     ROW(nearest) \
     ROW(stochastic) \
     ROW(gptq) \
+    ROW(trellis) \
     ROW(rdo)
 
 #define CODINGS(ROW) \

@@ -214,6 +214,8 @@ struct bg_rounding {
     const bg_key *keys;
     int needs_calibration;
     int scalar_only; /* chooses points of scalar grids only */
+    /* Is this combination of keys possible? NULL: always. */
+    int (*check)(const bg_spec *s, bg_err *e);
     /* Chooses points for m->memory: fills q->hat, the stored arrays and the rate at fixed length. NULL: the nearest
      * points, or those of choose. */
     int (*run)(const bg_spec *s, const bg_matrix *m, bg_quantized *q, bg_err *e);

@@ -1,5 +1,6 @@
-/* How near to the functional bound entropy-coded error feedback comes on the layers of a trained model: within 0.30 bit
- * at 3 and at 4 bits in every one, all that is stored counted and read back. */
+/* How near to the functional bound entropy-coded error feedback comes on the layers of a trained model: a scalar code
+ * within 0.30 bit at 3 and at 4 bits in every one; a trellis of 8 states at least 0.10 bit below the scalar in every
+ * layer tried and 0.14 in the mean. All that is stored is counted and read back. */
 #define _GNU_SOURCE
 #include <math.h>
 #include <setjmp.h>
@@ -19,6 +20,7 @@
 
 #define MODEL "data/austen-3.7m"
 #define BAR   0.30
+enum { EVERY = 4 /* of the layers have the trellis, too */ };
 
 typedef struct fixture {
     bg_ckpt *ckpt;
@@ -74,14 +76,14 @@ static double *second_moment(const fixture *f, const bg_calibrated *l)
     return s;
 }
 
-static bg_measure quantize(const bg_matrix *m, double step, const float *w, float *out)
+static bg_measure quantize(const bg_matrix *m, const char *method, double step, float *out)
 {
     bg_spec s;
     bg_err e = {0};
     bg_measure at = {0};
     char text[64];
-    snprintf(text, sizeof text, "watersic:step=%.6fsigma", step);
-    if (bg_spec_parse(text, &s, &e) || bg_reconstruct(m, &s, w, out, &at, NULL, &e))
+    snprintf(text, sizeof text, "%s:step=%.6fsigma", method, step);
+    if (bg_spec_parse(text, &s, &e) || bg_reconstruct(m, &s, m->memory, out, &at, NULL, &e))
         fail_msg("%s: %s", text, e.text);
     return at;
 }
@@ -95,14 +97,15 @@ static double variance(const float *w, int64_t n)
 }
 
 /* The step that brings a layer to the rate: a bit less for twice the step, all but exactly. */
-static double gap_at(const bg_matrix *m, const bg_output_bound *b, double rate, const float *w, float *out)
+static double gap_at(const bg_matrix *m, const bg_output_bound *b, const char *method, double rate, float *out)
 {
+    const float *w = m->memory;
     bg_err e = {0};
     bg_water least;
     bg_measure at = {0};
     double step = 4.2 * exp2(-rate), error = 0;
     for (int i = 0; i < 5; i++, step *= exp2(at.rate_bits - rate)) {
-        at = quantize(m, step, w, out);
+        at = quantize(m, method, step, out);
         if (fabs(at.rate_bits - rate) < 0.02)
             break;
     }
@@ -117,7 +120,7 @@ static double gap_at(const bg_matrix *m, const bg_output_bound *b, double rate, 
 static void every_layer_is_near_its_bound(void **state)
 {
     const fixture *f = *state;
-    double worst[2] = {-1, -1}, mean[2] = {0};
+    double worst[2] = {-1, -1}, mean[2] = {0}, gain = 0;
     int n = f->model->n_linears;
     assert_int_equal(n, 28);
     for (int i = 0; i < n; i++) {
@@ -133,14 +136,22 @@ static void every_layer_is_near_its_bound(void **state)
         bg_matrix m = bg_matrix_of(w, t->rows, t->cols);
         m.second_moment = sigma;
         for (int k = 0; k < 2; k++) {
-            gap[k] = gap_at(&m, &b, 3 + k, w, out);
+            gap[k] = gap_at(&m, &b, "watersic", 3 + k, out);
             worst[k] = fmax(worst[k], gap[k]), mean[k] += gap[k] / n;
         }
         print_message("%-40s %7.4f at 3 bits, %7.4f at 4\n", t->name, gap[0], gap[1]);
         assert_true(gap[0] <= BAR && gap[1] <= BAR);
+        if (i % EVERY == 0) {
+            double less = gap[0] - gap_at(&m, &b, "watertrellis", 3, out);
+            print_message("  a trellis of 8 states: %.4f below at 3 bits\n", less);
+            assert_true(less > 0.10);
+            gain += less * EVERY / n;
+        }
         bg_output_bound_free(&b);
         free(sigma), free(w), free(out);
     }
+    print_message("a trellis: %.4f below in the mean\n", gain);
+    assert_true(gain > 0.14);
     print_message("mean %.4f and %.4f, worst %.4f and %.4f\n", mean[0], mean[1], worst[0], worst[1]);
 }
 

@@ -46,7 +46,11 @@ static void for_every_row(property holds)
         with(text, holds);
     }
     for (const bg_rounding *const *r = bg_roundings; *r; r++) {
+        bg_spec groups;
+        bg_err refused;
         snprintf(text, sizeof text, "uniform:scope=64,round=%s", (*r)->name);
+        if (bg_spec_parse(text, &groups, &refused)) /* one that chooses among integers of the whole tensor */
+            snprintf(text, sizeof text, "uniform:step=0.5sigma,code=entropy,round=%s", (*r)->name);
         with(text, holds);
     }
     for (const bg_coding *const *c = bg_codings; *c; c++) {

@@ -1,4 +1,5 @@
-/* Owns the integer range coder's slow steps: words that leave and enter, carries, integers. The algorithm is in range_coder.h. */
+/* Owns the integer range coder's slow steps: words that leave and enter, carries, integers. The algorithm is in
+ * range_coder.h. */
 #include "io/checkpoints/formats/range_coder.h"
 
 #define RATE(n)   (uint16_t)(131072 / (2 * (n) + 3))
@@ -56,7 +57,8 @@ void bg_range_carry(bg_range_coder *c)
         ;
 }
 
-/* Any number of the interval will do: the one with the most zeros at its end is rounded up to a whole upper word where it can be. */
+/* Any number of the interval will do: the one with the most zeros at its end is rounded up to a whole upper word where
+ * it can be. */
 size_t bg_range_finish(bg_range_coder *c)
 {
     uint64_t up = (c->low + 0xffffffffu) & ~(uint64_t)0xffffffffu;

@@ -1,15 +1,16 @@
 /* Adaptive binary range coding in integers: the same bytes from any compiler on any machine.
  *
- * A probability is a 16-bit number p, in 65536ths, that the next bit is 1, with a count n of the bits it has learned from. After a bit
- * it moves towards 0 or 65536 by 1/(n + 3/2) of the way, as the estimate of Krichevsky and Trofimov does, until n reaches
- * BG_BIT_MEMORY; from then on it forgets exponentially.
+ * A probability is a 16-bit number p, in 65536ths, that the next bit is 1, with a count n of the bits it has learned
+ * from. After a bit it moves towards 0 or 65536 by 1/(n + 3/2) of the way, as the estimate of Krichevsky and Trofimov
+ * does, until n reaches BG_BIT_MEMORY; from then on it forgets exponentially.
  *
- * The coder keeps an interval [low, low + range) of 64-bit numbers, range ≥ 2^32 before each bit. A bit that is 1 takes the lower
- * (range >> 16)·p of it, a 0 the rest. When range has fallen below 2^32 the upper word of low leaves, and a carry that arises later is
- * added to the words that have left. The decoder keeps the distance of the stream's number from low (Martin 1979, "Range encoding").
- * One struct serves both directions, so that a model is written once:
+ * The coder keeps an interval [low, low + range) of 64-bit numbers, range ≥ 2^32 before each bit. A bit that is 1 takes
+ * the lower (range >> 16)·p of it, a 0 the rest. When range has fallen below 2^32 the upper word of low leaves, and a
+ * carry that arises later is added to the words that have left. The decoder keeps the distance of the stream's number
+ * from low (Martin 1979, "Range encoding"). One struct serves both directions, so that a model is written once:
  *
- *     bit = bg_code_bit(coder, &context, bit);      an encoder writes bit; a decoder ignores it and returns what it reads
+ *     bit = bg_code_bit(coder, &context, bit);      an encoder writes bit; a decoder ignores it and returns what it
+ * reads
  */
 #ifndef BG_IO_CHECKPOINTS_FORMATS_RANGE_CODER_H
 #define BG_IO_CHECKPOINTS_FORMATS_RANGE_CODER_H
@@ -79,8 +80,8 @@ static inline int bg_code_bit(bg_range_coder *c, bg_bit *b, int bit)
     return bit;
 }
 
-/* An integer of any sign, by contexts of its own: is it 0, its sign, then its magnitude in unary up to BG_INTEGER_UNARY and an
- * exponential Golomb code of what is above. |value| < 2^24. */
+/* An integer of any sign, by contexts of its own: is it 0, its sign, then its magnitude in unary up to BG_INTEGER_UNARY
+ * and an exponential Golomb code of what is above. |value| < 2^24. */
 enum { BG_INTEGER_UNARY = 14 };
 typedef struct bg_integer_contexts {
     bg_bit zero, negative, more[BG_INTEGER_UNARY], length[24];
