@@ -63,6 +63,8 @@ static const char *no_integers(const bg_spec *s)
         return "its points are not evenly spaced integers";
     if (s->transform && s->transform->forward)
         return "the weights stay in transformed coordinates";
+    if (s->rounding->makes_stream)
+        return "its points are coded as a stream";
     if (s->zero == BG_ZERO_MIN)
         return "its zero point is no integer (zero=asym is)";
     if (s->water_steps)
@@ -392,6 +394,36 @@ static void configure_bitsandbytes(const bg_quantize_options *o, const bg_ckpt *
     add_ignored(root, "llm_int8_skip_modules");
 }
 
+/* ---- Bitgap's own: a coded stream for each matrix ---- */
+
+static const char *no_stream(const bg_spec *s)
+{
+    if (!s->rounding->makes_stream)
+        return "it makes no stream; watertrellis does";
+    return s->transform && s->transform->forward ? "the weights stay in transformed coordinates" : NULL;
+}
+
+static int pack_stream(const bg_packing *k, bg_parcel *out, bg_err *e)
+{
+    char module[512];
+    int status = module_of(k->tensor, module, e);
+    if (!status && !k->stored->stream)
+        status = bg_fail(e, BG_INPUT, "the quantizer gives no stream; use --layout dense");
+    if (status)
+        return status;
+    uint8_t *bytes = k->stored->stream; /* becomes the parcel's */
+    k->stored->stream = NULL;
+    return bg_parcel_add(out, module, ".weight_trellis", BG_U8, 1, (int64_t[]){(int64_t)k->stored->stream_bytes}, bytes,
+                         e);
+}
+
+static void configure_stream(const bg_quantize_options *o, const bg_ckpt *c, cJSON *root)
+{
+    (void)o, (void)c;
+    cJSON_AddStringToObject(root, "quant_method", "bitgap");
+    cJSON_AddStringToObject(root, "format", "trellis-stream");
+}
+
 /* ---- the table ---- */
 
 static const bg_layout dense = {"dense", refuse_nothing, 0, 1, pack_dense, NULL},
@@ -399,10 +431,11 @@ static const bg_layout dense = {"dense", refuse_nothing, 0, 1, pack_dense, NULL}
                        gptq_layout = {"gptq", no_gptq, 1, 0, pack_gptq, configure_gptq},
                        awq_layout = {"awq", no_awq, 1, 0, pack_awq, configure_awq},
                        bitsandbytes = {"bitsandbytes",    no_bitsandbytes,       1, 0,
-                                       pack_bitsandbytes, configure_bitsandbytes};
+                                       pack_bitsandbytes, configure_bitsandbytes},
+                       stream_layout = {"bitgap", no_stream, 1, 0, pack_stream, configure_stream};
 
-const bg_layout *const bg_layouts[] = {&dense,        &compressed,     &gptq_layout, &awq_layout,
-                                       &bitsandbytes, &bg_layout_gguf, NULL};
+const bg_layout *const bg_layouts[] = {&dense,        &compressed,    &gptq_layout,    &awq_layout,
+                                       &bitsandbytes, &stream_layout, &bg_layout_gguf, NULL};
 
 int bg_layout_find(const char *name, const bg_layout **out, bg_err *e)
 {
@@ -420,7 +453,10 @@ int bg_layout_find(const char *name, const bg_layout **out, bg_err *e)
 
 const bg_layout *bg_layout_for(const bg_spec *s)
 {
-    return !no_compressed(s) ? &compressed : !no_bitsandbytes(s) ? &bitsandbytes : &dense;
+    return !no_compressed(s)     ? &compressed
+           : !no_bitsandbytes(s) ? &bitsandbytes
+           : !no_stream(s)       ? &stream_layout
+                                 : &dense;
 }
 
 int bg_layout_check(const bg_layout *l, const bg_spec *s, bg_err *e)

@@ -66,6 +66,8 @@ void bg_tensor_release(bg_tensor *t)
 {
     free((char *)t->name);
     free((char *)t->storage);
+    if (t->format->release)
+        t->format->release(t);
     if (!t->format->borrows_layout)
         free(t->layout); /* a view's format is in it */
 }

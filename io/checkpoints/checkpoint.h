@@ -47,7 +47,8 @@ typedef struct bg_format {
     int (*scales)(const bg_tensor *t, int64_t first, int64_t n, float *out, bg_err *e);
     /* The stored 16-bit elements of those rows of a BF16 or F16 tensor; NULL where there are none. */
     int (*codes16)(const bg_tensor *t, int64_t first, int64_t n, uint16_t *out, bg_err *e);
-    int borrows_layout; /* its tensors' layouts are raw tensors of the store, not blocks of their own */
+    void (*release)(bg_tensor *t); /* of what the layout points to, before the layout itself is freed; NULL: nothing */
+    int borrows_layout;            /* its tensors' layouts are raw tensors of the store, not blocks of their own */
 } bg_format;
 
 /* A logical tensor: what the model computes with, however it is stored. */

@@ -158,9 +158,7 @@ static void find_path(trellis_walk *k, int64_t column)
 
 static float step_of(const trellis_walk *k, int64_t column)
 {
-    static const float quarter[4] = {1.0F, 1.18920711500272F, 1.41421356237310F, 1.68179283050743F};
-    int step = k->matrix.step[column];
-    return k->matrix.base * ldexpf(quarter[step & 3], (step - (step & 3)) / 4);
+    return bg_stream_step(&k->matrix, column);
 }
 
 static void spread_error(trellis_walk *k, int64_t b, int64_t n, int64_t i)
@@ -333,6 +331,8 @@ static int code_walk(trellis_walk *k, bg_quantized *q, bg_err *e)
         q->rate = (bg_rate){.indices = 8.0 * (double)n};
         q->index_entropy = 8.0 * (double)n / (double)(k->R * k->C);
         q->clipped = 0;
+        q->stored.stream = bytes, q->stored.stream_bytes = n;
+        return BG_OK;
     }
     free(bytes);
     return status;
@@ -381,6 +381,7 @@ const bg_rounding bg_rounding_trellis = {
     .keys = keys,
     .needs_calibration = 1,
     .scalar_only = 1,
+    .makes_stream = 1,
     .check = check_trellis,
     .run = round_by_trellis,
 };

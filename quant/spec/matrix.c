@@ -40,6 +40,7 @@ void bg_stored_free(bg_stored *s)
     free(s->zeros);
     free(s->levels);
     free(s->column_group);
+    free(s->stream);
     free(s->input_scale);
     *s = (bg_stored){0};
 }

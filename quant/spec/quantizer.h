@@ -53,6 +53,8 @@ typedef struct bg_stored {
     int32_t *
         column_group; /* [C] scope of each column within its row where the rounding chose an order; NULL: consecutive */
     int K, lo, groups_per_row;
+    uint8_t *stream; /* the bytes of a rounding that codes its points itself (round=trellis); NULL */
+    size_t stream_bytes;
     float *input_scale; /* [C] what a transform divides the layer's input by (smooth, awq); NULL: nothing */
 } bg_stored;
 void bg_stored_free(bg_stored *s);
@@ -213,7 +215,8 @@ struct bg_rounding {
     const char *name, *title, *paper;
     const bg_key *keys;
     int needs_calibration;
-    int scalar_only; /* chooses points of scalar grids only */
+    int scalar_only;  /* chooses points of scalar grids only */
+    int makes_stream; /* codes its points itself: stored.stream */
     /* Is this combination of keys possible? NULL: always. */
     int (*check)(const bg_spec *s, bg_err *e);
     /* Chooses points for m->memory: fills q->hat, the stored arrays and the rate at fixed length. NULL: the nearest

@@ -81,7 +81,8 @@ typedef int bg_claim(bg_load *l, const char *prefix, bg_raw *anchor, bg_err *e);
     ROW(ct) \
     ROW(mx) \
     ROW(fp8) \
-    ROW(hqq)
+    ROW(hqq) \
+    ROW(trellis)
 
 /* Whether AutoRound packed integers in GPTQ's layout: with zero points of version 1 or 2; 0: no, or another program's. */
 int bg_auto_round_version(const cJSON *quantization);
@@ -99,7 +100,8 @@ int bg_auto_round_version(const cJSON *quantization);
     ROW("_blocks", mx) \
     ROW(".weight_scale", scaled) \
     ROW(".weight_scale_inv", scaled) \
-    ROW(".W_q", hqq)
+    ROW(".W_q", hqq) \
+    ROW(".weight_trellis", trellis)
 /* clang-format on */
 
 #define BG_DECLARE_FORMAT(name)        extern const bg_format bg_format_##name;

@@ -41,6 +41,13 @@ int bg_stream_trellis_init(bg_stream_trellis *t, int states)
     return 0;
 }
 
+float bg_stream_step(const bg_stream_matrix *m, int64_t column)
+{
+    static const float quarter[4] = {1.0F, 1.18920711500272F, 1.41421356237310F, 1.68179283050743F};
+    int step = m->step[column], part = (step + 4 * BG_STREAM_STEP_MAX) % 4;
+    return m->base * ldexpf(quarter[part], (step - part) / 4);
+}
+
 /* ---- contexts ---- */
 
 /* The Gaussian distribution function in Q16 at 0, 1/32, … 8: sums of 2^(−u²/(2 ln 2)), by the trapezium rule. */

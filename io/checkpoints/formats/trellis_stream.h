@@ -49,6 +49,9 @@ typedef struct bg_stream_matrix {
     int16_t *step; /* [cols]; of a column that is left out, 0 */
 } bg_stream_matrix;
 
+/* base·2^(step/4), in float32. */
+float bg_stream_step(const bg_stream_matrix *m, int64_t column);
+
 /* Contexts of the integers: what pricing them takes. */
 enum { BG_STREAM_SPREADS = 32, BG_STREAM_PLACES = 4, BG_STREAM_UNARY = 15 };
 typedef enum bg_stream_state { BG_STREAM_ZERO_STATE, BG_STREAM_EVEN_STATE, BG_STREAM_ODD_STATE } bg_stream_state;
