@@ -11,7 +11,6 @@
 volatile int bg_interrupted;
 
 static int quiet_;
-static int warnings_;
 
 /* GSL's own handler ends the process; ours lets its functions return a status, which their callers look at. */
 __attribute__((constructor)) static void keep_gsl_from_aborting(void)
@@ -56,11 +55,6 @@ void bg_set_quiet(int quiet)
     quiet_ = quiet;
 }
 
-int bg_warning_count(void)
-{
-    return warnings_;
-}
-
 void bg_warn(const char *format, ...)
 {
     char line[2048];
@@ -68,7 +62,6 @@ void bg_warn(const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    __atomic_add_fetch(&warnings_, 1, __ATOMIC_RELAXED);
     if (!quiet_)
         fprintf(stderr, "bitgap: warning: %s\n", line);
 }

@@ -36,7 +36,6 @@ int bg_no_memory(bg_err *e, const char *what, unsigned long long bytes);
  * terminal, at most six times a second. Safe to call from any thread. */
 void bg_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void bg_set_quiet(int quiet);
-int bg_warning_count(void);
 
 typedef struct bg_progress {
     const char *what;

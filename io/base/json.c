@@ -267,12 +267,6 @@ void bg_jsonw_bool(bg_jsonw *w, const char *key, int value)
     fputs(value ? "true" : "false", w->file);
 }
 
-void bg_jsonw_null(bg_jsonw *w, const char *key)
-{
-    before(w, key);
-    fputs("null", w->file);
-}
-
 int bg_jsonw_finish(bg_jsonw *w, bg_err *e)
 {
     putc('\n', w->file);

@@ -48,7 +48,6 @@ void bg_jsonw_string(bg_jsonw *w, const char *key, const char *value);
 void bg_jsonw_number(bg_jsonw *w, const char *key, double value);
 void bg_jsonw_integer(bg_jsonw *w, const char *key, int64_t value);
 void bg_jsonw_bool(bg_jsonw *w, const char *key, int value);
-void bg_jsonw_null(bg_jsonw *w, const char *key);
 int bg_jsonw_finish(bg_jsonw *w, bg_err *e);
 
 /* Shortest decimal that reads back to the same double; buf of at least 32 bytes; returns buf. */

@@ -37,7 +37,7 @@ typedef int bg_ckpt_fill(bg_load *l, const char *name, bg_err *e);
  * *out with bg_ckpt_close; a tensor's `layout` is freed then. */
 int bg_ckpt_build(const char *name, bg_ckpt_fill *fill, const bg_ckpt_options *options, bg_ckpt **out, bg_err *e);
 
-/* Experts stored together become matrices of their own (split_experts.c). After all tensors are listed. */
+/* Experts stored together become matrices of their own (formats/split_experts.c). After all tensors are listed. */
 int bg_split_experts(bg_load *l, bg_err *e);
 
 /* config.json of a directory, with the quantization descriptions that older writers put beside it. *out NULL: none. */

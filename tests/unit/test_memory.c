@@ -208,7 +208,7 @@ static int calibrate(bg_model *m, const int32_t *ids, const job *j, bg_err *e)
     int status = j->sequential ? bg_spec_parse(j->sequential, &spec, e) : BG_OK;
     unlink(scratch("k.bin")); /* of the run before */
     if (!status)
-        status = bg_out_open(&side, scratch("k.bin"), e);
+        status = bg_out_replace(&side, scratch("k.bin"), e); /* an earlier child left one */
     if (!status)
         status = bg_calibrate(m, ids, (int64_t)j->samples * j->length, &o, &side, &r, e);
     if (!status)
