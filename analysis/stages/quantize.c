@@ -260,8 +260,9 @@ static const bg_option options[] = {
      .help = "calibration.json of this model: for the specs that need one, and for the error of the outputs"},
     {.name = "layout",
      .argument = "NAME",
-     .help = "dense, compressed-tensors, gptq, awq, bitsandbytes or gguf",
-     .default_note = "compressed-tensors or bitsandbytes where they can hold the specs, else dense"},
+     .help = "dense, compressed-tensors, gptq, awq, bitsandbytes, gguf or bitgap",
+     .default_note =
+         "compressed-tensors or bitsandbytes where they can hold the specs, bitgap for streams, else dense"},
     {.name = "dtype",
      .argument = "TYPE",
      .help = "of dense matrices, and what bitsandbytes computes in: f32, f16 or bf16",
