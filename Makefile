@@ -30,6 +30,8 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 BUILD  ?= build$(if $(SAN),-san)
+# One name for the folder however it was given: the files *.d name their objects so that the next make finds them.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(BUILD))
 
 # The flags of the libraries are asked for while this file is read, so `make deps report` installs first and then starts
 # make again for the rest.

@@ -7,6 +7,9 @@ fast="SPECS=nf4 PARTS=nf4 BUILD=$build"
 # What the makefile would do, without doing it.
 would() { make -n "$@" BUILD="$build" 2>&1; }
 
+# Objects have one name whether BUILD is absolute or not; else make forgets which headers they were made from.
+expect 0 " -c -o ${build#"$PWD"/}/bitgap.o bitgap.c" would V=1 -W bitgap.c
+
 mkdir -p "$scratch/a/x" "$scratch/b/x"
 for model in a b; do
     matrix "$scratch/$model/x/model.safetensors" model.layers.0.mlp.up_proj.weight 16 32 3f80 bf00 3e80 c000 3dcc
