@@ -110,7 +110,7 @@ static int walk(const hull *h, int n, double budget, bg_allocation *out, bg_err 
     return BG_OK;
 }
 
-static double least_penalised(const hull *h, double lambda)
+static double min_penalised(const hull *h, double lambda)
 {
     double min = INFINITY;
     for (int k = 0; k < h->n; k++)
@@ -164,9 +164,16 @@ static int prune(partial *p, int n, int limit, int *exact)
     return thin;
 }
 
-/* Extends every partial sum by every choice of the item; rest: dual value of the items still to come, at λ. */
-static int extend(const level *before, const bg_item *item, double rest, double rest_cost, double budget, double best,
-                  double lambda, int limit, level *after, int *exact, bg_err *e)
+/* What a partial sum must keep to be extended, and what the items still to come add to it at least. */
+typedef struct search_bounds {
+    double budget, best, multiplier; /* best: the Lagrangian answer's loss */
+    double rest_loss, rest_cost;     /* of the items still to come: dual value at the multiplier, smallest cost */
+    int limit;                       /* partial sums kept at a level */
+} search_bounds;
+
+/* Extends every partial sum by every choice of the item; *exact becomes 0 when more than the limit remain. */
+static int extend_level(const level *before, const bg_item *item, const search_bounds *b, level *after, int *exact,
+                        bg_err *e)
 {
     after->p = malloc((size_t)before->n * (size_t)item->n * sizeof *after->p);
     if (!after->p)
@@ -175,11 +182,11 @@ static int extend(const level *before, const bg_item *item, double rest, double 
     for (int i = 0; i < before->n; i++)
         for (int k = 0; k < item->n; k++) {
             partial q = {before->p[i].cost + item->choices[k].cost, before->p[i].loss + item->choices[k].loss, i, k};
-            double bound = q.loss + rest + lambda * (q.cost - budget);
-            if (q.cost + rest_cost <= budget * (1 + 1e-12) && bound <= best * (1 + 1e-12))
+            double bound = q.loss + b->rest_loss + b->multiplier * (q.cost - b->budget);
+            if (q.cost + b->rest_cost <= b->budget * (1 + 1e-12) && bound <= b->best * (1 + 1e-12))
                 after->p[n++] = q;
         }
-    after->n = prune(after->p, n, limit, exact);
+    after->n = prune(after->p, n, b->limit, exact);
     partial *shrunk = realloc(after->p, ((size_t)after->n + 1) * sizeof *shrunk);
     after->p = shrunk ? shrunk : after->p;
     return BG_OK;
@@ -200,21 +207,20 @@ static int optimum(const bg_item *items, const hull *h, int n, double budget, in
 {
     level *levels = calloc((size_t)n + 1, sizeof *levels);
     partial none = {0};
-    double rest = 0, rest_cost = 0;
+    search_bounds b = {.budget = budget, .best = out->lagrangian_loss, .multiplier = out->multiplier, .limit = limit};
     int status = levels ? BG_OK : bg_no_memory(e, "partial sums", (size_t)n * sizeof *levels);
     for (int i = 0; i < n; i++) {
-        rest += least_penalised(&h[i], out->multiplier);
-        rest_cost += h[i].v[0].cost;
+        b.rest_loss += min_penalised(&h[i], out->multiplier);
+        b.rest_cost += h[i].v[0].cost;
     }
-    out->dual_bound = rest - out->multiplier * budget;
+    out->dual_bound = b.rest_loss - out->multiplier * budget;
     out->exact = 1;
     if (!status)
         levels[0] = (level){&none, 1};
     for (int i = 0; !status && i < n; i++) {
-        rest -= least_penalised(&h[i], out->multiplier);
-        rest_cost -= h[i].v[0].cost;
-        status = extend(&levels[i], &items[i], rest, rest_cost, budget, out->lagrangian_loss, out->multiplier, limit,
-                        &levels[i + 1], &out->exact, e);
+        b.rest_loss -= min_penalised(&h[i], out->multiplier);
+        b.rest_cost -= h[i].v[0].cost;
+        status = extend_level(&levels[i], &items[i], &b, &levels[i + 1], &out->exact, e);
         if (!status && !levels[i + 1].n)
             break;
     }

@@ -11,10 +11,16 @@ typedef struct bg_recipe_trial {
     int64_t tokens;
 } bg_recipe_trial;
 
-/* Runs a model over the first `windows` windows of a text (0: all) under the recipe and under the spec on the same n
- * tensors. Specs that need a calibration cannot run. */
-int bg_recipe_measure(const char *model, const char *text, int64_t windows, const char *const *tensors,
-                      const char *const *specs, int n, const char *uniform, bg_provenance *p, bg_recipe_trial *out,
-                      bg_err *e);
+/* Which model runs over which text, and the two ways of quantizing its tensors that are compared. */
+typedef struct bg_recipe_comparison {
+    const char *model, *text;
+    int64_t windows; /* the first of the text; 0: all */
+    int n;
+    const char *const *tensors, *const *specs; /* [n] the recipe */
+    const char *uniform;                       /* the spec of all n tensors beside it */
+} bg_recipe_comparison;
+
+/* Runs the model under the recipe and under the uniform spec. Specs that need a calibration cannot run. */
+int bg_recipe_measure(const bg_recipe_comparison *x, bg_provenance *p, bg_recipe_trial *out, bg_err *e);
 
 #endif

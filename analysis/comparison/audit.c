@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include "analysis/bounds/blahut_arimoto.h"
 #include "analysis/tensors/tensor_histogram.h"
+#include "io/base/failure.h"
 
 enum { CHUNK = 1 << 18, MAX_LEVELS = 256, MAX_ITERATIONS = 64 };
 static const double NATS = 1e-3; /* how near the two curves of the bound must come */
@@ -182,10 +183,16 @@ static void add_scales(const bg_tensor *t, const buffers *b, int64_t n, sums *s)
     }
 }
 
-static int measure_chunk(const bg_tensor *base, const bg_tensor *t, const ladder *l, int64_t first, int64_t n,
-                         const buffers *b, sums *s, bg_err *e)
+/* Two tensors of one shape, and the levels of the second. */
+typedef struct comparison {
+    const bg_tensor *base, *t;
+    ladder levels;
+} comparison;
+
+static int measure_chunk(const comparison *x, int64_t first, int64_t n, const buffers *b, sums *s, bg_err *e)
 {
-    int status = bg_tensor_rows(base, first, n, b->w, e);
+    const bg_tensor *t = x->t;
+    int status = bg_tensor_rows(x->base, first, n, b->w, e);
     if (!status)
         status = bg_tensor_rows(t, first, n, b->v, e);
     if (!status && b->code)
@@ -196,7 +203,7 @@ static int measure_chunk(const bg_tensor *base, const bg_tensor *t, const ladder
         return status;
     add_moments(b->w, b->v, n * t->cols, s);
     if (b->code) {
-        add_causes(t, l, b, n * t->cols, s);
+        add_causes(t, &x->levels, b, n * t->cols, s);
         add_scales(t, b, n * t->cols, s);
     }
     return BG_OK;
@@ -263,32 +270,24 @@ int bg_audit_compare(const bg_tensor *base, const bg_tensor *t, bg_tensor_loss *
     sums *part = calloc((size_t)chunks + 1, sizeof *part);
     if (!part)
         return bg_no_memory(e, t->name, (size_t)chunks * sizeof *part);
-    ladder l;
-    make_ladder(t, &l);
-    int status = BG_OK;
+    comparison x = {.base = base, .t = t};
+    make_ladder(t, &x.levels);
+    bg_failure failure = {0};
 #pragma omp parallel
     {
         buffers b;
-        bg_err mine = {0};
-        int ok = open_buffers(&b, (size_t)((step < t->rows ? step : t->rows) * t->cols) + 1, t, coded), failed = BG_OK;
-        if (!ok)
-            failed = bg_no_memory(&mine, t->name, (size_t)(step * t->cols) * 14);
+        int ok = open_buffers(&b, (size_t)((step < t->rows ? step : t->rows) * t->cols) + 1, t, coded);
 #pragma omp for schedule(dynamic)
         for (int64_t k = 0; k < chunks; k++) {
             int64_t first = k * step, n = t->rows - first < step ? t->rows - first : step;
-            if (!failed)
-                failed = measure_chunk(base, t, &l, first, n, &b, &part[k], &mine);
-        }
-        if (failed) {
-#pragma omp critical(bg_audit_error)
-            {
-                status = failed;
-                if (e)
-                    *e = mine;
-            }
+            bg_err mine = {0};
+            if (ok ? measure_chunk(&x, first, n, &b, &part[k], &mine)
+                   : bg_no_memory(&mine, t->name, (size_t)(step * t->cols) * 14))
+                bg_failure_note(&failure, k, &mine);
         }
         close_buffers(&b);
     }
+    int status = bg_failure_status(&failure, e);
     if (!status)
         conclude(t, part, chunks, coded, out);
     free(part);
@@ -305,31 +304,25 @@ int bg_audit_entropy(const bg_tensor *t, double *bits, bg_err *e)
     uint64_t counts[MAX_LEVELS] = {0};
     int64_t step = CHUNK / t->cols;
     step = step < 1 ? 1 : step;
-    int status = BG_OK;
+    bg_failure failure = {0};
 #pragma omp parallel
     {
         uint64_t mine[MAX_LEVELS] = {0};
-        bg_err said = {0};
         uint16_t *codes = malloc((size_t)((step < t->rows ? step : t->rows) * t->cols) * sizeof *codes);
-        int failed = codes ? BG_OK : bg_no_memory(&said, t->name, (size_t)(step * t->cols) * sizeof *codes);
 #pragma omp for schedule(dynamic)
         for (int64_t first = 0; first < t->rows; first += step) {
             int64_t n = t->rows - first < step ? t->rows - first : step;
-            if (!failed)
-                failed = t->format->indices(t, first, n, codes, &said);
+            bg_err error = {0};
+            int failed = codes ? t->format->indices(t, first, n, codes, &error)
+                               : bg_no_memory(&error, t->name, (size_t)(step * t->cols) * sizeof *codes);
+            if (failed)
+                bg_failure_note(&failure, first, &error);
             for (int64_t i = 0; !failed && i < n * t->cols; i++)
                 mine[codes[i] & (MAX_LEVELS - 1)]++;
         }
-#pragma omp critical(bg_audit_error)
-        {
-            for (int i = 0; i < MAX_LEVELS; i++)
-                counts[i] += mine[i];
-            if (failed) {
-                status = failed;
-                if (e)
-                    *e = said;
-            }
-        }
+#pragma omp critical(bg_audit_counts)
+        for (int i = 0; i < MAX_LEVELS; i++)
+            counts[i] += mine[i];
         free(codes);
     }
     double h = 0;
@@ -339,7 +332,7 @@ int bg_audit_entropy(const bg_tensor *t, double *bits, bg_err *e)
             h -= p * log2(p);
         }
     *bits = h;
-    return status;
+    return bg_failure_status(&failure, e);
 }
 
 /* ---- matching ---- */

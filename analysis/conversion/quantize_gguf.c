@@ -16,6 +16,7 @@
 #include "io/checkpoints/writers/gguf_writer.h"
 #include "io/tokenizer/tokenizer_gguf_writer.h"
 #include "quant/grid/codebook.h"
+#include "io/base/failure.h"
 
 enum { F32 = 0, F16 = 1, Q4_0 = 2, Q4_1 = 3, Q5_0 = 6, Q5_1 = 7, Q8_0 = 8, BF16 = 30, BLOCK = 32, PAIRS = 64 };
 
@@ -81,23 +82,17 @@ static int encode_rows(const bg_tensor *t, const bg_quantize_options *o, const f
 {
     const bg_gguf_type *type = bg_gguf_type_of(bg_gguf_type_for(o->spec));
     int64_t size = t->cols / type->block * type->bytes;
-    int status = BG_OK;
+    bg_failure failure = {0};
 #pragma omp parallel for schedule(dynamic)
     for (int64_t r = 0; r < t->rows; r++) {
         uint8_t *row = bytes + bg_gguf_stored_row(head, r) * size;
         bg_err mine = {0};
-        int failed = bg_gguf_blocks(o->spec, w + r * t->cols, t->cols, row, &mine);
-        if (!failed)
+        if (bg_gguf_blocks(o->spec, w + r * t->cols, t->cols, row, &mine))
+            bg_failure_note(&failure, r, &mine);
+        else
             type->decode(row, hat + r * t->cols, (size_t)(t->cols / type->block));
-        if (failed) {
-#pragma omp critical(bg_failure)
-            {
-                status = failed;
-                *e = mine;
-            }
-        }
     }
-    return status;
+    return bg_failure_status(&failure, e);
 }
 
 int bg_quantize_blocks(const bg_tensor *t, const bg_quantize_options *o, int64_t head, uint8_t **bytes, size_t *size,

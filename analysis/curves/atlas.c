@@ -7,6 +7,7 @@
 #include "analysis/bounds/shannon.h"
 #include "quant/probability/random.h"
 #include "quant/source/source.h"
+#include "io/base/failure.h"
 
 static const struct {
     const char *axis, *key;
@@ -156,27 +157,24 @@ int bg_atlas_make(bg_atlas *a, const bg_spec *specs, int n, uint64_t seed, bg_er
     int status = parse_blocks(a, e);
     if (!status)
         status = lay_out(a, n, e);
-    int sources = status ? 0 : (a->n - a->n_blocks) / n;
+    if (status)
+        return status;
+    int sources = (a->n - a->n_blocks) / n;
+    bg_failure failure = {0};
     bg_progress bar;
     bg_progress_begin(&bar, "atlas", (unsigned long long)sources + 1);
 #pragma omp parallel for schedule(dynamic, 1)
     for (int i = 0; i <= sources; i++) {
         bg_err mine = {0};
         int failed = bg_interrupted ? bg_fail(&mine, BG_RESOURCE, "interrupted")
-                     : status       ? status
                      : i < sources  ? on_source(specs, n, seed, a->points + i * n, &mine)
                                     : on_source(a->blocks, a->n_blocks, seed, a->points + i * n, &mine);
-        if (failed) {
-#pragma omp critical(bg_atlas)
-            {
-                status = failed;
-                *e = mine;
-            }
-        }
+        if (failed)
+            bg_failure_note(&failure, i, &mine);
         bg_progress_step(&bar, 1);
     }
     bg_progress_end(&bar);
-    return status;
+    return bg_failure_status(&failure, e);
 }
 
 void bg_atlas_free(bg_atlas *a)

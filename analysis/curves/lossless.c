@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "quant/coding/index_stream.h"
+#include "io/base/failure.h"
 
 enum { PIECE = 1 << 20, CODES = 65536, MAX_EXPONENTS = 256, NO_LEFT = MAX_EXPONENTS };
 
@@ -48,34 +49,30 @@ static int pass(job *j, int coding, bg_err *e)
 {
     int64_t step = j->m->cols < PIECE ? PIECE / j->m->cols : 1, pieces = (j->m->rows + step - 1) / step;
     size_t workspace = (size_t)(step * j->m->cols), contexts = (MAX_EXPONENTS + 1) * MAX_EXPONENTS;
-    int status = BG_OK;
+    bg_failure failure = {0};
 #pragma omp parallel if (pieces > 1)
     {
         uint16_t *codes = malloc(2 * workspace * sizeof *codes);
         uint64_t *own = calloc(CODES + contexts, sizeof *own);
-        bg_err mine = {0};
         double code_bits = 0, exponent_bits = 0;
-        int failed = codes && own ? BG_OK : bg_no_memory(&mine, "codes", 2 * workspace * sizeof *codes);
 #pragma omp for schedule(dynamic, 1)
         for (int64_t k = 0; k < pieces; k++) {
             int64_t first = k * step, n = j->m->rows - first < step ? j->m->rows - first : step;
             double a = 0, b = 0;
-            if (!failed)
-                failed = bg_interrupted ? bg_fail(&mine, BG_RESOURCE, "interrupted")
-                                        : j->m->codes16(j->m->self, first, n, codes, &mine);
+            bg_err mine = {0};
+            int failed = !codes || !own   ? bg_no_memory(&mine, "codes", 2 * workspace * sizeof *codes)
+                         : bg_interrupted ? bg_fail(&mine, BG_RESOURCE, "interrupted")
+                                          : j->m->codes16(j->m->self, first, n, codes, &mine);
             if (!failed && !coding)
                 count(j, codes, n, own, own + CODES);
             if (!failed && coding)
                 failed = encode(j, codes, (size_t)(n * j->m->cols), codes + workspace, &a, &b, &mine);
+            if (failed)
+                bg_failure_note(&failure, k, &mine);
             code_bits += a, exponent_bits += b;
         }
 #pragma omp critical(bg_lossless)
         {
-            if (failed && !status) {
-                status = failed;
-                if (e)
-                    *e = mine;
-            }
             for (int c = 0; c < CODES && own; c++)
                 j->code[c] += own[c];
             for (size_t c = 0; c < contexts && own; c++)
@@ -84,7 +81,7 @@ static int pass(job *j, int coding, bg_err *e)
         }
         free(codes), free(own);
     }
-    return status;
+    return bg_failure_status(&failure, e);
 }
 
 /* Order-0 entropy of n counts that add up to `total`. */

@@ -69,6 +69,7 @@ static int score(void *self, int64_t first, int64_t n, const float *logits, bg_e
 }
 
 typedef struct batch {
+    int64_t capacity; /* tokens */
     int32_t *ids, *targets;
     int *lengths;
     double *nll;
@@ -87,6 +88,7 @@ static void batch_free(batch *b)
 static int batch_open(batch *b, int64_t tokens, int64_t windows, int vocab, bg_err *e)
 {
     *b = (batch){
+        .capacity = tokens,
         .ids = malloc((size_t)tokens * sizeof *b->ids),
         .targets = malloc((size_t)tokens * sizeof *b->targets),
         .lengths = malloc((size_t)windows * sizeof *b->lengths),
@@ -121,19 +123,26 @@ static int run_batch(bg_model *m, const bg_pass *p, batch *b, int n, bg_loss *ou
     return status;
 }
 
-static int run_windows(bg_model *m, const bg_pass *p, const int32_t *ids, int64_t n, const bg_loss_options *o, batch *b,
-                       int64_t capacity, bg_loss *out, bg_err *e)
+/* The tokens of a text. */
+typedef struct token_list {
+    const int32_t *ids;
+    int64_t n;
+} token_list;
+
+/* Scores every window of the text, as many at once as the batch holds. */
+static int run_windows(bg_model *m, const bg_pass *p, token_list text, const bg_loss_options *o, batch *b, bg_loss *out,
+                       bg_err *e)
 {
     int status = BG_OK, held = 0;
     int64_t tokens = 0;
     bg_progress bar;
     bg_progress_begin(&bar, "perplexity", (unsigned long long)out->windows);
     for (int64_t i = 0; i < out->windows && !status; i++) {
-        window w = window_at(o, n, i);
-        add_window(b, tokens, ids, w, o->convention == BG_LLAMA_CPP ? o->bos : -1);
+        window w = window_at(o, text.n, i);
+        add_window(b, tokens, text.ids, w, o->convention == BG_LLAMA_CPP ? o->bos : -1);
         b->lengths[held++] = w.length;
         tokens += w.length;
-        if (tokens + o->context <= capacity && i + 1 < out->windows)
+        if (tokens + o->context <= b->capacity && i + 1 < out->windows)
             continue;
         status = bg_interrupted ? bg_fail(e, BG_RESOURCE, "interrupted") : run_batch(m, p, b, held, out, e);
         bg_progress_step(&bar, (unsigned long long)held);
@@ -183,7 +192,7 @@ int bg_loss_measure(bg_model *m, const bg_pass *p, const int32_t *ids, int64_t n
     if (!status && (!out->nll || !out->scored))
         status = bg_no_memory(e, "token losses", (unsigned long long)out->windows * (unsigned)o->context * 8);
     if (!status)
-        status = run_windows(m, p, ids, n, o, &b, together * o->context, out, e);
+        status = run_windows(m, p, (token_list){ids, n}, o, &b, out, e);
     batch_free(&b);
     if (!status && !out->tokens)
         status = bg_fail(e, BG_INPUT, "the convention %s scores no token of so short a text",

@@ -312,8 +312,9 @@ static int measure_recipe(const candidate_set *s, const bg_item *items, double b
         texts[i] = s->at[i].tensor;
         texts[s->n + i] = s->at[i].options[x.chosen[i]].spec;
     }
+    bg_recipe_comparison both = {run->model, run->text, run->windows, s->n, texts, texts + s->n, uniform};
     if (!status)
-        status = bg_recipe_measure(run->model, run->text, run->windows, texts, texts + s->n, s->n, uniform, p, &t, e);
+        status = bg_recipe_measure(&both, p, &t, e);
     if (!status) {
         bg_doc_section(d, "measured");
         bg_doc_row(d);

@@ -11,6 +11,7 @@
 #include "analysis/tensors/tensor_histogram.h"
 #include "analysis/bounds/water_filling.h"
 #include "quant/source/weights.h"
+#include "io/base/failure.h"
 
 enum { GROUP = 128, MAX_DISTORTIONS = 64, MAX_ITERATIONS = 64 };
 static const double nats = 1e-4;
@@ -153,7 +154,8 @@ static int put_outputs(const job *j, bg_doc *d, const tensor_bounds *all, bg_err
 
 static int bound(const job *j, bg_doc *d, bg_err *e)
 {
-    int n = j->selection.n, status = BG_OK;
+    int n = j->selection.n;
+    bg_failure failure = {0};
     tensor_bounds *all = calloc((size_t)n + 1, sizeof *all);
     if (!all)
         return bg_no_memory(e, "bounds", (size_t)n * sizeof *all);
@@ -166,16 +168,12 @@ static int bound(const job *j, bg_doc *d, bg_err *e)
         int failed = bg_interrupted ? bg_fail(&mine, BG_RESOURCE, "interrupted") : BG_OK;
         if (!failed)
             failed = bounds_of(j, t, &all[i], &mine);
-        if (failed) {
-#pragma omp critical(bg_bound)
-            {
-                status = failed;
-                *e = mine;
-            }
-        }
+        if (failed)
+            bg_failure_note(&failure, i, &mine);
         bg_progress_step(&bar, 1);
     }
     bg_progress_end(&bar);
+    int status = bg_failure_status(&failure, e);
     bg_doc_section(d, "rows");
     for (int i = 0; i < n && !status; i++)
         put_rows(j, d, j->selection.tensors[i], &all[i]);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "analysis/bounds/differential_entropy.h"
 #include "quant/source/weights.h"
+#include "io/base/failure.h"
 
 enum { TILE = 1 << 18, CODES = 65536 };
 
@@ -25,37 +26,30 @@ static int64_t rows_a_tile(const bg_tensor *t)
 static int count_codes(const bg_tensor *t, uint64_t *counts, bg_err *e)
 {
     int64_t step = rows_a_tile(t), tiles = (t->rows + step - 1) / step;
-    int status = BG_OK;
+    bg_failure failure = {0};
 #pragma omp parallel if (tiles > 1)
     {
         uint16_t *codes = malloc((size_t)(step * t->cols) * sizeof *codes);
         uint64_t *own = calloc(CODES, sizeof *own);
-        bg_err mine = {0};
-        int failed = codes && own ? BG_OK : bg_no_memory(&mine, t->name, (size_t)(step * t->cols) * sizeof *codes);
 #pragma omp for schedule(dynamic, 1)
         for (int64_t k = 0; k < tiles; k++) {
             int64_t first = k * step, n = t->rows - first < step ? t->rows - first : step;
-            if (!failed && bg_interrupted)
-                failed = bg_fail(&mine, BG_RESOURCE, "interrupted");
-            if (!failed)
-                failed = bg_tensor_codes16(t, first, n, codes, &mine);
+            bg_err mine = {0};
+            int failed = !codes || !own   ? bg_no_memory(&mine, t->name, (size_t)(step * t->cols) * sizeof *codes)
+                         : bg_interrupted ? bg_fail(&mine, BG_RESOURCE, "interrupted")
+                                          : bg_tensor_codes16(t, first, n, codes, &mine);
+            if (failed)
+                bg_failure_note(&failure, k, &mine);
             for (size_t i = 0, end = failed ? 0 : (size_t)(n * t->cols); i < end; i++)
                 own[codes[i]]++;
         }
 #pragma omp critical(bg_count_codes)
-        {
-            if (failed && !status) {
-                status = failed;
-                if (e)
-                    *e = mine;
-            }
-            for (int c = 0; c < CODES && own; c++)
-                counts[c] += own[c];
-        }
+        for (int c = 0; c < CODES && own; c++)
+            counts[c] += own[c];
         free(codes);
         free(own);
     }
-    return status;
+    return bg_failure_status(&failure, e);
 }
 
 static int read_codes(const bg_tensor *t, bg_tensor_hist *out, bg_err *e)
