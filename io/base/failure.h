@@ -23,6 +23,16 @@ static inline void bg_failure_note(bg_failure *f, int64_t at, const bg_err *erro
     }
 }
 
+/* Has an iteration before `at` failed, so that this one need not run? An iteration after the first failure may be left
+ * out; one before it may not, because it could fail as well. Thread-safe. */
+static inline int bg_failure_before(const bg_failure *f, int64_t at)
+{
+    int before;
+#pragma omp critical(bg_failure)
+    before = f->status && f->at < at;
+    return before;
+}
+
 /* After the loop: its status, with the error in *e (which may be NULL). */
 static inline int bg_failure_status(const bg_failure *f, bg_err *e)
 {

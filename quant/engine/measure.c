@@ -1,10 +1,10 @@
 /* Owns the comparison of a matrix with what a quantizer made of it. */
 #include "quant/engine/measure.h"
-#include "io/base/assert.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "io/base/assert.h"
+#include "io/base/failure.h"
 #include "quant/kernel/difference.h"
 #include "quant/kernel/product.h"
 
@@ -53,13 +53,19 @@ int bg_output_mse(const double *second_moment, const float *w, const float *hat,
     int64_t rows_most = R >= 8 * WIDE ? WIDE : CHUNK, chunks = (R + rows_most - 1) / rows_most;
     float *T = malloc((size_t)(C * STRIP) * sizeof *T);
     double *sums = calloc((size_t)chunks, sizeof *sums);
-    int failed = !T || !sums;
-#pragma omp parallel if (!failed)
+    bg_failure failure = {0};
+    if (!T || !sums) {
+        free(T);
+        free(sums);
+        return bg_no_memory(e, "output error", (unsigned long long)(C * STRIP) * sizeof *T);
+    }
+#pragma omp parallel
     {
-        float *room = failed ? NULL : malloc((size_t)(rows_most * (C + STRIP)) * sizeof *room);
+        float *room = malloc((size_t)(rows_most * (C + STRIP)) * sizeof *room);
         if (!room) {
-#pragma omp atomic write
-            failed = 1;
+            bg_err mine = {0};
+            bg_no_memory(&mine, "output error", (unsigned long long)(C * STRIP) * sizeof *T);
+            bg_failure_note(&failure, 0, &mine);
         }
         for (int64_t first = 0; first < C; first += STRIP) {
             strip s = {.first = first, .cols = first + STRIP < C ? STRIP : C - first, .T = T};
@@ -77,12 +83,12 @@ int bg_output_mse(const double *second_moment, const float *w, const float *hat,
         free(room);
     }
     *out = 0;
-    for (int64_t c = 0; !failed && c < chunks; c++)
+    for (int64_t c = 0; !failure.status && c < chunks; c++)
         *out += sums[c];
     *out /= (double)R;
     free(T);
     free(sums);
-    return failed ? bg_no_memory(e, "output error", (unsigned long long)(C * STRIP) * sizeof *T) : BG_OK;
+    return bg_failure_status(&failure, e);
 }
 
 int bg_measure_quantized(const bg_matrix *m, const bg_quantized *q, bg_measure *out, bg_err *e)

@@ -16,6 +16,7 @@
 #include <gsl/gsl_integration.h>
 #include <math.h>
 #include <stdlib.h>
+#include "io/base/failure.h"
 #include "quant/engine/engine.h"
 #include "quant/probability/distribution.h"
 
@@ -240,7 +241,7 @@ static int over_ends(problem *p, double *mse)
     gsl_integration_glfixed_table *table = gsl_integration_glfixed_table_alloc(NODES);
     if (!table)
         return bg_no_memory(p->e, "quadrature", 0);
-    int status = BG_OK;
+    bg_failure failure = {0};
 #pragma omp parallel
     {
         bg_code_room room;
@@ -250,13 +251,8 @@ static int over_ends(problem *p, double *mse)
         for (int i = 0; i < TOP_PANELS * NODES; i++) {
             double t = top_node(p, table, i, &weights[i]);
             means[i] = 0;
-            if (bad || at_top(p, &room, t, table, &means[i], &mine)) {
-#pragma omp critical(bg_failure)
-                {
-                    status = mine.code;
-                    *p->e = mine;
-                }
-            }
+            if (bad || at_top(p, &room, t, table, &means[i], &mine))
+                bg_failure_note(&failure, i, &mine);
         }
         bg_code_room_free(&room);
     }
@@ -266,7 +262,7 @@ static int over_ends(problem *p, double *mse)
         weight += weights[i];
     }
     *mse = sum / weight;
-    return status;
+    return bg_failure_status(&failure, p->e);
 }
 
 /* ---- the choice ---- */

@@ -6,9 +6,9 @@
  * up by tile and the tiles in order, so that the digits do not depend on the number of threads.
  */
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include "io/base/failure.h"
 #include "quant/engine/engine.h"
 #include "quant/kernel/group.h"
 #include "quant/kernel/simd.h"
@@ -55,9 +55,7 @@ typedef struct pass {
     grid_sum *grids;  /* [tiles × n] */
     float *most;      /* [tiles] largest magnitude */
     uint64_t *counts;
-    int not_finite, status;
-    int64_t failed_tile;
-    bg_err *e;
+    int not_finite;
 } pass;
 
 /* What a thread needs for a tile; all arrays of scopes hold as many as a tile has at most, made up to eights so that
@@ -562,45 +560,30 @@ static int run_tile(pass *p, int64_t tile, room *r, bg_err *e)
     return status;
 }
 
-/* The error that counts is that of the lowest tile, whichever thread met one first. */
-static void record(pass *p, int64_t tile, const bg_err *e)
-{
-#pragma omp critical(bg_failure)
-    if (!p->status || tile < p->failed_tile) {
-        p->status = e->code;
-        p->failed_tile = tile;
-        *p->e = *e;
-    }
-}
-
 static int run_pass(pass *p, bg_err *e)
 {
-    p->e = e;
-    p->status = BG_OK;
+    bg_failure failure = {0};
 #pragma omp parallel
     {
         room r = {0};
         bg_err mine = {0};
         int failed = room_init(&r, p, &mine);
         if (failed)
-            record(p, 0, &mine);
+            bg_failure_note(&failure, 0, &mine);
 #pragma omp for schedule(dynamic, 1)
         for (int64_t tile = 0; tile < p->tiles; tile++) {
-            int stop;
-#pragma omp atomic read
-            stop = p->status;
-            if (failed || stop || bg_interrupted)
+            if (failed || bg_interrupted || bg_failure_before(&failure, tile))
                 continue;
             if (run_tile(p, tile, &r, &mine))
-                record(p, tile, &mine);
+                bg_failure_note(&failure, tile, &mine);
         }
         if (r.counts)
             drain(p, &r);
         room_free(&r, p);
     }
-    if (!p->status && bg_interrupted)
+    if (!failure.status && bg_interrupted)
         return bg_fail(e, BG_RESOURCE, "interrupted");
-    return p->status;
+    return bg_failure_status(&failure, e);
 }
 
 /* ---- the two passes ---- */

@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "io/base/dtype.h"
+#include "io/base/failure.h"
 #include "quant/grid/codebook.h"
 #include "quant/probability/random.h"
 
@@ -552,8 +553,7 @@ int bg_vectors_read(const bg_matrix *m, int d, int64_t limit, float **x, size_t 
     if (!*x)
         return bg_no_memory(e, "training vectors", *n * (size_t)d * sizeof **x);
     int64_t tile = m->cols > 0 ? 131072 / m->cols + 1 : 1, tiles = *n ? (m->rows + tile - 1) / tile : 0;
-    int status = BG_OK;
-    bg_err first_error = {0};
+    bg_failure failure = {0};
 #pragma omp parallel for schedule(dynamic)
     for (int64_t i = 0; i < tiles; i++) {
         int64_t row = i * tile, rows = m->rows - row < tile ? m->rows - row : tile;
@@ -563,20 +563,15 @@ int bg_vectors_read(const bg_matrix *m, int d, int64_t limit, float **x, size_t 
         int s = m->memory ? BG_OK
                 : buffer  ? bg_matrix_read(m, row, rows, buffer, &own)
                           : bg_no_memory(&own, "rows", (size_t)(rows * m->cols) * 4);
-        if (!s)
+        if (s)
+            bg_failure_note(&failure, i, &own);
+        else
             copy_vectors(&(sample){m, d, total, *n, *x}, row, rows, w);
         free(buffer);
-        if (s) {
-#pragma omp critical(bg_vectors_error)
-            if (!status)
-                status = s, first_error = own;
-        }
     }
-    if (status) {
+    if (failure.status) {
         free(*x);
         *x = NULL;
-        if (e)
-            *e = first_error;
     }
-    return status;
+    return bg_failure_status(&failure, e);
 }

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "io/base/failure.h"
 #include "quant/grid/codebook.h"
 #include "quant/grid/ecsq_design.h"
 #include "quant/coding/index_stream.h"
@@ -154,7 +155,7 @@ static void add_bins(bg_bins *to, const bg_bins *b)
 static int count_rows(const bg_matrix *m, bg_bins *all, bg_err *e)
 {
     int64_t step = m->cols < TILE ? TILE / m->cols : 1, tiles = (m->rows + step - 1) / step;
-    int status = BG_OK;
+    bg_failure failure = {0};
 #pragma omp parallel
     {
         bg_err mine = {0};
@@ -164,24 +165,17 @@ static int count_rows(const bg_matrix *m, bg_bins *all, bg_err *e)
 #pragma omp for schedule(static)
         for (int64_t k = 0; k < tiles; k++) {
             int64_t first = k * step, n = m->rows - first < step ? m->rows - first : step;
-            if (!failed && !m->memory)
-                failed = bg_matrix_read(m, first, n, x, &mine);
-            if (!failed)
+            if (failed || (!m->memory && bg_matrix_read(m, first, n, x, &mine)))
+                bg_failure_note(&failure, k, &mine);
+            else
                 count(own, m->memory ? m->memory + first * m->cols : x, (size_t)(n * m->cols));
         }
 #pragma omp critical(bg_ecsq_bins)
-        {
-            if (failed) {
-                status = failed;
-                if (e)
-                    *e = mine;
-            } else {
-                add_bins(all, own);
-            }
-        }
+        if (own)
+            add_bins(all, own);
         free(own), free(x);
     }
-    return status;
+    return bg_failure_status(&failure, e);
 }
 
 static int histogram(const bg_matrix *m, bg_hist *own, const bg_hist **h, bg_err *e)

@@ -14,6 +14,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "io/base/failure.h"
 #include "quant/grid/codebook.h"
 #include "quant/coding/index_stream.h"
 #include "quant/kernel/simd.h"
@@ -225,20 +226,21 @@ typedef struct bg_sample {
 
 static int code_sample(const bg_trained *t, const bg_sample *z, bg_err *e)
 {
-    int status = BG_OK, pieces = (int)((z->n + PIECE - 1) / PIECE);
+    int pieces = (int)((z->n + PIECE - 1) / PIECE);
+    bg_failure failure = {0};
 #pragma omp parallel for schedule(dynamic)
     for (int p = 0; p < pieces; p++) {
         size_t a = (size_t)p * PIECE, m = z->n - a < PIECE ? z->n - a : PIECE;
         tcq_workspace w;
-        if (work_new(&w, t, m, NULL)) {
-#pragma omp atomic write
-            status = BG_RESOURCE;
+        bg_err mine = {0};
+        if (work_new(&w, t, m, &mine)) {
+            bg_failure_note(&failure, p, &mine);
             continue;
         }
         code_sequence(t, &w, z->x + a, m, z->index + a);
         work_free(&w);
     }
-    return status ? bg_no_memory(e, "trellis", PIECE * 32) : BG_OK;
+    return bg_failure_status(&failure, e);
 }
 
 /* Moves levels to the means of what they code; returns the squared error per weight after that. counts[K] is filled. */

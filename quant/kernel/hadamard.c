@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "io/base/failure.h"
 #include "quant/probability/random.h"
 
 static double dct_entry(int64_t odd, int64_t i, int64_t j)
@@ -101,18 +102,21 @@ void bg_rotate_ref(const bg_rotation *t, const double *x, double *out)
 int bg_rotate_moment(const bg_rotation *t, double *sigma, bg_err *e)
 {
     int64_t n = t->n;
-    int failed = 0;
+    bg_failure failure = {0};
     /* Rows (ΣT), then, as ΣT transposed is TᵀΣ, the rows of its transpose. */
     for (int pass = 0; pass < 2; pass++) {
 #pragma omp parallel
         {
+            bg_err mine = {0};
             double *scratch = malloc((size_t)n * sizeof *scratch);
+            if (!scratch)
+                bg_no_memory(&mine, "rotation", (unsigned long long)n * sizeof *scratch);
 #pragma omp for schedule(static)
             for (int64_t i = 0; i < n; i++) {
                 if (scratch)
                     bg_rotate(t, sigma + i * n, scratch);
                 else
-                    failed = 1;
+                    bg_failure_note(&failure, i, &mine);
             }
             free(scratch);
         }
@@ -123,5 +127,5 @@ int bg_rotate_moment(const bg_rotation *t, double *sigma, bg_err *e)
                 sigma[j * n + i] = swap;
             }
     }
-    return failed ? bg_no_memory(e, "rotation", (unsigned long long)n * sizeof(double)) : BG_OK;
+    return bg_failure_status(&failure, e);
 }

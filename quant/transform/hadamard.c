@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "io/base/failure.h"
 #include "quant/kernel/hadamard.h"
 #include "quant/transform/transform.h"
 
@@ -12,14 +13,17 @@ enum { SEED_BITS = 64 };
 
 static int turn(const bg_rotation *t, const float *w, float *out, int64_t R, int back, bg_err *e)
 {
-    int failed = 0;
+    bg_failure failure = {0};
 #pragma omp parallel
     {
+        bg_err mine = {0};
         double *x = malloc(2 * (size_t)t->n * sizeof *x);
+        if (!x)
+            bg_no_memory(&mine, "rotation", 2 * (unsigned long long)t->n * sizeof *x);
 #pragma omp for schedule(static)
         for (int64_t r = 0; r < R; r++) {
             if (!x) {
-                failed = 1;
+                bg_failure_note(&failure, r, &mine);
                 continue;
             }
             for (int64_t i = 0; i < t->n; i++)
@@ -33,7 +37,7 @@ static int turn(const bg_rotation *t, const float *w, float *out, int64_t R, int
         }
         free(x);
     }
-    return failed ? bg_no_memory(e, "rotation", 2 * (unsigned long long)t->n * sizeof(double)) : BG_OK;
+    return bg_failure_status(&failure, e);
 }
 
 static int forward(const bg_spec *s, const bg_matrix *m, bg_try_nearest nearest, bg_turned *out, bg_err *e)
