@@ -217,6 +217,7 @@ typedef struct bg_arch {
     int inner_from_file;  /* the config's number is only the base of a rule; the tensors say the width */
     int norms_experts;    /* norm_topk_prob when the config is silent; 2: whatever it says */
     double latent_eps;    /* of the norms inside latent attention */
+    int unit_scores;      /* q·k is not scaled */
     double query_scalar; /* > 0: q·k times query_pre_attn_scalar^−½, this when the config is silent; 0: head_dim^−½ */
     int capped;          /* there may be soft caps, */
     double attention_cap, logit_cap; /* these when the config is silent */
@@ -263,6 +264,8 @@ typedef struct bg_rope_config {
     const cJSON *short_factors, *long_factors; /* longrope */
 } bg_rope_config;
 
+enum { BG_MOST_STREAMS = 8 };
+
 typedef struct bg_model_config {
     int layers, hidden, heads, kv_heads, head_dim, inner, vocab, embed_width, positions;
     int width;                        /* of a layer's input: hidden over `streams` */
@@ -290,7 +293,8 @@ typedef struct bg_model_config {
     int mix_key_heads, mix_key_dim;
     int mix_split; /* the gated delta rule's projections stand alone */
     double dt_min, dt_max;
-    int layer_input; /* width of the inputs of each layer (Gemma 3n); 0: none */
+    int corrects_scale; /* AltUp: the first stream times a vector before the layer's own input */
+    int layer_input;    /* width of the inputs of each layer (Gemma 3n); 0: none */
 } bg_model_config;
 
 /* What one layer does differently. */
@@ -300,6 +304,7 @@ typedef struct bg_layer_rules {
     int chunked; /* the window is the query's own chunk */
     int turns;   /* 0: no rope, 1: the main one, 2: the local one */
     int head_dim, kv_heads;
+    double cutoff;   /* of the MLP's gate, in standard deviations above its mean; −INFINITY: none */
     int temperature; /* queries are multiplied by their position's factor */
 } bg_layer_rules;
 

@@ -96,13 +96,56 @@ static int delta_split(const cJSON *config, const char *path, bg_model_config *c
     return delta(config, path, c, e);
 }
 
+static int layer_input(const cJSON *config, const char *path, bg_model_config *c, bg_err *e)
+{
+    double p = bg_json_number(config, "hidden_size_per_layer_input", 256),
+           rows = bg_json_number(config, "vocab_size_per_layer_input", c->vocab);
+    if (!(p >= 0 && p <= 65536) || p != (int)p || (p > 0 && rows < c->vocab))
+        return bg_fail(e, BG_INPUT, "%s: config.json: 'hidden_size_per_layer_input' is %g for %g of %d tokens", path, p,
+                       rows, c->vocab);
+    c->layer_input = (int)p;
+    return BG_OK;
+}
+
+static int gemma3n(const cJSON *config, const char *path, bg_model_config *c, bg_err *e)
+{
+    const number numbers[] = {{"altup_num_inputs", 4, &c->streams}};
+    int status = read_numbers(config, path, numbers, 1, e);
+    c->corrects_scale = bg_json_bool(config, "altup_correct_scale", 1);
+    if (!status && (c->streams > BG_MOST_STREAMS || bg_json_number(config, "altup_active_idx", 0) != 0))
+        status = bg_fail(e, BG_INPUT, "%s: config.json: %d streams, or another than the first active, cannot be run",
+                         path, c->streams);
+    if (status)
+        return status;
+    c->hidden = c->width * c->streams;
+    return layer_input(config, path, c, e);
+}
+
+/* Layers without a window have heads of their own width. */
+static int gemma4(const cJSON *config, const char *path, bg_model_config *c, bg_err *e)
+{
+    const cJSON *layers = cJSON_GetObjectItemCaseSensitive(config, "per_layer_config"), *one;
+    double dim = bg_json_number(config, "global_head_dim", c->head_dim),
+           kv = bg_json_number(config, "num_global_key_value_heads", c->kv_heads);
+    cJSON_ArrayForEach(one, layers)
+    {
+        dim = bg_json_number(one, "head_dim", dim);
+        kv = bg_json_number(one, "num_key_value_heads", kv);
+    }
+    if (!(dim >= 1 && dim <= 65536) || !(kv >= 1 && kv <= c->heads) || c->heads % (int)kv)
+        return bg_fail(e, BG_INPUT, "%s: config.json: heads of %g, %g of them with keys, cannot be run", path, dim, kv);
+    c->full_head_dim = (int)dim;
+    c->full_kv_heads = (int)kv;
+    return layer_input(config, path, c, e);
+}
+
 int bg_arch_read_blocks(const bg_arch *a, const cJSON *config, const char *path, bg_model_config *c, bg_err *e)
 {
     static const struct {
         const char *name;
         int (*read)(const cJSON *config, const char *path, bg_model_config *c, bg_err *e);
-    } rows[] = {{"falcon", falcon}, {"mpt", mpt},          {"lfm2", lfm2},
-                {"mamba2", mamba2}, {"qwen3_next", delta}, {"qwen3_5_text", delta_split}};
+    } rows[] = {{"falcon", falcon},      {"mpt", mpt},       {"lfm2", lfm2},        {"gemma3n_text", gemma3n},
+                {"gemma4_text", gemma4}, {"mamba2", mamba2}, {"qwen3_next", delta}, {"qwen3_5_text", delta_split}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (!strcmp(rows[i].name, a->name))
             return rows[i].read(config, path, c, e);

@@ -178,6 +178,8 @@ static int read_scales(const bg_arch *a, const cJSON *config, const char *path, 
         return bg_fail(e, BG_INPUT, "%s: config.json: 'query_pre_attn_scalar' is %g", path, scalar);
     c->attention_scale = bg_json_bool(config, "scale_attn_weights", 1) ? 1 / sqrt(scalar) : 1;
     c->attention_scale = bg_json_number(config, "attention_multiplier", c->attention_scale);
+    if (a->unit_scores)
+        c->attention_scale = 1;
     if (a->mixer == BG_MIXER_LATENT)
         c->attention_scale *= c->rope.score_scale;
     c->scale_by_layer = bg_json_bool(config, "scale_attn_by_inverse_layer_idx", 0);
@@ -186,7 +188,7 @@ static int read_scales(const bg_arch *a, const cJSON *config, const char *path, 
     if (!(c->attention_cap >= 0) || !(c->logit_cap >= 0))
         return bg_fail(e, BG_INPUT, "%s: config.json: a soft cap is negative", path);
     if (a->scales_embedding)
-        c->embedding_scale = sqrtf((float)c->hidden);
+        c->embedding_scale = sqrtf((float)c->width);
     c->embedding_scale = (float)bg_json_number(config, "embedding_multiplier", (double)c->embedding_scale);
     c->residual_scale = (float)bg_json_number(config, "residual_multiplier", 1);
     double divisor = bg_json_number(config, "logits_scaling", 1);

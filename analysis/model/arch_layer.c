@@ -1,6 +1,7 @@
 /* Owns what a config says layer by layer: windows, ropes, kinds of blocks. */
 #include "analysis/model/arch.h"
 
+#include <math.h>
 #include <string.h>
 #include "io/base/json.h"
 
@@ -95,6 +96,20 @@ static bg_mixer mixer_of(const bg_arch *a, const cJSON *config, const char *type
     return !list && every >= 1 && every < 1 << 16 && (layer + 1) % (int)every == 0 ? BG_MIXER_ATTENTION : a->mixer;
 }
 
+/* x with Φ(x) = p, by halving. */
+static double normal_quantile(double p)
+{
+    double low = -40, high = 40;
+    for (int i = 0; i < 100; i++) {
+        double x = (low + high) / 2;
+        if (0.5 * erfc(-x / sqrt(2)) < p)
+            low = x;
+        else
+            high = x;
+    }
+    return (low + high) / 2;
+}
+
 int bg_arch_layer(const bg_arch *a, const cJSON *config, const bg_model_config *c, int layer, bg_layer_rules *out,
                   bg_err *e)
 {
@@ -115,5 +130,7 @@ int bg_arch_layer(const bg_arch *a, const cJSON *config, const bg_model_config *
         out->head_dim = c->full_head_dim;
         out->kv_heads = c->full_kv_heads;
     }
+    double sparse = cJSON_GetNumberValue(cJSON_GetArrayItem(member(config, "activation_sparsity_pattern"), layer));
+    out->cutoff = sparse > 0 && sparse < 1 ? normal_quantile(sparse) : -(double)INFINITY;
     return BG_OK;
 }

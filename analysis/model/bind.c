@@ -449,8 +449,8 @@ static int open_positions(binding *b, bg_err *e)
         return BG_OK;
     snprintf(name, sizeof name, "%s%s.weight", b->root, m->arch->positions);
     int64_t rows = c->positions + c->learned - 1;
-    m->parameters += (double)rows * c->hidden;
-    return find_tensor(b, name, rows, c->hidden, &m->positions_tensor, e);
+    m->parameters += (double)rows * c->width;
+    return find_tensor(b, name, rows, c->width, &m->positions_tensor, e);
 }
 
 static int open_projections(binding *b, bg_err *e)
@@ -469,6 +469,36 @@ static int open_projections(binding *b, bg_err *e)
     return status ? status : bind_linear(b, stem, NULL, c->embed_width, c->width, &m->project_out, e);
 }
 
+/* AltUp's projections and the tables of each layer's own input. */
+static int open_streams(binding *b, bg_err *e)
+{
+    bg_model *m = b->m;
+    const bg_model_config *c = &m->config;
+    char name[NAME_TEXT];
+    int status = BG_OK;
+    for (int i = 0; i < 2 * (c->streams - 1) && !status; i++) {
+        bg_linear *l = i % 2 ? &m->altup_out[i / 2] : &m->altup_in[i / 2];
+        *l = (bg_linear){.index = -1, .layer = -1, .expert = -1};
+        snprintf(name, sizeof name, "%saltup_%sprojections.%d", b->root, i % 2 ? "unembed_" : "", i / 2);
+        status = bind_linear(b, name, NULL, c->width, c->width, l, e);
+    }
+    if (status || !c->layer_input)
+        return status;
+    int64_t all = (int64_t)c->layers * c->layer_input;
+    snprintf(name, sizeof name, "%sembed_tokens_per_layer.weight", b->root);
+    status = find_tensor(b, name, ANY, all, &m->layer_input_table, e);
+    if (!status && m->layer_input_table->rows < c->vocab)
+        return bg_fail(e, BG_INPUT, "%s: tensor '%s' has %lld rows for %d tokens", m->ckpt->title, name,
+                       (long long)m->layer_input_table->rows, c->vocab);
+    snprintf(name, sizeof name, "%sper_layer_model_projection.weight", b->root);
+    if (!status)
+        status = find_tensor(b, name, all, c->width, &m->layer_input_projection, e);
+    if (!status)
+        status = bind_norm(b, "per_layer_projection_norm", c->norm, c->layer_input, &m->layer_input_norm, e);
+    if (!status)
+        m->parameters += (double)m->layer_input_table->count + (double)m->layer_input_projection->count;
+    return status;
+}
 static int bind_outer(binding *b, bg_err *e)
 {
     bg_model *m = b->m;
@@ -490,6 +520,8 @@ static int bind_outer(binding *b, bg_err *e)
         status = bind_norm(b, a->final_norm, c->norm, c->width, &m->final_norm, e);
     if (!status && a->embed_norm)
         status = bind_norm(b, a->embed_norm, c->norm, c->width, &m->embed_norm, e);
+    if (!status)
+        status = open_streams(b, e);
     return status ? status : open_projections(b, e);
 }
 

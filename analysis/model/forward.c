@@ -1,5 +1,6 @@
 /* Owns the forward pass: the one loop over layers that every architecture shares. Tokens are worked on in blocks of
  * whole sequences, so that activations need memory for a block, not for the text. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/model/rows.h"
@@ -8,13 +9,6 @@
 enum { LOGIT_FLOATS = 6 << 20 /* of one block of logits */ };
 
 /* ---- one layer of one block ---- */
-
-void bg_norm_rows(const bg_norm *norm, const float *x, int64_t n, float *y)
-{
-#pragma omp parallel for schedule(static)
-    for (int64_t r = 0; r < n; r++)
-        bg_norm_row(norm->kind, x + r * norm->width, norm->w, norm->b, norm->width, norm->eps, y + r * norm->width);
-}
 
 /* h += s·y and, with a norm, x = N(h) in the same walk. */
 static void add_rows(const bg_model *m, float *h, const float *y, int64_t n, const bg_norm *norm, float *x)
@@ -52,6 +46,22 @@ static int transform(const bg_flow *f, const float *x, float *y, bg_err *e)
     return f->m->layers[f->layer].experts ? bg_mlp_experts(f, x, y, e) : bg_mlp_dense(f, x, y, e);
 }
 
+/* Gemma 3n: h + y becomes (h + A + laurel(N1 h))/√2, as far as y can do it; N1 h is still in w->x. */
+static int laurel(const bg_flow *f, float *h, bg_err *e)
+{
+    bg_workspace *w = f->w;
+    int64_t all = f->n * f->m->config.width;
+    if (!f->m->layers[f->layer].linear[BG_LAUREL_LEFT])
+        return BG_OK;
+    int status = bg_altup_laurel(f, w->x, w->routed, e);
+    float half = sqrtf(0.5f);
+    for (int64_t i = 0; i < all && !status; i++) {
+        w->y[i] = (h[i] + w->y[i] + w->routed[i]) * half;
+        h[i] = 0;
+    }
+    return status;
+}
+
 /* Attention (or what stands in its place) and the MLP with their norms; h [n × D] in place. */
 static int layer_body(const bg_flow *f, float *h, bg_err *e)
 {
@@ -77,6 +87,9 @@ static int layer_body(const bg_flow *f, float *h, bg_err *e)
     } else if (order == BG_ORDER_POST) {
         add_rows(m, h, w->y, n, &norms[BG_NORM_ATTN], h);
     } else {
+        status = laurel(f, h, e);
+        if (status)
+            return status;
         add_rows(m, h, w->y, n, &norms[BG_NORM_MLP], w->x);
         x = norms[BG_NORM_MLP].on ? w->x : h;
     }
@@ -91,13 +104,49 @@ static int layer_body(const bg_flow *f, float *h, bg_err *e)
     return BG_OK;
 }
 
+/* A layer of Gemma 3n: h [n × S·D]. */
+static int stream_layer(const bg_flow *f, float *h, bg_err *e)
+{
+    const bg_model_config *c = &f->m->config;
+    const bg_layer *l = &f->m->layers[f->layer];
+    bg_workspace *w = f->w;
+    int64_t D = c->width, S = c->streams;
+    bg_altup_predict(f, h, w->streams, w->answer);
+    int status = layer_body(f, w->answer, e);
+    if (status)
+        return status;
+    bg_altup_correct(f, w->streams, w->answer, h);
+    if (!l->linear[BG_LAYER_INPUT_GATE])
+        return BG_OK;
+    for (int64_t t = 0; t < f->n; t++)
+        for (int64_t i = 0; i < D; i++)
+            w->answer[t * D + i] = h[t * S * D + i] * (c->corrects_scale ? l->vector[BG_ALTUP_SCALE].w[i] : 1);
+    status = bg_layer_input(f, w->answer, w->y, e);
+    for (int64_t t = 0; t < f->n && !status; t++)
+        for (int64_t s = 1; s < S; s++)
+            for (int64_t i = 0; i < D; i++)
+                h[(t * S + s) * D + i] += w->y[t * D + i];
+    return status;
+}
+
 int bg_block_layer(const bg_model *m, int layer, const bg_block *b, const bg_pass *p, float *h, bg_workspace *w,
                    bg_err *e)
 {
     bg_flow f = {.m = m, .layer = layer, .b = b, .p = p, .w = w};
     for (int i = 0; i < b->n; i++)
         f.n += b->lengths[i];
-    return layer_body(&f, h, e);
+    if (m->config.streams > 1)
+        return stream_layer(&f, h, e);
+    int status = layer_body(&f, h, e);
+    if (!status && m->layers[layer].linear[BG_LAYER_INPUT_GATE]) {
+        status = bg_layer_input(&f, h, w->y, e);
+        if (!status)
+            add_rows(m, h, w->y, f.n, NULL, NULL);
+    }
+    const float *scale = m->layers[layer].vector[BG_LAYER_SCALE].w;
+    for (int64_t i = 0; scale && !status && i < f.n * m->config.width; i++)
+        h[i] *= *scale;
+    return status;
 }
 
 int bg_model_layer(const bg_model *m, int layer, const bg_batch *b, const bg_pass *p, float *h, bg_workspace *w,
@@ -120,14 +169,6 @@ int bg_model_layer(const bg_model *m, int layer, const bg_batch *b, const bg_pas
 }
 
 /* ---- both ends ---- */
-
-int64_t bg_batch_tokens(const bg_batch *b)
-{
-    int64_t n = 0;
-    for (int i = 0; i < b->n; i++)
-        n += b->lengths[i];
-    return n;
-}
 
 int bg_model_check(const bg_model *m, const bg_batch *b, bg_err *e)
 {
@@ -154,7 +195,7 @@ int bg_block_embed(const bg_model *m, const int32_t *ids, int64_t n, int64_t pas
 {
     const bg_model_config *c = &m->config;
     const float *table = p && p->weights && p->weights[m->embed.index] ? p->weights[m->embed.index] : m->embed.w;
-    int64_t narrow = c->embed_width, width = c->hidden;
+    int64_t narrow = c->embed_width, width = c->width;
     float *rows = h;
     int status = BG_OK;
     if (m->project_in.w && !(rows = bg_floats(n * narrow)))
@@ -180,7 +221,7 @@ int bg_block_embed(const bg_model *m, const int32_t *ids, int64_t n, int64_t pas
         }
     if (m->embed_norm.on)
         bg_norm_rows(&m->embed_norm, h, n, h);
-    return BG_OK;
+    return c->streams > 1 ? bg_altup_spread(m, p, h, n, e) : BG_OK;
 }
 
 int bg_model_embed(const bg_model *m, const bg_batch *b, const bg_pass *p, float *h, bg_err *e)
@@ -197,8 +238,14 @@ int bg_model_embed(const bg_model *m, const bg_batch *b, const bg_pass *p, float
 int bg_model_finish(const bg_model *m, const bg_pass *p, const float *h, int64_t n, float *out, bg_workspace *w,
                     bg_err *e)
 {
+    if (m->config.streams > 1) {
+        int status = bg_altup_join(m, p, h, n, w->answer, e);
+        if (status)
+            return status;
+        h = w->answer;
+    }
     if (!m->project_out.w && !m->final_norm.on) {
-        memcpy(out, h, (size_t)(n * m->config.hidden) * sizeof *out);
+        memcpy(out, h, (size_t)(n * m->config.width) * sizeof *out);
         return BG_OK;
     }
     float *normed = m->project_out.w ? w->y : out;

@@ -1,4 +1,5 @@
 /* Owns the MLP of a layer: gated or not, its gate apart or in one matrix with the rest. */
+#include <math.h>
 #include "analysis/model/rows.h"
 #include "analysis/model/work.h"
 
@@ -23,6 +24,19 @@ static void activate(const bg_flow *f, float *x, const float *times, int64_t n)
         x[i] *= times[i];
 }
 
+/* Gemma 3n: what is not that many standard deviations above the row's mean becomes 0. */
+static void cut_off(float *x, int64_t n, double deviations)
+{
+    double mean = 0, square = 0;
+    for (int64_t i = 0; i < n; i++)
+        mean += (double)x[i] / (double)n;
+    for (int64_t i = 0; i < n; i++)
+        square += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)n;
+    float low = (float)(mean + sqrt(square) * deviations);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = x[i] > low ? x[i] - low : 0;
+}
+
 int bg_mlp_gated(const bg_flow *f, const bg_mlp *mlp, const float *x, int64_t n, float *y, bg_err *e)
 {
     bg_workspace *w = f->w;
@@ -32,9 +46,13 @@ int bg_mlp_gated(const bg_flow *f, const bg_mlp *mlp, const float *x, int64_t n,
     if (status)
         return status;
     float *inside = mlp->gate ? w->gate : w->up;
+    double cutoff = f->m->layers[f->layer].rules.cutoff;
 #pragma omp parallel for schedule(static)
-    for (int64_t r = 0; r < n; r++)
+    for (int64_t r = 0; r < n; r++) {
+        if (isfinite(cutoff))
+            cut_off(inside + r * inner, inner, cutoff);
         activate(f, inside + r * inner, mlp->gate ? w->up + r * inner : NULL, inner);
+    }
     if (mlp->norm)
         bg_norm_rows(mlp->norm, inside, n, inside);
     return bg_linear_apply(f->m, mlp->down, f->p, inside, n, y, f->m->config.width, w, e);

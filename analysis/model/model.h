@@ -85,6 +85,9 @@ typedef struct bg_model {
     float *alibi;         /* [heads] slopes; NULL */
     int64_t widest;       /* input of a linear layer */
     bg_norm final_norm, embed_norm;
+    const bg_tensor *layer_input_table, *layer_input_projection; /* NULL without inputs of each layer */
+    bg_norm layer_input_norm;
+    bg_linear altup_in[BG_MOST_STREAMS], altup_out[BG_MOST_STREAMS]; /* streams − 1 of each */
     int tied_twice;    /* the config ties the output matrix, but the file has one */
     int resident;      /* bg_model_load was called: layers stay */
     double parameters; /* weights, biases, norms, embeddings; a tied matrix once */

@@ -220,6 +220,10 @@ int bg_model_load_input(bg_model *m, bg_err *e)
     if (!status)
         status = read_norm(&m->embed_norm, e);
     if (!status)
+        status = read_norm(&m->layer_input_norm, e);
+    for (int i = 0; i < m->config.streams - 1 && !status; i++)
+        status = read_linear(&m->altup_in[i], e);
+    if (!status)
         status = read_new(m->positions_tensor, &m->positions, e);
     const bg_tensor *divisors = bg_ckpt_find(m->ckpt, "rope_freqs.weight");
     if (!status && divisors && m->config.rope.kind && !m->rope_divisors) {
@@ -249,6 +253,8 @@ int bg_model_load_outer(bg_model *m, bg_err *e)
         status = bg_model_load_input(m, e);
     if (!status)
         status = read_linear(&m->project_out, e);
+    for (int i = 0; i < m->config.streams - 1 && !status; i++)
+        status = read_linear(&m->altup_out[i], e);
     return status ? status : read_norm(&m->final_norm, e);
 }
 
@@ -276,6 +282,11 @@ void bg_model_close(bg_model *m)
     drop_linear(&m->project_out);
     drop_norm(&m->final_norm);
     drop_norm(&m->embed_norm);
+    drop_norm(&m->layer_input_norm);
+    for (int i = 0; i < BG_MOST_STREAMS; i++) {
+        drop_linear(&m->altup_in[i]);
+        drop_linear(&m->altup_out[i]);
+    }
     free(m->alibi);
     free(m->positions);
     free(m->rope_divisors);

@@ -43,8 +43,11 @@ static widths widest(const bg_model *m)
         w.heads = larger(w.heads, larger((int64_t)c->heads * y->value_dim, (int64_t)c->mix_heads * c->mix_head_dim));
         w.heads = larger(w.heads, y->rules.mixer == BG_MIXER_CONV ? c->width : 0);
         w.gate = larger(w.gate, y->experts ? larger(y->expert_inner, y->shared_inner) : y->inner);
+        if (y->linear[BG_LAUREL_LEFT])
+            w.gate = larger(w.gate, y->linear[BG_LAUREL_LEFT]->out);
         w.up = larger(w.up, y->linear[BG_GATE_UP] ? 2 * (int64_t)y->inner : w.gate);
     }
+    w.gate = larger(w.gate, c->layer_input);
     w.up = larger(w.up, w.gate);
     w.gate = c->gated || c->experts ? w.gate : 0;
     return w;
@@ -53,7 +56,8 @@ static widths widest(const bg_model *m)
 int bg_workspace_open(const bg_model *m, int64_t rows, int64_t context, bg_workspace **out, bg_err *e)
 {
     const bg_model_config *c = &m->config;
-    int64_t wide = larger(c->hidden, c->embed_width), routed = c->experts ? rows * c->width : 0;
+    int64_t wide = larger(c->hidden, c->embed_width),
+            routed = c->experts || c->layer_input || c->streams > 1 ? rows * c->width : 0;
     widths s = widest(m);
     *out = NULL;
     bg_workspace *w = calloc(1, sizeof *w);
@@ -80,6 +84,7 @@ int bg_workspace_open(const bg_model *m, int64_t rows, int64_t context, bg_works
                  {&w->chosen_weight, rows * c->experts_used},
                  {&w->routed, routed},
                  {&w->answer, routed},
+                 {&w->streams, c->streams > 1 ? rows * c->hidden : 0},
                  {&w->scores, (int64_t)w->threads * BG_ATTENTION_TILE * context}};
     w->chosen = malloc((size_t)(rows * c->experts_used + 1) * sizeof *w->chosen);
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
@@ -121,6 +126,7 @@ void bg_workspace_close(bg_workspace *w)
                       w->chosen_weight,
                       w->routed,
                       w->answer,
+                      w->streams,
                       w->scores,
                       w->input};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)

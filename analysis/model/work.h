@@ -23,6 +23,7 @@ struct bg_workspace {
     int *chosen;            /* [rows × experts used] */
     float *chosen_weight;   /* the same */
     float *routed, *answer; /* [rows × D] what an expert reads and gives */
+    float *streams;         /* [rows × hidden] AltUp's predictions; NULL without */
     float *scores;          /* attention's scratch */
     float *input;           /* [rows × widest input]: rounded inputs; made when first needed */
 };
@@ -98,6 +99,18 @@ int bg_mlp_gated(const bg_flow *f, const bg_mlp *mlp, const float *x, int64_t n,
 /* y = M(x), one MLP or a mixture of them. */
 int bg_mlp_dense(const bg_flow *f, const float *x, float *y, bg_err *e);
 int bg_mlp_experts(const bg_flow *f, const float *x, float *y, bg_err *e);
+
+/* y [n × D] = what the layer's own input adds to x. */
+int bg_layer_input(const bg_flow *f, const float *x, float *y, bg_err *e);
+
+/* AltUp: h and predicted are [n × S·D], active [n × D] the stream that the layer computes with. */
+void bg_altup_predict(const bg_flow *f, const float *h, float *predicted, float *active);
+void bg_altup_correct(const bg_flow *f, const float *predicted, const float *active, float *h);
+/* y = the low-rank branch beside attention, of its normed input. */
+int bg_altup_laurel(const bg_flow *f, const float *x, float *y, bg_err *e);
+/* One stream becomes S, in place ([n × D] at the head of [n × S·D]); and S one. */
+int bg_altup_spread(const bg_model *m, const bg_pass *p, float *h, int64_t n, bg_err *e);
+int bg_altup_join(const bg_model *m, const bg_pass *p, const float *h, int64_t n, float *out, bg_err *e);
 
 int bg_block_layer(const bg_model *m, int layer, const bg_block *b, const bg_pass *p, float *h, bg_workspace *w,
                    bg_err *e);
