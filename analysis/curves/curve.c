@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/bounds/output_bound.h"
-#include "quant/engine/engine.h"
+#include "quant/engine/quantize.h"
 
 const char *bg_spec_family(const bg_spec *s)
 {
@@ -52,34 +52,6 @@ static int output_gaps(const bg_matrix *m, const bg_measure *at, int n, kept_bou
     return status;
 }
 
-/* With a second moment the engine reconstructs each matrix whole and counts neither grids nor indices on the way; those
- * of plain specs come from the sweep without it. */
-static int add_counts(const bg_matrix *m, const bg_spec *specs, int n, bg_measure *at, bg_err *e)
-{
-    bg_matrix bare = *m;
-    bg_spec *plain = malloc(((size_t)n + 1) * sizeof *plain);
-    bg_measure *counted = calloc((size_t)n + 1, sizeof *counted);
-    int many = 0, status = plain && counted ? BG_OK : bg_no_memory(e, "a sweep", (size_t)n * sizeof *plain);
-    bare.second_moment = bare.mean_abs = bare.max_abs = NULL;
-    for (int i = 0; i < n && !status; i++)
-        if (bg_spec_is_plain(&specs[i]))
-            plain[many++] = specs[i];
-    if (!status && many)
-        status = bg_measure_specs(&bare, plain, many, counted, e);
-    for (int i = 0, k = 0; i < n && !status; i++) {
-        if (!bg_spec_is_plain(&specs[i]))
-            continue;
-        const bg_measure *c = &counted[k++];
-        at[i].clipped = c->clipped;
-        at[i].index_entropy = c->index_entropy;
-        at[i].points = c->points;
-        memcpy(at[i].levels, c->levels, sizeof c->levels);
-    }
-    free(plain);
-    free(counted);
-    return status;
-}
-
 int bg_curves_measure(bg_curves *c, const bg_selection *selection, const bg_spec *specs, int n, uint64_t seed,
                       bg_curve_dress dress, bg_err *e)
 {
@@ -100,8 +72,6 @@ int bg_curves_measure(bg_curves *c, const bg_selection *selection, const bg_spec
         status = dress.dress ? dress.dress(dress.self, t, &m, e) : BG_OK;
         if (!status)
             status = bg_measure_specs(&m, specs, n, c->at + (size_t)i * (size_t)n, e);
-        if (!status && m.second_moment)
-            status = add_counts(&m, specs, n, c->at + (size_t)i * (size_t)n, e);
         if (!status && m.second_moment)
             status = output_gaps(&m, c->at + (size_t)i * (size_t)n, n, &kept, c->output_gap + (size_t)i * (size_t)n, e);
         if (!status && bg_interrupted)

@@ -1,5 +1,10 @@
 /* Owns the choice of path: which specs of a sweep run on the histogram, which in the pass over tiles, which on the
- * whole matrix in memory. */
+ * whole matrix in memory.
+ *
+ * With a second moment every spec is reconstructed in memory, because the output error needs the weights that come out.
+ * Plain specs then still take the fast path as well, for what reconstructing does not count: the share of clipped
+ * weights, the entropy of the indices and the points of the mean scope. A sweep makes one pass over the tiles and one
+ * histogram for both. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,9 +96,10 @@ static int load(const bg_matrix *m, const float **w, float **own, bg_err *e)
 
 typedef enum path { ON_HISTOGRAM, ON_TILES, IN_MEMORY } path;
 
+/* The path of a matrix without a second moment; with one it is where the counts of a spec come from. */
 static path path_of(const bg_matrix *m, const bg_spec *s)
 {
-    if (!bg_spec_is_plain(s) || s->scope.kind == BG_SCOPE_ROWS || m->second_moment || s->fits_importance)
+    if (!bg_spec_is_plain(s) || s->scope.kind == BG_SCOPE_ROWS || s->fits_importance)
         return IN_MEMORY;
     int exact = m->hist || (m->codes16 && !m->memory) || bg_spec_needs(s) >= BG_NEEDS_HIST;
     if (s->scope.kind == BG_SCOPE_TENSOR && !s->two_level && (exact || s->coding->bits))
@@ -137,7 +143,7 @@ static int on_histogram(const bg_matrix *m, const bg_hist *h, const bg_spec *s, 
     int status = bg_code_room_init(&room, s, e);
     if (!status)
         status = bg_measure_hist(h, s, &room, &code, out, e);
-    if (!status && s->coding->bits)
+    if (!status && s->coding->bits && !m->second_moment)
         status = bg_measure_coded(m, s, &code, out, e);
     bg_code_room_free(&room);
     out->seconds = bg_now() - began;
@@ -190,6 +196,18 @@ static int on_tiles(const bg_matrix *m, const batch *b, uint64_t *counts, int *n
     return status;
 }
 
+/* What the fast path has counted, beside what was measured in memory. Grids that are fitted to the inputs have no fast
+ * path, and with a calibration documents say 0 of them. */
+static void keep_counts(const bg_spec *s, path from, const bg_measure *counted, bg_measure *out)
+{
+    if (from == IN_MEMORY && !s->fits_importance)
+        return;
+    out->clipped = counted->clipped;
+    out->index_entropy = counted->index_entropy;
+    out->points = counted->points;
+    memcpy(out->levels, counted->levels, sizeof out->levels);
+}
+
 static int in_memory(const bg_matrix *m, const bg_spec *specs, const path *paths, int n, bg_measure *out, bg_err *e)
 {
     const float *w;
@@ -203,9 +221,12 @@ static int in_memory(const bg_matrix *m, const bg_spec *specs, const path *paths
     here.memory = w;
     for (int i = 0; i < n && !status && !bg_interrupted; i++) {
         double began = bg_now();
-        if (paths[i] != IN_MEMORY)
+        bg_measure counted = out[i];
+        if (paths[i] != IN_MEMORY && !m->second_moment)
             continue;
         status = bg_reconstruct(&here, &specs[i], w, hat, &out[i], NULL, e);
+        if (m->second_moment && bg_spec_is_plain(&specs[i]))
+            keep_counts(&specs[i], paths[i], &counted, &out[i]);
         out[i].seconds = bg_now() - began;
     }
     bg_shared_free(&shared);
@@ -230,14 +251,13 @@ static int sweep(const bg_matrix *m, const bg_spec *specs, const path *paths, in
         status = make_hist(m, counts, &made, not_finite, e);
     if (!status && wanted[ON_HISTOGRAM] && !*not_finite)
         status = all_on_histogram(m, m->hist ? m->hist : &made, specs, paths, n, out, e);
-    if (!status && wanted[IN_MEMORY] && !*not_finite) {
-        bg_matrix here = *m;
-        if (!here.hist && make)
-            here.hist = &made;
+    bg_matrix here = *m;
+    if (!here.hist && (count || (make && !m->second_moment))) /* with a second moment one that costs nothing, or none */
+        here.hist = &made;
+    if (!status && (wanted[IN_MEMORY] || m->second_moment) && !*not_finite)
         status = in_memory(&here, specs, paths, n, out, e);
-    }
-    double sigma2 = m->hist ? m->hist->sigma2 : made.sigma2, mean = m->hist ? m->hist->mean : made.mean;
-    if (!status && !m->hist && !make && !*not_finite)
+    double sigma2 = here.hist ? here.hist->sigma2 : 0, mean = here.hist ? here.hist->mean : 0;
+    if (!status && !here.hist && !*not_finite)
         status = variance(m, &mean, &sigma2, e);
     for (int i = 0; i < n; i++) {
         out[i].sigma2 = sigma2;

@@ -329,10 +329,50 @@ static void what_cannot_be_measured_is_said(void **state)
     release(&f);
 }
 
+/* With a second moment the matrix is measured in memory, and what the fast paths count stays as they count it. */
+static void calibrated_sweeps_count_too(void **state)
+{
+    (void)state;
+    enum { ROWS = 9, COLS = 96 };
+    fixture f = make(ROWS, COLS, 0.02f);
+    int n;
+    bg_spec *s = parse("uniform:bits=3/4,scope=tensor/channel/32,zero=sym/asym/min uniform:bits=4,scope=32,scale=e8m0 "
+                       "uniform:bits=3,clip=mse,scope=tensor/channel nf4 nvfp4 fp4 kmeans:bits=3 "
+                       "uniform:step=0.4sigma,code=entropy",
+                       &n);
+    bg_measure *bare = calloc((size_t)n, sizeof *bare), *calibrated = calloc((size_t)n, sizeof *calibrated);
+    double *sigma = calloc(COLS * COLS, sizeof *sigma);
+    bg_err e = {0};
+    for (size_t i = 0; i < COLS; i++)
+        sigma[i * (COLS + 1)] = 1;
+    for (int codes = 0; codes < 2; codes++) {
+        bg_matrix m = on_demand(&f, codes);
+        assert_int_equal(bg_measure_specs(&m, s, n, bare, &e), 0);
+        m.second_moment = sigma;
+        assert_int_equal(bg_measure_specs(&m, s, n, calibrated, &e), 0);
+        for (int i = 0; i < n; i++) {
+            const bg_measure *a = &calibrated[i], *b = &bare[i];
+            if (memcmp(&a->clipped, &b->clipped, sizeof a->clipped) || a->points != b->points ||
+                memcmp(&a->index_entropy, &b->index_entropy, sizeof a->index_entropy) ||
+                memcmp(a->levels, b->levels, sizeof a->levels))
+                fail_msg("%s: %g clipped, %g bits, %d points; without a second moment %g, %g, %d", s[i].text,
+                         a->clipped, a->index_entropy, a->points, b->clipped, b->index_entropy, b->points);
+            same(s[i].text, "error at the output", a->output_mse / COLS, a->mse, 1e-5);
+            same(s[i].text, "rate", a->rate_bits, b->rate_bits, 1e-2);
+        }
+    }
+    free(sigma);
+    free(bare);
+    free(calibrated);
+    free(s);
+    release(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_agree),
+        cmocka_unit_test(calibrated_sweeps_count_too),
         cmocka_unit_test(tiny_and_huge_weights),
         cmocka_unit_test(two_levels_agree),
         cmocka_unit_test(any_number_of_threads),
